@@ -1,0 +1,102 @@
+/* command: the table of IMAP commands. One row holds all that is known of a command; whoever asks loops or looks up. */
+#ifndef IMAPSTATE_COMMAND_H
+#define IMAPSTATE_COMMAND_H
+
+#include <imapstate/error.h>
+#include <imapstate/span.h>
+
+/* RFC 9051 section 3: the connection states in which a command may be sent, as a set. */
+enum imapstate_command_in {
+    IMAPSTATE_IN_NOT_AUTHENTICATED = 1,
+    IMAPSTATE_IN_AUTHENTICATED = 2,
+    IMAPSTATE_IN_SELECTED = 4,
+};
+#define IMAPSTATE_IN_ANY (IMAPSTATE_IN_NOT_AUTHENTICATED | IMAPSTATE_IN_AUTHENTICATED | IMAPSTATE_IN_SELECTED)
+
+/* Commands that some code treats specially have an id; all others are OTHER. */
+enum imapstate_command_id {
+    IMAPSTATE_COMMAND_OTHER,
+    IMAPSTATE_COMMAND_AUTHENTICATE,
+    IMAPSTATE_COMMAND_CAPABILITY,
+    IMAPSTATE_COMMAND_CLOSE,
+    IMAPSTATE_COMMAND_COMPARATOR,
+    IMAPSTATE_COMMAND_COMPRESS,
+    IMAPSTATE_COMMAND_ENABLE,
+    IMAPSTATE_COMMAND_EXAMINE,
+    IMAPSTATE_COMMAND_ID,
+    IMAPSTATE_COMMAND_IDLE,
+    IMAPSTATE_COMMAND_LANGUAGE,
+    IMAPSTATE_COMMAND_LOGIN,
+    IMAPSTATE_COMMAND_LOGOUT,
+    IMAPSTATE_COMMAND_NAMESPACE,
+    IMAPSTATE_COMMAND_NOOP,
+    IMAPSTATE_COMMAND_NOTIFY,
+    IMAPSTATE_COMMAND_SAVESTATE,
+    IMAPSTATE_COMMAND_SELECT,
+    IMAPSTATE_COMMAND_STARTTLS,
+    IMAPSTATE_COMMAND_STATE,
+    IMAPSTATE_COMMAND_UNAUTHENTICATE,
+    IMAPSTATE_COMMAND_UNSELECT,
+};
+
+/* How the effect of a command enters the session's state (docs/protocol.md, "What is stored"). */
+enum imapstate_command_stored {
+    IMAPSTATE_STORED_NEVER,
+    IMAPSTATE_STORED_APPEND, /* each adds what is new */
+    IMAPSTATE_STORED_LAST,   /* a later one replaces it and moves to the end */
+};
+
+/* Which literals its arguments can hold. */
+enum imapstate_command_literals {
+    IMAPSTATE_LITERALS_NONE,    /* takes no string: a server may well not look for a literal, so one that comes
+                                 * without being asked for ({n+}) cannot be framed with certainty */
+    IMAPSTATE_LITERALS_STRING,  /* strings */
+    IMAPSTATE_LITERALS_MESSAGE, /* strings, and message data, which changes nothing in the session */
+    IMAPSTATE_LITERALS_LOGIN,   /* credentials */
+};
+
+struct imapstate_command {
+    const char *name; /* upper case; with its UID prefix where it has one: "UID FETCH" */
+    uint8_t id;       /* enum imapstate_command_id */
+    uint8_t allowed;  /* set of enum imapstate_command_in */
+    uint8_t stored;   /* enum imapstate_command_stored */
+    uint8_t literals; /* enum imapstate_command_literals */
+    bool repeatable;  /* may run twice without harm, if no octet of an answer to the first has come */
+    bool parkable;    /* a connection that ran it may serve another session of the same user */
+    bool is_known;    /* false only in the row that stands for all commands that are not in the table */
+};
+
+/* The first line of a command, taken apart. Spans borrow from the line. */
+struct imapstate_command_line {
+    struct imapstate_span tag;
+    struct imapstate_span name;                 /* as sent; "uid fetch" is one name */
+    struct imapstate_span arguments;            /* behind the SP that follows the name, up to the line end; may be empty */
+    const struct imapstate_command *command;    /* static; never NULL */
+    bool has_arguments_sp;                      /* an SP follows the name, be it only that */
+};
+
+/* Takes the first line of a command apart; line includes its end (CRLF or LF). Gives IMAPSTATE_SYNTAX unless it is tag
+ * SP name, tag being an RFC 9051 "tag" and name an atom; what it could find is written even then (tag is empty if
+ * there is none that an answer could carry), so that the caller can say "tag BAD". Exactly one SP between the words:
+ * servers differ about more. */
+IMAPSTATE_API enum imapstate_error imapstate_command_parse(struct imapstate_span line,
+                                                           struct imapstate_command_line *ret_line);
+
+/* The row of a name in any case; for names that are in no row, the row that stands for all of them. */
+IMAPSTATE_API const struct imapstate_command *imapstate_command_find(struct imapstate_span name);
+
+/* The table, sorted by name, for whoever loops over it. */
+IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *ret_rows);
+
+/* Does this part of a command's arguments (one line; literals apart) name something that can switch CONDSTORE on without
+ * ENABLE (RFC 7162 section 3.1)? Conservative: MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC, FlagChange
+ * anywhere, in any case. */
+IMAPSTATE_API bool imapstate_command_may_enable(struct imapstate_span arguments);
+
+/* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A literal
+ * stands there as it came: "{n}" or "{n+}", CRLF, its octets. The value, with the escapes of a quoted string
+ * resolved, is appended to ret_value. IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (ret_value's max) otherwise;
+ * then *in and ret_value are as before. */
+IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct imapstate_buf *ret_value);
+
+#endif

@@ -1,0 +1,14 @@
+/* libimapstate: the IMAP STATE extension without sockets, clocks or globals. docs/protocol.md has the rules. */
+#ifndef IMAPSTATE_H
+#define IMAPSTATE_H
+
+#include <imapstate/command.h>
+#include <imapstate/error.h>
+#include <imapstate/frame.h>
+#include <imapstate/keyring.h>
+#include <imapstate/replay.h>
+#include <imapstate/span.h>
+#include <imapstate/state.h>
+#include <imapstate/token.h>
+
+#endif

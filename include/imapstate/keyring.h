@@ -1,0 +1,54 @@
+/* keyring: the keys that seal and open tokens, by id.
+ *
+ * A key file is text: one key a line, "ID SEALS-FROM KEY": eight hexadecimal digits, a time in UTC as
+ * 2026-11-24T00:00:00Z, 32 octets as base64url without padding. Empty lines and lines that begin with "#" are skipped.
+ * Of the keys whose time has come, the one with the latest time seals (of two with the same time, the later line);
+ * every key opens, a future one too. So a fleet can be given a key before any gateway uses it. */
+#ifndef IMAPSTATE_KEYRING_H
+#define IMAPSTATE_KEYRING_H
+
+#include <imapstate/error.h>
+#include <imapstate/span.h>
+
+#define IMAPSTATE_KEY_OCTETS 32u
+/* Octets in the text of a keyring; some 900 keys. */
+#define IMAPSTATE_KEYRING_TEXT_MAX 65536u
+
+struct imapstate_key {
+    uint32_t id;
+    uint64_t seals_from_s;                   /* seconds since 1970-01-01 UTC */
+    const uint8_t *octets;                   /* IMAPSTATE_KEY_OCTETS, owned by the keyring, in guarded memory */
+};
+
+struct imapstate_keyring;
+
+/* An empty keyring, or NULL if memory is out. imapstate_keyring_free() ends it, wipes its keys and accepts NULL. */
+IMAPSTATE_API struct imapstate_keyring *imapstate_keyring_new(void);
+IMAPSTATE_API void imapstate_keyring_free(struct imapstate_keyring *keyring);
+
+/* Adds the keys of a key file's text; all of them or, on error, none. KEY_MALFORMED, KEY_DUPLICATE, NO_MEMORY; ret_line is
+ * then the number, from 1, of the line that is wrong. */
+IMAPSTATE_API enum imapstate_error imapstate_keyring_read(struct imapstate_keyring *keyring, struct imapstate_span text,
+                                                          size_t *ret_line);
+
+/* Adds one key, copying IMAPSTATE_KEY_OCTETS from octets. KEY_DUPLICATE or NO_MEMORY. */
+IMAPSTATE_API enum imapstate_error imapstate_keyring_add(struct imapstate_keyring *keyring, uint32_t id,
+                                                         uint64_t seals_from_s, const uint8_t *octets);
+
+/* Appends the line of a key, LF included, to text. False if it does not fit. text then holds a secret. */
+IMAPSTATE_API bool imapstate_keyring_write_key(const struct imapstate_key *key, struct imapstate_buf *text);
+
+/* The key that seals at now_s, or false if the time of none has come. ret_key borrows from the keyring. */
+IMAPSTATE_API bool imapstate_keyring_sealing(const struct imapstate_keyring *keyring, uint64_t now_s,
+                                             struct imapstate_key *ret_key);
+
+/* The key with this id, or false. */
+IMAPSTATE_API bool imapstate_keyring_find(const struct imapstate_keyring *keyring, uint32_t id,
+                                          struct imapstate_key *ret_key);
+
+/* The keys in the order in which they were added. False if index is not below imapstate_keyring_count(). */
+IMAPSTATE_API size_t imapstate_keyring_count(const struct imapstate_keyring *keyring);
+IMAPSTATE_API bool imapstate_keyring_at(const struct imapstate_keyring *keyring, size_t index,
+                                        struct imapstate_key *ret_key);
+
+#endif

@@ -1,0 +1,59 @@
+/* state: the ordered log of what set-up commands have changed in one session (P7 to P10 of docs/protocol.md).
+ *
+ * It takes confirmed commands by value, so a server with its own parser can use it as well as a proxy, and gives its
+ * entries back one by one. How they look on the wire is replay.h's matter. */
+#ifndef IMAPSTATE_STATE_H
+#define IMAPSTATE_STATE_H
+
+#include <imapstate/error.h>
+#include <imapstate/span.h>
+
+enum imapstate_entry_kind {
+    IMAPSTATE_ENTRY_ENABLE = 1,     /* RFC 5161; value: capability names, upper case, SP between */
+    IMAPSTATE_ENTRY_LANGUAGE = 2,   /* RFC 5255; value: the language tag chosen */
+    IMAPSTATE_ENTRY_COMPARATOR = 3, /* RFC 5255; value: the comparator chosen */
+    IMAPSTATE_ENTRY_NOTIFY = 4,     /* RFC 5465; value: the arguments as sent ("NONE", "SET ..."), literals included as
+                                     * "{n}" or "{n+}", CRLF, octets; without the command's line end */
+};
+
+struct imapstate_entry {
+    enum imapstate_entry_kind kind;
+    struct imapstate_span value; /* borrowed from the state; valid until it is next changed */
+};
+
+struct imapstate_state;
+
+/* An empty state whose encoding may take up to max octets. NULL if memory is out. imapstate_state_free() wipes, and
+ * accepts NULL. */
+IMAPSTATE_API struct imapstate_state *imapstate_state_new(size_t max);
+IMAPSTATE_API void imapstate_state_free(struct imapstate_state *state);
+
+/* Records confirmed commands. Each gives STATE_TOO_LARGE if the encoding would pass max, SYNTAX if the value is empty,
+ * NO_MEMORY. On error ENABLE leaves the state as it was; the others, which replace an earlier entry of their kind,
+ * have removed it all the same (P9): what was true no longer is.
+ *
+ * enable: names (SP between, any case) that are on after the command. Those in the state already are left out; the rest
+ * becomes one entry, merged into the last one if that is an ENABLE too, never across another kind: UTF8=ACCEPT
+ * changes how NOTIFY's mailbox names are read. */
+IMAPSTATE_API enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struct imapstate_span names);
+IMAPSTATE_API enum imapstate_error imapstate_state_language(struct imapstate_state *state, struct imapstate_span tag);
+IMAPSTATE_API enum imapstate_error imapstate_state_comparator(struct imapstate_state *state, struct imapstate_span name);
+IMAPSTATE_API enum imapstate_error imapstate_state_notify(struct imapstate_state *state, struct imapstate_span arguments);
+
+/* A command of this kind took effect that cannot be stored: what it replaces goes (P9). For ENABLE nothing goes. */
+IMAPSTATE_API void imapstate_state_remove(struct imapstate_state *state, enum imapstate_entry_kind kind);
+
+/* The entries in their order. False if index is not below the count. */
+IMAPSTATE_API size_t imapstate_state_count(const struct imapstate_state *state);
+IMAPSTATE_API bool imapstate_state_at(const struct imapstate_state *state, size_t index, struct imapstate_entry *ret_entry);
+
+/* Forgets all entries (UNAUTHENTICATE, P16). */
+IMAPSTATE_API void imapstate_state_clear(struct imapstate_state *state);
+
+/* Appends the encoding to ret_octets. Equal states have equal encodings. False if it does not fit. */
+IMAPSTATE_API bool imapstate_state_encode(const struct imapstate_state *state, struct imapstate_buf *ret_octets);
+
+/* Replaces the contents of state by a decoded one. STATE_INVALID, STATE_TOO_LARGE or NO_MEMORY leave it as it was. */
+IMAPSTATE_API enum imapstate_error imapstate_state_decode(struct imapstate_state *state, struct imapstate_span octets);
+
+#endif
