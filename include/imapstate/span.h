@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
-#define IMAPSTATE_API __attribute__((visibility("default")))
-#define IMAPSTATE_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define IMAPSTATE_API                        __attribute__((visibility("default")))
+#define IMAPSTATE_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 #else
 #define IMAPSTATE_API
-#define IMAPSTATE_PRINTF(format, first)
+#define IMAPSTATE_PRINTF(format_at, args_at)
 #endif
 
 /* Borrowed octets: a span owns nothing and lives no longer than what it points into.
@@ -50,7 +50,8 @@ struct imapstate_buf {
 /* An empty buffer that may hold up to max octets. Allocates nothing. */
 IMAPSTATE_API void imapstate_buf_init(struct imapstate_buf *buf, size_t max);
 
-/* Appends. False if max would be passed or memory is out; then nothing was appended. */
+/* Appends. False if max would be passed or memory is out; then nothing was appended. more does not lie in buf itself.
+ */
 IMAPSTATE_API bool imapstate_buf_put(struct imapstate_buf *buf, struct imapstate_span more);
 IMAPSTATE_API bool imapstate_buf_put_byte(struct imapstate_buf *buf, uint8_t byte);
 
