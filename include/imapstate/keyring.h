@@ -13,11 +13,13 @@
 #define IMAPSTATE_KEY_OCTETS 32u
 /* Octets in the text of a keyring; some 900 keys. */
 #define IMAPSTATE_KEYRING_TEXT_MAX 65536u
+/* A time as text, its NUL included. */
+#define IMAPSTATE_KEY_TIME_SIZE sizeof("2026-11-24T00:00:00Z")
 
 struct imapstate_key {
     uint32_t id;
-    uint64_t seals_from_s;                   /* seconds since 1970-01-01 UTC */
-    const uint8_t *octets;                   /* IMAPSTATE_KEY_OCTETS, owned by the keyring, in guarded memory */
+    uint64_t seals_from_s; /* seconds since 1970-01-01 UTC */
+    const uint8_t *octets; /* IMAPSTATE_KEY_OCTETS, owned by the keyring, in guarded memory */
 };
 
 struct imapstate_keyring;
@@ -26,8 +28,8 @@ struct imapstate_keyring;
 IMAPSTATE_API struct imapstate_keyring *imapstate_keyring_new(void);
 IMAPSTATE_API void imapstate_keyring_free(struct imapstate_keyring *keyring);
 
-/* Adds the keys of a key file's text; all of them or, on error, none. KEY_MALFORMED, KEY_DUPLICATE, NO_MEMORY; ret_line is
- * then the number, from 1, of the line that is wrong. */
+/* Adds the keys of a key file's text; all of them or, on error, none. KEY_MALFORMED, KEY_DUPLICATE, NO_MEMORY; ret_line
+ * is then the number, from 1, of the line that is wrong. The last line may lack its LF; CRLF is malformed. */
 IMAPSTATE_API enum imapstate_error imapstate_keyring_read(struct imapstate_keyring *keyring, struct imapstate_span text,
                                                           size_t *ret_line);
 
@@ -35,14 +37,15 @@ IMAPSTATE_API enum imapstate_error imapstate_keyring_read(struct imapstate_keyri
 IMAPSTATE_API enum imapstate_error imapstate_keyring_add(struct imapstate_keyring *keyring, uint32_t id,
                                                          uint64_t seals_from_s, const uint8_t *octets);
 
-/* Appends the line of a key, LF included, to text. False if it does not fit. text then holds a secret. */
+/* Appends the line of a key, LF included, to text. False if it does not fit, or if its time is past the year 9999. text
+ * then holds a secret. */
 IMAPSTATE_API bool imapstate_keyring_write_key(const struct imapstate_key *key, struct imapstate_buf *text);
 
 /* The key that seals at now_s, or false if the time of none has come. ret_key borrows from the keyring. */
 IMAPSTATE_API bool imapstate_keyring_sealing(const struct imapstate_keyring *keyring, uint64_t now_s,
                                              struct imapstate_key *ret_key);
 
-/* The key with this id, or false. */
+/* The key with this id, or false. ret_key may be NULL. */
 IMAPSTATE_API bool imapstate_keyring_find(const struct imapstate_keyring *keyring, uint32_t id,
                                           struct imapstate_key *ret_key);
 
@@ -50,5 +53,9 @@ IMAPSTATE_API bool imapstate_keyring_find(const struct imapstate_keyring *keyrin
 IMAPSTATE_API size_t imapstate_keyring_count(const struct imapstate_keyring *keyring);
 IMAPSTATE_API bool imapstate_keyring_at(const struct imapstate_keyring *keyring, size_t index,
                                         struct imapstate_key *ret_key);
+
+/* A time of a key file: exactly "2026-11-24T00:00:00Z", from 1970 to 9999, no leap seconds; else false. */
+IMAPSTATE_API bool imapstate_key_time_parse(struct imapstate_span text, uint64_t *ret_time_s);
+IMAPSTATE_API bool imapstate_key_time_format(uint64_t time_s, char ret_text[IMAPSTATE_KEY_TIME_SIZE]);
 
 #endif
