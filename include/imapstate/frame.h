@@ -5,7 +5,11 @@
  * input elsewhere changes which pieces come out, never what they add up to. Literal octets are counted, not looked at.
  *
  * A proxy and a server that disagree about where a command ends is a security hole. So whatever could be read in
- * two ways is an error (IMAPSTATE_FRAME_BAD), after which the frame must not be used and the connection is ended. */
+ * two ways is an error (IMAPSTATE_FRAME_BAD), after which the frame must not be used and the connection is ended.
+ * docs/framing.md tells what is refused and why.
+ *
+ *     START -> WAIT (commands: {n}) -> LITERAL -> REST -> START      WAIT -> START: the server refused the literal
+ *     START -> CONTINUATION -> START                                 any -> BAD */
 #ifndef IMAPSTATE_FRAME_H
 #define IMAPSTATE_FRAME_H
 
@@ -27,75 +31,78 @@ enum imapstate_frame_result {
     IMAPSTATE_FRAME_LINE,    /* ret_piece is a line, its end included */
     IMAPSTATE_FRAME_LITERAL, /* ret_piece is some or all of the octets of a literal that are still to come */
     IMAPSTATE_FRAME_WAIT,    /* commands only: a synchronizing literal was announced, and the server has not decided */
-    IMAPSTATE_FRAME_BAD,     /* imapstate_frame_error() tells why */
+    IMAPSTATE_FRAME_BAD,     /* imapstate_frame_error() tells why; nothing was consumed */
 };
 
 struct imapstate_literal {
-    bool announced;     /* the line ends in {n}, {n+}, ~{n} or ~{n+} */
-    bool synchronizing; /* {n} or ~{n}: in a command the server's "+" or tagged answer decides whether it comes */
+    bool announced;     /* the line ends in {n} or ~{n}; in a command also {n+} or ~{n+} */
+    bool synchronizing; /* commands: {n} or ~{n}: the server's "+" or tagged answer decides whether it comes */
     bool binary;        /* ~{n}: RFC 3516 literal8 */
-    uint32_t octets;
+    uint32_t octets;    /* 0 too; then no LITERAL piece comes, but the line behind it does */
 };
 
 struct imapstate_piece {
     struct imapstate_span octets; /* the first octets of the input, consumed by this call; borrowed from the caller */
     bool begins;                  /* first piece of its command or response */
-    bool ends;                    /* last piece of it. A line that announces a synchronizing literal in a command does
-                                   * not end it: if the server refuses, imapstate_frame_literal_refused() does. */
+    bool ends;                    /* last piece of it. A line that announces a literal does not end it; if the server
+                                   * refuses a synchronizing one, imapstate_frame_literal_refused() does. */
     bool is_text;                 /* responses: a status response (OK NO BAD BYE PREAUTH, tagged or not) or "+": human
                                    * text may follow, and a {12} at its end announces nothing */
-    bool is_continuation;         /* commands: asked for by imapstate_frame_expect_continuation() */
+    bool is_continuation;         /* commands: asked for by imapstate_frame_expect_continuation(); begins is false */
     bool is_bare_lf;              /* commands: the line ends in LF alone. Whoever passes it on ends it with CRLF, so
                                    * that nobody behind can read it otherwise. */
-    bool has_nul;                 /* commands: the line has a NUL. Never passed on; see docs/protocol.md, Framing. */
+    bool has_nul;                 /* commands: the line has a NUL. Never passed on; see docs/framing.md. */
     struct imapstate_literal literal; /* announced by this line */
 };
 
 /* The fields are the frame's own; use the functions. */
 struct imapstate_frame {
-    uint64_t literal_left; /* octets of the current literal still to come */
     size_t scanned;        /* octets at the start of the unconsumed input that hold no LF */
-    uint32_t literal_octets;
-    uint8_t side;     /* enum imapstate_frame_side */
-    uint8_t at;       /* where in the grammar: see frame.c */
-    uint8_t error;    /* enum imapstate_error */
-    uint8_t flags;    /* see frame.c */
-    uint8_t tail_len; /* responses: the last octets of a line that was passed in parts */
-    uint8_t tail[16];
+    uint32_t literal_left; /* octets of the current literal still to come */
+    uint8_t side;          /* enum imapstate_frame_side */
+    uint8_t at;            /* where in the diagram above; see frame.c */
+    uint8_t error;         /* enum imapstate_error */
 };
 
 IMAPSTATE_API void imapstate_frame_init(struct imapstate_frame *frame, enum imapstate_frame_side side);
 
 /* Looks at the front of in, the octets that have arrived and were not consumed, and takes one piece off it.
  * ret_piece is written for LINE and LITERAL. The caller then goes on behind ret_piece->octets.
- * Between two calls without consumption, in may only grow at its end. With more than IMAPSTATE_LINE_MAX octets and no
- * line end, BAD. */
+ * Between two calls without consumption, in may only grow at its end. A line that has no end within its first
+ * IMAPSTATE_LINE_MAX octets is BAD; but in responses only if it is not passable, see below. */
 IMAPSTATE_API enum imapstate_frame_result imapstate_frame_next(struct imapstate_frame *frame, struct imapstate_span in,
                                                                struct imapstate_piece *ret_piece);
 
-/* Responses, after MORE: consumes the part of a line that is there, so that long data (SEARCH, ENVELOPE) need not be
- * held and has no limit. False, with nothing consumed, if there is nothing to pass, if the line is or may become
- * one with human text (is_text), or if the line's first two words are not all there yet. ret_piece->ends is false. */
+/* Responses, after MORE: consumes most of the part of a line that is there, so that long data (SEARCH, ENVELOPE) need
+ * not be held and has no limit. A few octets are left, those that may turn out to announce a literal. The rest
+ * of the line comes from imapstate_frame_next() or by further calls, with begins false. ret_piece is a line with
+ * ends false. Returns false, with nothing consumed, if the line is not passable or nothing can be passed yet. Nothing
+ * can be passed of digits alone, however many: a caller whose buffer is full then ends the connection. */
 IMAPSTATE_API bool imapstate_frame_pass(struct imapstate_frame *frame, struct imapstate_span in,
                                         struct imapstate_piece *ret_piece);
 
-/* Responses, after MORE: the first octets of a line that imapstate_frame_pass() would pass, up to the second word
- * at least ("* CAPABILITY"), tell the caller whether it wants to hold the line instead. This is that question
- * answered for the frame: true once the first two words of the line are there and it is not text. */
+/* Responses, after MORE: would imapstate_frame_pass() take of this line? True once its first two words are there
+ * ("* CAPABILITY") and it is not text, and for all that is behind a literal. So the caller can look at the words
+ * and hold the line instead; then the limit is the caller's. */
 IMAPSTATE_API bool imapstate_frame_is_passable(const struct imapstate_frame *frame, struct imapstate_span in);
 
-/* Commands, after a line that announced a synchronizing literal: the server said "+", so the octets come. */
+/* Commands, after a line that announced a synchronizing literal: the server said "+", so the octets come.
+ * Elsewhere nothing happens. */
 IMAPSTATE_API void imapstate_frame_literal_go(struct imapstate_frame *frame);
 
 /* Commands, likewise: the server answered the tag instead. There was no literal; what follows is a new command. */
 IMAPSTATE_API void imapstate_frame_literal_refused(struct imapstate_frame *frame);
 
 /* Commands: the next line is none, but belongs to AUTHENTICATE (RFC 9051 section 6.2.2) or is IDLE's DONE (section
- * 6.3.13): no tag, no literal, no quoted string in it. Holds for one line. Only between commands. */
+ * 6.3.13): no tag, no literal, no quoted string in it. Holds for one line. Only between commands; elsewhere nothing
+ * happens. */
 IMAPSTATE_API void imapstate_frame_expect_continuation(struct imapstate_frame *frame);
 
-/* Is the last consumed octet the end of a command or response (or nothing was consumed ever)? A line that is there
- * in part but was not consumed does not count: the caller holds it. */
+/* Takes that back, while the line has not come: the server answered the tag, so a command comes next. */
+IMAPSTATE_API void imapstate_frame_expect_command(struct imapstate_frame *frame);
+
+/* Is the last consumed octet the end of a command or response (or nothing was consumed ever), and no continuation is
+ * expected? A line that is there in part but was not consumed does not count: the caller holds it. */
 IMAPSTATE_API bool imapstate_frame_is_between(const struct imapstate_frame *frame);
 
 /* Why BAD; IMAPSTATE_OK before. */
