@@ -1,0 +1,148 @@
+"""Fixtures of the end-to-end tests. README.md beside this file tells how to use them."""
+import contextlib
+import json
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.dovecot import Dovecot  # noqa: E402
+from harness.gateway import Gateway, upstream as upstream_section  # noqa: E402
+from harness.imap import Client  # noqa: E402
+from harness.net import Authority  # noqa: E402
+from harness.scripted import Scripted  # noqa: E402
+
+_exhibits = []  # whatever can tell, after a failed test, what happened in it
+
+
+def pytest_collection_modifyitems(items):
+    """A test that hangs ends after a minute, not with the whole run."""
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(60))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and call.when in ("setup", "call", "teardown"):
+        for each in list(_exhibits):
+            for exhibit in (each, *getattr(each, "transcripts", ())):
+                report.sections.append(exhibit.exhibit())
+
+
+@contextlib.contextmanager
+def _shown_on_failure(thing):
+    _exhibits.append(thing)
+    try:
+        yield thing
+    finally:
+        _exhibits.remove(thing)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """The CA of all certificates here; authority.client_context() trusts it."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority):
+    """(certificate, key) of localhost, for whoever serves TLS."""
+    return authority.issue("localhost")
+
+
+@pytest.fixture(scope="session")
+def trust(authority):
+    """A client's TLS context."""
+    return authority.client_context()
+
+
+@pytest.fixture(scope="session")
+def dovecot(tmp_path_factory, authority):
+    """One real Dovecot for the whole run. Tests that change mailboxes take a user by dovecot.new_user()."""
+    server = Dovecot(tmp_path_factory.mktemp("dovecot"), authority)
+    with _shown_on_failure(server):
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def _gateways(tmp_path_factory, certificate):
+    """Gateways by their configuration, kept for the module."""
+    kept = {}
+    yield lambda folder, upstreams, **settings: _kept_gateway(kept, tmp_path_factory, certificate, folder, upstreams, settings)
+    for gateway in kept.values():
+        gateway.close_clients()
+    for gateway in kept.values():
+        gateway.stop()
+
+
+def _kept_gateway(kept, tmp_path_factory, certificate, folder, upstreams, settings):
+    key = json.dumps([[u.name, dict(u)] for u in upstreams] + [settings], sort_keys=True, default=str)
+    if key not in kept:
+        kept[key] = Gateway(tmp_path_factory.mktemp(folder), upstreams, certificate, **settings)
+    return kept[key]
+
+
+@pytest.fixture
+def gateway(_gateways, dovecot):
+    """A gateway in front of Dovecot; the same one for all tests of a module."""
+    gateway = _gateways("gateway", [upstream_section(dovecot.plain_port)])
+    with _shown_on_failure(gateway):
+        yield gateway
+        gateway.close_clients()
+
+
+@pytest.fixture
+def start_gateway(tmp_path_factory, certificate):
+    """start_gateway(upstreams, **settings): a gateway of this test alone. upstreams: a port, a Section, or a list of them."""
+    with contextlib.ExitStack() as stack:
+        def start(upstreams, **settings):
+            listed = upstreams if isinstance(upstreams, (list, tuple)) else [upstreams]
+            listed = [upstream_section(each) if isinstance(each, int) else each for each in listed]
+            gateway = Gateway(tmp_path_factory.mktemp("gateway"), listed, certificate, start=False, **settings)
+            stack.enter_context(_shown_on_failure(gateway))
+            stack.callback(gateway.stop)
+            stack.callback(gateway.close_clients)
+            gateway.start()
+            return gateway
+        yield start
+
+
+@pytest.fixture
+def start_scripted():
+    """start_scripted(**habits): a scripted upstream of this test."""
+    with contextlib.ExitStack() as stack:
+        def start(**habits):
+            server = Scripted(**habits)
+            stack.enter_context(_shown_on_failure(server))
+            stack.callback(server.stop)
+            return server
+        yield start
+
+
+@pytest.fixture
+def scripted(start_scripted):
+    """A scripted upstream with its default habits, which the test may change."""
+    return start_scripted()
+
+
+@pytest.fixture
+def scripted_gateway(scripted, start_gateway):
+    """A gateway in front of `scripted`."""
+    return start_gateway(scripted.port)
+
+
+@pytest.fixture
+def connect():
+    """connect(target, ...): a client of harness.imap to anywhere, closed after the test, shown if the test fails."""
+    with contextlib.ExitStack() as stack:
+        def start(target, **arguments):
+            client = stack.enter_context(Client(target, **arguments))
+            stack.enter_context(_shown_on_failure(client))
+            return client
+        yield start

@@ -1,0 +1,181 @@
+"""imapstated under test: a configuration from Python values, a process, its log."""
+import base64
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+from . import net
+from .imap import Client
+
+_TREE = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build"))
+_SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
+
+# Short where a test would wait, and no waiting where a test does not ask for it.
+DEFAULTS = {"workers": 1, "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms"}
+
+
+class Section(dict):
+    """A section of the configuration: Section("listener", "imap", address=..., tls=...)."""
+
+    def __init__(self, kind, name, **settings):
+        super().__init__(settings)
+        self.kind, self.name = kind, name
+
+
+def upstream(target, name="main", **settings):
+    """The upstream section for a port of 127.0.0.1, an "address:port" or a "unix:/path"."""
+    address = f"{net.LOOPBACK}:{target}" if isinstance(target, int) else target
+    return Section("upstream", name, address=address, **({"tls": "none"} | settings))
+
+
+def listener(name, port, **settings):
+    return Section("listener", name, **({"address": f"{net.LOOPBACK}:{port}", "tls": "none"} | settings))
+
+
+def write_keys(path, *keys):
+    """A key file. Each key is (id, time from which it seals); all octets are random."""
+    lines = [f"{number:08x} {seals_from} {base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip('=')}\n"
+             for number, seals_from in keys]
+    path = pathlib.Path(path)
+    path.write_text("".join(lines))
+    path.chmod(0o600)
+    return path
+
+
+def render(sections, settings):
+    """The text of a configuration file. True and False, numbers, text, and lists of text."""
+    lines = [f"{name} = {_value(value)}" for name, value in settings.items()]
+    for section in sections:
+        lines.append(f"{section.kind} {_value(section.name)} {{")
+        lines += [f"  {name} = {_value(value)}" for name, value in section.items()]
+        lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+class Gateway:
+    """Starts imapstated with three listeners (plain_port, starttls_port, tls_port) in front of the given upstreams, and
+    waits until it is ready. More listeners, or upstreams by hand, through sections; more settings by name.
+
+    start=False only writes the configuration; start() then starts it."""
+
+    def __init__(self, folder, upstreams, certificate, *, sections=(), start=True, **settings):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.plain_port, self.starttls_port, self.tls_port = net.free_port(), net.free_port(), net.free_port()
+        pair = {"tls_cert_file": str(certificate[0]), "tls_key_file": str(certificate[1])}
+        first = {"upstream": upstreams[0].name} if len(upstreams) > 1 else {}
+        self.sections = [
+            listener("plain", self.plain_port, **first),
+            listener("starttls", self.starttls_port, tls="starttls", require_tls=True, **pair, **first),
+            listener("tls", self.tls_port, tls="implicit", **pair, **first),
+            *upstreams, *sections]
+        self.settings = DEFAULTS | settings
+        self.config_file = self.folder / "imapstated.conf"
+        self.log_file = self.folder / "imapstated.log"
+        self.process = None
+        self.transcripts = []
+        self.write_config()
+        if start:
+            self.start()
+
+    def write_config(self, **settings):
+        """Again, with some settings changed; reload() or start() makes the gateway read it."""
+        self.settings |= settings
+        self.config_file.write_text(render(self.sections, self.settings))
+
+    def start(self):
+        binary = program("imapstated")
+        environment = os.environ | {"UBSAN_OPTIONS": "print_stacktrace=1"}
+        with open(self.log_file, "ab") as log:
+            seen = log.tell()
+            self.process = subprocess.Popen((str(binary), "-c", str(self.config_file)), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=environment)
+        try:
+            self.wait_log(r"ready:", since=seen)
+        except AssertionError:
+            self.kill()
+            raise
+
+    def stop(self):
+        """Ends it by SIGTERM, as an operator does; it must leave in order and without a sanitizer's report."""
+        if not self.process:
+            return
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"imapstated did not end on SIGTERM\n{self.log()[-4000:]}") from None
+        assert status == 0, f"imapstated ended with {status}\n{self.log()[-4000:]}"
+        report = _SANITIZER.search(self.log())
+        assert not report, f"a sanitizer reports\n{self.log()[max(0, report.start() - 200):][:6000]}"
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def client(self, listener_port=None, **arguments):
+        """A client on the plain listener, or another port. Remembered for the report of a failed test."""
+        client = Client(listener_port or self.plain_port, **arguments)
+        self.transcripts.append(client)
+        return client
+
+    def session(self, user="ann", password="secret", listener_port=None, **arguments):
+        """A client that has logged in by LOGIN."""
+        client = self.client(listener_port, **arguments)
+        client.login(user, password)
+        return client
+
+    def close_clients(self):
+        for client in self.transcripts:
+            client.close()
+        self.transcripts = []
+
+    def log(self, since=0):
+        return self.log_file.read_bytes()[since:].decode(errors="replace")
+
+    def log_octets(self):
+        """How long the log is now: a mark for wait_log(since=) and log(since=)."""
+        return self.log_file.stat().st_size
+
+    def wait_log(self, pattern, since=0, seconds=10.0):
+        """Until the log has the regular expression; gives the match."""
+        deadline = time.monotonic() + seconds
+        while not (match := re.search(pattern, self.log(since))):
+            ended = self.process.poll() is not None
+            assert not ended, f"imapstated has ended with {self.process.returncode}:\n{self.log(since)[-4000:]}"
+            assert time.monotonic() < deadline, f"not in the log in time: {pattern}\n{self.log(since)[-4000:]}"
+            time.sleep(0.005)
+        return match
+
+    def exhibit(self):
+        return f"imapstated, {self.log_file}", "\n".join(self.log().splitlines()[-60:])
+
+
+def program(name):
+    """The path of a built program; an error that says what to do if it is not there."""
+    folder = {"imapstated": "gateway", "imapstatectl": "ctl"}[name]
+    path = BUILD / "src" / folder / name
+    assert path.exists(), f"{path} is not built: meson setup build && ninja -C build, or set IMAPSTATE_BUILD"
+    return path
+
+
+def _value(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return "{ " + ", ".join(_value(each) for each in value) + " }"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

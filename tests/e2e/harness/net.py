@@ -1,0 +1,72 @@
+"""Loopback ports and certificates."""
+import pathlib
+import socket
+import ssl
+import subprocess
+import time
+
+LOOPBACK = "127.0.0.1"
+_given_ports = set()
+
+
+def free_port():
+    """A port of 127.0.0.1 that was free a moment ago, and that this process has not given away before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port = probe.getsockname()[1]
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
+
+
+def wait_for_port(port, is_alive, seconds=10.0):
+    """Returns once something listens on the port; raises if is_alive() turns false or time runs out."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)) == 0:
+                return
+        if not is_alive():
+            raise RuntimeError(f"the process that should listen on port {port} has ended")
+        time.sleep(0.01)
+    raise RuntimeError(f"nobody listens on port {port} after {seconds} s")
+
+
+class Authority:
+    """A private CA and the server certificates that it signs, made with the openssl command."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ca_file = self.folder / "ca.pem"
+        self._openssl("req", "-x509", *self._new_key("ca.key"), "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "30")
+
+    def issue(self, name, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", extra=()):
+        """Signs a certificate for the alternative names; gives the paths of certificate and key. extra: more arguments of
+        `openssl x509`, such as ("-days", "-1") for one that has expired."""
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={alternatives}\n")
+        self._openssl("req", *self._new_key(f"{name}.key"), "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                      "-out", f"{name}.pem", "-extfile", f"{name}.ext", *(extra or ("-days", "30")))
+        return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def client_context(self):
+        """Trusts this CA only."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
+    @staticmethod
+    def server_context(pair):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(str(pair[0]), str(pair[1]))
+        return context
+
+    @staticmethod
+    def _new_key(name):
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", name)
+
+    def _openssl(self, *arguments):
+        done = subprocess.run(("openssl", *arguments), cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"openssl {' '.join(arguments)}: {done.stderr}")
