@@ -1,8 +1,8 @@
 /* token: seals a session's state for one user of one upstream, and opens it again (P12 to P15 of docs/protocol.md).
  *
  * base64url without padding of: version (1 octet) | key id (4, big endian) | nonce (24) | sealed | tag (16), by
- * XChaCha20-Poly1305 with version and key id as associated data. Inside: issued and expiry time (8 each), user, upstream,
- * fingerprint, state. What the user may not read or change, he cannot. */
+ * XChaCha20-Poly1305 with version and key id as associated data. Inside: issued and expiry time (8 each), user,
+ * upstream, fingerprint, state. What the user may not read or change, he cannot. */
 #ifndef IMAPSTATE_TOKEN_H
 #define IMAPSTATE_TOKEN_H
 
@@ -10,9 +10,10 @@
 #include <imapstate/keyring.h>
 #include <imapstate/span.h>
 
-#define IMAPSTATE_TOKEN_VERSION 1u
+/* The version that begins a token. */
+#define IMAPSTATE_TOKEN_FORMAT 1u
 /* Octets in a token that we make, and in one that a client may send us (P2). */
-#define IMAPSTATE_TOKEN_MAX 2048u
+#define IMAPSTATE_TOKEN_MAX          2048u
 #define IMAPSTATE_TOKEN_ARGUMENT_MAX 4096u
 #define IMAPSTATE_TOKEN_NONCE_OCTETS 24u
 #define IMAPSTATE_FINGERPRINT_OCTETS 32u
@@ -24,9 +25,10 @@ struct imapstate_token_binding {
     uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
 };
 
-/* The fingerprint of a server: of the capabilities that a client sees after login and the operator's epoch (P12). names is
- * a list with SP between, as in a CAPABILITY response; it is sorted and upper-cased here, and AUTH=, COMPRESS=,
- * STARTTLS, LOGINDISABLED, SASL-IR and XIMAPPROXY are left out. False if memory is out. */
+/* The fingerprint of a server: of the capabilities that a client sees after login and the operator's epoch (P12). names
+ * is a list with SP between, as in a CAPABILITY response; it is sorted and upper-cased here, and AUTH=, COMPRESS=,
+ * STARTTLS, LOGINDISABLED, SASL-IR and XIMAPPROXY are left out; a name that occurs twice counts once. False if memory
+ * is out. */
 IMAPSTATE_API bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
                                                uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS]);
 
@@ -35,10 +37,10 @@ IMAPSTATE_API size_t imapstate_token_state_max(const struct imapstate_token_bind
 
 /* Seals. nonce is IMAPSTATE_TOKEN_NONCE_OCTETS from a cryptographic source, never used twice. Times in seconds since
  * 1970-01-01 UTC. The token is appended to ret_token. STATE_TOO_LARGE or NO_MEMORY (ret_token's max included). */
-IMAPSTATE_API enum imapstate_error
-imapstate_token_seal(const struct imapstate_key *key, const struct imapstate_token_binding *binding, uint64_t now_s,
-                     uint64_t lifetime_s, const uint8_t *nonce, struct imapstate_span state,
-                     struct imapstate_buf *ret_token);
+IMAPSTATE_API enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
+                                                        const struct imapstate_token_binding *binding, uint64_t now_s,
+                                                        uint64_t lifetime_s, const uint8_t *nonce,
+                                                        struct imapstate_span state, struct imapstate_buf *ret_token);
 
 /* Opens and checks in this order: form, version, key, seal, times, user, upstream, fingerprint. On IMAPSTATE_OK the
  * encoded state is appended to ret_state; on any other result ret_state is as before. A token issued more than

@@ -1,5 +1,7 @@
 #include <imapstate/keyring.h>
 
+#include "base64.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,11 +158,9 @@ static enum imapstate_error keyring_read_line(struct imapstate_keyring *keyring,
     struct imapstate_span time = { line.at + ID_DIGITS + 1, TIME_LEN };
     if (!parse_id(line.at, &id) || !imapstate_key_time_parse(time, &seals_from_s))
         return IMAPSTATE_KEY_MALFORMED;
-    const char *base64 = (const char *)line.at + LINE_LEN - BASE64_LEN;
+    struct imapstate_span base64 = { line.at + LINE_LEN - BASE64_LEN, BASE64_LEN };
     enum imapstate_error error = IMAPSTATE_KEY_MALFORMED;
-    if (sodium_base642bin(octets, sizeof octets, base64, BASE64_LEN, NULL, &octets_len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
-        octets_len == sizeof octets)
+    if (base64_decode(base64, octets, sizeof octets, &octets_len) && octets_len == sizeof octets)
         error = imapstate_keyring_add(keyring, id, seals_from_s, octets);
     sodium_memzero(octets, sizeof octets);
     return error;
@@ -196,8 +196,7 @@ bool imapstate_keyring_write_key(const struct imapstate_key *key, struct imapsta
     if (!imapstate_key_time_format(key->seals_from_s, time))
         return false;
     snprintf(line, sizeof line, "%08x %s ", (unsigned)key->id, time);
-    sodium_bin2base64(line + LINE_LEN - BASE64_LEN, BASE64_LEN + 1, key->octets, IMAPSTATE_KEY_OCTETS,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(line + LINE_LEN - BASE64_LEN, BASE64_LEN + 1, key->octets, IMAPSTATE_KEY_OCTETS, BASE64_VARIANT);
     line[LINE_LEN] = '\n';
     bool fits = imapstate_buf_put(text, (struct imapstate_span){ (const uint8_t *)line, LINE_LEN + 1 });
     sodium_memzero(line, sizeof line);

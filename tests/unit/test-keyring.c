@@ -48,6 +48,10 @@ static const struct {
       IMAPSTATE_KEY_MALFORMED, 1, 0 },
     { "base64, not base64url", IMAPSTATE_SPAN("0000000a " T_2026 " +AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
       IMAPSTATE_KEY_MALFORMED, 1, 0 },
+    { "an octet that libsodium takes for an underscore",
+      IMAPSTATE_SPAN("0000000a " T_2026 " \xdf"
+                     "AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
+      IMAPSTATE_KEY_MALFORMED, 1, 0 },
     { "key too short", IMAPSTATE_SPAN("0000000a " T_2026 " AAEC"), IMAPSTATE_KEY_MALFORMED, 1, 0 },
     { "key too long", IMAPSTATE_SPAN("0000000a " T_2026 " " KEY_A "A"), IMAPSTATE_KEY_MALFORMED, 1, 0 },
 };
