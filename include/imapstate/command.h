@@ -69,16 +69,17 @@ struct imapstate_command {
 /* The first line of a command, taken apart. Spans borrow from the line. */
 struct imapstate_command_line {
     struct imapstate_span tag;
-    struct imapstate_span name;                 /* as sent; "uid fetch" is one name */
-    struct imapstate_span arguments;            /* behind the SP that follows the name, up to the line end; may be empty */
-    const struct imapstate_command *command;    /* static; never NULL */
-    bool has_arguments_sp;                      /* an SP follows the name, be it only that */
+    struct imapstate_span name;              /* as sent; "uid fetch" is one name */
+    struct imapstate_span arguments;         /* behind the SP that follows the name, up to the line end; may be empty */
+    const struct imapstate_command *command; /* static; never NULL */
+    bool has_arguments_sp;                   /* an SP follows the name, be it only that */
 };
 
 /* Takes the first line of a command apart; line includes its end (CRLF or LF). Gives IMAPSTATE_SYNTAX unless it is tag
  * SP name, tag being an RFC 9051 "tag" and name an atom; what it could find is written even then (tag is empty if
- * there is none that an answer could carry), so that the caller can say "tag BAD". Exactly one SP between the words:
- * servers differ about more. */
+ * there is none that an answer could carry), so that the caller can say "tag BAD". Exactly one SP between the words,
+ * those of "UID FETCH" too: servers differ about more. What stands in the arguments is not looked at. "UID" alone and
+ * "UID" with a word that makes no command are unknown commands, not syntax errors. */
 IMAPSTATE_API enum imapstate_error imapstate_command_parse(struct imapstate_span line,
                                                            struct imapstate_command_line *ret_line);
 
@@ -88,15 +89,17 @@ IMAPSTATE_API const struct imapstate_command *imapstate_command_find(struct imap
 /* The table, sorted by name, for whoever loops over it. */
 IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *ret_rows);
 
-/* Does this part of a command's arguments (one line; literals apart) name something that can switch CONDSTORE on without
- * ENABLE (RFC 7162 section 3.1)? Conservative: MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC, FlagChange
- * anywhere, in any case. */
+/* Does this part of a command's arguments (one line; literals apart) name something that can switch CONDSTORE on
+ * without ENABLE (RFC 7162 section 3.1)? Conservative: MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC,
+ * FlagChange anywhere, in any case, also with backslashes in between. */
 IMAPSTATE_API bool imapstate_command_may_enable(struct imapstate_span arguments);
 
-/* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A literal
- * stands there as it came: "{n}" or "{n+}", CRLF, its octets. The value, with the escapes of a quoted string
- * resolved, is appended to ret_value. IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (ret_value's max) otherwise;
- * then *in and ret_value are as before. */
-IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct imapstate_buf *ret_value);
+/* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A
+ * literal stands there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value, with the escapes of a quoted
+ * string resolved, is appended to ret_value; it holds no NUL. What follows is the caller's to judge (SP or the end),
+ * only that an 8-bit octet does not end an atom. IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (a value of any form
+ * that would pass ret_value's max) otherwise; then *in and ret_value are as before. */
+IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in,
+                                                             struct imapstate_buf *ret_value);
 
 #endif

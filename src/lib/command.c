@@ -1,0 +1,385 @@
+#include <imapstate/command.h>
+
+#include <sodium.h>
+#include <string.h>
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Sets of states, and kinds of literals, short enough for a table. */
+#define ANY       IMAPSTATE_IN_ANY
+#define NOT_AUTH  IMAPSTATE_IN_NOT_AUTHENTICATED
+#define AUTH      (IMAPSTATE_IN_AUTHENTICATED | IMAPSTATE_IN_SELECTED)
+#define ONLY_AUTH IMAPSTATE_IN_AUTHENTICATED
+#define SELECTED  IMAPSTATE_IN_SELECTED
+
+/* name, id, allowed, stored, literals, repeatable, parkable */
+#define ROW(name_, id_, allowed_, stored_, literals_, repeatable_, parkable_)                                          \
+    {                                                                                                                  \
+        .name = name_, .id = IMAPSTATE_COMMAND_##id_, .allowed = allowed_, .stored = IMAPSTATE_STORED_##stored_,       \
+        .literals = IMAPSTATE_LITERALS_##literals_, .repeatable = repeatable_, .parkable = parkable_, .is_known = true \
+    }
+
+/* RFC 9051 and 3501, and the registered extensions. Repeatable are only those whose second run gives the client what
+ * the first would have. Not parkable: what changes how later octets are read (COMPRESS, STARTTLS), who the user is
+ * (UNAUTHENTICATE), or ends the connection. What belongs to a selected mailbox ends with it (searches that
+ * update, RFC 5267); what the server keeps (ACL, METADATA, RESETKEY, ...) is no property of the connection.
+ * Literals go by the base grammar: STORE takes strings only in the experimental RFC 5257. */
+static const struct imapstate_command commands[] = {
+    /* clang-format off */
+    ROW("APPEND",          OTHER,          AUTH,      NEVER,  MESSAGE, false, true),
+    ROW("AUTHENTICATE",    AUTHENTICATE,   NOT_AUTH,  NEVER,  LOGIN,   false, true),
+    ROW("CANCELUPDATE",    OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("CAPABILITY",      CAPABILITY,     ANY,       NEVER,  NONE,    true,  true),
+    ROW("CHECK",           OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("CLOSE",           CLOSE,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("COMPARATOR",      COMPARATOR,     AUTH,      LAST,   STRING,  false, true),
+    ROW("COMPRESS",        COMPRESS,       AUTH,      NEVER,  NONE,    false, false),
+    ROW("CONVERSIONS",     OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("CONVERT",         OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("COPY",            OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("CREATE",          OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("DELETE",          OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("DELETEACL",       OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("ENABLE",          ENABLE,         AUTH,      APPEND, NONE,    true,  true),
+    ROW("ESEARCH",         OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("EXAMINE",         EXAMINE,        AUTH,      NEVER,  STRING,  true,  true),
+    ROW("EXPUNGE",         OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("FETCH",           OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("GENURLAUTH",      OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("GETACL",          OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("GETANNOTATION",   OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("GETJMAPACCESS",   OTHER,          AUTH,      NEVER,  NONE,    false, true),
+    ROW("GETMETADATA",     OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("GETQUOTA",        OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("GETQUOTAROOT",    OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("ID",              ID,             ANY,       NEVER,  STRING,  true,  true),
+    ROW("IDLE",            IDLE,           AUTH,      NEVER,  NONE,    false, true),
+    ROW("LANGUAGE",        LANGUAGE,       ANY,       LAST,   STRING,  false, true),
+    ROW("LIST",            OTHER,          AUTH,      NEVER,  STRING,  true,  true),
+    ROW("LISTRIGHTS",      OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("LOGIN",           LOGIN,          NOT_AUTH,  NEVER,  LOGIN,   false, true),
+    ROW("LOGOUT",          LOGOUT,         ANY,       NEVER,  NONE,    false, false),
+    ROW("LSUB",            OTHER,          AUTH,      NEVER,  STRING,  true,  true),
+    ROW("MOVE",            OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("MYRIGHTS",        OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("NAMESPACE",       NAMESPACE,      AUTH,      NEVER,  NONE,    true,  true),
+    ROW("NOOP",            NOOP,           ANY,       NEVER,  NONE,    true,  true),
+    ROW("NOTIFY",          NOTIFY,         AUTH,      LAST,   STRING,  true,  true),
+    ROW("RENAME",          OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("REPLACE",         OTHER,          SELECTED,  NEVER,  MESSAGE, false, true),
+    ROW("RESETKEY",        OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("RLIST",           OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("RLSUB",           OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("SAVESTATE",       SAVESTATE,      AUTH,      NEVER,  NONE,    false, true),
+    ROW("SEARCH",          OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("SELECT",          SELECT,         AUTH,      NEVER,  STRING,  true,  true),
+    ROW("SETACL",          OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("SETANNOTATION",   OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("SETMETADATA",     OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("SETQUOTA",        OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("SORT",            OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("STARTTLS",        STARTTLS,       NOT_AUTH,  NEVER,  NONE,    false, false),
+    ROW("STATE",           STATE,          ONLY_AUTH, NEVER,  STRING,  false, true),
+    ROW("STATUS",          OTHER,          AUTH,      NEVER,  STRING,  true,  true),
+    ROW("STORE",           OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("SUBSCRIBE",       OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("THREAD",          OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID CONVERT",     OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID COPY",        OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID EXPUNGE",     OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("UID FETCH",       OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID MOVE",        OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID REPLACE",     OTHER,          SELECTED,  NEVER,  MESSAGE, false, true),
+    ROW("UID SEARCH",      OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID SORT",        OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UID STORE",       OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("UID THREAD",      OTHER,          SELECTED,  NEVER,  STRING,  false, true),
+    ROW("UIDBATCHES",      OTHER,          SELECTED,  NEVER,  NONE,    false, true),
+    ROW("UNAUTHENTICATE",  UNAUTHENTICATE, AUTH,      NEVER,  NONE,    false, false),
+    ROW("UNSELECT",        UNSELECT,       SELECTED,  NEVER,  NONE,    false, true),
+    ROW("UNSUBSCRIBE",     OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("URLFETCH",        OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    ROW("XLIST",           OTHER,          AUTH,      NEVER,  STRING,  false, true),
+    /* clang-format on */
+};
+
+/* Stands for all commands that are not in the table. What they do to a connection nobody can know; and a server may
+ * not look for literals in a command that it does not know either. */
+static const struct imapstate_command command_unknown = {
+    .name = "",
+    .id = IMAPSTATE_COMMAND_OTHER,
+    .allowed = IMAPSTATE_IN_ANY,
+    .stored = IMAPSTATE_STORED_NEVER,
+    .literals = IMAPSTATE_LITERALS_NONE,
+};
+
+const struct imapstate_command *imapstate_command_table(size_t *ret_rows)
+{
+    *ret_rows = ARRAY_LEN(commands);
+    return commands;
+}
+
+/* Not toupper(): that depends on the locale, and IMAP is ASCII. */
+static uint8_t byte_upper(uint8_t byte)
+{
+    return byte >= 'a' && byte <= 'z' ? (uint8_t)(byte - ('a' - 'A')) : byte;
+}
+
+/* Orders a name from the wire against a row's, as memcmp() and strcmp() would. */
+static int name_compare(struct imapstate_span name, const char *row_name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        int difference = byte_upper(name.at[i]) - (uint8_t)row_name[i];
+        /* A NUL in name is equal to the end of row_name, and must not lead behind it. */
+        if (difference != 0 || row_name[i] == '\0')
+            return difference != 0 ? difference : 1;
+    }
+    return row_name[name.len] == '\0' ? 0 : -1;
+}
+
+const struct imapstate_command *imapstate_command_find(struct imapstate_span name)
+{
+    size_t low = 0, high = ARRAY_LEN(commands);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = name_compare(name, commands[middle].name);
+        if (order == 0)
+            return &commands[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return &command_unknown;
+}
+
+/* RFC 9051 section 9: ASTRING-CHAR, that is ATOM-CHAR and "]". */
+static bool is_astring_char(uint8_t byte)
+{
+    switch (byte) {
+    case '(':
+    case ')':
+    case '{':
+    case '%':
+    case '*':
+    case '"':
+    case '\\':
+        return false;
+    default:
+        return byte > ' ' && byte < 0x7f;
+    }
+}
+
+static bool is_atom_char(uint8_t byte)
+{
+    return is_astring_char(byte) && byte != ']';
+}
+
+static bool is_tag_char(uint8_t byte)
+{
+    return is_astring_char(byte) && byte != '+';
+}
+
+/* Takes the octets of a kind off the front of *in. */
+static struct imapstate_span word_take(struct imapstate_span *in, bool (*is_of_kind)(uint8_t))
+{
+    struct imapstate_span word = { in->at, 0 };
+    while (word.len < in->len && is_of_kind(in->at[word.len]))
+        word.len++;
+    in->at += word.len;
+    in->len -= word.len;
+    return word;
+}
+
+static bool sp_take(struct imapstate_span *in)
+{
+    if (in->len == 0 || in->at[0] != ' ')
+        return false;
+    in->at++;
+    in->len--;
+    return true;
+}
+
+static bool is_word_end(struct imapstate_span in)
+{
+    return in.len == 0 || in.at[0] == ' ';
+}
+
+static struct imapstate_span line_without_end(struct imapstate_span line)
+{
+    if (line.len > 0 && line.at[line.len - 1] == '\n')
+        line.len--;
+    if (line.len > 0 && line.at[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+/* Takes the name: one word, or "UID" and the one behind it. */
+static enum imapstate_error name_take(struct imapstate_span *in, struct imapstate_span *ret_name)
+{
+    *ret_name = word_take(in, is_atom_char);
+    if (ret_name->len == 0 || !is_word_end(*in))
+        return IMAPSTATE_SYNTAX;
+    if (in->len == 0 || !imapstate_span_equal_nocase(*ret_name, IMAPSTATE_SPAN("UID")))
+        return IMAPSTATE_OK;
+    struct imapstate_span behind = *in;
+    sp_take(&behind);
+    struct imapstate_span second = word_take(&behind, is_atom_char);
+    if (second.len == 0 || !is_word_end(behind))
+        return IMAPSTATE_SYNTAX;
+    ret_name->len += 1 + second.len;
+    *in = behind;
+    return IMAPSTATE_OK;
+}
+
+enum imapstate_error imapstate_command_parse(struct imapstate_span line, struct imapstate_command_line *ret_line)
+{
+    struct imapstate_span in = line_without_end(line);
+    *ret_line = (struct imapstate_command_line){ .command = &command_unknown };
+    struct imapstate_span tag = word_take(&in, is_tag_char);
+    if (tag.len == 0 || !is_word_end(in))
+        return IMAPSTATE_SYNTAX;
+    ret_line->tag = tag;
+    if (!sp_take(&in))
+        return IMAPSTATE_SYNTAX;
+    enum imapstate_error error = name_take(&in, &ret_line->name);
+    if (error != IMAPSTATE_OK)
+        return error;
+    ret_line->command = imapstate_command_find(ret_line->name);
+    ret_line->has_arguments_sp = sp_take(&in);
+    ret_line->arguments = in;
+    return IMAPSTATE_OK;
+}
+
+/* Does in begin with word (upper case)? A backslash in between counts for nothing: in a quoted string Dovecot drops it
+ * before any octet, so that "MOD\SEQ" is MODSEQ to it. */
+static bool begins_with_word(struct imapstate_span in, const char *word)
+{
+    size_t at = 0;
+    for (; *word != '\0' && at < in.len; at++) {
+        if (in.at[at] == '\\')
+            continue;
+        if (byte_upper(in.at[at]) != (uint8_t)*word)
+            return false;
+        word++;
+    }
+    return *word == '\0';
+}
+
+bool imapstate_command_may_enable(struct imapstate_span arguments)
+{
+    /* UNCHANGEDSINCE has CHANGEDSINCE in it. */
+    for (; arguments.len > 0; arguments.at++, arguments.len--) {
+        switch (byte_upper(arguments.at[0])) {
+        case 'C':
+            if (begins_with_word(arguments, "CHANGEDSINCE") || begins_with_word(arguments, "CONDSTORE"))
+                return true;
+            break;
+        case 'F':
+            if (begins_with_word(arguments, "FLAGCHANGE"))
+                return true;
+            break;
+        case 'M':
+            if (begins_with_word(arguments, "MODSEQ"))
+                return true;
+            break;
+        case 'Q':
+            if (begins_with_word(arguments, "QRESYNC"))
+                return true;
+            break;
+        }
+    }
+    return false;
+}
+
+static enum imapstate_error value_put(struct imapstate_buf *value, struct imapstate_span more)
+{
+    if (imapstate_buf_put(value, more))
+        return IMAPSTATE_OK;
+    return more.len > value->max - value->len ? IMAPSTATE_LITERAL_TOO_LARGE : IMAPSTATE_NO_MEMORY;
+}
+
+static enum imapstate_error atom_read(struct imapstate_span *in, struct imapstate_buf *value)
+{
+    struct imapstate_span atom = word_take(in, is_astring_char);
+    if (atom.len == 0 || (in->len > 0 && in->at[0] >= 0x80))
+        return IMAPSTATE_SYNTAX;
+    return value_put(value, atom);
+}
+
+/* RFC 9051 section 9: quoted. 8-bit octets are UTF-8 there; which, is the server's to judge. */
+static enum imapstate_error quoted_read(struct imapstate_span *in, struct imapstate_buf *value)
+{
+    size_t run = 1; /* begin of the octets that have not been put yet */
+    for (size_t at = 1; at < in->len; at++) {
+        uint8_t byte = in->at[at];
+        if (byte == '\0' || byte == '\r' || byte == '\n')
+            return IMAPSTATE_SYNTAX;
+        if (byte != '"' && byte != '\\')
+            continue;
+        enum imapstate_error error = value_put(value, (struct imapstate_span){ in->at + run, at - run });
+        if (error != IMAPSTATE_OK)
+            return error;
+        if (byte == '"') {
+            *in = (struct imapstate_span){ in->at + at + 1, in->len - at - 1 };
+            return IMAPSTATE_OK;
+        }
+        run = ++at;
+        if (at == in->len || (in->at[at] != '"' && in->at[at] != '\\'))
+            return IMAPSTATE_SYNTAX;
+    }
+    return IMAPSTATE_SYNTAX;
+}
+
+/* Takes "{n}" or "{n+}" and the line end behind it off the front of *in. */
+static enum imapstate_error literal_head_take(struct imapstate_span *in, uint32_t *ret_octets)
+{
+    uint32_t octets = 0;
+    size_t at = 1;
+    for (; at < in->len && in->at[at] >= '0' && in->at[at] <= '9'; at++)
+        if (__builtin_mul_overflow(octets, 10u, &octets) ||
+            __builtin_add_overflow(octets, (uint32_t)(in->at[at] - '0'), &octets))
+            return IMAPSTATE_LITERAL_TOO_LARGE;
+    bool has_digits = at > 1;
+    at += at < in->len && in->at[at] == '+';
+    bool is_closed = at < in->len && in->at[at] == '}';
+    at += is_closed;
+    at += at < in->len && in->at[at] == '\r';
+    if (!has_digits || !is_closed || at >= in->len || in->at[at] != '\n')
+        return IMAPSTATE_SYNTAX;
+    *in = (struct imapstate_span){ in->at + at + 1, in->len - at - 1 };
+    *ret_octets = octets;
+    return IMAPSTATE_OK;
+}
+
+static enum imapstate_error literal_read(struct imapstate_span *in, struct imapstate_buf *value)
+{
+    uint32_t octets;
+    enum imapstate_error error = literal_head_take(in, &octets);
+    if (error != IMAPSTATE_OK)
+        return error;
+    /* RFC 9051 section 9: a literal is of CHAR8, which is any octet but NUL. */
+    if (octets > in->len || (octets > 0 && memchr(in->at, '\0', octets)))
+        return IMAPSTATE_SYNTAX;
+    struct imapstate_span literal = { in->at, octets };
+    *in = (struct imapstate_span){ in->at + octets, in->len - octets };
+    return value_put(value, literal);
+}
+
+enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct imapstate_buf *ret_value)
+{
+    if (in->len == 0)
+        return IMAPSTATE_SYNTAX;
+    struct imapstate_span rest = *in;
+    size_t len_before = ret_value->len;
+    enum imapstate_error error = rest.at[0] == '"'   ? quoted_read(&rest, ret_value)
+                                 : rest.at[0] == '{' ? literal_read(&rest, ret_value)
+                                                     : atom_read(&rest, ret_value);
+    if (error == IMAPSTATE_OK) {
+        *in = rest;
+    } else if (ret_value->len > len_before) {
+        sodium_memzero(ret_value->at + len_before, ret_value->len - len_before);
+        ret_value->len = len_before;
+    }
+    return error;
+}
