@@ -1,7 +1,9 @@
 /* config: the configuration file, read and checked as a whole.
  *
  * A config is immutable once read, and counted: a session keeps the one that it began with, a reload replaces the
- * pointer. All strings are NUL-terminated, owned by the config, never NULL ("" means not given). */
+ * pointer. All strings are NUL-terminated, owned by the config, never NULL ("" means not given).
+ *
+ * Reading is for one thread at a time (libconfuse's lexer is global); the rest is safe from all threads. */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
 
@@ -44,11 +46,11 @@ struct config_listener {
     size_t address_count;
     enum config_tls tls;
     char *tls_cert_file, *tls_key_file; /* PEM; chain in the certificate file */
-    bool require_tls;                   /* starttls: no login and no STATE in clear */
+    bool require_tls;                   /* starttls: no login and no STATE in clear. Never set with tls = none. */
     bool accept_proxy;
     struct config_network *trusted_networks; /* peers whose PROXY header is believed */
     size_t trusted_network_count;
-    unsigned unix_mode; /* of a unix socket's file; 0600 octal by default */
+    unsigned unix_mode;                     /* of a unix socket's file; 0600 octal by default */
     const struct config_upstream *upstream; /* borrowed: the one named by upstream = "NAME", else the only one */
 };
 
@@ -85,6 +87,8 @@ struct config {
     size_t listener_count;
     struct config_upstream *upstreams;
     size_t upstream_count;
+    char **warnings; /* what is allowed but hardly meant, "FILE:LINE: ..." each: for the log, and for -t to print */
+    size_t warning_count;
     unsigned references; /* atomic; config_ref() and config_unref() */
 };
 

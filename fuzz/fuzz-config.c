@@ -1,0 +1,72 @@
+/* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "not so: %s\n", #condition);                                                               \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+static void check_messages(const char *messages)
+{
+    CHECK(messages[0] != '\0');
+    for (const char *line = messages; *line != '\0'; line = strchr(line, '\n') + 1) {
+        CHECK(strncmp(line, "fuzz.conf:", 10) == 0);
+        CHECK(strchr(line, '\n') != NULL);
+    }
+}
+
+static void check_listener(const struct config_listener *listener)
+{
+    CHECK(listener->name[0] != '\0' && listener->upstream != NULL && listener->address_count > 0);
+    CHECK(listener->tls == CONFIG_TLS_NONE ||
+          (listener->tls_cert_file[0] != '\0' && listener->tls_key_file[0] != '\0'));
+    CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
+    CHECK(!listener->accept_proxy || listener->trusted_network_count > 0);
+    for (size_t i = 0; i < listener->address_count; i++) {
+        CHECK(listener->addresses[i].len > 0 && listener->addresses[i].text[0] != '\0');
+        config_is_trusted(listener, &listener->addresses[i].sockaddr.any);
+    }
+}
+
+static void check_config(const struct config *config)
+{
+    CHECK(config->listener_count > 0 && config->upstream_count > 0 && config->references == 1);
+    CHECK(config->token_lifetime_s > 0 && config->max_clients > 0 && config->idle_timeout_ms >= 30 * 60 * 1000);
+    for (size_t i = 0; i < config->listener_count; i++)
+        check_listener(&config->listeners[i]);
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+        CHECK(upstream->host[0] != '\0' && (upstream->port[0] == '\0') == upstream->is_unix);
+        CHECK(upstream->tls == CONFIG_TLS_NONE || !upstream->tls_verify || upstream->tls_name[0] != '\0');
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
+{
+    char *text = calloc(1, len + 1);
+    char *messages = NULL;
+    size_t messages_len = 0;
+    FILE *errors = open_memstream(&messages, &messages_len);
+    CHECK(text != NULL && errors != NULL);
+    if (len > 0)
+        memcpy(text, at, len);
+    struct config *config = config_parse("fuzz.conf", text, errors);
+    fclose(errors);
+    if (config == NULL)
+        check_messages(messages);
+    else
+        check_config(config);
+    config_unref(config);
+    free(messages);
+    free(text);
+    return 0;
+}
