@@ -21,17 +21,17 @@ bool log_is_on(enum log_level level);
  * level and above; a text over 2 KiB is cut. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...)                                                                                               \
-    do {                                                                                                             \
-        if (log_is_on(LOG_LEVEL_DEBUG))                                                                              \
-            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                 \
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                                                                                 \
+    do {                                                                                                               \
+        if (log_is_on(LOG_LEVEL_DEBUG))                                                                                \
+            log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                   \
     } while (0)
 
 /* Text from outside as it may stand in a log line: printable ASCII but for space, quote and backslash stays, the rest
- * becomes \xHH; cut to what fits, with "..." at the end then. Returns ret_text. */
+ * becomes \xHH; cut to what fits, with "..." at the end then. size is 1 at least. Returns ret_text. */
 const char *log_quote(struct imapstate_span text, char *ret_text, size_t size);
 
 #endif
