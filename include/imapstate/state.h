@@ -8,6 +8,9 @@
 #include <imapstate/error.h>
 #include <imapstate/span.h>
 
+/* Octets in the encoding of any state. */
+#define IMAPSTATE_STATE_MAX 65535u
+
 enum imapstate_entry_kind {
     IMAPSTATE_ENTRY_ENABLE = 1,     /* RFC 5161; value: capability names, upper case, SP between */
     IMAPSTATE_ENTRY_LANGUAGE = 2,   /* RFC 5255; value: the language tag chosen */
@@ -23,13 +26,15 @@ struct imapstate_entry {
 
 struct imapstate_state;
 
-/* An empty state whose encoding may take up to max octets. NULL if memory is out. imapstate_state_free() wipes, and
- * accepts NULL. */
+/* An empty state whose encoding may take up to max octets, IMAPSTATE_STATE_MAX at the most. NULL if memory is out.
+ * imapstate_state_free() wipes, and accepts NULL. */
 IMAPSTATE_API struct imapstate_state *imapstate_state_new(size_t max);
 IMAPSTATE_API void imapstate_state_free(struct imapstate_state *state);
 
-/* Records confirmed commands. Each gives STATE_TOO_LARGE if the encoding would pass max, SYNTAX if the value is empty,
- * NO_MEMORY. On error ENABLE leaves the state as it was; the others, which replace an earlier entry of their kind,
+/* Records confirmed commands; the value must not be borrowed from the state itself. Each gives STATE_TOO_LARGE if the
+ * encoding would pass max, NO_MEMORY, and SYNTAX for a value that is empty or cannot be put on the wire again: a name
+ * that is no atom, a language or comparator that is not printable ASCII, NOTIFY arguments that imapstate_notify_next()
+ * does not take. On error ENABLE leaves the state as it was; the others, which replace an earlier entry of their kind,
  * have removed it all the same (P9): what was true no longer is.
  *
  * enable: names (SP between, any case) that are on after the command. Those in the state already are left out; the rest
@@ -37,15 +42,31 @@ IMAPSTATE_API void imapstate_state_free(struct imapstate_state *state);
  * changes how NOTIFY's mailbox names are read. */
 IMAPSTATE_API enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struct imapstate_span names);
 IMAPSTATE_API enum imapstate_error imapstate_state_language(struct imapstate_state *state, struct imapstate_span tag);
-IMAPSTATE_API enum imapstate_error imapstate_state_comparator(struct imapstate_state *state, struct imapstate_span name);
-IMAPSTATE_API enum imapstate_error imapstate_state_notify(struct imapstate_state *state, struct imapstate_span arguments);
+IMAPSTATE_API enum imapstate_error imapstate_state_comparator(struct imapstate_state *state,
+                                                              struct imapstate_span name);
+IMAPSTATE_API enum imapstate_error imapstate_state_notify(struct imapstate_state *state,
+                                                          struct imapstate_span arguments);
 
 /* A command of this kind took effect that cannot be stored: what it replaces goes (P9). For ENABLE nothing goes. */
 IMAPSTATE_API void imapstate_state_remove(struct imapstate_state *state, enum imapstate_entry_kind kind);
 
 /* The entries in their order. False if index is not below the count. */
 IMAPSTATE_API size_t imapstate_state_count(const struct imapstate_state *state);
-IMAPSTATE_API bool imapstate_state_at(const struct imapstate_state *state, size_t index, struct imapstate_entry *ret_entry);
+IMAPSTATE_API bool imapstate_state_at(const struct imapstate_state *state, size_t index,
+                                      struct imapstate_entry *ret_entry);
+
+/* NOTIFY's arguments in parts: text up to a literal, then its octets. */
+struct imapstate_notify_part {
+    struct imapstate_span text; /* without NUL, CR, LF */
+    bool has_literal;
+    struct imapstate_span literal; /* its octets, without the announcement */
+};
+
+/* Takes the next part off *arguments, which must not be empty. Spans borrow. SYNTAX, with *arguments as before, for
+ * what cannot be framed with certainty: a quoted string without its end, "{" anywhere but where a string can begin, an
+ * octet that no line holds. */
+IMAPSTATE_API enum imapstate_error imapstate_notify_next(struct imapstate_span *arguments,
+                                                         struct imapstate_notify_part *ret_part);
 
 /* Forgets all entries (UNAUTHENTICATE, P16). */
 IMAPSTATE_API void imapstate_state_clear(struct imapstate_state *state);
