@@ -1,0 +1,54 @@
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+static void address_set_in6(struct address *address, const struct sockaddr_in6 *from)
+{
+    const uint8_t *octets = from->sin6_addr.s6_addr;
+    /* What a socket for both families tells of an IPv4 client (RFC 4291 section 2.5.5.2): one client, one address. */
+    bool is_mapped = memcmp(octets, mapped_prefix, sizeof mapped_prefix) == 0;
+
+    address->family = is_mapped ? AF_INET : AF_INET6;
+    address->port = ntohs(from->sin6_port);
+    memcpy(address->octets, is_mapped ? octets + sizeof mapped_prefix : octets, is_mapped ? 4 : 16);
+}
+
+void address_set(struct address *address, const struct sockaddr *from)
+{
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+
+    *address = (struct address){ .family = AF_UNIX };
+    if (from->sa_family == AF_INET) {
+        memcpy(&in, from, sizeof in);
+        address->family = AF_INET;
+        address->port = ntohs(in.sin_port);
+        memcpy(address->octets, &in.sin_addr, 4);
+    } else if (from->sa_family == AF_INET6) {
+        memcpy(&in6, from, sizeof in6);
+        address_set_in6(address, &in6);
+    }
+}
+
+const char *address_text(const struct address *address, char ret_text[ADDRESS_TEXT_MAX])
+{
+    if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, ret_text, ADDRESS_TEXT_MAX))
+        snprintf(ret_text, ADDRESS_TEXT_MAX, "unix");
+    return ret_text;
+}
+
+const char *address_text_with_port(const struct address *address, char ret_text[ADDRESS_TEXT_MAX])
+{
+    char host[INET6_ADDRSTRLEN];
+
+    if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, host, sizeof host))
+        snprintf(ret_text, ADDRESS_TEXT_MAX, "unix");
+    else
+        snprintf(ret_text, ADDRESS_TEXT_MAX, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, address->port);
+    return ret_text;
+}
