@@ -1,0 +1,348 @@
+#include "sasl.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CRAM_DIGEST_DIGITS 32u
+#define KV_SEPARATOR       0x01 /* RFC 7628 section 3.1 */
+
+/* The draft of LOGIN lets the server speak first; but Dovecot and Cyrus take the user as an initial response, and there
+ * are clients that rely on it. */
+static const struct sasl_mechanism mechanisms[SASL_ID_MAX] = {
+    { "PLAIN", SASL_PLAIN, SASL_CONVERTED, true },
+    { "LOGIN", SASL_LOGIN, SASL_CONVERTED, true },
+    { "XOAUTH2", SASL_XOAUTH2, SASL_RELAYED, true },
+    { "OAUTHBEARER", SASL_OAUTHBEARER, SASL_RELAYED, true },
+    { "CRAM-MD5", SASL_CRAM_MD5, SASL_PROVED, false },
+    { "SCRAM-SHA-1", SASL_SCRAM_SHA_1, SASL_PROVED, true },
+    { "SCRAM-SHA-256", SASL_SCRAM_SHA_256, SASL_PROVED, true },
+    { "SCRAM-SHA-512", SASL_SCRAM_SHA_512, SASL_PROVED, true },
+};
+
+const struct sasl_mechanism *sasl_find(struct imapstate_span name)
+{
+    for (size_t i = 0; i < SASL_ID_MAX; i++)
+        if (imapstate_span_equal_nocase(name, imapstate_span_of(mechanisms[i].name)))
+            return &mechanisms[i];
+    return NULL;
+}
+
+const char *sasl_strerror(enum sasl_error error)
+{
+    switch (error) {
+    case SASL_OK:
+        return "no error";
+    case SASL_BASE64:
+        return "not base64";
+    case SASL_SYNTAX:
+        return "not a message of this mechanism";
+    case SASL_NUL:
+        return "NUL in an identity or a password";
+    case SASL_TOO_LONG:
+        return "message is too long";
+    }
+    return "unknown error";
+}
+
+void sasl_identity_init(struct sasl_identity *identity)
+{
+    *identity = (struct sasl_identity){ 0 };
+    imapstate_buf_init(&identity->authentication, SASL_NAME_MAX);
+    imapstate_buf_init(&identity->authorization, SASL_NAME_MAX);
+    imapstate_buf_init(&identity->password, SASL_PASSWORD_MAX);
+}
+
+void sasl_identity_done(struct sasl_identity *identity)
+{
+    imapstate_buf_done(&identity->authentication);
+    imapstate_buf_done(&identity->authorization);
+    imapstate_buf_done(&identity->password);
+    identity->is_certain = false;
+}
+
+struct imapstate_span sasl_identity_user(const struct sasl_identity *identity)
+{
+    return imapstate_buf_span(identity->authorization.len ? &identity->authorization : &identity->authentication);
+}
+
+enum sasl_error sasl_decode(struct imapstate_span line, bool is_initial, struct imapstate_buf *ret_message)
+{
+    if (line.len == 0 || (is_initial && imapstate_span_equal(line, IMAPSTATE_SPAN("="))))
+        return SASL_OK;
+    uint8_t *octets = malloc(line.len);
+    if (!octets)
+        return SASL_TOO_LONG;
+    size_t len = 0;
+    enum sasl_error error = SASL_BASE64;
+    if (sodium_base642bin(octets, line.len, (const char *)line.at, line.len, NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) == 0)
+        error = imapstate_buf_put(ret_message, (struct imapstate_span){ octets, len }) ? SASL_OK : SASL_TOO_LONG;
+    sodium_memzero(octets, line.len);
+    free(octets);
+    return error;
+}
+
+bool sasl_encode(struct imapstate_span message, struct imapstate_buf *ret_line)
+{
+    if (message.len == 0)
+        return true;
+    size_t size = sodium_base64_encoded_len(message.len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(size);
+    if (!text)
+        return false;
+    sodium_bin2base64(text, size, message.at, message.len, sodium_base64_VARIANT_ORIGINAL);
+    bool fits = imapstate_buf_put(ret_line, (struct imapstate_span){ (const uint8_t *)text, size - 1 });
+    sodium_memzero(text, size);
+    free(text);
+    return fits;
+}
+
+static bool has_nul(struct imapstate_span text)
+{
+    return text.len && memchr(text.at, 0, text.len);
+}
+
+static void span_drop(struct imapstate_span *in, size_t len)
+{
+    in->at += len;
+    in->len -= len;
+}
+
+/* If in begins with these octets, takes them off. */
+static bool span_take(struct imapstate_span *in, struct imapstate_span octets)
+{
+    if (in->len < octets.len || !imapstate_span_equal((struct imapstate_span){ in->at, octets.len }, octets))
+        return false;
+    span_drop(in, octets.len);
+    return true;
+}
+
+/* Takes off what stands before the first end, and end. */
+static bool span_take_until(struct imapstate_span *in, uint8_t end, struct imapstate_span *ret_taken)
+{
+    const uint8_t *at = in->len ? memchr(in->at, end, in->len) : NULL;
+
+    if (!at)
+        return false;
+    *ret_taken = (struct imapstate_span){ in->at, (size_t)(at - in->at) };
+    span_drop(in, ret_taken->len + 1);
+    return true;
+}
+
+static enum sasl_error field_put(struct imapstate_buf *field, struct imapstate_span value)
+{
+    if (value.len == 0)
+        return SASL_SYNTAX;
+    return imapstate_buf_put(field, value) ? SASL_OK : SASL_TOO_LONG;
+}
+
+/* RFC 4616 section 2. The password is all behind the second NUL, so that a third one is found in it. */
+static enum sasl_error read_plain(struct imapstate_span message, struct sasl_identity *identity)
+{
+    struct imapstate_span authorization, authentication;
+
+    if (!span_take_until(&message, 0, &authorization) || !span_take_until(&message, 0, &authentication))
+        return SASL_SYNTAX;
+    if (has_nul(message))
+        return SASL_NUL;
+    enum sasl_error error = field_put(&identity->authentication, authentication);
+    if (error == SASL_OK && authorization.len)
+        error = field_put(&identity->authorization, authorization);
+    if (error == SASL_OK)
+        error = field_put(&identity->password, message);
+    identity->is_certain = true;
+    return error;
+}
+
+static bool is_hex(uint8_t byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+}
+
+/* RFC 2195 section 2: user SP digest. The user may hold spaces, the digest cannot. */
+static enum sasl_error read_cram(struct imapstate_span message, struct sasl_identity *identity)
+{
+    if (message.len < CRAM_DIGEST_DIGITS + 1)
+        return SASL_SYNTAX;
+    struct imapstate_span user = { message.at, message.len - CRAM_DIGEST_DIGITS - 1 };
+    if (message.at[user.len] != ' ')
+        return SASL_SYNTAX;
+    for (size_t i = user.len + 1; i < message.len; i++)
+        if (!is_hex(message.at[i]))
+            return SASL_SYNTAX;
+    identity->is_certain = true;
+    return field_put(&identity->authentication, user);
+}
+
+/* RFC 5802 section 7, saslname: "," and "=" stand there as =2C and =3D. */
+static enum sasl_error read_saslname(struct imapstate_span name, struct imapstate_buf *field)
+{
+    if (name.len == 0)
+        return SASL_SYNTAX;
+    while (name.len) {
+        uint8_t byte = name.at[0];
+        if (span_take(&name, IMAPSTATE_SPAN("=2C")))
+            byte = ',';
+        else if (span_take(&name, IMAPSTATE_SPAN("=3D")))
+            byte = '=';
+        else if (byte == '=')
+            return SASL_SYNTAX;
+        else
+            span_drop(&name, 1);
+        if (!imapstate_buf_put_byte(field, byte))
+            return SASL_TOO_LONG;
+    }
+    return SASL_OK;
+}
+
+/* RFC 5801 section 4: the gs2-header at the front of message, up to its last comma. Not "p=": that binds to one TLS
+ * connection, which is the client's with us and not ours with the upstream. */
+static enum sasl_error read_gs2(struct imapstate_span *message, struct sasl_identity *identity)
+{
+    struct imapstate_span name;
+
+    if (!span_take(message, IMAPSTATE_SPAN("n,")) && !span_take(message, IMAPSTATE_SPAN("y,")))
+        return SASL_SYNTAX;
+    if (span_take(message, IMAPSTATE_SPAN(",")))
+        return SASL_OK;
+    if (!span_take(message, IMAPSTATE_SPAN("a=")) || !span_take_until(message, ',', &name))
+        return SASL_SYNTAX;
+    return read_saslname(name, &identity->authorization);
+}
+
+/* RFC 5802 section 7, client-first-message. It cannot begin with "m=": who does not know the extension must refuse. */
+static enum sasl_error read_scram(struct imapstate_span message, struct sasl_identity *identity)
+{
+    struct imapstate_span name;
+    enum sasl_error error = read_gs2(&message, identity);
+
+    if (error != SASL_OK)
+        return error;
+    if (!span_take(&message, IMAPSTATE_SPAN("n=")) || !span_take_until(&message, ',', &name))
+        return SASL_SYNTAX;
+    if (!span_take(&message, IMAPSTATE_SPAN("r=")) || message.len == 0 || message.at[0] == ',')
+        return SASL_SYNTAX;
+    identity->is_certain = true;
+    return read_saslname(name, &identity->authentication);
+}
+
+/* RFC 7628 section 3.1: takes one key, "=", value and separator off message. Keys are letters, and nothing else:
+ * Dovecot looks for "n,a=" in every place where a key can stand. */
+static bool take_pair(struct imapstate_span *message, struct imapstate_span *ret_key, struct imapstate_span *ret_value)
+{
+    if (!span_take_until(message, KV_SEPARATOR, ret_value) || !span_take_until(ret_value, '=', ret_key))
+        return false;
+    for (size_t i = 0; i < ret_key->len; i++) {
+        uint8_t lower = ret_key->at[i] | 0x20;
+        if (lower < 'a' || lower > 'z')
+            return false;
+    }
+    return ret_key->len > 0;
+}
+
+/* Reads the pairs up to the separator that ends the message. ret_user is the value of user=, empty without one. Two of
+ * them are refused: which one counts would be the server's choice, and the session another's. */
+static enum sasl_error read_pairs(struct imapstate_span message, struct imapstate_span *ret_user)
+{
+    struct imapstate_span key, value;
+
+    *ret_user = (struct imapstate_span){ NULL, 0 };
+    while (message.len != 1 || message.at[0] != KV_SEPARATOR) {
+        if (!take_pair(&message, &key, &value))
+            return SASL_SYNTAX;
+        if (!imapstate_span_equal_nocase(key, IMAPSTATE_SPAN("user")))
+            continue;
+        if (ret_user->at)
+            return SASL_SYNTAX;
+        *ret_user = value;
+    }
+    return SASL_OK;
+}
+
+static enum sasl_error read_xoauth2(struct imapstate_span message, struct sasl_identity *identity)
+{
+    struct imapstate_span user;
+    enum sasl_error error = read_pairs(message, &user);
+
+    identity->is_certain = true;
+    return error == SASL_OK ? field_put(&identity->authentication, user) : error;
+}
+
+/* A user= among the pairs would be a second identity beside a=; RFC 7628 knows none. */
+static enum sasl_error read_oauthbearer(struct imapstate_span message, struct sasl_identity *identity)
+{
+    struct imapstate_span user;
+    enum sasl_error error = read_gs2(&message, identity);
+
+    if (error != SASL_OK)
+        return error;
+    if (!span_take(&message, IMAPSTATE_SPAN("\x01")))
+        return SASL_SYNTAX;
+    identity->is_certain = identity->authorization.len > 0;
+    error = read_pairs(message, &user);
+    return error == SASL_OK && user.at ? SASL_SYNTAX : error;
+}
+
+static enum sasl_error read_message(enum sasl_id id, struct imapstate_span message, struct sasl_identity *identity)
+{
+    if (id == SASL_PLAIN)
+        return read_plain(message, identity);
+    if (has_nul(message))
+        return SASL_NUL;
+    switch (id) {
+    case SASL_XOAUTH2:
+        return read_xoauth2(message, identity);
+    case SASL_OAUTHBEARER:
+        return read_oauthbearer(message, identity);
+    case SASL_CRAM_MD5:
+        return read_cram(message, identity);
+    case SASL_SCRAM_SHA_1:
+    case SASL_SCRAM_SHA_256:
+    case SASL_SCRAM_SHA_512:
+        return read_scram(message, identity);
+    case SASL_PLAIN:
+    case SASL_LOGIN:
+    case SASL_ID_MAX:
+        break;
+    }
+    return SASL_SYNTAX;
+}
+
+enum sasl_error sasl_read_identity(const struct sasl_mechanism *mechanism, struct imapstate_span message,
+                                   struct sasl_identity *ret_identity)
+{
+    struct sasl_identity identity;
+
+    sasl_identity_init(&identity);
+    enum sasl_error error = read_message(mechanism->id, message, &identity);
+    if (error != SASL_OK) {
+        sasl_identity_done(&identity);
+        return error;
+    }
+    if (imapstate_span_equal(imapstate_buf_span(&identity.authorization), imapstate_buf_span(&identity.authentication)))
+        imapstate_buf_done(&identity.authorization);
+    sasl_identity_done(ret_identity);
+    *ret_identity = identity;
+    return SASL_OK;
+}
+
+bool sasl_write_plain(const struct sasl_identity *identity, struct imapstate_buf *ret_message)
+{
+    struct imapstate_span authorization = imapstate_buf_span(&identity->authorization);
+    struct imapstate_span authentication = imapstate_buf_span(&identity->authentication);
+    struct imapstate_span password = imapstate_buf_span(&identity->password);
+    size_t before = ret_message->len;
+
+    /* It would divide the message elsewhere, and somebody else would log in. */
+    if (has_nul(authorization) || has_nul(authentication) || has_nul(password))
+        return false;
+    if (imapstate_buf_put(ret_message, authorization) && imapstate_buf_put_byte(ret_message, 0) &&
+        imapstate_buf_put(ret_message, authentication) && imapstate_buf_put_byte(ret_message, 0) &&
+        imapstate_buf_put(ret_message, password))
+        return true;
+    if (ret_message->len > before)
+        sodium_memzero(ret_message->at + before, ret_message->len - before);
+    ret_message->len = before;
+    return false;
+}
