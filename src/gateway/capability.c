@@ -1,0 +1,223 @@
+#include "capability.h"
+
+#include <string.h>
+
+/* Takes the next word off names. Whatever is no printable ASCII counts as a space: no capability can hold it. */
+static bool names_next(struct imapstate_span *names, struct imapstate_span *ret_word)
+{
+    while (names->len && (names->at[0] <= ' ' || names->at[0] >= 0x7f)) {
+        names->at++;
+        names->len--;
+    }
+    *ret_word = (struct imapstate_span){ names->at, 0 };
+    while (names->len && names->at[0] > ' ' && names->at[0] < 0x7f) {
+        names->at++;
+        names->len--;
+        ret_word->len++;
+    }
+    return ret_word->len > 0;
+}
+
+/* If word begins with prefix, in any case: what is behind it. */
+static bool word_behind(struct imapstate_span word, struct imapstate_span prefix, struct imapstate_span *ret_rest)
+{
+    if (word.len < prefix.len || !imapstate_span_equal_nocase((struct imapstate_span){ word.at, prefix.len }, prefix))
+        return false;
+    *ret_rest = (struct imapstate_span){ word.at + prefix.len, word.len - prefix.len };
+    return true;
+}
+
+static bool word_is(struct imapstate_span word, const char *name)
+{
+    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
+}
+
+/* RFC 9051 appendix E: what a server that says IMAP4rev2 takes without listing it. */
+static void capabilities_add_rev2(struct capabilities *capabilities)
+{
+    capabilities->literal_minus = true;
+    capabilities->sasl_ir = true;
+    capabilities->unselect = true;
+}
+
+static void capabilities_add(struct capabilities *capabilities, struct imapstate_span word)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {
+        { "LITERAL+", &capabilities->literal_plus },
+        { "LITERAL-", &capabilities->literal_minus },
+        { "BINARY", &capabilities->binary },
+        { "SASL-IR", &capabilities->sasl_ir },
+        { "ID", &capabilities->id },
+        { "STARTTLS", &capabilities->starttls },
+        { "LOGINDISABLED", &capabilities->logindisabled },
+        { "UNAUTHENTICATE", &capabilities->unauthenticate },
+        { "UNSELECT", &capabilities->unselect },
+    };
+    struct imapstate_span mechanism_name;
+
+    if (word_behind(word, IMAPSTATE_SPAN("AUTH="), &mechanism_name)) {
+        const struct sasl_mechanism *mechanism = sasl_find(mechanism_name);
+        if (mechanism)
+            capabilities->mechanisms |= SASL_BIT(mechanism->id);
+    }
+    if (word_is(word, "IMAP4rev2"))
+        capabilities_add_rev2(capabilities);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (word_is(word, flags[i].name))
+            *flags[i].flag = true;
+}
+
+void capability_parse(struct imapstate_span names, struct capabilities *ret_capabilities)
+{
+    struct imapstate_span word;
+
+    *ret_capabilities = (struct capabilities){ 0 };
+    while (names_next(&names, &word))
+        capabilities_add(ret_capabilities, word);
+}
+
+/* RFC 9051 section 9: a capability is an atom. What is none could end the code that it stands in, or announce a
+ * literal. */
+static bool word_is_atom(struct imapstate_span word)
+{
+    static const char not_in_atoms[] = "(){%*\"\\]";
+
+    for (size_t i = 0; i < word.len; i++)
+        if (memchr(not_in_atoms, word.at[i], sizeof not_in_atoms - 1))
+            return false;
+    return true;
+}
+
+/* Ours to say (STATE, STARTTLS, LOGINDISABLED), or what cannot pass: a compressed stream could not be read, and a
+ * referral (RFC 2221) would lead the client past the gateway. */
+static bool word_passes(struct imapstate_span word, const struct capability_view *view)
+{
+    static const char *const removed[] = { "STATE", "STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS" };
+    struct imapstate_span rest;
+
+    if (!word_is_atom(word) || word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))
+        return false;
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++)
+        if (word_is(word, removed[i]))
+            return false;
+    bool may_log_in = !view->is_before_login || view->may_login;
+    if (word_behind(word, IMAPSTATE_SPAN("AUTH="), &rest))
+        return may_log_in && sasl_find(rest);
+    if (word_is(word, "SASL-IR"))
+        return may_log_in;
+    return !view->is_before_login || !word_is(word, "LANGUAGE");
+}
+
+static bool list_has(struct imapstate_span list, struct imapstate_span word)
+{
+    struct imapstate_span listed;
+
+    while (names_next(&list, &listed))
+        if (imapstate_span_equal_nocase(listed, word))
+            return true;
+    return false;
+}
+
+/* Adds word to the list that begins in buf at the offset begin, unless it is there. */
+static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_span word)
+{
+    if (buf->len > begin) {
+        if (list_has((struct imapstate_span){ buf->at + begin, buf->len - begin }, word))
+            return true;
+        if (!imapstate_buf_put_byte(buf, ' '))
+            return false;
+    }
+    return imapstate_buf_put(buf, word);
+}
+
+static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct capability_view *view)
+{
+    if (view->is_before_login && view->offers_starttls && !list_put(buf, begin, IMAPSTATE_SPAN("STARTTLS")))
+        return false;
+    if (view->is_before_login && !view->may_login && !list_put(buf, begin, IMAPSTATE_SPAN("LOGINDISABLED")))
+        return false;
+    return !view->has_state || list_put(buf, begin, IMAPSTATE_SPAN("STATE"));
+}
+
+bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
+                        struct imapstate_buf *ret_names)
+{
+    size_t begin = ret_names->len;
+    struct imapstate_span word;
+    bool fits = true;
+
+    while (fits && names_next(&names, &word))
+        if (word_passes(word, view))
+            fits = list_put(ret_names, begin, word);
+    fits = fits && list_put_ours(ret_names, begin, view);
+    if (!fits)
+        ret_names->len = begin;
+    return fits;
+}
+
+static void skip_spaces(struct imapstate_span *line)
+{
+    while (line->len && line->at[0] == ' ') {
+        line->at++;
+        line->len--;
+    }
+}
+
+/* Takes a word and the spaces behind it off the front of line. */
+static struct imapstate_span take_word(struct imapstate_span *line)
+{
+    struct imapstate_span word = { line->at, 0 };
+
+    while (word.len < line->len && word.at[word.len] != ' ')
+        word.len++;
+    line->at += word.len;
+    line->len -= word.len;
+    skip_spaces(line);
+    return word;
+}
+
+static bool is_status(struct imapstate_span word)
+{
+    return word_is(word, "OK") || word_is(word, "NO") || word_is(word, "BAD") || word_is(word, "BYE") ||
+           word_is(word, "PREAUTH");
+}
+
+/* What is between the brackets of a code that stands at the front of text. */
+static bool find_code(struct imapstate_span text, struct imapstate_span *ret_code)
+{
+    const uint8_t *end = text.len && text.at[0] == '[' ? memchr(text.at, ']', text.len) : NULL;
+
+    if (!end)
+        return false;
+    *ret_code = (struct imapstate_span){ text.at + 1, (size_t)(end - text.at - 1) };
+    return true;
+}
+
+bool capability_find(struct imapstate_span line, struct imapstate_span *ret_names)
+{
+    while (line.len && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
+        line.len--;
+    if (line.len == 0)
+        return false;
+    struct imapstate_span tag = take_word(&line);
+    if (tag.len == 0 || word_is(tag, "+"))
+        return false;
+    struct imapstate_span rest = line;
+    struct imapstate_span word = take_word(&rest);
+    if (is_status(word)) {
+        if (!find_code(rest, &rest))
+            return false;
+        word = take_word(&rest);
+    } else if (!word_is(tag, "*")) {
+        return false;
+    }
+    while (rest.len && rest.at[rest.len - 1] == ' ')
+        rest.len--;
+    if (!word_is(word, "CAPABILITY") || rest.len == 0)
+        return false;
+    *ret_names = rest;
+    return true;
+}

@@ -1,0 +1,49 @@
+/* capability: a server's capability list: what it says, and what of it clients see (P1, P12). No I/O, no state. */
+#ifndef GATEWAY_CAPABILITY_H
+#define GATEWAY_CAPABILITY_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sasl.h"
+
+/* What the gateway itself acts on, of an upstream's list. */
+struct capabilities {
+    bool literal_plus, literal_minus; /* RFC 7888 */
+    bool binary;                      /* RFC 3516: ~{n+} is taken */
+    bool sasl_ir;                     /* RFC 4959 */
+    bool id, starttls, logindisabled, unauthenticate, unselect;
+    uint32_t mechanisms; /* set of SASL_BIT(id): the AUTH= ones that are in our table */
+};
+
+/* names: words with SP between, as they stand behind CAPABILITY. Unknown words are passed over. IMAP4rev2 brings
+ * LITERAL-, SASL-IR and UNSELECT along (RFC 9051 appendix E). */
+void capability_parse(struct imapstate_span names, struct capabilities *ret_capabilities);
+
+/* For whom a list is rewritten. */
+struct capability_view {
+    bool is_before_login;
+    bool offers_starttls; /* the listener has tls = "starttls" and is not under TLS yet */
+    bool may_login;       /* false: in clear on a listener that demands TLS */
+    bool has_state;       /* STATE is offered: the connection may carry a token and the identity is certain */
+};
+
+/* Appends what the client sees of names, words with one SP between, none at the ends: the upstream's words in their
+ * order and their spelling, each once. Without
+ *   - STATE, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS= and LOGIN-REFERRALS;
+ *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table);
+ *   - before login: LANGUAGE (the gateway could not answer it), and AUTH= and SASL-IR where the client may not log in;
+ *   - words that are no atom: in a response code or at a line's end they would be read as something else.
+ * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), STATE. False if it does not fit; then
+ * nothing was appended. */
+bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
+                        struct imapstate_buf *ret_names);
+
+/* Finds the list in one whole response line (line end included): "* CAPABILITY names" or a status response, tagged or
+ * not, with the code "[CAPABILITY names]". ret_names is the part of line with the names, without spaces at its ends.
+ * False if there is none, or an empty one. A code that does not end within the line is none. Human text that holds
+ * "[CAPABILITY" further on is not a code. */
+bool capability_find(struct imapstate_span line, struct imapstate_span *ret_names);
+
+#endif
