@@ -1,0 +1,28 @@
+/* proxy: HAProxy's PROXY protocol, by which one proxy tells the next who the client is
+ * (https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt). Versions 1 and 2 are read, version 2 is written. */
+#ifndef GATEWAY_PROXY_H
+#define GATEWAY_PROXY_H
+
+#include <imapstate/span.h>
+
+#include "address.h"
+
+/* The most octets that a header may have: version 1 has 107, of version 2 we take 16 + 520 (addresses and TLVs). */
+#define PROXY_HEADER_MAX 536u
+
+enum proxy_result {
+    PROXY_MORE,  /* the octets so far could begin a header */
+    PROXY_OK,    /* ret_octets of the input are the header */
+    PROXY_LOCAL, /* likewise; it tells no client (LOCAL, UNKNOWN): the connection's own addresses hold */
+    PROXY_BAD,   /* no header, or one that is damaged or too long */
+};
+
+/* Looks at the front of in. ret_source and ret_destination are written on PROXY_OK only. */
+enum proxy_result proxy_read(struct imapstate_span in, size_t *ret_octets, struct address *ret_source,
+                             struct address *ret_destination);
+
+/* Appends a version 2 header. Addresses of different families, or AF_UNIX ones, give a LOCAL header. False if it does
+ * not fit. */
+bool proxy_write(const struct address *source, const struct address *destination, struct imapstate_buf *ret_octets);
+
+#endif
