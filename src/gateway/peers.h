@@ -1,0 +1,17 @@
+/* peers: how many connections there are, in all and from each client address. Shared by all workers. */
+#ifndef GATEWAY_PEERS_H
+#define GATEWAY_PEERS_H
+
+#include "address.h"
+
+enum peers_result { PEERS_OK, PEERS_FULL, PEERS_ADDRESS_FULL, PEERS_NO_MEMORY };
+
+/* Counts a connection in; max_per_address 0 is no limit, and AF_UNIX peers have none. Only PEERS_OK has counted. */
+enum peers_result peers_add(const struct address *address, unsigned max, unsigned max_per_address);
+
+/* Counts it out again. */
+void peers_remove(const struct address *address);
+
+unsigned peers_count(void);
+
+#endif
