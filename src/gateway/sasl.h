@@ -24,8 +24,7 @@ enum sasl_id {
 #define SASL_BIT(id) (UINT32_C(1) << (id))
 
 enum sasl_passing {
-    SASL_CONVERTED, /* the gateway learns a password and passes it on by LOGIN or PLAIN, whichever the upstream offers
-                     */
+    SASL_CONVERTED, /* the gateway learns a password and passes it on by LOGIN or PLAIN, as the upstream offers */
     SASL_RELAYED,   /* word for word; its first message is kept, with which one can log in again (bearer tokens) */
     SASL_PROVED,    /* word for word; nothing that passes would log in again (SCRAM, CRAM-MD5) */
 };
