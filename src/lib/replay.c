@@ -1,0 +1,421 @@
+#include <imapstate/replay.h>
+
+#include <imapstate/command.h>
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAG_PREFIX_MAX 16u
+#define TAG_SIZE       (TAG_PREFIX_MAX + sizeof("4294967295"))
+/* A literal up to this length becomes a quoted string if it can. RFC 7162 section 4 lets servers refuse lines over
+ * 8,192 octets; this leaves room. */
+#define QUOTED_MAX 1024u
+
+/* More than quoting and tags can make of the longest state. */
+#define WIRE_MAX (4 * IMAPSTATE_STATE_MAX)
+
+/* A replayed command. */
+struct step {
+    enum imapstate_entry_kind kind;
+    char tag[TAG_SIZE];
+    struct imapstate_buf value; /* the entry's. Of ENABLE, names that some ENABLED confirmed are overwritten by SP. */
+    size_t begin, end;          /* octets in wire */
+    bool is_answered;           /* its tagged answer has come */
+    bool is_proven;             /* the untagged data that must come has come; NOTIFY needs none */
+};
+
+struct imapstate_replay {
+    struct imapstate_buf wire; /* all commands */
+    size_t written;            /* octets of wire that were given out */
+    size_t *stops;             /* positions in wire behind a "{n}", ascending; all in the one NOTIFY */
+    size_t stop_count, stop_next;
+    struct step *steps;
+    size_t step_count;
+    uint32_t nonsync_max;
+    const char *reason, *reason_command; /* static; what failed first, NULL before */
+};
+
+static const char *kind_command(enum imapstate_entry_kind kind)
+{
+    switch (kind) {
+    case IMAPSTATE_ENTRY_ENABLE:
+        return "ENABLE";
+    case IMAPSTATE_ENTRY_LANGUAGE:
+        return "LANGUAGE";
+    case IMAPSTATE_ENTRY_COMPARATOR:
+        return "COMPARATOR";
+    case IMAPSTATE_ENTRY_NOTIFY:
+        break;
+    }
+    return "NOTIFY";
+}
+
+/* RFC 9051 section 9: ASTRING-CHAR. */
+static bool is_astring_char(uint8_t octet)
+{
+    return octet > 0x20 && octet < 0x7f && !memchr("(){%*\"\\", octet, 7);
+}
+
+static bool is_atomic(struct imapstate_span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (!is_astring_char(value.at[i]))
+            return false;
+    return value.len > 0;
+}
+
+/* 8-bit is left out: whether a quoted string may hold it depends on what was enabled (RFC 6855 section 3). */
+static bool is_quotable(struct imapstate_span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] == '\0' || value.at[i] == '\r' || value.at[i] == '\n' || value.at[i] >= 0x80)
+            return false;
+    return value.len <= QUOTED_MAX;
+}
+
+static bool put_quoted(struct imapstate_buf *wire, struct imapstate_span value)
+{
+    bool fits = imapstate_buf_put_byte(wire, '"');
+    for (size_t i = 0; i < value.len && fits; i++) {
+        if (value.at[i] == '"' || value.at[i] == '\\')
+            fits = imapstate_buf_put_byte(wire, '\\');
+        fits = fits && imapstate_buf_put_byte(wire, value.at[i]);
+    }
+    return fits && imapstate_buf_put_byte(wire, '"');
+}
+
+static bool replay_put_literal(struct imapstate_replay *replay, struct imapstate_span literal)
+{
+    struct imapstate_buf *wire = &replay->wire;
+
+    if (is_quotable(literal))
+        return put_quoted(wire, literal);
+    bool is_synchronizing = literal.len > replay->nonsync_max;
+    if (!imapstate_buf_printf(wire, "{%zu%s}\r\n", literal.len, is_synchronizing ? "" : "+"))
+        return false;
+    if (is_synchronizing)
+        replay->stops[replay->stop_count++] = wire->len;
+    return imapstate_buf_put(wire, literal);
+}
+
+static bool replay_put_notify(struct imapstate_replay *replay, struct imapstate_span arguments)
+{
+    struct imapstate_notify_part part;
+
+    /* A literal takes at least two octets for its announcement. */
+    replay->stops = calloc(arguments.len / 2 + 1, sizeof *replay->stops);
+    if (!replay->stops)
+        return false;
+    while (arguments.len > 0) {
+        if (imapstate_notify_next(&arguments, &part) != IMAPSTATE_OK || !imapstate_buf_put(&replay->wire, part.text))
+            return false;
+        if (part.has_literal && !replay_put_literal(replay, part.literal))
+            return false;
+    }
+    return true;
+}
+
+static bool replay_put_arguments(struct imapstate_replay *replay, const struct imapstate_entry *entry)
+{
+    if (entry->kind == IMAPSTATE_ENTRY_NOTIFY)
+        return replay_put_notify(replay, entry->value);
+    if (entry->kind == IMAPSTATE_ENTRY_ENABLE || is_atomic(entry->value))
+        return imapstate_buf_put(&replay->wire, entry->value);
+    return put_quoted(&replay->wire, entry->value);
+}
+
+static bool replay_add_step(struct imapstate_replay *replay, const struct imapstate_entry *entry,
+                            const char *tag_prefix)
+{
+    struct step *step = &replay->steps[replay->step_count++];
+
+    step->kind = entry->kind;
+    step->is_proven = entry->kind == IMAPSTATE_ENTRY_NOTIFY;
+    snprintf(step->tag, sizeof step->tag, "%s%u", tag_prefix, (unsigned)replay->step_count);
+    imapstate_buf_init(&step->value, entry->value.len);
+    step->begin = replay->wire.len;
+    if (!imapstate_buf_put(&step->value, entry->value) ||
+        !imapstate_buf_printf(&replay->wire, "%s %s ", step->tag, kind_command(entry->kind)) ||
+        !replay_put_arguments(replay, entry) || !imapstate_buf_put(&replay->wire, IMAPSTATE_SPAN("\r\n")))
+        return false;
+    step->end = replay->wire.len;
+    return true;
+}
+
+struct imapstate_replay *imapstate_replay_new(const struct imapstate_state *state,
+                                              struct imapstate_replay_literals literals, const char *tag_prefix)
+{
+    struct imapstate_replay *replay = calloc(1, sizeof *replay);
+    struct imapstate_entry entry;
+
+    assert(strlen(tag_prefix) <= TAG_PREFIX_MAX);
+    if (!replay)
+        return NULL;
+    imapstate_buf_init(&replay->wire, WIRE_MAX);
+    replay->nonsync_max = literals.nonsync_max;
+    replay->steps = calloc(imapstate_state_count(state) + 1, sizeof *replay->steps);
+    bool has_memory = replay->steps != NULL;
+    for (size_t i = 0; has_memory && imapstate_state_at(state, i, &entry); i++)
+        has_memory = replay_add_step(replay, &entry, tag_prefix);
+    if (has_memory)
+        return replay;
+    imapstate_replay_free(replay);
+    return NULL;
+}
+
+void imapstate_replay_free(struct imapstate_replay *replay)
+{
+    if (!replay)
+        return;
+    for (size_t i = 0; i < replay->step_count; i++)
+        imapstate_buf_done(&replay->steps[i].value);
+    imapstate_buf_done(&replay->wire);
+    free(replay->steps);
+    free(replay->stops);
+    free(replay);
+}
+
+static bool replay_is_waiting(const struct imapstate_replay *replay)
+{
+    return replay->stop_next < replay->stop_count && replay->written == replay->stops[replay->stop_next];
+}
+
+struct imapstate_span imapstate_replay_output(struct imapstate_replay *replay)
+{
+    if (replay_is_waiting(replay) || replay->written == replay->wire.len)
+        return (struct imapstate_span){ 0 };
+    size_t end = replay->stop_next < replay->stop_count ? replay->stops[replay->stop_next] : replay->wire.len;
+    struct imapstate_span output = { replay->wire.at + replay->written, end - replay->written };
+    replay->written = end;
+    return output;
+}
+
+static void replay_fail(struct imapstate_replay *replay, const char *command, const char *reason)
+{
+    if (replay->reason)
+        return;
+    replay->reason = reason;
+    replay->reason_command = command;
+}
+
+static bool step_is_in_flight(const struct imapstate_replay *replay, const struct step *step)
+{
+    return step->begin < replay->written && !step->is_answered;
+}
+
+/* The first step of a kind that is in flight, or NULL. */
+static struct step *replay_in_flight(struct imapstate_replay *replay, enum imapstate_entry_kind kind)
+{
+    for (size_t i = 0; i < replay->step_count; i++)
+        if (replay->steps[i].kind == kind && step_is_in_flight(replay, &replay->steps[i]))
+            return &replay->steps[i];
+    return NULL;
+}
+
+/* Takes the first word off *in, and the SP behind it. */
+static struct imapstate_span word_take(struct imapstate_span *in)
+{
+    struct imapstate_span word = { in->at, 0 };
+    while (word.len < in->len && in->at[word.len] != ' ')
+        word.len++;
+    size_t taken = word.len < in->len ? word.len + 1 : word.len;
+    *in = (struct imapstate_span){ in->at + taken, in->len - taken };
+    return word;
+}
+
+static struct imapstate_span line_without_end(struct imapstate_span line)
+{
+    if (line.len > 0 && line.at[line.len - 1] == '\n')
+        line.len--;
+    if (line.len > 0 && line.at[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+/* Is name the response code at the front of text? */
+static bool has_code(struct imapstate_span text, struct imapstate_span name)
+{
+    if (text.len < 1 + name.len + 1 || text.at[0] != '[' ||
+        (text.at[1 + name.len] != ']' && text.at[1 + name.len] != ' '))
+        return false;
+    return imapstate_span_equal_nocase((struct imapstate_span){ text.at + 1, name.len }, name);
+}
+
+static bool is_word(struct imapstate_span word, const char *text)
+{
+    return imapstate_span_equal_nocase(word, imapstate_span_of(text));
+}
+
+/* Overwrites name among the step's names by SP. */
+static void step_confirm(struct step *step, struct imapstate_span name)
+{
+    struct imapstate_span left = imapstate_buf_span(&step->value);
+    while (left.len > 0) {
+        struct imapstate_span word = word_take(&left);
+        if (imapstate_span_equal_nocase(word, name))
+            memset(step->value.at + (word.at - step->value.at), ' ', word.len);
+    }
+}
+
+static bool is_blank(struct imapstate_span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] != ' ')
+            return false;
+    return true;
+}
+
+/* Servers differ in which ENABLED names what: some repeat what was on before, some name only what is new. So each one
+ * counts for all ENABLEs of the replay. */
+static void replay_prove_enable(struct imapstate_replay *replay, struct imapstate_span names)
+{
+    for (size_t i = 0; i < replay->step_count; i++) {
+        struct step *step = &replay->steps[i];
+        if (step->kind != IMAPSTATE_ENTRY_ENABLE)
+            continue;
+        for (struct imapstate_span left = names; left.len > 0;)
+            step_confirm(step, word_take(&left));
+        step->is_proven = is_blank(imapstate_buf_span(&step->value));
+    }
+}
+
+/* Is the step's value the astring at the front of *in? Moves *in behind it. */
+static bool step_is_chosen(const struct step *step, struct imapstate_span *in)
+{
+    struct imapstate_buf chosen;
+    imapstate_buf_init(&chosen, step->value.len); /* a longer one is another */
+    bool is_chosen = imapstate_command_astring(in, &chosen) == IMAPSTATE_OK &&
+                     imapstate_span_equal_nocase(imapstate_buf_span(&chosen), imapstate_buf_span(&step->value));
+    imapstate_buf_done(&chosen);
+    return is_chosen;
+}
+
+/* RFC 5255 section 3.3: with more than one tag the server lists what it has; with one it tells its choice. */
+static void step_prove_language(struct step *step, struct imapstate_span in)
+{
+    step->is_proven = in.len > 0 && in.at[0] == '(';
+    if (!step->is_proven)
+        return;
+    in = (struct imapstate_span){ in.at + 1, in.len - 1 };
+    step->is_proven = step_is_chosen(step, &in) && imapstate_span_equal(in, IMAPSTATE_SPAN(")"));
+}
+
+static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *replay, struct imapstate_span in)
+{
+    struct imapstate_span word = word_take(&in);
+    struct step *language = replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE);
+    struct step *comparator = replay_in_flight(replay, IMAPSTATE_ENTRY_COMPARATOR);
+
+    if (is_word(word, "CAPABILITY"))
+        return IMAPSTATE_REPLAY_HOLD;
+    if ((is_word(word, "OK") || is_word(word, "NO") || is_word(word, "BAD")) &&
+        has_code(in, IMAPSTATE_SPAN("CAPABILITY")))
+        return IMAPSTATE_REPLAY_HOLD;
+    if (is_word(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
+        replay_prove_enable(replay, in);
+        return IMAPSTATE_REPLAY_HIDE;
+    }
+    if (is_word(word, "LANGUAGE") && language) {
+        step_prove_language(language, in);
+        return IMAPSTATE_REPLAY_HIDE;
+    }
+    if (is_word(word, "NAMESPACE") && language)
+        return IMAPSTATE_REPLAY_HIDE;
+    if (is_word(word, "COMPARATOR") && comparator) {
+        comparator->is_proven = step_is_chosen(comparator, &in);
+        return IMAPSTATE_REPLAY_HIDE;
+    }
+    return IMAPSTATE_REPLAY_PASS;
+}
+
+static void replay_continuation(struct imapstate_replay *replay)
+{
+    if (replay_is_waiting(replay))
+        replay->stop_next++;
+    else
+        replay_fail(replay, "", "the server asked for octets that nothing announced");
+}
+
+static void replay_check_status(struct imapstate_replay *replay, const struct step *step, struct imapstate_span status)
+{
+    const char *command = kind_command(step->kind);
+    if (is_word(status, "NO"))
+        replay_fail(replay, command, "refused with NO");
+    else if (is_word(status, "BAD"))
+        replay_fail(replay, command, "refused with BAD");
+    else if (!is_word(status, "OK"))
+        replay_fail(replay, command, "answered with neither OK, NO nor BAD");
+    else if (replay->written < step->end)
+        replay_fail(replay, command, "answered before its literal was sent");
+}
+
+static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *replay, struct imapstate_span tag,
+                                                  struct imapstate_span in)
+{
+    struct step *step = NULL;
+    for (size_t i = 0; i < replay->step_count && !step; i++)
+        if (step_is_in_flight(replay, &replay->steps[i]) &&
+            imapstate_span_equal(tag, imapstate_span_of(replay->steps[i].tag)))
+            step = &replay->steps[i];
+    if (!step) {
+        replay_fail(replay, "", "an answer came that belongs to no command");
+        return IMAPSTATE_REPLAY_HIDE;
+    }
+    replay_check_status(replay, step, word_take(&in));
+    step->is_answered = true;
+    if (replay->written < step->end) {
+        /* The literal was refused: what is left of this command must not be sent (RFC 9051 section 4.3). */
+        replay->written = step->end;
+        replay->stop_next = replay->stop_count;
+    }
+    if (has_code(in, IMAPSTATE_SPAN("ALERT")))
+        return IMAPSTATE_REPLAY_ALERT;
+    return has_code(in, IMAPSTATE_SPAN("CAPABILITY")) ? IMAPSTATE_REPLAY_HOLD : IMAPSTATE_REPLAY_HIDE;
+}
+
+enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *replay, struct imapstate_span line)
+{
+    struct imapstate_span in = line_without_end(line);
+    struct imapstate_span first = word_take(&in);
+
+    if (is_word(first, "*"))
+        return replay_untagged(replay, in);
+    if (!is_word(first, "+"))
+        return replay_tagged(replay, first, in);
+    replay_continuation(replay);
+    return IMAPSTATE_REPLAY_HIDE;
+}
+
+/* The first step that has not proved itself, or NULL. */
+static const struct step *replay_unproven(const struct imapstate_replay *replay)
+{
+    for (size_t i = 0; i < replay->step_count; i++)
+        if (!replay->steps[i].is_proven)
+            return &replay->steps[i];
+    return NULL;
+}
+
+enum imapstate_replay_status imapstate_replay_status(const struct imapstate_replay *replay)
+{
+    for (size_t i = 0; i < replay->step_count; i++)
+        if (!replay->steps[i].is_answered)
+            return IMAPSTATE_REPLAY_RUNNING;
+    return replay->reason || replay_unproven(replay) ? IMAPSTATE_REPLAY_FAILED : IMAPSTATE_REPLAY_RESTORED;
+}
+
+const char *imapstate_replay_reason(const struct imapstate_replay *replay, const char **ret_command)
+{
+    const struct step *unproven = replay_unproven(replay);
+
+    *ret_command = "";
+    if (replay->reason) {
+        *ret_command = replay->reason_command;
+        return replay->reason;
+    }
+    if (!unproven)
+        return "nothing failed";
+    *ret_command = kind_command(unproven->kind);
+    return unproven->kind == IMAPSTATE_ENTRY_ENABLE ? "not everything was enabled" : "not chosen again";
+}
