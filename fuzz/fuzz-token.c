@@ -1,0 +1,136 @@
+/* Properties, by the first octet: nothing that was not sealed opens, whatever it looks like; a seal around octets of
+ * any kind opens only if they are what seal writes; what was sealed opens to the same state, and not if an octet
+ * differs; the fingerprint does not depend on repetition; a keyring that was read reads again as it was written. */
+#include <imapstate/keyring.h>
+#include <imapstate/token.h>
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW_S 1795478400u
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "not so: %s\n", #condition);                                                               \
+            abort();                                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+static const uint8_t key_octets[IMAPSTATE_KEY_OCTETS] = { 1, 2, 3 };
+static const uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS] = { 4, 5, 6 };
+static const struct imapstate_token_binding binding = { .user = { (const uint8_t *)"ann", 3 },
+                                                        .upstream = { (const uint8_t *)"main", 4 } };
+static struct imapstate_keyring *keyring; /* one key: id 0x01020304 */
+
+static enum imapstate_error token_open(struct imapstate_span token, struct imapstate_buf *ret_state)
+{
+    imapstate_buf_init(ret_state, IMAPSTATE_TOKEN_MAX);
+    enum imapstate_error error = imapstate_token_open(keyring, &binding, NOW_S, token, ret_state);
+    CHECK(error == IMAPSTATE_OK || ret_state->len == 0);
+    return error;
+}
+
+static void check_no_forgery(struct imapstate_span in)
+{
+    struct imapstate_buf state;
+    char hash[17];
+    CHECK(token_open(in, &state) != IMAPSTATE_OK);
+    imapstate_token_hash(in, hash);
+    imapstate_buf_done(&state);
+}
+
+/* Seals in as it is, so that the decoding of what is inside meets more than what seal() writes. */
+static void check_inside(struct imapstate_span in)
+{
+    static const uint8_t head[] = { IMAPSTATE_TOKEN_FORMAT, 1, 2, 3, 4 };
+    uint8_t raw[IMAPSTATE_TOKEN_MAX];
+    char token[2 * IMAPSTATE_TOKEN_MAX];
+    struct imapstate_buf state;
+    if (in.len > IMAPSTATE_TOKEN_MAX - 64)
+        return;
+    memcpy(raw, head, sizeof head);
+    memcpy(raw + 5, nonce, sizeof nonce);
+    unsigned long long sealed_len;
+    crypto_aead_xchacha20poly1305_ietf_encrypt(raw + 29, &sealed_len, in.at, in.len, head, sizeof head, NULL, nonce,
+                                               key_octets);
+    sodium_bin2base64(token, sizeof token, raw, 29 + sealed_len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    if (token_open(imapstate_span_of(token), &state) == IMAPSTATE_OK)
+        CHECK(in.len - state.len == 8 + 8 + 2 + 3 + 2 + 4 + IMAPSTATE_FINGERPRINT_OCTETS + 2 &&
+              (state.len == 0 || memcmp(in.at + in.len - state.len, state.at, state.len) == 0));
+    imapstate_buf_done(&state);
+}
+
+static void check_round_trip(struct imapstate_span in)
+{
+    struct imapstate_buf token, state;
+    struct imapstate_key key = { .id = 0x01020304, .octets = key_octets };
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    enum imapstate_error error = imapstate_token_seal(&key, &binding, NOW_S, 60, nonce, in, &token);
+    CHECK(error == (in.len > imapstate_token_state_max(&binding) ? IMAPSTATE_STATE_TOO_LARGE : IMAPSTATE_OK));
+    if (error == IMAPSTATE_OK) {
+        CHECK(token_open(imapstate_buf_span(&token), &state) == IMAPSTATE_OK);
+        CHECK(imapstate_span_equal(imapstate_buf_span(&state), in));
+        imapstate_buf_done(&state);
+        size_t at = in.len >= 2 ? ((size_t)in.at[0] << 8 | in.at[1]) % token.len : 0;
+        token.at[at] ^= (uint8_t)(in.len ? in.at[in.len - 1] | 1 : 1);
+        CHECK(token_open(imapstate_buf_span(&token), &state) != IMAPSTATE_OK);
+        imapstate_buf_done(&state);
+    }
+    imapstate_buf_done(&token);
+}
+
+static void check_fingerprint(struct imapstate_span in)
+{
+    uint8_t once[IMAPSTATE_FINGERPRINT_OCTETS], twice[IMAPSTATE_FINGERPRINT_OCTETS];
+    struct imapstate_buf doubled;
+    imapstate_buf_init(&doubled, SIZE_MAX);
+    CHECK(imapstate_buf_put(&doubled, in) && imapstate_buf_put_byte(&doubled, ' ') && imapstate_buf_put(&doubled, in));
+    CHECK(imapstate_token_fingerprint(in, 1, once) &&
+          imapstate_token_fingerprint(imapstate_buf_span(&doubled), 1, twice));
+    CHECK(memcmp(once, twice, sizeof once) == 0);
+    imapstate_buf_done(&doubled);
+}
+
+static void write_all(const struct imapstate_keyring *from, struct imapstate_buf *ret_text)
+{
+    struct imapstate_key key;
+    imapstate_buf_init(ret_text, 2 * IMAPSTATE_KEYRING_TEXT_MAX);
+    for (size_t i = 0; imapstate_keyring_at(from, i, &key); i++)
+        CHECK(imapstate_keyring_write_key(&key, ret_text));
+}
+
+static void check_keyring(struct imapstate_span in)
+{
+    struct imapstate_keyring *first = imapstate_keyring_new(), *second = imapstate_keyring_new();
+    struct imapstate_buf text, again;
+    size_t line = 0;
+    CHECK(first && second);
+    enum imapstate_error error = imapstate_keyring_read(first, in, &line);
+    CHECK(error == IMAPSTATE_OK ? line == 0 : line > 0 && imapstate_keyring_count(first) == 0);
+    write_all(first, &text);
+    CHECK(imapstate_keyring_read(second, imapstate_buf_span(&text), &line) == IMAPSTATE_OK);
+    write_all(second, &again);
+    CHECK(imapstate_span_equal(imapstate_buf_span(&text), imapstate_buf_span(&again)));
+    imapstate_buf_done(&text);
+    imapstate_buf_done(&again);
+    imapstate_keyring_free(first);
+    imapstate_keyring_free(second);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
+{
+    static void (*const checks[])(struct imapstate_span in) = { check_no_forgery, check_inside, check_round_trip,
+                                                                check_fingerprint, check_keyring };
+    if (!keyring) {
+        keyring = imapstate_keyring_new();
+        CHECK(keyring && imapstate_keyring_add(keyring, 0x01020304, 0, key_octets) == IMAPSTATE_OK);
+    }
+    if (len > 0)
+        checks[at[0] % 5]((struct imapstate_span){ at + 1, len - 1 });
+    return 0;
+}
