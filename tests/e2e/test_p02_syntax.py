@@ -1,0 +1,140 @@
+"""P2: when STATE and SAVESTATE may be sent, and in which form."""
+import pytest
+
+from harness.imap import literal, quoted
+from harness.tokens import assert_not_restored, assert_restored, restore, save, saved
+
+BEFORE_LOGIN = ["STATE", "STATE sometoken", 'STATE "sometoken"', "STATE NIL", "SAVESTATE"]
+
+
+@pytest.mark.parametrize("command", BEFORE_LOGIN)
+def test_p02_before_login_it_is_bad(gateway, command):
+    client = gateway.client()
+    client.bad(command)
+    client.login("ann", "secret")
+    client.ok("STATE")
+
+
+@pytest.mark.parametrize("select", ["SELECT INBOX", "EXAMINE INBOX", "select inbox"])
+@pytest.mark.parametrize("command", ["STATE", "STATE sometoken"])
+def test_p02_state_while_a_mailbox_is_selected_is_bad(gateway, select, command):
+    client = gateway.session()
+    client.ok(select)
+    client.bad(command)
+    client.ok("NOOP")
+
+
+@pytest.mark.parametrize("leave", ["UNSELECT", "CLOSE"])
+def test_p02_state_is_allowed_again_when_the_mailbox_is_left(gateway, leave):
+    token = save(gateway.session())
+    client = gateway.session()
+    client.ok("SELECT INBOX")
+    client.bad("STATE")
+    client.ok(leave)
+    client.ok("STATE")
+    restore(client, token)
+
+
+def test_p02_a_select_that_failed_leaves_no_mailbox_selected(gateway):
+    client = gateway.session()
+    client.ok("SELECT INBOX")
+    client.no("SELECT nosuch")
+    client.ok("STATE")
+
+
+def test_p02_savestate_is_allowed_while_a_mailbox_is_selected(gateway):
+    client = gateway.session()
+    client.ok("STATE")
+    client.ok("SELECT INBOX")
+    token = saved(client.ok("SAVESTATE"))
+    restore(gateway.session(), token)
+
+
+MALFORMED = [
+    b"STATE ", b'STATE ""', b"STATE {0+}\r\n", b"STATE {0}\r\n", b"STATE a b", b"STATE a ", b"STATE  a", b"STATE (a)", b"STATE a(b",
+    b'STATE "a', b'STATE "a"b', b'STATE a"b', b"STATE a%b", b"STATE a*b", b"STATE a\\b", b"STATE a\xc3\xa9", b"STATE a{b",
+    b"SAVESTATE ", b"SAVESTATE x", b'SAVESTATE "x"', b"SAVESTATE {1+}\r\nx",
+]
+
+
+@pytest.mark.parametrize("command", MALFORMED)
+def test_p02_malformed_arguments_are_bad(gateway, command):
+    client = gateway.session()
+    tag = client.start(command)
+    answer = client.wait(tag)
+    if answer.untagged and answer.untagged[0].startswith(b"+"):
+        pytest.fail("an empty synchronizing literal was asked for, and then nothing came of it")
+    assert answer.status == b"BAD"
+    client.ok("NOOP")
+
+
+@pytest.mark.parametrize("form", [bytes, quoted, literal])
+def test_p02_a_token_of_4096_octets_is_a_token_and_one_of_4097_is_bad(gateway, form):
+    client = gateway.session()
+    assert_not_restored(client.ok(b"STATE " + form(b"x" * 4096)))
+    client.bad(b"STATE " + form(b"x" * 4097))
+    client.ok("NOOP")
+
+
+def test_p02_a_synchronizing_literal_that_is_too_long_is_refused_before_it_is_sent(gateway):
+    client = gateway.session()
+    client.bad(b"STATE {4097}")
+    client.ok("NOOP")
+
+
+@pytest.mark.parametrize("nil", ["NIL", "nil", '"NIL"'])
+def test_p02_nil_is_no_token_of_ours(gateway, nil):
+    assert_not_restored(gateway.session().ok(f"STATE {nil}"))
+
+
+@pytest.mark.parametrize("form", [bytes, quoted, literal])
+def test_p02_a_token_may_come_as_any_astring(gateway, form):
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    answer = gateway.session().ok(b"STATE " + form(token.encode()))
+    assert_restored(answer, token)
+
+
+def test_p02_a_token_may_come_as_a_synchronizing_literal(gateway):
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    client = gateway.session()
+    client.send(f"x STATE {{{len(token)}}}\r\n")
+    client.continuation()
+    client.send(token + "\r\n")
+    assert_restored(client.wait("x"), token)
+
+
+def test_p02_a_quoted_token_may_have_escapes(gateway):
+    token = save(gateway.session())
+    assert_not_restored(gateway.session().ok('STATE "\\"\\\\"'))
+    restore(gateway.session(), token)
+
+
+def test_p02_the_names_are_taken_in_any_case(gateway):
+    client = gateway.session()
+    client.ok("state")
+    saved(client.ok("SaveState"))
+
+
+@pytest.mark.parametrize("settle", ["UNSELECT", "CLOSE"])
+def test_p02_after_a_select_that_was_answered_bad_state_is_bad_until_it_is_left(scripted, scripted_gateway, settle):
+    client = scripted_gateway.session()
+    scripted.on("SELECT", "BAD what?")
+    client.bad("SELECT INBOX")
+    client.bad("STATE")
+    client.bad("STATE sometoken")
+    client.ok(settle)
+    client.ok("STATE")
+
+
+def test_p02_after_a_select_that_was_answered_bad_another_select_settles_it(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    scripted.on("SELECT", "BAD what?", times=1)
+    client.bad("SELECT INBOX")
+    client.bad("STATE")
+    scripted.on("SELECT", "NO no such mailbox", times=1)
+    client.no("SELECT nosuch")
+    client.ok("STATE")
+    scripted.on("SELECT", "BAD what?", times=1)
+    client.bad("SELECT INBOX")
+    client.ok("SELECT INBOX")
+    client.bad("STATE")

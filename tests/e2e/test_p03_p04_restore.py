@@ -1,0 +1,142 @@
+"""P3, P4: tracking, and what a restored session is."""
+import pytest
+
+from harness.imap import capabilities
+from harness.tokens import (announced, assert_tracking, fail_to_restore, restore, save, saved, setup_of)
+
+
+def test_p03_state_without_a_token_is_ok_and_turns_tracking_on(gateway):
+    client = gateway.session()
+    assert not announced(client.ok("ENABLE CONDSTORE"))
+    answer = client.ok("STATE")
+    assert not answer.of("STATE") and answer.text
+    assert announced(client.ok("ENABLE QRESYNC", tag="e1")) == ["e1"]
+
+
+def test_p03_repeating_state_is_harmless_and_forgets_nothing(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    client.ok("STATE")
+    client.ok("STATE")
+    client.ok("ENABLE X-ONE")
+    client.ok("STATE")
+    client.ok("NOTIFY NONE")
+    client.ok("STATE")
+    token = saved(client.ok("SAVESTATE"))
+    restore(scripted_gateway.session(), token)
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE X-ONE", "NOTIFY NONE"]
+
+
+def test_p03_state_after_a_restore_forgets_nothing(scripted, scripted_gateway):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE")
+    client = scripted_gateway.session()
+    restore(client, token)
+    client.ok("STATE")
+    assert_tracking(client)
+    restore(scripted_gateway.session(), saved(client.ok("SAVESTATE")))
+    assert setup_of(scripted.sessions[-1]) in (["ENABLE X-ONE CONDSTORE"], ["ENABLE X-ONE", "ENABLE CONDSTORE"])
+
+
+def test_p03_state_does_not_reach_the_upstream(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    token = save(client, "ENABLE X-ONE")
+    restore(scripted_gateway.session(), token)
+    fail_to_restore(scripted_gateway.session(), "garbage")
+    client.ok("NOOP")
+    for connection in scripted.connections:
+        assert not {"STATE", "SAVESTATE"} & set(connection.names)
+        assert token.encode() not in connection.received
+
+
+def test_p04_a_restore_gives_the_same_token_back_and_ok(gateway):
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    answer = restore(gateway.session(), token)
+    assert answer.untagged == [f"* STATE {token}\r\n".encode()]
+
+
+def test_p04_a_token_of_an_empty_state_restores(gateway):
+    restore(gateway.session(), save(gateway.session()))
+
+
+def test_p04_tracking_is_on_after_a_restore(gateway):
+    token = save(gateway.session(), "ENABLE CONDSTORE")
+    client = gateway.session()
+    restore(client, token)
+    assert announced(client.ok("ENABLE QRESYNC", tag="e1")) == ["e1"]
+    saved(client.ok("SAVESTATE"))
+
+
+def expunge_one(dovecot, client, user):
+    dovecot.add_message(user)
+    client.ok("SELECT INBOX")
+    client.ok("STORE 1 +FLAGS (\\Deleted)")
+    return client.ok("EXPUNGE")
+
+
+def test_p04_restores_qresync_on_a_real_server(gateway, dovecot):
+    user = dovecot.new_user()
+    token = save(gateway.session(user), "ENABLE QRESYNC")
+    client = gateway.session(user)
+    restore(client, token)
+    answer = expunge_one(dovecot, client, user)
+    assert (answer.of("VANISHED"), answer.of("EXPUNGE")) == ([b"* VANISHED 1\r\n"], [])
+
+
+def test_p04_restores_no_more_than_the_state(gateway, dovecot):
+    user = dovecot.new_user()
+    token = save(gateway.session(user), "ENABLE CONDSTORE")
+    client = gateway.session(user)
+    restore(client, token)
+    answer = expunge_one(dovecot, client, user)
+    assert (answer.of("VANISHED"), answer.of("EXPUNGE")) == ([], [b"* 1 EXPUNGE\r\n"])
+
+
+def test_p04_restores_the_right_to_select_with_qresync(gateway, dovecot):
+    user = dovecot.new_user()
+    dovecot.add_message(user)
+    token = save(gateway.session(user), "ENABLE QRESYNC")
+    client = gateway.session(user)
+    client.ok("NOOP")
+    restore(client, token)
+    assert client.ok("SELECT INBOX (QRESYNC (1 1))").of("EXISTS") == [b"* 1 EXISTS\r\n"]
+
+
+def test_p04_restores_notify_on_a_real_server(gateway, dovecot):
+    user = dovecot.new_user()
+    gateway.session(user).ok("CREATE Work")
+    token = save(gateway.session(user), "NOTIFY SET (personal (MessageNew MessageExpunge))")
+    client = gateway.session(user)
+    restore(client, token)
+    gateway.session(user).ok(b"APPEND Work {30+}\r\nSubject: hello\r\n\r\nIt is new.\r\n")
+    for _ in range(1000):
+        if answer := client.ok("NOOP").of("STATUS"):
+            assert b"Work" in answer[0]
+            return
+    pytest.fail("the restored session hears nothing of new mail")
+
+
+def test_p04_restores_every_kind_in_the_order_in_which_it_was_set_up(scripted, scripted_gateway):
+    commands = ["ENABLE QRESYNC", "LANGUAGE DE", "COMPARATOR i;octet", "NOTIFY NONE", "ENABLE X-ONE"]
+    token = save(scripted_gateway.session(), *commands)
+    restore(scripted_gateway.session(), token)
+    got = [command.replace('"', "") for command in setup_of(scripted.sessions[-1])]
+    assert got == commands
+
+
+def test_p04_the_state_after_a_restore_is_exactly_the_tokens(scripted, scripted_gateway):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE", "LANGUAGE DE")
+    client = scripted_gateway.session()
+    restore(client, token)
+    again = saved(client.ok("SAVESTATE"))
+    restore(scripted_gateway.session(), again)
+    first, second = scripted.sessions[-2:]
+    assert setup_of(first) == setup_of(second) == ["ENABLE X-ONE", "LANGUAGE DE"]
+    assert first.enabled == {"X-ONE"}
+
+
+def test_p04_the_capability_answer_cached_with_the_token_is_still_true(gateway):
+    client = gateway.session()
+    token = save(client, "ENABLE QRESYNC")
+    cached = capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0])
+    client = gateway.session()
+    restore(client, token)
+    assert capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0]) == cached

@@ -1,0 +1,85 @@
+"""P8: SAVESTATE."""
+import re
+import time
+
+import pytest
+
+from harness.gateway import write_keys
+from harness.tokens import announced, fail_to_restore, restore, save, saved, setup_of
+
+
+def test_p08_savestate_gives_a_token_and_ok(gateway):
+    client = gateway.session()
+    client.ok("STATE")
+    client.ok("ENABLE QRESYNC")
+    answer = client.ok("SAVESTATE")
+    assert len(answer.untagged) == 1
+    assert re.fullmatch(rb"\* SAVESTATE [A-Za-z0-9_-]{1,2048}\r\n", answer.untagged[0])
+
+
+def test_p08_an_empty_state_is_a_state_too(scripted, scripted_gateway):
+    token = save(scripted_gateway.session())
+    restore(scripted_gateway.session(), token)
+    assert setup_of(scripted.sessions[-1]) == []
+
+
+def test_p08_after_a_restore_it_includes_the_restored_commands(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    restore(client, save(scripted_gateway.session(), "ENABLE X-ONE", "LANGUAGE DE"))
+    client.ok("NOTIFY NONE")
+    restore(scripted_gateway.session(), saved(client.ok("SAVESTATE")))
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE X-ONE", "LANGUAGE DE", "NOTIFY NONE"]
+
+
+def test_p08_after_a_restore_it_starts_a_new_lifetime(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, token_lifetime="3s")
+    old = save(gateway.session(), "ENABLE X-ONE")
+    time.sleep(2.0)
+    client = gateway.session()
+    restore(client, old)
+    new = saved(client.ok("SAVESTATE"))
+    time.sleep(2.1)
+    fail_to_restore(gateway.session(), old)
+    restore(gateway.session(), new)
+
+
+@pytest.mark.parametrize("before", [[], ["ENABLE X-ONE"]])
+def test_p08_without_tracking_it_is_no_clientbug(scripted_gateway, before):
+    client = scripted_gateway.session()
+    for command in before:
+        client.ok(command)
+    answer = client.no("SAVESTATE")
+    assert answer.code == b"CLIENTBUG" and not answer.of("SAVESTATE")
+    client.ok("NOOP")
+
+
+def test_p08_a_session_may_save_more_than_once(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    first = save(client, "ENABLE X-ONE")
+    again = saved(client.ok("SAVESTATE"))
+    client.ok("NOTIFY NONE")
+    more = saved(client.ok("SAVESTATE"))
+    assert len({first, again, more}) == 3
+    for token, setup in ((first, ["ENABLE X-ONE"]), (again, ["ENABLE X-ONE"]), (more, ["ENABLE X-ONE", "NOTIFY NONE"])):
+        restore(scripted_gateway.session(), token)
+        assert setup_of(scripted.sessions[-1]) == setup
+
+
+def test_p08_a_state_that_fits_into_no_token_is_no_limit(start_scripted, start_gateway):
+    long_name = "u" * 1600
+    gateway = start_gateway(start_scripted(users={long_name: "secret"}).port)
+    client = gateway.session(long_name)
+    client.ok("STATE")
+    answer = client.no("SAVESTATE")
+    assert answer.code == b"LIMIT" and not answer.of("SAVESTATE")
+    client.ok("NOOP")
+
+
+def test_p08_without_a_key_that_seals_it_is_no_unavailable(scripted, start_gateway, tmp_path):
+    keys = write_keys(tmp_path / "keys", (1, "2999-01-01T00:00:00Z"))
+    client = start_gateway(scripted.port, keys_file=str(keys)).session()
+    client.ok("STATE")
+    assert announced(client.ok("ENABLE X-ONE"))
+    answer = client.no("SAVESTATE")
+    assert answer.code == b"UNAVAILABLE" and not answer.of("SAVESTATE")
+    client.ok("NOOP")

@@ -1,0 +1,205 @@
+"""P11: STATE and SAVESTATE are ordered with respect to all pipelined commands."""
+import threading
+
+import pytest
+
+from harness.imap import Closed, literal
+from harness.tokens import announced, assert_not_restored, assert_restored, restore, save, saved, setup_of
+
+
+def test_p11_login_state_select_and_fetch_go_in_a_single_write(gateway, dovecot):
+    user = dovecot.new_user()
+    message = dovecot.add_message(user)
+    token = save(gateway.session(user), "ENABLE QRESYNC")
+    client = gateway.client()
+    client.send(f"a LOGIN {user} secret\r\nb STATE {token}\r\nc SELECT INBOX\r\nd FETCH 1 (FLAGS BODY.PEEK[])\r\n")
+    assert client.wait("a").status == b"OK"
+    assert_restored(client.wait("b"), token)
+    answer = client.wait("c")
+    assert answer.status == b"OK" and answer.of("EXISTS") == [b"* 1 EXISTS\r\n"] and answer.codes("HIGHESTMODSEQ")
+    assert message in client.wait("d").of("FETCH")[0]
+
+
+def test_p11_the_single_write_may_come_with_the_tls_handshake_and_octet_by_octet(gateway, dovecot, trust):
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    for send in ("send", "send_bytewise"):
+        client = gateway.client(gateway.tls_port, tls=trust)
+        getattr(client, send)(f"a LOGIN ann secret\r\nb STATE {token}\r\nc SELECT INBOX\r\n".encode())
+        assert client.wait("a").status == b"OK"
+        assert_restored(client.wait("b"), token)
+        assert client.wait("c").status == b"OK"
+
+
+def test_p11_authenticate_with_initial_response_state_and_select_go_in_a_single_write(gateway):
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    client = gateway.client()
+    client.send(f"a AUTHENTICATE PLAIN AGFubgBzZWNyZXQ=\r\nb STATE {token}\r\nc SELECT INBOX\r\n")
+    assert client.wait("a").status == b"OK"
+    assert_restored(client.wait("b"), token)
+    assert client.wait("c").status == b"OK"
+
+
+def test_p11_a_token_as_a_literal_goes_in_the_single_write_too(gateway):
+    token = save(gateway.session(), "ENABLE QRESYNC").encode()
+    client = gateway.client()
+    client.send(b"a LOGIN " + literal("ann") + b" " + literal("secret") + b"\r\nb STATE " + literal(token) + b"\r\nc SELECT INBOX\r\n")
+    assert client.wait("a").status == b"OK"
+    assert_restored(client.wait("b"), token.decode())
+    assert client.wait("c").status == b"OK"
+
+
+def gated(scripted, name):
+    """The upstream answers the next such command only when the event is set; gives (arrived, go)."""
+    arrived, go = threading.Event(), threading.Event()
+
+    def wait(connection, tag, arguments):
+        arrived.set()
+        assert go.wait(10)
+        connection.default(tag, name, arguments)
+
+    scripted.on(name, wait, times=1)
+    return arrived, go
+
+
+@pytest.mark.parametrize("command", ["STATE", "SAVESTATE"])
+def test_p11_it_acts_after_every_earlier_command_has_completed(scripted, scripted_gateway, command):
+    client = scripted_gateway.session()
+    client.ok("STATE")
+    arrived, go = gated(scripted, "NAMESPACE")
+    client.send(f"x NAMESPACE\r\ny {command}\r\n")
+    assert arrived.wait(10)
+    client.expect_silence(0.1)
+    go.set()
+    assert client.wait("x").status == b"OK"
+    assert client.wait("y").status == b"OK"
+
+
+@pytest.mark.parametrize("command", ["STATE", "SAVESTATE"])
+def test_p11_no_later_command_begins_before_it_has_acted(scripted, scripted_gateway, command):
+    client = scripted_gateway.session()
+    client.ok("STATE")
+    arrived, go = gated(scripted, "NAMESPACE")
+    client.send(f"x NAMESPACE\r\ny {command}\r\nz STATUS INBOX (MESSAGES)\r\n")
+    assert arrived.wait(10)
+    client.expect_silence(0.1)
+    session = scripted.sessions[-1]
+    assert b"STATUS" not in session.received
+    go.set()
+    assert [client.wait(tag).status for tag in "xyz"] == [b"OK"] * 3
+    assert session.names[-2:] == ["NAMESPACE", "STATUS"]
+
+
+def test_p11_no_later_command_begins_before_the_replay_is_decided(scripted, scripted_gateway):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE")
+    client = scripted_gateway.session()
+    arrived, go = gated(scripted, "ENABLE")
+    client.send(f"x STATE {token}\r\ny SELECT INBOX\r\n")
+    assert arrived.wait(10)
+    client.expect_silence(0.1)
+    session = scripted.sessions[-1]
+    assert b"SELECT" not in session.received
+    go.set()
+    assert_restored(client.wait("x"), token)
+    assert client.wait("y").status == b"OK"
+    assert session.names[-2:] == ["ENABLE", "SELECT"]
+
+
+def test_p11_savestate_includes_all_that_was_pipelined_before_it(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    client.send(b"a STATE\r\nb ENABLE X-ONE\r\nc LANGUAGE DE\r\nd SAVESTATE\r\ne NOTIFY NONE\r\nf SAVESTATE\r\n")
+    assert [announced(client.wait(tag)) for tag in "abc"] == [[], ["b"], ["c"]]
+    first = saved(client.wait("d"))
+    assert announced(client.wait("e")) == ["e"]
+    second = saved(client.wait("f"))
+    restore(scripted_gateway.session(), first)
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE X-ONE", "LANGUAGE DE"]
+    restore(scripted_gateway.session(), second)
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE X-ONE", "LANGUAGE DE", "NOTIFY NONE"]
+
+
+def test_p11_a_whole_session_goes_in_one_write(gateway, dovecot):
+    user = dovecot.new_user()
+    client = gateway.client()
+    client.send(f"a LOGIN {user} secret\r\nb STATE\r\nc ENABLE QRESYNC\r\nd SAVESTATE\r\ne SELECT INBOX\r\nf SAVESTATE\r\n"
+                "g STATE\r\nh UNSELECT\r\ni STATE\r\nj LOGOUT\r\n")
+    statuses = {}
+    tokens = []
+    for tag in "abcdefghij":
+        answer = client.wait(tag)
+        statuses[tag] = answer.status
+        tokens += [saved(answer)] if tag in "df" else []
+    assert statuses == dict.fromkeys("abcdefhij", b"OK") | {"g": b"BAD"}
+    for token in tokens:
+        restore(gateway.session(user), token)
+
+
+def test_p11_what_stands_behind_a_state_that_fails_runs_without_the_state(gateway, dovecot):
+    user = dovecot.new_user()
+    dovecot.add_message(user)
+    client = gateway.client()
+    client.send(f"a LOGIN {user} secret\r\nb STATE garbage\r\nc SELECT INBOX\r\nd STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n")
+    assert client.wait("a").status == b"OK"
+    assert_not_restored(client.wait("b"))
+    assert client.wait("c").status == b"OK"
+    assert client.wait("d").status == b"OK"
+    assert client.wait("e").of("EXPUNGE", "VANISHED") == [b"* 1 EXPUNGE\r\n"]
+
+
+def test_p11_after_a_failed_login_the_commands_behind_it_get_bad(gateway):
+    client = gateway.client()
+    client.send(b"a LOGIN ann wrong\r\nb STATE sometoken\r\nc SELECT INBOX\r\nd FETCH 1 FLAGS\r\n")
+    assert client.wait("a").status == b"NO"
+    assert [client.wait(tag).status for tag in "bcd"] == [b"BAD"] * 3
+    client.login("ann", "secret")
+
+
+def test_p11_after_a_failed_authenticate_the_commands_behind_it_get_bad(gateway):
+    client = gateway.client()
+    client.send(b"a AUTHENTICATE PLAIN AGFubgB3cm9uZw==\r\nb STATE sometoken\r\nc SELECT INBOX\r\n")
+    assert client.wait("a").status == b"NO"
+    assert [client.wait(tag).status for tag in "bc"] == [b"BAD"] * 2
+    client.login("ann", "secret")
+
+
+def test_p11_after_a_failed_login_octets_of_literals_are_swallowed(scripted, scripted_gateway):
+    smuggled = b"x LOGIN ann secret\r\ny STORE 1 +FLAGS (\\Deleted)\r\n"
+    client = scripted_gateway.client()
+    client.send(b"a LOGIN ann wrong\r\nb APPEND INBOX " + literal(smuggled) + b"\r\nc STATE " + literal(smuggled) + b"\r\n"
+                b"d SELECT " + literal("INBOX") + b"\r\n")
+    assert client.wait("a").status == b"NO"
+    answers = [client.wait(tag) for tag in "bcd"]
+    assert [answer.status for answer in answers] == [b"BAD"] * 3
+    assert not [line for answer in answers for line in answer.untagged]
+    client.ok("NOOP")
+    assert not scripted.sessions
+
+
+def test_p11_after_a_failed_login_a_synchronizing_literal_is_not_asked_for(gateway):
+    client = gateway.client()
+    client.send(b"a LOGIN ann wrong\r\nb APPEND INBOX {10}\r\n")
+    assert client.wait("a").status == b"NO"
+    answer = client.wait("b")
+    assert (answer.status, answer.untagged) == (b"BAD", [])
+    client.login("ann", "secret")
+
+
+def test_p11_after_a_failed_login_64_kib_of_literals_are_swallowed_and_no_more(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    client.send(b"a LOGIN ann wrong\r\nb APPEND INBOX " + literal(b"x" * 60000) + b"\r\n")
+    assert [client.wait(tag).status for tag in "ab"] == [b"NO", b"BAD"]
+    client.ok("NOOP")
+    client = scripted_gateway.client()
+    with_more = b"a LOGIN ann wrong\r\nb APPEND INBOX " + literal(b"x" * 70000) + b"\r\nc NOOP\r\n"
+    try:
+        client.send(with_more)
+        client.rest()
+    except (Closed, OSError):
+        pass
+    assert not any(line.startswith("S: c ") for line in client.transcript)
+
+
+def test_p11_nothing_is_sent_to_the_upstream_behind_a_login_before_its_answer(scripted, scripted_gateway):
+    # The scripted upstream complains by itself when the test ends.
+    client = scripted_gateway.client()
+    client.send(b"a LOGIN ann secret\r\nb NOOP\r\nc SELECT INBOX\r\n")
+    assert [client.wait(tag).status for tag in "abc"] == [b"OK"] * 3

@@ -1,0 +1,244 @@
+"""P14, P15: tokens are sealed, keys rotate, and secrets go nowhere."""
+import base64
+import os
+import re
+import resource
+import signal
+import subprocess
+
+import pytest
+
+from harness.gateway import write_keys
+from harness.imap import literal, quoted
+from harness.tokens import fail_to_restore, restore, save, saved
+
+SETUP = ("ENABLE QRESYNC",)
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
+
+
+def octets_of(token):
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+
+
+def key_id_of(token):
+    return int.from_bytes(octets_of(token)[1:5], "big")
+
+
+def test_p14_a_token_begins_with_its_version_and_the_id_of_its_key(scripted, start_gateway, tmp_path):
+    gateway = start_gateway(scripted.port, keys_file=str(write_keys(tmp_path / "keys", (0xC0FFEE, PAST))))
+    token = save(gateway.session(), *SETUP)
+    assert (octets_of(token)[0], key_id_of(token)) == (1, 0xC0FFEE)
+
+
+def test_p14_a_token_cannot_be_read_without_the_key(scripted_gateway):
+    client = scripted_gateway.session("master", "of all")
+    token = save(client, "ENABLE QRESYNC", "LANGUAGE DE", "NOTIFY SET (mailboxes Recognizable (MessageNew MessageExpunge))")
+    octets = octets_of(token)
+    for readable in (b"master", b"main", b"QRESYNC", b"Recognizable", b"MessageNew"):
+        assert readable not in octets
+
+
+def test_p14_two_tokens_of_the_same_state_have_nothing_in_common_but_version_and_key(scripted_gateway):
+    client = scripted_gateway.session()
+    one, other = octets_of(save(client, *SETUP)), octets_of(saved(client.ok("SAVESTATE")))
+    assert len(one) == len(other) and one[:5] == other[:5]
+    same = sum(a == b for a, b in zip(one[5:], other[5:]))
+    assert same < len(one) // 4
+
+
+def test_p14_no_octet_of_a_token_can_be_changed(scripted_gateway):
+    token = save(scripted_gateway.session(), *SETUP)
+    octets = octets_of(token)
+    client = scripted_gateway.session()
+    for at in range(len(octets)):
+        changed = octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1:]
+        fail_to_restore(client, base64.urlsafe_b64encode(changed).decode().rstrip("="))
+    restore(client, token)
+
+
+def test_p14_a_token_has_one_spelling_only(scripted_gateway):
+    token = save(scripted_gateway.session("master", "of all"), "ENABLE X-ONE")
+    # The last character of base64 may hold bits that belong to no octet.
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    client = scripted_gateway.session("master", "of all")
+    for last in alphabet:
+        if last != token[-1]:
+            fail_to_restore(client, token[:-1] + last)
+    restore(client, token)
+
+
+def reload_with(gateway, path, text):
+    mark = gateway.log_octets()
+    path.write_text(text)
+    gateway.reload()
+    gateway.wait_log(r"(?i)reload|re-read|read again|keys", since=mark)
+
+
+def test_p14_keys_rotate_the_newest_seals_and_older_ones_still_open(scripted, start_gateway, tmp_path):
+    path = write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z"), (2, "2021-01-01T00:00:00Z"), (3, FUTURE))
+    all_keys = path.read_text()
+    path.write_text(all_keys.splitlines(keepends=True)[0])
+    gateway = start_gateway(scripted.port, keys_file=str(path))
+    old = save(gateway.session(), *SETUP)
+    reload_with(gateway, path, all_keys)
+    client = gateway.session()
+    restore(client, old)
+    new = saved(client.ok("SAVESTATE"))
+    assert (key_id_of(old), key_id_of(new)) == (1, 2)
+    restore(gateway.session(), new)
+    reload_with(gateway, path, "".join(all_keys.splitlines(keepends=True)[1:]))
+    fail_to_restore(gateway.session(), old)
+    restore(gateway.session(), new)
+
+
+def test_p14_a_future_key_opens_but_does_not_seal(scripted, start_gateway, tmp_path):
+    path = write_keys(tmp_path / "keys", (1, PAST), (2, "2021-01-01T00:00:00Z"))
+    ahead = start_gateway(scripted.port, keys_file=str(path))
+    token = save(ahead.session(), *SETUP)
+    assert key_id_of(token) == 2
+    behind_path = tmp_path / "behind"
+    behind_path.write_text(path.read_text().replace("2021-01-01T00:00:00Z", FUTURE))
+    behind_path.chmod(0o600)
+    behind = start_gateway(scripted.port, keys_file=str(behind_path))
+    client = behind.session()
+    restore(client, token)
+    assert key_id_of(saved(client.ok("SAVESTATE"))) == 1
+
+
+def forms_of(secret):
+    """What a secret may look like in a log: as it is, in base64 at any of three offsets, in hexadecimal."""
+    octets = secret.encode()
+    forms = {octets, octets.hex().encode(), octets.hex().upper().encode(), quoted(octets)[1:-1]}
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + octets)
+        forms.add(encoded[offset * 4 // 3 + (offset > 0):-4])  # without what depends on the neighbours
+        forms.add(encoded[offset * 4 // 3 + (offset > 0):-4].replace(b"+", b"-").replace(b"/", b"_"))
+    return {form for form in forms if len(form) >= 8}
+
+
+def assert_not_in_log(gateway, *secrets):
+    log = gateway.log_file.read_bytes()
+    assert b" debug: " in log, "the log is not at the debug level"
+    for secret in secrets:
+        for form in forms_of(secret):
+            assert form not in log, f"{secret!r} is in the log as {form!r}"
+
+
+PASSWORD = 'Correct-Horse "Battery" \\ Staple'
+
+
+@pytest.fixture
+def secret_gateway(start_scripted, start_gateway):
+    upstream = start_scripted(users={"ann": PASSWORD})
+    return start_gateway(upstream.port)
+
+
+def sasl(*parts):
+    return base64.b64encode("\0".join(parts).encode()).decode()
+
+
+def test_p15_no_password_is_in_the_log(secret_gateway):
+    wrong = "Wrong-But-Nearly-Right-Password"
+    for password in (PASSWORD, wrong):
+        for login in (b"LOGIN ann " + quoted(password), b"LOGIN ann " + literal(password),
+                      "AUTHENTICATE PLAIN " + sasl("", "ann", password)):
+            secret_gateway.client().command(login)
+        client = secret_gateway.client()
+        tag = client.start("AUTHENTICATE LOGIN")
+        for answer in ("ann", password):
+            client.continuation()
+            client.send(sasl(answer) + "\r\n")
+        client.wait(tag)
+        bearer = secret_gateway.client()
+        tag = bearer.start("AUTHENTICATE XOAUTH2 " + base64.b64encode(f"user=ann\1auth=Bearer {password}\1\1".encode()).decode())
+        if bearer.response().startswith(b"+"):
+            bearer.send(b"\r\n")
+            bearer.wait(tag)
+    secret_gateway.close_clients()
+    assert_not_in_log(secret_gateway, PASSWORD, wrong)
+
+
+@pytest.mark.parametrize("slip", [
+    'LOGIN ann "{}" too many', 'LOGIN "ann" "{}', "LOGON ann {}", "{}", "{} LOGIN ann", "AUTHENTICATE PLAIN {}", "AUTHENTICATE {}",
+    "STATE {}", 'ID ("password" "{}")', "ENABLE {}", "NOOP {}"])
+def test_p15_no_password_is_in_the_log_when_the_client_has_made_a_slip(secret_gateway, slip):
+    secret = "Correct-Horse-Battery-Staple"
+    client = secret_gateway.client()
+    client.send(slip.format(secret).join(("a ", "\r\n")))
+    if client.response().startswith(b"+"):
+        client.send(b"*\r\n")
+    client.send(f"{secret}\r\n")
+    client.close()
+    session = secret_gateway.session("ann", PASSWORD)
+    session.command(slip.format(secret) if slip != "LOGIN \"ann\" \"{}" else f"LOGON x {secret}")
+    secret_gateway.close_clients()
+    assert_not_in_log(secret_gateway, secret, PASSWORD)
+
+
+def test_p15_no_token_is_in_the_log(secret_gateway):
+    client = secret_gateway.session("ann", PASSWORD)
+    token = save(client, "ENABLE QRESYNC", "NOTIFY NONE")
+    for form in (bytes, quoted, literal):
+        secret_gateway.session("ann", PASSWORD).ok(b"STATE " + form(token.encode()))
+    client.bad(f"STATE {token}")
+    for almost in (token[:-1], token + "x", token.swapcase()):
+        fail_to_restore(secret_gateway.session("ann", PASSWORD), almost)
+        assert_not_in_log(secret_gateway, almost)
+    client.bad(f"STATE {token} x")
+    client.command(f"STTAE {token}")
+    client.command(f"SAVESTATE {token}")
+    secret_gateway.client().bad(f"STATE {token}")
+    secret_gateway.close_clients()
+    assert_not_in_log(secret_gateway, token, token[:60], token[60:])
+
+
+def test_p15_a_token_behind_a_failed_login_is_not_looked_at(scripted, scripted_gateway):
+    token = save(scripted_gateway.session(), *SETUP)
+    client = scripted_gateway.client()
+    mark = scripted_gateway.log_octets()
+    client.send(f"a LOGIN ann wrong\r\nb STATE {token}\r\nc STATE garbage\r\n")
+    assert [client.wait(tag).status for tag in "abc"] == [b"NO", b"BAD", b"BAD"]
+    assert not re.search(r"token is|token was|restored=cold", scripted_gateway.log(since=mark))
+
+
+def test_p15_no_mail_text_is_in_the_log(gateway, dovecot):
+    user = dovecot.new_user()
+    client = gateway.session(user)
+    client.ok(b"APPEND INBOX " + literal("Subject: Recognizable-Subject\r\n\r\nRecognizable-Body\r\n"))
+    client.ok("SELECT INBOX")
+    assert b"Recognizable-Body" in client.ok("FETCH 1 BODY[]").of("FETCH")[0]
+    client.logout()
+    assert_not_in_log(gateway, "Recognizable-Subject", "Recognizable-Body")
+
+
+def dumps_core(process):
+    """Kills a process the way a crash does; true if the kernel has written its memory to a file or a program."""
+    os.kill(process.pid, signal.SIGQUIT)
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    return os.WCOREDUMP(status)
+
+
+@pytest.fixture
+def cores_allowed(tmp_path):
+    """Processes started now may dump core, as far as this machine lets them, into a folder that is removed."""
+    old, folder = resource.getrlimit(resource.RLIMIT_CORE), os.getcwd()
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (1 << 28, old[1]))
+        os.chdir(tmp_path)
+        yield
+    except ValueError:
+        pytest.skip("the hard limit allows no core dumps here")
+    finally:
+        os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_CORE, old)
+
+
+def test_p15_a_crash_leaves_no_core_dump(scripted, start_gateway, cores_allowed):
+    ordinary = subprocess.Popen(("sleep", "60"))
+    if not dumps_core(ordinary):
+        pytest.skip("this machine writes no core dumps at all")
+    gateway = start_gateway(scripted.port)
+    gateway.session()
+    process, gateway.process = gateway.process, None
+    assert not dumps_core(process)
