@@ -170,8 +170,9 @@ static inline void frame_run_over(struct frame_run *run, struct imapstate_span i
         frame_run_require(imapstate_buf_printf(&run->events, "BAD:%s", frame_run_error_name(error)));
         return;
     }
-    frame_run_require(imapstate_buf_printf(&run->events, "%s", imapstate_frame_is_between(&frame) ? "." : "-"));
-    /* A line that is not whole is no event, even if some of it was passed. */
+    /* A line that is not whole is no event, even if some of it was passed: what counts is where it begins. */
+    bool is_between = run->line_len > 0 ? run->line_begins : imapstate_frame_is_between(&frame);
+    frame_run_require(imapstate_buf_printf(&run->events, "%s", is_between ? "." : "-"));
     size_t left = in.len - at + run->line_len;
     if (left > 0)
         frame_run_require(imapstate_buf_printf(&run->events, "+%zu", left));

@@ -98,6 +98,8 @@ static const struct frame_row responses[] = {
     { "nothing is between responses", IMAPSTATE_SPAN(""), "", "." },
     { "a response is a line", IMAPSTATE_SPAN("* 3 EXISTS\r\n* SEARCH 1 2 3\r\n"), "", "L12be L16be ." },
     { "half a line wants more", IMAPSTATE_SPAN("* OK [X] half"), "", ".+13" },
+    { "half a line of data wants more", IMAPSTATE_SPAN("* SEARCH 1 2"), "", ".+12" },
+    { "half a line behind a literal wants more", IMAPSTATE_SPAN("* 1 FETCH (X {1}\r\na FLAGS"), "", "L18b{1} O1 -+6" },
     { "LF without CR is refused", IMAPSTATE_SPAN("* 3 EXISTS\n* 4 EXISTS\r\n"), "", "BAD:BARE_LF" },
     { "LF alone is refused", IMAPSTATE_SPAN("\n"), "", "BAD:BARE_LF" },
     { "an empty line is text", IMAPSTATE_SPAN("\r\n"), "", "L2bet ." },
