@@ -36,7 +36,8 @@ struct capability_view {
  *   - before login: LANGUAGE (the gateway could not answer it), and AUTH= and SASL-IR where the client may not log in;
  *   - words that are no atom: in a response code or at a line's end they would be read as something else.
  * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), STATE. False if it does not fit; then
- * nothing was appended. */
+ * nothing was appended. The time it takes grows with the length of names times that of the result: real lists stay
+ * below 2 KiB, so let ret_names->max be a few KiB. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 
