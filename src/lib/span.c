@@ -90,6 +90,7 @@ bool imapstate_buf_put_byte(struct imapstate_buf *buf, uint8_t byte)
 }
 
 /* vsnprintf() ends with a NUL, which may not fit where the text itself does: it goes to memory of its own. */
+IMAPSTATE_PRINTF(3, 0)
 static bool buf_vprintf_put(struct imapstate_buf *buf, size_t len, const char *format, va_list args)
 {
     char *text = malloc(len + 1);
