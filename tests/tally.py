@@ -26,7 +26,7 @@ def count_meson(label, path):
         if not outcomes:
             outcomes[""] = "skipped" if program["result"] == "SKIP" else "passed"
         for name, outcome in outcomes.items():
-            print(f"{label} {program['name'].split(':')[-1].strip()} {name}".rstrip(), outcome.upper())
+            print(f"{label} {program['name'].split('/')[-1].strip()} {name}".rstrip(), outcome.upper())
             counts[outcome] += 1
     return counts
 

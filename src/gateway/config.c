@@ -76,7 +76,8 @@ static void reading_message(FILE *out, const struct reading *reading, const char
         fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
 }
 
-static void reading_verror(struct reading *reading, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void reading_verror(struct reading *reading, const char *format,
+                                                                 va_list arguments)
 {
     char text[CONFIG_MESSAGE_MAX];
     vsnprintf(text, sizeof(text), format, arguments);
@@ -166,7 +167,7 @@ static bool parse_number(struct reading *reading, const struct option *option, c
 
 static bool parse_count(struct reading *reading, const struct option *option, const char *value, void *ret_value)
 {
-    uint64_t number;
+    uint64_t number = 0;
     if (!parse_u64(reading, option, value, &number))
         return false;
     *(unsigned *)ret_value = (unsigned)number;
@@ -924,7 +925,8 @@ static void reading_check_whole(struct reading *reading)
 }
 
 /* libconfuse's own complaints: syntax, unknown options. It stops at the first of them. */
-static void reading_take_complaint(cfg_t *section, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void reading_take_complaint(cfg_t *section, const char *format,
+                                                                         va_list arguments)
 {
     reading_now->line = (unsigned)section->line;
     reading_verror(reading_now, format, arguments);
