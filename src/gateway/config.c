@@ -176,7 +176,7 @@ static bool parse_count(struct reading *reading, const struct option *option, co
 
 static const struct {
     const char *name;
-    uint64_t ms;
+    uint64_t ms = 0;
 } time_units[] = { { "d", DAY_MS }, { "h", HOUR_MS }, { "m", MINUTE_MS }, { "s", SECOND_MS }, { "ms", 1 } };
 
 static void format_time(uint64_t ms, char *ret_text, size_t size)
@@ -212,7 +212,7 @@ static bool take_time(struct reading *reading, const struct option *option, cons
 
 static bool parse_time_ms(struct reading *reading, const struct option *option, const char *value, void *ret_value)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
     if (!take_time(reading, option, value, &ms))
         return false;
     if (ms < option->min || ms > option->max) {
@@ -227,7 +227,7 @@ static bool parse_time_ms(struct reading *reading, const struct option *option, 
 
 static bool parse_time_s(struct reading *reading, const struct option *option, const char *value, void *ret_value)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
     if (!parse_time_ms(reading, option, value, &ms))
         return false;
     if (ms % SECOND_MS != 0)
@@ -238,7 +238,7 @@ static bool parse_time_s(struct reading *reading, const struct option *option, c
 
 static bool parse_idle_timeout(struct reading *reading, const struct option *option, const char *value, void *ret_value)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
     if (!take_time(reading, option, value, &ms))
         return false;
     if (ms < option->min)
