@@ -30,6 +30,8 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed and call.when in ("setup", "call", "teardown"):
         for each in list(_exhibits):
+            if isinstance(each, Dovecot) and "dovecot" not in item.fixturenames:
+                continue
             for exhibit in (each, *getattr(each, "transcripts", ())):
                 report.sections.append(exhibit.exhibit())
 

@@ -11,6 +11,7 @@
     upstream.sessions[0].received   # its octets
 """
 import base64
+import binascii
 import hashlib
 import hmac
 import re
@@ -305,18 +306,25 @@ class Connection:
         self.wire.wrap(self.upstream.context, server_side=True)
 
     def do_LOGIN(self, tag, arguments):
+        if self.logged_in_at:
+            return self.send(f"{tag} BAD you are logged in.\r\n")
         self._expect_nothing_behind("LOGIN")
         user, rest = _astring(arguments)
         password, rest = _astring(rest.lstrip(b" "))
-        self._decide(tag, user, password)
+        return self._decide(tag, user, password)
 
     def do_AUTHENTICATE(self, tag, arguments):
+        if self.logged_in_at:
+            return self.send(f"{tag} BAD you are logged in.\r\n")
         self._expect_nothing_behind("AUTHENTICATE")
         mechanism, _, initial = arguments.decode().partition(" ")
         method = getattr(self, "_sasl_" + mechanism.upper().replace("-", "_"), None)
         if method is None:
             return self.send(f"{tag} NO [CANNOT] no such mechanism.\r\n")
-        return method(tag, None if not initial else b"" if initial == "=" else base64.b64decode(initial))
+        try:
+            return method(tag, None if not initial else b"" if initial == "=" else base64.b64decode(initial, validate=True))
+        except binascii.Error:
+            return self.send(f"{tag} BAD that is no base64.\r\n")
 
     def challenge(self, octets):
         """Sends a SASL challenge and gives the client's response, both decoded; None if it cancels."""
@@ -380,8 +388,10 @@ class Connection:
             return True
 
     def do_UNAUTHENTICATE(self, tag, arguments):
+        if "UNAUTHENTICATE" not in self.upstream.caps_after.split():
+            return self.send(f"{tag} BAD unknown command.\r\n")
         self.user, self.logged_in_at, self.enabled = None, 0, set()
-        self.ok(tag)
+        return self.ok(tag)
 
     def do_ENABLE(self, tag, arguments):
         accepted = [name for name in arguments.decode().split() if name.upper() in self.upstream.enableable]
