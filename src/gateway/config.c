@@ -176,7 +176,7 @@ static bool parse_count(struct reading *reading, const struct option *option, co
 
 static const struct {
     const char *name;
-    uint64_t ms = 0;
+    uint64_t ms;
 } time_units[] = { { "d", DAY_MS }, { "h", HOUR_MS }, { "m", MINUTE_MS }, { "s", SECOND_MS }, { "ms", 1 } };
 
 static void format_time(uint64_t ms, char *ret_text, size_t size)
