@@ -104,8 +104,8 @@ static inline size_t frame_run_step(struct frame_run *run, struct imapstate_fram
     *ret_goes_on = true;
     switch (imapstate_frame_next(frame, in, &piece)) {
     case IMAPSTATE_FRAME_MORE:
-        *ret_goes_on = run->passes && imapstate_frame_pass(frame, in, &piece);
-        if (*ret_goes_on) {
+        *ret_goes_on = false;
+        if (run->passes && imapstate_frame_pass(frame, in, &piece)) {
             frame_run_flush_literal(run);
             run->line_begins = run->line_len > 0 ? run->line_begins : piece.begins;
             run->line_len += piece.octets.len;

@@ -24,6 +24,7 @@ static const struct frame_row commands[] = {
     { "a quoted string may hold anything else", IMAPSTATE_SPAN("a LOGIN \"{3}\" \"(~{1+}\"\r\n"), "", "L24be ." },
     { "an escaped quote does not end a quoted string", IMAPSTATE_SPAN("a SEARCH SUBJECT \"it\\\"s\"\r\n"), "", "L26be ." },
     { "an escaped backslash is no escape", IMAPSTATE_SPAN("a LOGIN \"x\\\\\" \"y\\\\\\\"\"\r\n"), "", "L23be ." },
+    { "an escaped backslash does not keep the quote open", IMAPSTATE_SPAN("a LOGIN x \"y\\\\\"\r\n"), "", "L17be ." },
     { "a backslash outside of quotes is no escape", IMAPSTATE_SPAN("a STORE 1 FLAGS (\\Seen \\\"x\")\r\n"), "", "L30be ." },
     { "an open quoted string is refused", IMAPSTATE_SPAN("a LOGIN \"x\r\n"), "", "BAD:QUOTED_OPEN" },
     { "an escape does not hide the open quote", IMAPSTATE_SPAN("a LOGIN \"x\\\"\r\n"), "", "BAD:QUOTED_OPEN" },
