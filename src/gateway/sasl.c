@@ -66,10 +66,21 @@ struct imapstate_span sasl_identity_user(const struct sasl_identity *identity)
     return imapstate_buf_span(identity->authorization.len ? &identity->authorization : &identity->authentication);
 }
 
+/* libsodium 1.0.18 takes every octet above 0x7f for "/". */
+static bool is_ascii(struct imapstate_span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
 enum sasl_error sasl_decode(struct imapstate_span line, bool is_initial, struct imapstate_buf *ret_message)
 {
     if (line.len == 0 || (is_initial && imapstate_span_equal(line, IMAPSTATE_SPAN("="))))
         return SASL_OK;
+    if (!is_ascii(line))
+        return SASL_BASE64;
     uint8_t *octets = malloc(line.len);
     if (!octets)
         return SASL_TOO_LONG;

@@ -77,6 +77,7 @@ static const struct {
     { "a space behind it", S("YWJj "), false, SASL_BASE64, S("") },
     { "a line end in it", S("YWJj\r\n"), false, SASL_BASE64, S("") },
     { "a NUL in it", S("YW\0j"), false, SASL_BASE64, S("") },
+    { "8-bit octets, which libsodium takes", S("\xfe\xfe\xfe\xe4"), false, SASL_BASE64, S("") },
     { "the other alphabet", S("-_9aeg=="), false, SASL_BASE64, S("") },
     { "a cancelled exchange is no message", S("*"), false, SASL_BASE64, S("") },
 };
