@@ -44,24 +44,38 @@ static void check_no_forgery(struct imapstate_span in)
     imapstate_buf_done(&state);
 }
 
-/* Seals in as it is, so that the decoding of what is inside meets more than what seal() writes. */
-static void check_inside(struct imapstate_span in)
+/* Seals inner as it is. */
+static void seal_inner(struct imapstate_span inner, char *ret_token, size_t size)
 {
     static const uint8_t head[] = { IMAPSTATE_TOKEN_FORMAT, 1, 2, 3, 4 };
     uint8_t raw[IMAPSTATE_TOKEN_MAX];
-    char token[2 * IMAPSTATE_TOKEN_MAX];
-    struct imapstate_buf state;
-    if (in.len > IMAPSTATE_TOKEN_MAX - 64)
-        return;
+    unsigned long long sealed_len;
     memcpy(raw, head, sizeof head);
     memcpy(raw + 5, nonce, sizeof nonce);
-    unsigned long long sealed_len;
-    crypto_aead_xchacha20poly1305_ietf_encrypt(raw + 29, &sealed_len, in.at, in.len, head, sizeof head, NULL, nonce,
-                                               key_octets);
-    sodium_bin2base64(token, sizeof token, raw, 29 + sealed_len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    if (token_open(imapstate_span_of(token), &state) == IMAPSTATE_OK)
-        CHECK(in.len - state.len == 8 + 8 + 2 + 3 + 2 + 4 + IMAPSTATE_FINGERPRINT_OCTETS + 2 &&
-              (state.len == 0 || memcmp(in.at + in.len - state.len, state.at, state.len) == 0));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(raw + 29, &sealed_len, inner.at, inner.len, head, sizeof head, NULL,
+                                               nonce, key_octets);
+    sodium_bin2base64(ret_token, size, raw, 29 + sealed_len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* What seal() writes, changed as in tells: its first octet lengthens or shortens it, two each overwrite one octet. */
+static void check_inside(struct imapstate_span in)
+{
+    enum { LEN = 8 + 8 + 2 + 3 + 2 + 4 + IMAPSTATE_FINGERPRINT_OCTETS + 2 + 5 };
+    uint8_t inner[LEN + 127] = "\0\0\0\0\x6b\x04\x6b\0\0\0\0\0\x6b\x05\0\0\0\3ann\0\4main";
+    char token[2 * IMAPSTATE_TOKEN_MAX];
+    struct imapstate_buf state;
+    memcpy(inner + LEN - 7, "\0\5state", 7);
+    size_t len = LEN;
+    if (in.len > 0)
+        len = in.at[0] < 128 ? LEN + in.at[0] : in.at[0] - 128u < LEN ? LEN - (in.at[0] - 128u) : 0;
+    for (size_t i = 1; i + 1 < in.len; i += 2)
+        inner[in.at[i] % sizeof inner] = in.at[i + 1];
+    seal_inner((struct imapstate_span){ inner, len }, token, sizeof token);
+    enum imapstate_error error = token_open(imapstate_span_of(token), &state);
+    CHECK(in.len > 1 || (error == IMAPSTATE_OK) == (len == LEN));
+    /* The binding is as long as it was: all that is left is the state. */
+    CHECK(error != IMAPSTATE_OK || imapstate_span_equal(imapstate_buf_span(&state),
+                                                        (struct imapstate_span){ inner + LEN - 5, len - (LEN - 5) }));
     imapstate_buf_done(&state);
 }
 

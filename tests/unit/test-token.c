@@ -127,6 +127,49 @@ TEST(no_flipped_bit_of_the_sealed_octets_opens)
     imapstate_buf_done(&token);
 }
 
+/* Seals octets that need not be what seal() writes, with the right key. */
+static void seal_inner(struct imapstate_span inner, char *ret_token, size_t size)
+{
+    static const uint8_t head[] = { IMAPSTATE_TOKEN_FORMAT, 1, 2, 3, 4 };
+    uint8_t raw[IMAPSTATE_TOKEN_MAX];
+    unsigned long long sealed_len;
+    memcpy(raw, head, sizeof head);
+    memcpy(raw + sizeof head, nonce, sizeof nonce);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(raw + sizeof head + sizeof nonce, &sealed_len, inner.at, inner.len, head,
+                                               sizeof head, NULL, nonce, key_octets);
+    sodium_bin2base64(ret_token, size, raw, sizeof head + sizeof nonce + sealed_len,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* Such as a release with a fault might have sealed. */
+TEST(a_seal_around_a_wrong_length_is_malformed)
+{
+    enum { USER_AT = 16, UPSTREAM_AT = 21, FINGERPRINT_AT = 27, STATE_AT = FINGERPRINT_AT + 32, LEN = STATE_AT + 7 };
+    uint8_t inner[LEN + 1] = "\0\0\0\0\x6b\x04\x6b\0\0\0\0\0\x6b\x04\xff\0\0\3ann\0\4main";
+    static const size_t lengths_at[] = { USER_AT, USER_AT + 1, UPSTREAM_AT, UPSTREAM_AT + 1, STATE_AT, STATE_AT + 1 };
+    char token[IMAPSTATE_TOKEN_MAX];
+    struct imapstate_token_binding binding = binding_of("ann", "main", "IMAP4REV1 ENABLE");
+    memcpy(inner + FINGERPRINT_AT, binding.fingerprint, sizeof binding.fingerprint);
+    memcpy(inner + STATE_AT, "\0\5state", 7);
+    struct imapstate_buf state;
+    imapstate_buf_init(&state, 100);
+    for (size_t len = 0; len <= LEN + 1; len++) {
+        seal_inner((struct imapstate_span){ inner, len }, token, sizeof token);
+        assert_int_equal(open_at(imapstate_span_of(token), NOW_S, &state),
+                         len == LEN ? IMAPSTATE_OK : IMAPSTATE_TOKEN_MALFORMED);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lengths_at); i++)
+        for (unsigned value = 0; value < 256; value++) {
+            uint8_t before = inner[lengths_at[i]];
+            inner[lengths_at[i]] = (uint8_t)value;
+            seal_inner((struct imapstate_span){ inner, LEN }, token, sizeof token);
+            assert_int_equal(open_at(imapstate_span_of(token), NOW_S, &state),
+                             value == before ? IMAPSTATE_OK : IMAPSTATE_TOKEN_MALFORMED);
+            inner[lengths_at[i]] = before;
+        }
+    imapstate_buf_done(&state);
+}
+
 TEST(no_truncated_or_lengthened_token_opens)
 {
     struct imapstate_buf token = seal(IMAPSTATE_SPAN("some state"));
@@ -398,6 +441,7 @@ int main(void)
         cmocka_unit_test(the_format_is_as_documented),
         cmocka_unit_test(no_flipped_bit_opens),
         cmocka_unit_test(no_flipped_bit_of_the_sealed_octets_opens),
+        cmocka_unit_test(a_seal_around_a_wrong_length_is_malformed),
         cmocka_unit_test(no_truncated_or_lengthened_token_opens),
         cmocka_unit_test(only_the_canonical_spelling_opens),
         cmocka_unit_test(what_is_no_token_is_malformed),
