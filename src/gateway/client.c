@@ -1,0 +1,908 @@
+#include "client.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "introduction.h"
+#include "peers.h"
+#include "prelude.h"
+#include "proxy.h"
+#include "relay.h"
+#include "tls.h"
+
+/* How long the last octets may take to leave, and the client to hang up after them. */
+#define CLIENT_CLOSING_MS 3000u
+/* How long commands that were sent before the client's end of file may take. */
+#define CLIENT_EOF_MS 60000u
+
+#define BIT(state) (1u << (state))
+
+static const unsigned client_may_enter[CLIENT_STATE_MAX] = {
+    [CLIENT_PROXYING] = BIT(CLIENT_SECURING) | BIT(CLIENT_GREETING) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_SECURING] = BIT(CLIENT_GREETING) | BIT(CLIENT_NOT_AUTHENTICATED) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_GREETING] = BIT(CLIENT_NOT_AUTHENTICATED) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_NOT_AUTHENTICATED] = BIT(CLIENT_SECURING) | BIT(CLIENT_LOGGING_IN) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_LOGGING_IN] =
+        BIT(CLIENT_NOT_AUTHENTICATED) | BIT(CLIENT_AUTHENTICATED) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_AUTHENTICATED] = BIT(CLIENT_NOT_AUTHENTICATED) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
+    [CLIENT_CLOSING] = BIT(CLIENT_DEAD),
+};
+
+static const char *const client_state_names[CLIENT_STATE_MAX] = {
+    "PROXYING", "SECURING", "GREETING", "NOT_AUTHENTICATED", "LOGGING_IN", "AUTHENTICATED", "CLOSING", "DEAD",
+};
+
+const char *client_state_name(const struct client *client)
+{
+    return client_state_names[client->state];
+}
+
+static void client_enter(struct client *client, enum client_state next)
+{
+    assert(client_may_enter[client->state] & BIT(next));
+    client_log(client, LOG_LEVEL_DEBUG, "%s -> %s", client_state_names[client->state], client_state_names[next]);
+    client->state = (uint8_t)next;
+    list_move(&client->link, &client->worker->clients[next]);
+    client_rearm(client);
+}
+
+/* --- words --- */
+
+void client_log(const struct client *client, enum log_level level, const char *format, ...)
+{
+    if (!log_is_on(level))
+        return;
+    char from[ADDRESS_TEXT_MAX], user[256] = "-", words[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    if (client->session.user.len > 0)
+        log_quote(imapstate_buf_span(&client->session.user), user, sizeof user);
+    log_write(level, "client=%" PRIx64 " from=%s user=%s upstream=%s %s", client->id_number,
+              address_text_with_port(&client->peer, from), user, client->listener->upstream->name, words);
+}
+
+void client_say(struct client *client, const struct imapstate_span *tag, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    assert(len >= 0 && (size_t)len < sizeof text);
+    stream_put(&client->stream, tag ? *tag : IMAPSTATE_SPAN("*"));
+    stream_put(&client->stream, IMAPSTATE_SPAN(" "));
+    stream_put(&client->stream, (struct imapstate_span){ (const uint8_t *)text, (size_t)len });
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+}
+
+bool client_may_speak(const struct client *client)
+{
+    return !client->upstream || imapstate_frame_is_between(&client->upstream->frame);
+}
+
+void client_set_detail(struct client *client, const char *detail)
+{
+    snprintf(client->detail, sizeof client->detail, "%s", detail);
+}
+
+static const char *client_restored(const struct client *client)
+{
+    return client->session.is_restored ? "cold" : "no";
+}
+
+/* The one line by which a session ends. */
+static void client_log_end(struct client *client, const char *reason)
+{
+    uint64_t age_ms = worker_now_ms() - client->began_at_ms;
+    bool has_detail = *client->detail != '\0';
+    client_log(client, LOG_LEVEL_INFO,
+               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s)", reason,
+               has_detail ? ": " : "", client->detail, client_restored(client), client->stream.in_octets,
+               client->stream.out_octets, age_ms / 1000, age_ms % 1000);
+}
+
+/* --- the end --- */
+
+static void client_bury(struct grave *grave)
+{
+    struct client *client = list_entry(grave, struct client, grave);
+    stream_done(&client->stream);
+    request_done(&client->request);
+    pipeline_done(&client->pipeline);
+    session_done(&client->session);
+    login_free(client->login);
+    restore_free(client->restore);
+    imapstate_buf_done(&client->id);
+    peers_remove(&client->counted);
+    service_unref(client->service);
+    list_remove(&client->link);
+    free(client);
+}
+
+static void client_die(struct client *client)
+{
+    if (client->state == CLIENT_DEAD)
+        return;
+    client_enter(client, CLIENT_DEAD);
+    evtimer_del(&client->timer);
+    stream_pause(&client->stream);
+    worker_bury(client->worker, &client->grave, client_bury);
+}
+
+/* Lets go of the upstream and of all that was only for it. */
+static void client_leave_upstream(struct client *client)
+{
+    bool is_clean = client->state == CLIENT_AUTHENTICATED && !client->restore && relay_is_quiet(client);
+    struct upstream *upstream = client->upstream;
+    client->upstream = NULL;
+    if (upstream)
+        upstream_release(upstream, is_clean);
+    restore_free(client->restore);
+    client->restore = NULL;
+    login_free(client->login);
+    client->login = NULL;
+    pipeline_done(&client->pipeline);
+    client->sending = NULL;
+    client->sending_command = NULL;
+    client->awaits_go = client->asks_id = false;
+    client->idle = CLIENT_IDLE_NO;
+}
+
+void client_close(struct client *client, const char *reason)
+{
+    if (client->state >= CLIENT_CLOSING)
+        return;
+    stream_flush(&client->stream);
+    client_leave_upstream(client);
+    client_log_end(client, reason);
+    if (client->stream.is_closed) {
+        client_die(client);
+        return;
+    }
+    client_enter(client, CLIENT_CLOSING);
+    stream_consume_wiping(&client->stream, stream_input(&client->stream).len);
+    stream_resume(&client->stream);
+    if (stream_is_drained(&client->stream))
+        stream_shutdown(&client->stream);
+    else
+        client->stream.wants_drained = true;
+    if (client->stream.is_at_eof && stream_is_drained(&client->stream))
+        client_die(client);
+}
+
+void client_end(struct client *client, const char *reason, const char *bye)
+{
+    if (client->state >= CLIENT_CLOSING)
+        return;
+    if (client->state > CLIENT_SECURING && client_may_speak(client))
+        client_say(client, NULL, "BYE %s", bye);
+    client_close(client, reason);
+}
+
+/* --- time --- */
+
+static uint64_t client_deadline_ms(const struct client *client)
+{
+    const struct config *config = client->service->config;
+    if (client->state == CLIENT_CLOSING)
+        return client->active_at_ms + CLIENT_CLOSING_MS;
+    if (client->stream.is_at_eof)
+        return client->active_at_ms + CLIENT_EOF_MS;
+    if (client->state == CLIENT_AUTHENTICATED)
+        return client->active_at_ms + config->idle_timeout_ms;
+    uint64_t login_at_ms = client->began_at_ms + config->login_timeout_ms;
+    if (client->login && client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms < login_at_ms)
+        return client->login->delayed_until_ms;
+    return login_at_ms;
+}
+
+void client_rearm(struct client *client)
+{
+    if (client->state == CLIENT_DEAD)
+        return;
+    if (client->state == CLIENT_CLOSING)
+        client->active_at_ms = worker_now_ms();
+    uint64_t now_ms = worker_now_ms(), at_ms = client_deadline_ms(client);
+    uint64_t after_ms = at_ms > now_ms ? at_ms - now_ms : 0;
+    struct timeval after = { .tv_sec = (time_t)(after_ms / 1000), .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
+    evtimer_add(&client->timer, &after);
+}
+
+static void client_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *client = arg;
+    if (client_deadline_ms(client) > worker_now_ms()) {
+        client_rearm(client);
+        return;
+    }
+    switch (client->state) {
+    case CLIENT_CLOSING:
+        client_die(client);
+        break;
+    case CLIENT_AUTHENTICATED:
+        /* RFC 9051 section 5.4 */
+        client_end(client, "idle timeout", "Autologout; idle for too long");
+        break;
+    case CLIENT_LOGGING_IN:
+        if (client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms <= worker_now_ms()) {
+            login_delay_is_over(client);
+            client_go_on(client);
+            break;
+        }
+        /* fall through */
+    default:
+        client_end(client, "login timeout", "Autologout; no login in time");
+    }
+}
+
+/* --- what the listener and the upstream allow --- */
+
+bool client_may_carry_secrets(const struct client *client)
+{
+    return client->stream.ssl || client->listener->tls != CONFIG_TLS_STARTTLS || !client->listener->require_tls;
+}
+
+struct capability_view client_view(const struct client *client, bool is_before_login)
+{
+    bool is_certain = client->login ? client->login->identity.is_certain : client->session.is_certain;
+    return (struct capability_view){
+        .is_before_login = is_before_login,
+        .offers_starttls = client->listener->tls == CONFIG_TLS_STARTTLS && !client->stream.ssl,
+        .may_login = client_may_carry_secrets(client),
+        .has_state = client_may_carry_secrets(client) && (is_before_login || is_certain),
+    };
+}
+
+/* What this client sees of the upstream's list before login. */
+static bool client_names(const struct client *client, struct imapstate_buf *ret_names)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    struct capability_view view = client_view(client, true);
+    /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
+     * there. */
+    if (!prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+        imapstate_buf_put(&names, IMAPSTATE_SPAN("IMAP4rev1"));
+    bool fits = capability_rewrite(imapstate_buf_span(&names), &view, ret_names);
+    imapstate_buf_done(&names);
+    return fits;
+}
+
+bool client_introduction(const struct client *client, const struct upstream *upstream,
+                         struct imapstate_buf *ret_arguments)
+{
+    if (!upstream->before_login.id || upstream->is_introduced)
+        return false;
+    bool is_passed_on = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    if (!is_passed_on && client->id.len == 0)
+        return false;
+    return introduction_write(imapstate_buf_span(&client->id), is_passed_on ? &client->peer : NULL, &client->local,
+                              ret_arguments) == IMAPSTATE_OK;
+}
+
+/* --- greeting --- */
+
+static void client_say_greeting(struct client *client)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (client_names(client, &names)) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* OK [CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&names));
+        stream_put(&client->stream, IMAPSTATE_SPAN("] imapstate ready.\r\n"));
+    } else {
+        client_say(client, NULL, "OK imapstate ready.");
+    }
+    imapstate_buf_done(&names);
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    client_go_on(client);
+}
+
+static void client_greet(struct client *client)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    bool is_fresh = false;
+    prelude_names(client->listener->upstream->name, worker_now_ms(), &names, &is_fresh);
+    imapstate_buf_done(&names);
+    client_enter(client, CLIENT_GREETING);
+    /* What the upstream offers is asked of it on the connection that will serve for the login. */
+    if (!is_fresh && (client->upstream = upstream_open(client, client->listener->upstream)))
+        return;
+    client_say_greeting(client);
+}
+
+static void client_secure(struct client *client)
+{
+    SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
+    client_enter(client, CLIENT_SECURING);
+    if (ssl)
+        stream_secure(&client->stream, ssl);
+    else
+        client_close(client, "out of memory");
+}
+
+static void client_begin(struct client *client)
+{
+    if (client->listener->tls == CONFIG_TLS_IMPLICIT)
+        client_secure(client);
+    else
+        client_greet(client);
+}
+
+/* What counts from here on is the client's own address, not the proxy's. */
+static bool client_recount(struct client *client)
+{
+    const struct config *config = client->service->config;
+    if (peers_add(&client->peer, config->max_clients + 1, config->max_clients_per_address) != PEERS_OK)
+        return false;
+    peers_remove(&client->counted);
+    client->counted = client->peer;
+    return true;
+}
+
+static void client_read_proxy_header(struct client *client)
+{
+    size_t octets = 0;
+    switch (proxy_read(stream_input(&client->stream), &octets, &client->peer, &client->local)) {
+    case PROXY_MORE:
+        return;
+    case PROXY_BAD:
+        client_close(client, "PROXY header missing or damaged");
+        return;
+    case PROXY_OK:
+    case PROXY_LOCAL:
+        break;
+    }
+    stream_consume(&client->stream, octets);
+    if (client_recount(client))
+        client_begin(client);
+    else
+        client_close(client, "too many connections from this address");
+}
+
+static void client_secured(struct client *client)
+{
+    imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
+    if (client->listener->tls == CONFIG_TLS_IMPLICIT) {
+        client_greet(client);
+        return;
+    }
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    client_go_on(client);
+}
+
+/* --- commands before login --- */
+
+static void client_answer(struct client *client, const char *answer)
+{
+    struct imapstate_span tag = request_tag(&client->request);
+    client_say(client, &tag, "%s", answer);
+}
+
+static bool client_has_arguments(const struct client *client)
+{
+    return request_arguments(&client->request).len > 0;
+}
+
+static void client_run_capability(struct client *client)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (client_names(client, &names)) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&names));
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        client_answer(client, "OK Capability completed.");
+    } else {
+        client_answer(client, "NO [UNAVAILABLE] Out of memory.");
+    }
+    imapstate_buf_done(&names);
+}
+
+static void client_run_starttls(struct client *client)
+{
+    if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
+        client_answer(client, client->stream.ssl ? "BAD TLS is active already." : "BAD STARTTLS is not offered.");
+        return;
+    }
+    client_answer(client, "OK Begin TLS negotiation now.");
+    stream_flush(&client->stream);
+    if (stream_is_drained(&client->stream))
+        client_secure(client);
+    else
+        client_close(client, "slow reader before STARTTLS");
+}
+
+static void client_run_logout(struct client *client)
+{
+    client_say(client, NULL, "BYE Logging out");
+    client_answer(client, "OK Logout completed.");
+    client_close(client, "logout");
+}
+
+static void client_finish_id(struct client *client)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
+    if (prelude_id(client->listener->upstream->name, &line))
+        stream_put(&client->stream, imapstate_buf_span(&line));
+    else
+        client_say(client, NULL, "ID NIL");
+    client_answer(client, "OK ID completed.");
+    imapstate_buf_done(&line);
+}
+
+static bool client_is_offered_id(const struct client *client)
+{
+    struct imapstate_buf names;
+    struct capabilities offers = { 0 };
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+        capability_parse(imapstate_buf_span(&names), &offers);
+    imapstate_buf_done(&names);
+    return offers.id;
+}
+
+/* Asks the upstream that is ready. False if there is nothing to ask. */
+static bool client_ask_id(struct client *client)
+{
+    struct imapstate_buf arguments;
+    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    bool is_asked = client_introduction(client, client->upstream, &arguments);
+    if (is_asked)
+        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
+    imapstate_buf_done(&arguments);
+    return is_asked;
+}
+
+/* The client's ID is kept for the upstream that the login will be made on; the answer is what the upstream last said.
+ * Only if it never said anything, it is asked now. */
+static void client_run_id(struct client *client)
+{
+    struct imapstate_span arguments = request_arguments(&client->request);
+    struct imapstate_buf checked;
+    imapstate_buf_init(&checked, INTRODUCTION_MAX);
+    bool is_valid = arguments.len > 0 && introduction_write(arguments, NULL, NULL, &checked) == IMAPSTATE_OK;
+    imapstate_buf_clear(&client->id);
+    if (is_valid)
+        is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
+    imapstate_buf_clear(&checked);
+    bool is_known = prelude_id(client->listener->upstream->name, &checked);
+    imapstate_buf_done(&checked);
+    if (!is_valid || !client_is_offered_id(client)) {
+        client_answer(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
+        return;
+    }
+    if (is_known) {
+        client_finish_id(client);
+        return;
+    }
+    client->asks_id = true;
+    if (!client->upstream)
+        client->upstream = upstream_open(client, client->listener->upstream);
+    else if (client->upstream->state == UPSTREAM_READY && !client_ask_id(client))
+        client->asks_id = false;
+    if (!client->upstream) {
+        client->asks_id = false;
+        client_answer(client, "NO [UNAVAILABLE] Out of memory.");
+    } else if (!client->asks_id) {
+        client_finish_id(client);
+    }
+}
+
+static void client_run_before_login(struct client *client)
+{
+    switch (client->request.command->id) {
+    case IMAPSTATE_COMMAND_CAPABILITY:
+        client_run_capability(client);
+        break;
+    case IMAPSTATE_COMMAND_NOOP:
+        client_answer(client, "OK NOOP completed.");
+        break;
+    case IMAPSTATE_COMMAND_STARTTLS:
+        client_run_starttls(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGOUT:
+        client_run_logout(client);
+        break;
+    case IMAPSTATE_COMMAND_ID:
+        client_run_id(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGIN:
+        login_command(client);
+        break;
+    case IMAPSTATE_COMMAND_AUTHENTICATE:
+        login_authenticate(client);
+        break;
+    default:
+        client_answer(client, "BAD Command not allowed before login.");
+    }
+}
+
+/* --- commands after login --- */
+
+/* RFC 8437, and P16 */
+static void client_run_unauthenticate(struct client *client)
+{
+    client_answer(client, "OK Unauthenticated.");
+    client_log_end(client, "unauthenticated");
+    client_leave_upstream(client);
+    session_done(&client->session);
+    imapstate_buf_done(&client->id);
+    client->was_logged_in = false;
+    client->unauthenticated_octets = 0;
+    client->login_failures = 0;
+    client->began_at_ms = worker_now_ms();
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+}
+
+static void client_run_after_login(struct client *client)
+{
+    switch (client->request.command->id) {
+    case IMAPSTATE_COMMAND_STATE:
+        restore_state(client);
+        break;
+    case IMAPSTATE_COMMAND_SAVESTATE:
+        restore_savestate(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGOUT:
+        client_run_logout(client);
+        break;
+    case IMAPSTATE_COMMAND_UNAUTHENTICATE:
+        client_run_unauthenticate(client);
+        break;
+    case IMAPSTATE_COMMAND_COMPRESS:
+        client_answer(client, "NO [CANNOT] Compression is not offered.");
+        break;
+    default:
+        client_answer(client, "BAD Command not allowed after login.");
+    }
+}
+
+/* These take no arguments, wherever they are answered. */
+static bool client_takes_no_arguments(uint8_t id)
+{
+    return id == IMAPSTATE_COMMAND_CAPABILITY || id == IMAPSTATE_COMMAND_NOOP || id == IMAPSTATE_COMMAND_STARTTLS ||
+           id == IMAPSTATE_COMMAND_LOGOUT || id == IMAPSTATE_COMMAND_SAVESTATE ||
+           id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
+}
+
+static void client_run(struct client *client)
+{
+    struct request *request = &client->request;
+    if (request->complaint)
+        client_answer(client, request->complaint);
+    else if (client_takes_no_arguments(request->command->id) && client_has_arguments(client))
+        client_answer(client, "BAD The command takes no arguments.");
+    else if (client->state == CLIENT_AUTHENTICATED)
+        client_run_after_login(client);
+    else
+        client_run_before_login(client);
+    if (!client->asks_id)
+        request_done(request);
+}
+
+/* --- collecting a request --- */
+
+static const char *client_complaint(const struct client *client, enum imapstate_error error,
+                                    const struct imapstate_command *command, const struct imapstate_piece *line)
+{
+    if (line->has_nul)
+        return "BAD NUL in a command.";
+    if (error != IMAPSTATE_OK)
+        return "BAD Command is not valid IMAP.";
+    if (client->state == CLIENT_AUTHENTICATED)
+        return NULL;
+    if (!command->is_known)
+        return "BAD Unknown command.";
+    if (!(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED))
+        return "BAD Command not allowed before login.";
+    /* Whoever has not logged in gets no "+" for anything else: the octets behind it would be held for nothing. */
+    bool may_have_literal = command->id == IMAPSTATE_COMMAND_LOGIN || command->id == IMAPSTATE_COMMAND_AUTHENTICATE;
+    if (line->literal.announced && line->literal.synchronizing && !may_have_literal)
+        return "BAD Literal not allowed before login.";
+    return NULL;
+}
+
+static void client_begin_request(struct client *client, const struct imapstate_piece *piece)
+{
+    struct imapstate_command_line line;
+    enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
+    request_begin(&client->request, line.command, piece, client_complaint(client, error, line.command, piece));
+}
+
+void client_frame_is_bad(struct client *client)
+{
+    client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
+    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
+}
+
+bool client_count_before_login(struct client *client, size_t octets)
+{
+    if (client->state == CLIENT_AUTHENTICATED)
+        return true;
+    client->unauthenticated_octets += (uint32_t)octets;
+    if (client->unauthenticated_octets <= CLIENT_UNAUTHENTICATED_OCTETS_MAX)
+        return true;
+    client_end(client, "too much input before login", "Too much input before login");
+    return false;
+}
+
+/* A piece of a command that the gateway answers itself. */
+void client_collect(struct client *client, const struct imapstate_piece *piece)
+{
+    if (!client_count_before_login(client, piece->octets.len))
+        return;
+    if (piece->begins)
+        client_begin_request(client, piece);
+    else
+        request_add(&client->request, piece);
+    if (client->request.phase == REQUEST_COMPLETE && piece->literal.announced)
+        imapstate_frame_literal_refused(&client->frame);
+    stream_consume_wiping(&client->stream, piece->octets.len);
+}
+
+static bool client_collect_step(struct client *client)
+{
+    struct imapstate_piece piece;
+    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
+    case IMAPSTATE_FRAME_LINE:
+    case IMAPSTATE_FRAME_LITERAL:
+        client_collect(client, &piece);
+        return true;
+    case IMAPSTATE_FRAME_BAD:
+        client_frame_is_bad(client);
+        return false;
+    default:
+        return false;
+    }
+}
+
+static bool client_request_step(struct client *client)
+{
+    if (client->request.phase == REQUEST_OWES_GO) {
+        if (!client_may_speak(client))
+            return false;
+        stream_put(&client->stream, IMAPSTATE_SPAN("+ OK\r\n"));
+        imapstate_frame_literal_go(&client->frame);
+        client->request.phase = REQUEST_COLLECTING;
+        return true;
+    }
+    if (client->request.phase != REQUEST_COMPLETE)
+        return client_collect_step(client);
+    /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
+    if (client->asks_id || client->restore || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+        return false;
+    client_run(client);
+    return true;
+}
+
+static bool client_step(struct client *client)
+{
+    switch (client->state) {
+    case CLIENT_NOT_AUTHENTICATED:
+        return client_request_step(client);
+    case CLIENT_LOGGING_IN:
+        return login_step(client);
+    case CLIENT_AUTHENTICATED:
+        return client->request.phase == REQUEST_NONE ? relay_down_step(client) : client_request_step(client);
+    default:
+        return false;
+    }
+}
+
+/* After the client's end of file: is there still something that will be answered without another octet from it? */
+static bool client_has_business(const struct client *client)
+{
+    if (client->state == CLIENT_LOGGING_IN)
+        return !client->login->wants_line;
+    if (client->state == CLIENT_GREETING || client->restore || client->request.phase == REQUEST_COMPLETE)
+        return true;
+    return client->pipeline.count > 0 && !client->sending_command && client->idle == CLIENT_IDLE_NO;
+}
+
+static void client_settle(struct client *client)
+{
+    if (client->upstream)
+        stream_flush(&client->upstream->stream);
+    stream_flush(&client->stream);
+    if (client->state >= CLIENT_CLOSING)
+        return;
+    if (client->stream.is_at_eof && !client_has_business(client))
+        client_close(client, "client disconnected");
+    else if (client->worker->is_stopping)
+        client_stop(client, false);
+    else if (!client->upstream || !client->upstream->stream.is_over_high)
+        stream_resume(&client->stream);
+    else
+        stream_pause(&client->stream);
+}
+
+void client_go_on(struct client *client)
+{
+    while (client->state < CLIENT_CLOSING && client_step(client))
+        ;
+    client_settle(client);
+}
+
+/* --- login --- */
+
+void client_login_began(struct client *client)
+{
+    client_enter(client, CLIENT_LOGGING_IN);
+}
+
+void client_logged_in(struct client *client)
+{
+    client->was_logged_in = true;
+    client->login_failures = 0;
+    client->active_at_ms = worker_now_ms();
+    client_enter(client, CLIENT_AUTHENTICATED);
+    const struct sasl_mechanism *mechanism = client->login->mechanism;
+    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", mechanism ? mechanism->name : "LOGIN");
+}
+
+void client_login_failed(struct client *client)
+{
+    bool is_counted = client->login->phase == LOGIN_DELAYING;
+    login_free(client->login);
+    client->login = NULL;
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    if (is_counted && ++client->login_failures >= client->service->config->max_login_failures)
+        client_end(client, "too many failed logins", "Too many failed logins");
+}
+
+/* --- upstream --- */
+
+void client_upstream_ready(struct client *client)
+{
+    switch (client->state) {
+    case CLIENT_GREETING:
+        client_say_greeting(client);
+        break;
+    case CLIENT_NOT_AUTHENTICATED:
+        if (client->asks_id && !client_ask_id(client)) {
+            client->asks_id = false;
+            client_finish_id(client);
+            request_done(&client->request);
+        }
+        break;
+    default:
+        login_upstream_ready(client);
+    }
+    client_go_on(client);
+}
+
+void client_upstream_lost(struct client *client, const char *why)
+{
+    bool may_say_bye = client_may_speak(client) && !client->upstream->has_said_bye;
+    client->upstream = NULL;
+    switch (client->state) {
+    case CLIENT_GREETING:
+        client_say_greeting(client);
+        break;
+    case CLIENT_NOT_AUTHENTICATED:
+        if (client->asks_id) {
+            client->asks_id = false;
+            client_answer(client, "NO [UNAVAILABLE] The mail server cannot be reached.");
+            request_done(&client->request);
+        }
+        break;
+    case CLIENT_LOGGING_IN:
+        login_upstream_lost(client, why);
+        break;
+    default:
+        relay_upstream_lost(client, why, may_say_bye);
+    }
+    client_go_on(client);
+}
+
+/* --- the stream --- */
+
+static void client_on_input(struct client *client)
+{
+    client->active_at_ms = worker_now_ms();
+    switch (client->state) {
+    case CLIENT_PROXYING:
+        client_read_proxy_header(client);
+        break;
+    case CLIENT_CLOSING:
+        stream_consume_wiping(&client->stream, stream_input(&client->stream).len);
+        break;
+    default:
+        client_go_on(client);
+    }
+}
+
+static void client_on_drained(struct client *client)
+{
+    if (client->state == CLIENT_CLOSING) {
+        stream_shutdown(&client->stream);
+        if (client->stream.is_at_eof)
+            client_die(client);
+        return;
+    }
+    if (client->upstream && client->upstream->state >= UPSTREAM_LOGGING_IN)
+        relay_up(client);
+}
+
+static void client_on_stream(void *owner, enum stream_event event)
+{
+    struct client *client = owner;
+    if (client->state == CLIENT_DEAD)
+        return;
+    switch (event) {
+    case STREAM_CONNECTED:
+        break;
+    case STREAM_SECURE:
+        client_secured(client);
+        break;
+    case STREAM_INPUT:
+        client_on_input(client);
+        break;
+    case STREAM_DRAINED:
+        client_on_drained(client);
+        break;
+    case STREAM_EOF:
+        if (client->state == CLIENT_CLOSING)
+            client_die(client);
+        else if (client->state <= CLIENT_SECURING)
+            client_close(client, "client disconnected");
+        else
+            client_go_on(client);
+        break;
+    case STREAM_CLOSED:
+        if (client->state == CLIENT_CLOSING) {
+            client_die(client);
+        } else {
+            client_set_detail(client, stream_failure(&client->stream));
+            client_close(client, client->state == CLIENT_SECURING ? "TLS handshake failed" : "client lost");
+        }
+        break;
+    }
+}
+
+void client_stop(struct client *client, bool now)
+{
+    bool is_resting = client->state != CLIENT_AUTHENTICATED || client->idle == CLIENT_IDLE_ACTIVE ||
+                      (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
+    if (now || is_resting)
+        client_end(client, "shutdown", "imapstate is shutting down");
+}
+
+bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct address *peer,
+                 const struct address *local)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (!client) {
+        close(fd);
+        return false;
+    }
+    client->worker = worker;
+    client->service = service_ref(worker->service);
+    client->listener = listener;
+    client->peer = client->counted = *peer;
+    client->local = *local;
+    client->id_number = worker_new_id(worker);
+    client->began_at_ms = client->active_at_ms = worker_now_ms();
+    stream_init(&client->stream, worker->base, &worker->pool, fd, client_on_stream, client);
+    imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
+    request_init(&client->request);
+    session_init(&client->session);
+    imapstate_buf_init(&client->id, INTRODUCTION_MAX);
+    evtimer_assign(&client->timer, worker->base, client_on_timer, client);
+    list_init(&client->link);
+    list_move(&client->link, &worker->clients[CLIENT_PROXYING]);
+    client_rearm(client);
+    stream_start(&client->stream);
+    if (!listener->accept_proxy)
+        client_begin(client);
+    return true;
+}

@@ -1,0 +1,139 @@
+/* client: a client's connection, from accept to close: its states, the commands that the gateway answers itself.
+ *
+ *   PROXYING -> SECURING -> GREETING -> NOT_AUTHENTICATED -> LOGGING_IN -> AUTHENTICATED -> CLOSING -> DEAD
+ *                  ^                       |  ^                 |               |
+ *                  '------(STARTTLS)-------'  '----(refused)----'               |
+ *                                             '-------------(UNAUTHENTICATE)----'
+ *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the upstream's
+ * capability list. Any of these -> CLOSING (last octets leave), -> DEAD (at once). */
+#ifndef GATEWAY_CLIENT_H
+#define GATEWAY_CLIENT_H
+
+#include <imapstate/frame.h>
+
+#include "address.h"
+#include "login.h"
+#include "pipeline.h"
+#include "request.h"
+#include "restore.h"
+#include "service.h"
+#include "session.h"
+#include "stream.h"
+#include "upstream.h"
+#include "worker.h"
+
+enum client_state {
+    CLIENT_PROXYING,
+    CLIENT_SECURING,
+    CLIENT_GREETING,
+    CLIENT_NOT_AUTHENTICATED,
+    CLIENT_LOGGING_IN,
+    CLIENT_AUTHENTICATED,
+    CLIENT_CLOSING,
+    CLIENT_DEAD,
+    CLIENT_STATE_MAX,
+};
+
+/* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+", and then only DONE. */
+enum client_idle { CLIENT_IDLE_NO, CLIENT_IDLE_ASKED, CLIENT_IDLE_ACTIVE };
+
+/* Octets of commands before login, in all. */
+#define CLIENT_UNAUTHENTICATED_OCTETS_MAX 65536u
+
+struct client {
+    struct list link; /* in worker->clients[state] */
+    struct grave grave;
+    struct worker *worker;                  /* borrowed */
+    struct service *service;                /* counted: the one that the connection began with */
+    const struct config_listener *listener; /* of service */
+    struct stream stream;
+    struct imapstate_frame frame;
+    struct request request;
+    struct pipeline pipeline;
+    struct flight
+        *sending; /* borrowed from pipeline: the command whose octets are going up; NULL if it has been answered */
+    const struct imapstate_command *sending_command; /* static; NULL between commands */
+    struct session session;
+    struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
+    struct restore *restore;   /* owned: while a STATE is under way */
+    struct upstream *upstream; /* owned; NULL before a login, or while another one is being made */
+    struct imapstate_buf id;   /* the arguments of the client's own ID before login, for the upstream */
+    struct event timer;
+    struct address peer, local; /* as the PROXY header has them, if there is one */
+    struct address counted;     /* the one that peers_add() knows */
+    uint64_t id_number;
+    uint64_t began_at_ms, active_at_ms;
+    uint32_t unauthenticated_octets;
+    uint16_t login_failures;
+    uint8_t state;      /* enum client_state; client_enter() alone writes it */
+    uint8_t idle;       /* enum client_idle */
+    bool awaits_go;     /* a synchronizing literal was passed on; the upstream has not answered */
+    bool asks_id;       /* the upstream is being asked, for the client's ID before login */
+    bool was_logged_in; /* there has been a session: the line at the end names it */
+    char detail[96];    /* more of the reason, for the log; may be empty */
+};
+
+/* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
+ * is closed. */
+bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct address *peer,
+                 const struct address *local);
+
+/* Does what can be done with what has arrived. Whoever has changed what the client waits for calls this. */
+void client_go_on(struct client *client);
+
+/* May a line of the gateway's own go to the client now? Not within a response of the upstream's that has passed in
+ * part. */
+bool client_may_speak(const struct client *client);
+
+/* "TAG text" or, with tag NULL, "* text". The caller has seen to client_may_speak(). */
+void client_say(struct client *client, const struct imapstate_span *tag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Untagged BYE, if it can be said, and the end. reason is static, for the log. */
+void client_end(struct client *client, const char *reason, const char *bye);
+
+/* The end, after what has been written has left. */
+void client_close(struct client *client, const char *reason);
+
+/* More of the reason, for the log line at the end; cut to what fits. Never a secret. */
+void client_set_detail(struct client *client, const char *detail);
+
+/* A line of log about this client. */
+void client_log(const struct client *client, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* From login.c: how it went. */
+void client_logged_in(struct client *client);
+void client_login_failed(struct client *client);
+void client_login_began(struct client *client);
+
+/* May credentials and tokens pass on this connection, as far as the listener is concerned? (P1) */
+bool client_may_carry_secrets(const struct client *client);
+
+/* What of an upstream's list this client sees. */
+struct capability_view client_view(const struct client *client, bool is_before_login);
+
+/* The arguments for the upstream's first ID: false if there is nothing to introduce, or if the upstream has no ID. */
+bool client_introduction(const struct client *client, const struct upstream *upstream,
+                         struct imapstate_buf *ret_arguments);
+
+/* From relay.c: a piece of a command that the gateway answers itself; the frame has said BAD. */
+void client_collect(struct client *client, const struct imapstate_piece *piece);
+void client_frame_is_bad(struct client *client);
+
+/* Octets of input before login are counted; false: there were too many, and the client has been ended. */
+bool client_count_before_login(struct client *client, size_t octets);
+
+/* The time of the next deadline has changed. */
+void client_rearm(struct client *client);
+
+/* From upstream.c. why: words for the log. */
+void client_upstream_ready(struct client *client);
+void client_upstream_lost(struct client *client, const char *why);
+
+/* From worker.c: the daemon is ending. now: whatever is under way. */
+void client_stop(struct client *client, bool now);
+
+const char *client_state_name(const struct client *client);
+
+#endif

@@ -1,0 +1,252 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "peers.h"
+
+#define LISTENER_BACKLOG 1024
+/* Connections accepted in one go, before those that are there get their turn. */
+#define LISTENER_BATCH 64
+
+/* --- sockets --- */
+
+static int listener_bind(const struct config_address *address, mode_t unix_mode)
+{
+    int fd = socket(address->sockaddr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int on = 1;
+    bool is_unix = address->sockaddr.any.sa_family == AF_UNIX, is_bound;
+    if (is_unix) {
+        /* Left by a daemon that is gone: connecting to it would have told. */
+        unlink(address->sockaddr.un.sun_path);
+        mode_t mask = umask(~unix_mode & 0777);
+        is_bound = bind(fd, &address->sockaddr.any, address->len) == 0;
+        umask(mask);
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        if (address->sockaddr.any.sa_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        is_bound = bind(fd, &address->sockaddr.any, address->len) == 0;
+    }
+    if (is_bound && listen(fd, LISTENER_BACKLOG) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* With SO_REUSEPORT another process of the same user could share our port, each getting half of the clients. So the
+ * first socket of an address is bound without it. Likewise a unix socket that somebody listens on is not taken away. */
+static bool listener_is_free(const struct config_address *address)
+{
+    int fd = socket(address->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    if (fd < 0)
+        return false;
+    bool is_free;
+    if (address->sockaddr.any.sa_family == AF_UNIX) {
+        is_free = connect(fd, &address->sockaddr.any, address->len) != 0;
+        errno = EADDRINUSE;
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (address->sockaddr.any.sa_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        is_free = bind(fd, &address->sockaddr.any, address->len) == 0;
+    }
+    int error = errno;
+    close(fd);
+    errno = error;
+    return is_free;
+}
+
+static bool listener_complain(const struct config *config, const struct config_listener *section,
+                              const struct config_address *address, FILE *errors)
+{
+    fprintf(errors, "%s:%u: listener \"%s\": %s: %s\n", config->path, section->line, section->name, address->text,
+            strerror(errno));
+    return false;
+}
+
+static bool listener_open_address(const struct config *config, size_t section_index,
+                                  const struct config_address *address, unsigned workers, size_t per_worker,
+                                  struct listener *first, FILE *errors)
+{
+    const struct config_listener *section = &config->listeners[section_index];
+    if (!listener_is_free(address))
+        return listener_complain(config, section, address, errors);
+    for (unsigned i = 0; i < workers; i++) {
+        struct listener *listener = &first[i * per_worker];
+        bool is_shared = i > 0 && address->sockaddr.any.sa_family == AF_UNIX;
+        listener->index = section_index;
+        listener->fd = is_shared ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0) : listener_bind(address, section->unix_mode);
+        if (listener->fd < 0)
+            return listener_complain(config, section, address, errors);
+    }
+    return true;
+}
+
+bool listener_open_all(const struct config *config, unsigned workers, struct listener **ret_listeners,
+                       size_t *ret_per_worker, FILE *errors)
+{
+    size_t per_worker = 0, at = 0;
+    for (size_t i = 0; i < config->listener_count; i++)
+        per_worker += config->listeners[i].address_count;
+    struct listener *listeners = calloc(per_worker * workers, sizeof *listeners);
+    if (!listeners)
+        return false;
+    for (size_t i = 0; i < per_worker * workers; i++)
+        listeners[i] = (struct listener){ .fd = -1, .epoll_fd = -1, .reserve_fd = -1 };
+    bool is_open = true;
+    for (size_t i = 0; is_open && i < config->listener_count; i++)
+        for (size_t j = 0; is_open && j < config->listeners[i].address_count; j++, at++)
+            is_open = listener_open_address(config, i, &config->listeners[i].addresses[j], workers, per_worker,
+                                            &listeners[at], errors);
+    if (is_open) {
+        *ret_listeners = listeners;
+        *ret_per_worker = per_worker;
+        return true;
+    }
+    for (size_t i = 0; i < per_worker * workers; i++)
+        listener_done(&listeners[i]);
+    free(listeners);
+    return false;
+}
+
+/* --- accepting --- */
+
+/* A client that cannot be served hears so. In clear only: for more than that it would need what we are short of. */
+static void listener_refuse(const struct config_listener *section, int fd, const char *why)
+{
+    static const char bye[] = "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
+    if (section->tls != CONFIG_TLS_IMPLICIT && send(fd, bye, sizeof bye - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_debug("listener=%s refusal could not be sent: %s", section->name, strerror(errno));
+    close(fd);
+    log_warning("listener=%s client refused: %s", section->name, why);
+}
+
+static const char *listener_count(const struct config *config, const struct config_listener *section,
+                                  const struct address *peer)
+{
+    switch (peers_add(peer, config->max_clients, section->accept_proxy ? 0 : config->max_clients_per_address)) {
+    case PEERS_OK:
+        return NULL;
+    case PEERS_FULL:
+        return "max_clients is reached";
+    case PEERS_ADDRESS_FULL:
+        return "max_clients_per_address is reached";
+    default:
+        return "out of memory";
+    }
+}
+
+static void listener_take(struct listener *listener, int fd, const struct sockaddr *sockaddr)
+{
+    struct worker *worker = listener->worker;
+    const struct config *config = worker->service->config;
+    const struct config_listener *section = &config->listeners[listener->index];
+    struct sockaddr_storage own = { 0 };
+    socklen_t own_len = sizeof own;
+    struct address peer, local;
+    int on = 1;
+    address_set(&peer, sockaddr);
+    getsockname(fd, (struct sockaddr *)&own, &own_len);
+    address_set(&local, (const struct sockaddr *)&own);
+    if (section->accept_proxy && !config_is_trusted(section, sockaddr)) {
+        listener_refuse(section, fd, "not in trusted_networks");
+        return;
+    }
+    const char *refusal = listener_count(config, section, &peer);
+    if (refusal) {
+        listener_refuse(section, fd, refusal);
+        return;
+    }
+    if (peer.family != AF_UNIX) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    }
+    if (!client_open(worker, section, fd, &peer, &local)) {
+        peers_remove(&peer);
+        log_warning("listener=%s client refused: out of memory", section->name);
+    }
+}
+
+/* Descriptors have run out: the client is taken from the queue with the one in reserve and told, rather than left to
+ * wait. */
+static void listener_shed(struct listener *listener)
+{
+    const struct config_listener *section = &listener->worker->service->config->listeners[listener->index];
+    if (listener->reserve_fd >= 0) {
+        close(listener->reserve_fd);
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            listener_refuse(section, fd, "out of file descriptors");
+    }
+    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
+{
+    struct listener *listener = arg;
+    if (listener->epoll_fd >= 0) {
+        struct epoll_event event;
+        if (epoll_wait(listener->epoll_fd, &event, 1, 0) <= 0)
+            return;
+    }
+    for (int i = 0; i < LISTENER_BATCH; i++) {
+        struct sockaddr_storage peer = { 0 };
+        socklen_t len = sizeof peer;
+        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            listener_take(listener, fd, (const struct sockaddr *)&peer);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            listener_shed(listener);
+        else if (errno == ECONNABORTED || errno == EINTR)
+            continue;
+        return;
+    }
+}
+
+bool listener_start(struct listener *listener, struct worker *worker)
+{
+    const struct config_listener *section = &worker->service->config->listeners[listener->index];
+    int watched = listener->fd;
+    listener->worker = worker;
+    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct sockaddr_storage own = { 0 };
+    socklen_t len = sizeof own;
+    if (section && getsockname(listener->fd, (struct sockaddr *)&own, &len) == 0 && own.ss_family == AF_UNIX) {
+        struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+        watched = listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (watched < 0 || epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0)
+            return false;
+    }
+    event_assign(&listener->event, worker->base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
+    return event_add(&listener->event, NULL) == 0;
+}
+
+void listener_done(struct listener *listener)
+{
+    if (listener->worker)
+        event_del(&listener->event);
+    listener->worker = NULL;
+    if (listener->fd >= 0)
+        close(listener->fd);
+    if (listener->epoll_fd >= 0)
+        close(listener->epoll_fd);
+    if (listener->reserve_fd >= 0)
+        close(listener->reserve_fd);
+    listener->fd = listener->epoll_fd = listener->reserve_fd = -1;
+}

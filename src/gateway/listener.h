@@ -1,0 +1,31 @@
+/* listener: a socket that accepts clients for one worker. TCP sockets are one a worker (SO_REUSEPORT: the kernel
+ * spreads connections); a unix socket is one for all, of which each worker is woken alone (EPOLLEXCLUSIVE). */
+#ifndef GATEWAY_LISTENER_H
+#define GATEWAY_LISTENER_H
+
+#include <event2/event_struct.h>
+#include <stdio.h>
+
+#include "config.h"
+
+struct worker;
+
+struct listener {
+    struct worker *worker;
+    size_t index;   /* of the section in the configuration, which a reload does not change */
+    int fd;         /* owned, for unix sockets a duplicate */
+    int epoll_fd;   /* owned; -1 but for unix sockets */
+    int reserve_fd; /* owned: given up for a moment when descriptors run out, so that a client can be told */
+    struct event event;
+};
+
+/* Opens the sockets of all listeners for count workers: ret_listeners[worker * addresses + address]. False after
+ * writing what is wrong to errors; then nothing stays open. ret_per_worker is the number of addresses in all. */
+bool listener_open_all(const struct config *config, unsigned workers, struct listener **ret_listeners,
+                       size_t *ret_per_worker, FILE *errors);
+
+/* Begins, and ends, to accept. */
+bool listener_start(struct listener *listener, struct worker *worker);
+void listener_done(struct listener *listener);
+
+#endif

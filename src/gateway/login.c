@@ -1,0 +1,737 @@
+#include "login.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "introduction.h"
+#include "prelude.h"
+#include "relay.h"
+
+#define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
+
+#define BIT(phase) (1u << (phase))
+
+static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
+    [LOGIN_PROMPTING] = BIT(LOGIN_CONNECTING),
+    [LOGIN_CONNECTING] = BIT(LOGIN_ANSWERING) | BIT(LOGIN_DELAYING),
+    [LOGIN_ANSWERING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_ASKING) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
+    [LOGIN_ASKING] = BIT(LOGIN_THROUGH) | BIT(LOGIN_DELAYING),
+    [LOGIN_THROUGH] = BIT(LOGIN_CONNECTING),
+};
+
+static void login_enter(struct login *login, enum login_phase next)
+{
+    assert(login_may_enter[login->phase] & BIT(next));
+    login->phase = (uint8_t)next;
+}
+
+static struct login *login_new(const struct sasl_mechanism *mechanism, struct imapstate_span tag)
+{
+    struct login *login = calloc(1, sizeof *login);
+    if (!login)
+        return NULL;
+    login->mechanism = mechanism;
+    sasl_identity_init(&login->identity);
+    imapstate_buf_init(&login->first_message, SASL_PASSWORD_MAX);
+    imapstate_buf_init(&login->tag, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&login->answer, LOGIN_ANSWER_MAX);
+    imapstate_buf_init(&login->names, PRELUDE_NAMES_MAX);
+    for (size_t i = 0; i < 2; i++)
+        imapstate_buf_init(&login->owed[i], 2 * IMAPSTATE_LINE_MAX);
+    if (imapstate_buf_put(&login->tag, tag))
+        return login;
+    login_free(login);
+    return NULL;
+}
+
+static void login_forget_owed(struct login *login)
+{
+    for (size_t i = 0; i < 2; i++)
+        imapstate_buf_done(&login->owed[i]);
+    login->owed_count = login->owed_next = 0;
+}
+
+void login_free(struct login *login)
+{
+    if (!login)
+        return;
+    sasl_identity_done(&login->identity);
+    imapstate_buf_done(&login->first_message);
+    imapstate_buf_done(&login->tag);
+    imapstate_buf_done(&login->answer);
+    imapstate_buf_done(&login->names);
+    login_forget_owed(login);
+    free(login);
+}
+
+bool login_is_running(const struct login *login)
+{
+    return login && login->phase != LOGIN_THROUGH;
+}
+
+/* --- how it ends --- */
+
+static const char *login_mechanism_name(const struct login *login)
+{
+    return login->mechanism ? login->mechanism->name : "LOGIN";
+}
+
+/* The form is documented in docs/operations.md and matched by fail2ban: it does not change. */
+static void login_log_failure(const struct client *client, const char *reason)
+{
+    char from[ADDRESS_TEXT_MAX], user[256];
+    struct imapstate_span name = sasl_identity_user(&client->login->identity);
+    log_info("login failed: from=%s port=%u user=%s mechanism=%s upstream=%s reason=%s",
+             address_text(&client->peer, from), client->peer.port, log_quote(name, user, sizeof user),
+             login_mechanism_name(client->login), client->listener->upstream->name, reason);
+}
+
+/* The login ends with a line of our own, at once. */
+static void login_end(struct client *client, const char *answer, const char *reason)
+{
+    struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
+    if (reason)
+        login_log_failure(client, reason);
+    client_say(client, &tag, "%s", answer);
+    client_login_failed(client);
+}
+
+static void login_drop_upstream(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    client->upstream = NULL;
+    if (upstream)
+        upstream_release(upstream, false);
+}
+
+static void login_is_unavailable(struct client *client)
+{
+    login_drop_upstream(client);
+    if (client->login->is_again) {
+        restore_login_failed(client, false);
+        return;
+    }
+    login_end(client, "NO [UNAVAILABLE] The mail server cannot be reached.", "unavailable");
+}
+
+static void login_cannot(struct client *client)
+{
+    login_end(client, "NO [CANNOT] The mail server does not offer this way to log in.", "cannot");
+}
+
+/* The upstream says no: the client hears it after a while, which an attacker spends waiting. */
+static void login_is_refused(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    login_drop_upstream(client);
+    if (login->is_again) {
+        restore_login_failed(client, true);
+        return;
+    }
+    if (login->is_cancelled) {
+        stream_put(&client->stream, line);
+        client_login_failed(client);
+        return;
+    }
+    login_log_failure(client, "refused");
+    imapstate_buf_clear(&login->answer);
+    imapstate_buf_put(&login->answer, line);
+    login_enter(login, LOGIN_DELAYING);
+    login->wants_line = false;
+    login->delayed_until_ms = worker_now_ms() + client->service->config->login_failure_delay_ms;
+    client_rearm(client);
+}
+
+void login_delay_is_over(struct client *client)
+{
+    stream_put(&client->stream, imapstate_buf_span(&client->login->answer));
+    client_login_failed(client);
+}
+
+/* --- the client's messages --- */
+
+static void login_connect(struct client *client);
+
+static void login_prompt(struct client *client, const char *challenge)
+{
+    stream_printf(&client->stream, "+ %s\r\n", challenge);
+    client->login->wants_line = true;
+}
+
+void login_command(struct client *client)
+{
+    struct imapstate_span rest = request_arguments(&client->request);
+    client->login = login_new(NULL, request_tag(&client->request));
+    if (!client->login) {
+        client_end(client, "out of memory", "Out of memory");
+        return;
+    }
+    client_login_began(client);
+    struct sasl_identity *identity = &client->login->identity;
+    identity->is_certain = true;
+    bool is_valid =
+        imapstate_command_astring(&rest, &identity->authentication) == IMAPSTATE_OK && rest.len > 0 && *rest.at == ' ';
+    if (is_valid) {
+        rest.at++, rest.len--;
+        is_valid = imapstate_command_astring(&rest, &identity->password) == IMAPSTATE_OK && rest.len == 0;
+    }
+    if (!is_valid)
+        login_end(client, "BAD LOGIN takes a user name and a password.", NULL);
+    else if (!client_may_carry_secrets(client))
+        login_end(client, "NO [PRIVACYREQUIRED] STARTTLS is required first.", "cleartext");
+    else
+        login_connect(client);
+}
+
+/* AUTH=LOGIN asks for the user, then for the password, each as it is. */
+static enum sasl_error login_read_login(struct client *client, struct imapstate_span message)
+{
+    struct login *login = client->login;
+    if (memchr(message.at ? message.at : (const uint8_t *)"", 0, message.len))
+        return SASL_NUL;
+    if (!login->has_user) {
+        login->has_user = true;
+        login->identity.is_certain = true;
+        if (!imapstate_buf_put(&login->identity.authentication, message))
+            return SASL_TOO_LONG;
+        login_prompt(client, "UGFzc3dvcmQ6");
+        return SASL_OK;
+    }
+    if (!imapstate_buf_put(&login->identity.password, message))
+        return SASL_TOO_LONG;
+    login_connect(client);
+    return SASL_OK;
+}
+
+static enum sasl_error login_read_first(struct client *client, struct imapstate_span message)
+{
+    struct login *login = client->login;
+    enum sasl_error error = sasl_read_identity(login->mechanism, message, &login->identity);
+    if (error != SASL_OK)
+        return error;
+    if (login->mechanism->passing != SASL_CONVERTED) {
+        login->has_first_message = true;
+        if (!imapstate_buf_put(&login->first_message, message))
+            return SASL_TOO_LONG;
+    }
+    login_connect(client);
+    return SASL_OK;
+}
+
+/* A message of the client's that the upstream is not asking for yet. */
+static void login_read_message(struct client *client, struct imapstate_span line, bool is_initial)
+{
+    struct imapstate_buf message;
+    imapstate_buf_init(&message, SASL_PASSWORD_MAX);
+    enum sasl_error error = sasl_decode(line, is_initial, &message);
+    if (error == SASL_OK)
+        error = client->login->mechanism->id == SASL_LOGIN ? login_read_login(client, imapstate_buf_span(&message))
+                                                           : login_read_first(client, imapstate_buf_span(&message));
+    imapstate_buf_done(&message);
+    if (error != SASL_OK && client->state == CLIENT_LOGGING_IN) {
+        char answer[96];
+        snprintf(answer, sizeof answer, "BAD %s.", sasl_strerror(error));
+        login_end(client, answer, NULL);
+    }
+}
+
+/* Does the upstream, as far as is known, take the mechanism, in one form or another? */
+static bool login_is_possible(const struct client *client, const struct sasl_mechanism *mechanism)
+{
+    struct imapstate_buf names;
+    struct capabilities offers = { 0 };
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    bool is_known = prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL);
+    capability_parse(imapstate_buf_span(&names), &offers);
+    imapstate_buf_done(&names);
+    return !is_known || mechanism->passing == SASL_CONVERTED || (offers.mechanisms & SASL_BIT(mechanism->id));
+}
+
+static void login_begin_mechanism(struct client *client, struct imapstate_span initial)
+{
+    const struct sasl_mechanism *mechanism = client->login->mechanism;
+    if (initial.len > 0)
+        login_read_message(client, initial, true);
+    else if (mechanism->id == SASL_LOGIN)
+        login_prompt(client, "VXNlcm5hbWU6");
+    else if (mechanism->is_client_first)
+        login_prompt(client, "");
+    else
+        login_connect(client);
+}
+
+void login_authenticate(struct client *client)
+{
+    struct imapstate_span arguments = request_arguments(&client->request), tag = request_tag(&client->request);
+    struct imapstate_span name = relay_word(arguments, 0), initial = relay_word(arguments, 1);
+    const struct sasl_mechanism *mechanism = sasl_find(name);
+    size_t used = name.len + (initial.len > 0 ? 1 + initial.len : 0);
+    if (name.len == 0 || used != arguments.len || (initial.len > 0 && mechanism && !mechanism->is_client_first)) {
+        client_say(client, &tag, "BAD AUTHENTICATE takes a mechanism and, where the client speaks first, its message.");
+        return;
+    }
+    if (!mechanism || !login_is_possible(client, mechanism)) {
+        client_say(client, &tag, "NO [CANNOT] Mechanism is not offered.");
+        return;
+    }
+    client->login = login_new(mechanism, tag);
+    if (!client->login) {
+        client_end(client, "out of memory", "Out of memory");
+        return;
+    }
+    client_login_began(client);
+    if (client_may_carry_secrets(client))
+        login_begin_mechanism(client, initial);
+    else
+        login_end(client, "NO [PRIVACYREQUIRED] STARTTLS is required first.", "cleartext");
+}
+
+static void login_forward_line(struct client *client, struct imapstate_span line)
+{
+    stream_put(&client->upstream->stream, line);
+    stream_put(&client->upstream->stream, IMAPSTATE_SPAN("\r\n"));
+    upstream_await(client->upstream);
+}
+
+/* A message of a mechanism that is relayed. CRAM-MD5 is the one whose identity stands in its only message. */
+static void login_relay_message(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    if (!login->mechanism->is_client_first && login->identity.authentication.len == 0) {
+        struct imapstate_buf message;
+        imapstate_buf_init(&message, SASL_PASSWORD_MAX);
+        if (sasl_decode(line, false, &message) == SASL_OK)
+            sasl_read_identity(login->mechanism, imapstate_buf_span(&message), &login->identity);
+        imapstate_buf_done(&message);
+    }
+    login_forward_line(client, line);
+}
+
+static void login_read_line(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    login->wants_line = false;
+    /* RFC 9051 section 6.2.2: "*" cancels, and is answered BAD. */
+    bool is_cancel = imapstate_span_equal(line, IMAPSTATE_SPAN("*"));
+    if (is_cancel && login->phase == LOGIN_PROMPTING) {
+        login_end(client, "BAD Authentication cancelled.", NULL);
+    } else if (is_cancel) {
+        login->is_cancelled = true;
+        login_forward_line(client, line);
+    } else if (login->phase == LOGIN_PROMPTING) {
+        login_read_message(client, line, false);
+    } else {
+        login_relay_message(client, line);
+    }
+}
+
+bool login_step(struct client *client)
+{
+    if (!client->login->wants_line)
+        return false;
+    struct imapstate_frame before = client->frame;
+    struct imapstate_piece piece;
+    imapstate_frame_expect_continuation(&client->frame);
+    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
+    case IMAPSTATE_FRAME_LINE:
+        break;
+    case IMAPSTATE_FRAME_BAD:
+        client_frame_is_bad(client);
+        return false;
+    default:
+        client->frame = before;
+        return false;
+    }
+    if (!client_count_before_login(client, piece.octets.len))
+        return false;
+    size_t line_end = piece.is_bare_lf ? 1 : 2;
+    login_read_line(client, (struct imapstate_span){ piece.octets.at, piece.octets.len - line_end });
+    if (client->state < CLIENT_CLOSING)
+        stream_consume_wiping(&client->stream, piece.octets.len);
+    return true;
+}
+
+/* --- to the upstream --- */
+
+static void login_connect(struct client *client)
+{
+    login_enter(client->login, LOGIN_CONNECTING);
+    if (!client->upstream) {
+        client->upstream = upstream_open(client, client->listener->upstream);
+        if (!client->upstream)
+            login_is_unavailable(client);
+    } else if (client->upstream->state == UPSTREAM_READY) {
+        login_upstream_ready(client);
+    }
+}
+
+static struct imapstate_span login_tag(const struct login *login)
+{
+    return login->is_again ? IMAPSTATE_SPAN(UPSTREAM_TAG) : imapstate_buf_span(&login->tag);
+}
+
+static void login_put_command(struct client *client, const char *command)
+{
+    struct stream *stream = &client->upstream->stream;
+    stream_put(stream, login_tag(client->login));
+    stream_put(stream, IMAPSTATE_SPAN(" "));
+    stream_put(stream, imapstate_span_of(command));
+}
+
+static struct imapstate_buf *login_owe(struct login *login)
+{
+    return &login->owed[login->owed_count++];
+}
+
+static bool login_is_quotable(struct imapstate_span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] < ' ' || value.at[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static uint32_t login_nonsync_max(const struct client *client)
+{
+    const struct capabilities *offers = &client->upstream->before_login;
+    if (offers->literal_plus)
+        return UINT32_MAX;
+    return offers->literal_minus ? 4096 : 0;
+}
+
+/* Appends SP and a string to the command, on *to or, behind a "+", on what is owed next; *to follows. CR, LF and 8-bit
+ * octets travel only as a literal. */
+static bool login_put_string(struct client *client, struct imapstate_buf **to, struct imapstate_span value)
+{
+    bool fits = imapstate_buf_put_byte(*to, ' ');
+    if (login_is_quotable(value)) {
+        fits = fits && imapstate_buf_put_byte(*to, '"');
+        for (size_t i = 0; fits && i < value.len; i++) {
+            if (value.at[i] == '"' || value.at[i] == '\\')
+                fits = imapstate_buf_put_byte(*to, '\\');
+            fits = fits && imapstate_buf_put_byte(*to, value.at[i]);
+        }
+        return fits && imapstate_buf_put_byte(*to, '"');
+    }
+    bool is_synchronizing = value.len > login_nonsync_max(client);
+    fits = fits && imapstate_buf_printf(*to, "{%zu%s}\r\n", value.len, is_synchronizing ? "" : "+");
+    if (is_synchronizing)
+        *to = login_owe(client->login);
+    return fits && imapstate_buf_put(*to, value);
+}
+
+static bool login_send_login(struct client *client)
+{
+    struct imapstate_buf first, *to = &first;
+    const struct sasl_identity *identity = &client->login->identity;
+    imapstate_buf_init(&first, 2 * IMAPSTATE_LINE_MAX);
+    bool fits = login_put_string(client, &to, imapstate_buf_span(&identity->authentication)) &&
+                login_put_string(client, &to, imapstate_buf_span(&identity->password)) &&
+                imapstate_buf_put(to, IMAPSTATE_SPAN("\r\n"));
+    if (fits) {
+        login_put_command(client, "LOGIN");
+        stream_put(&client->upstream->stream, imapstate_buf_span(&first));
+    }
+    imapstate_buf_done(&first);
+    return fits;
+}
+
+/* AUTHENTICATE, its first message with it where the server takes that (RFC 4959), else owed. */
+static bool login_send_authenticate(struct client *client, const char *mechanism, const struct imapstate_span *message)
+{
+    struct stream *stream = &client->upstream->stream;
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, 2 * IMAPSTATE_LINE_MAX);
+    bool is_initial = message && client->upstream->before_login.sasl_ir;
+    bool fits =
+        !message ||
+        ((message->len > 0 || !is_initial ? sasl_encode(*message, &line) : imapstate_buf_put_byte(&line, '=')) &&
+         imapstate_buf_put(&line, IMAPSTATE_SPAN("\r\n")));
+    if (fits) {
+        login_put_command(client, "AUTHENTICATE ");
+        stream_put(stream, imapstate_span_of(mechanism));
+        if (is_initial) {
+            stream_put(stream, IMAPSTATE_SPAN(" "));
+            stream_put(stream, imapstate_buf_span(&line));
+        } else {
+            stream_put(stream, IMAPSTATE_SPAN("\r\n"));
+            fits = !message || imapstate_buf_put(login_owe(client->login), imapstate_buf_span(&line));
+        }
+    }
+    imapstate_buf_done(&line);
+    return fits;
+}
+
+static bool login_send_plain(struct client *client)
+{
+    struct imapstate_buf message;
+    imapstate_buf_init(&message, SASL_PASSWORD_MAX + 2 * SASL_NAME_MAX + 2);
+    bool fits = sasl_write_plain(&client->login->identity, &message);
+    struct imapstate_span span = imapstate_buf_span(&message);
+    fits = fits && login_send_authenticate(client, "PLAIN", &span);
+    imapstate_buf_done(&message);
+    return fits;
+}
+
+/* The mechanism LOGIN: user and password, each behind a "+". */
+static bool login_send_mechanism_login(struct client *client)
+{
+    const struct sasl_identity *identity = &client->login->identity;
+    const struct imapstate_buf *values[] = { &identity->authentication, &identity->password };
+    bool fits = login_send_authenticate(client, "LOGIN", NULL);
+    for (size_t i = 0; fits && i < 2; i++) {
+        struct imapstate_buf *owed = login_owe(client->login);
+        fits = sasl_encode(imapstate_buf_span(values[i]), owed) && imapstate_buf_put(owed, IMAPSTATE_SPAN("\r\n"));
+    }
+    return fits;
+}
+
+/* A password goes by the best way the upstream offers. PLAIN can say all that there is to say, and takes one round trip
+ * with an initial response; without one, LOGIN does, if no string has to wait for a "+". */
+static bool login_send_password(struct client *client, bool *ret_fits)
+{
+    const struct capabilities *offers = &client->upstream->before_login;
+    const struct sasl_identity *identity = &client->login->identity;
+    bool has_plain = offers->mechanisms & SASL_BIT(SASL_PLAIN);
+    bool is_simple = login_is_quotable(imapstate_buf_span(&identity->authentication)) &&
+                     login_is_quotable(imapstate_buf_span(&identity->password));
+    bool may_login = !offers->logindisabled && identity->authorization.len == 0;
+    if (has_plain && (offers->sasl_ir || !may_login || !is_simple))
+        *ret_fits = login_send_plain(client);
+    else if (may_login)
+        *ret_fits = login_send_login(client);
+    else if (identity->authorization.len == 0 && (offers->mechanisms & SASL_BIT(SASL_LOGIN)))
+        *ret_fits = login_send_mechanism_login(client);
+    else
+        return false;
+    return true;
+}
+
+static bool login_send_mechanism(struct client *client, bool *ret_fits)
+{
+    struct login *login = client->login;
+    if (!(client->upstream->before_login.mechanisms & SASL_BIT(login->mechanism->id)))
+        return false;
+    struct imapstate_span message = imapstate_buf_span(&login->first_message);
+    *ret_fits = login_send_authenticate(client, login->mechanism->name, login->has_first_message ? &message : NULL);
+    return true;
+}
+
+static void login_send(struct client *client)
+{
+    struct login *login = client->login;
+    bool fits = false;
+    login_forget_owed(login);
+    login->was_heard = false;
+    bool is_converted = !login->mechanism || login->mechanism->passing == SASL_CONVERTED;
+    if (!(is_converted ? login_send_password(client, &fits) : login_send_mechanism(client, &fits))) {
+        login_drop_upstream(client);
+        if (login->is_again)
+            restore_login_failed(client, false);
+        else
+            login_cannot(client);
+        return;
+    }
+    if (!fits) {
+        login_is_unavailable(client);
+        return;
+    }
+    login_enter(login, LOGIN_ANSWERING);
+    upstream_log_in(client->upstream);
+    stream_flush(&client->upstream->stream);
+}
+
+void login_upstream_ready(struct client *client)
+{
+    if (!client->login || client->login->phase != LOGIN_CONNECTING)
+        return;
+    struct imapstate_buf arguments;
+    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    if (client_introduction(client, client->upstream, &arguments))
+        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
+    else
+        login_send(client);
+    imapstate_buf_done(&arguments);
+}
+
+void login_upstream_lost(struct client *client, const char *why)
+{
+    struct login *login = client->login;
+    client_log(client, LOG_LEVEL_DEBUG, "upstream lost at login: %s", why);
+    /* A connection that had been waiting for the login may have been closed by the server at any time; nothing came of
+     * this one. */
+    if (login->phase == LOGIN_ANSWERING && !login->was_heard && !login->is_retried) {
+        login->is_retried = true;
+        login_connect(client);
+        return;
+    }
+    if (login->phase != LOGIN_DELAYING)
+        login_is_unavailable(client);
+}
+
+/* --- the upstream's answers --- */
+
+static void login_succeed(struct client *client)
+{
+    struct login *login = client->login;
+    struct imapstate_span names = imapstate_buf_span(&login->names);
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    bool fits = capability_rewrite(names, &view, &shown);
+    if (fits && !login->is_again)
+        fits = session_begin(&client->session, sasl_identity_user(&login->identity), login->identity.is_certain,
+                             imapstate_buf_span(&shown), client->service->config->epoch);
+    capability_parse(names, &client->session.offers);
+    login_forget_owed(login);
+    if (!fits) {
+        client_end(client, "out of memory", "Out of memory");
+    } else {
+        upstream_attach(client->upstream);
+        login_enter(login, LOGIN_THROUGH);
+        if (login->is_again)
+            restore_logged_in(client, imapstate_buf_span(&shown));
+        else
+            client_logged_in(client);
+    }
+    imapstate_buf_done(&shown);
+}
+
+static void login_keep_names(struct login *login, struct imapstate_span line)
+{
+    struct imapstate_span names;
+    if (!capability_find(line, &names))
+        return;
+    imapstate_buf_clear(&login->names);
+    imapstate_buf_put(&login->names, names);
+}
+
+/* Only now the answer that was held back is given, with the list that came later (P1). */
+static void login_answer_with_names(struct client *client)
+{
+    struct login *login = client->login;
+    struct imapstate_span line = imapstate_buf_span(&login->answer), status = relay_word(line, 1);
+    const uint8_t *text = status.at + status.len + 1, *end = line.at + line.len;
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    capability_rewrite(imapstate_buf_span(&login->names), &view, &shown);
+    bool has_code = text < end && *text == '[';
+    if (has_code) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&shown));
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        stream_put(&client->stream, line);
+    } else {
+        stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(status.at + status.len - line.at) });
+        stream_put(&client->stream, IMAPSTATE_SPAN(" [CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&shown));
+        stream_put(&client->stream, text < end ? IMAPSTATE_SPAN("] ") : IMAPSTATE_SPAN("]\r\n"));
+        if (text < end)
+            stream_put(&client->stream, (struct imapstate_span){ text, (size_t)(end - text) });
+    }
+    imapstate_buf_done(&shown);
+}
+
+/* Answers to the CAPABILITY that we asked ourselves. */
+static bool login_hear_names(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    if (*line.at == '*') {
+        bool is_list = imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
+        if (is_list)
+            login_keep_names(login, line);
+        return !is_list;
+    }
+    if (login->names.len == 0) {
+        login_is_unavailable(client);
+        return false;
+    }
+    if (!login->is_again)
+        login_answer_with_names(client);
+    login_succeed(client);
+    return false;
+}
+
+static bool login_hear_tagged(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    if (!imapstate_span_equal(relay_word(line, 0), login_tag(login))) {
+        login_is_unavailable(client);
+        return false;
+    }
+    if (!imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("OK"))) {
+        login_is_refused(client, line);
+        return false;
+    }
+    login_keep_names(login, line);
+    if (login->names.len > 0) {
+        if (!login->is_again)
+            relay_put_line(client, line);
+        login_succeed(client);
+        return false;
+    }
+    imapstate_buf_put(&login->answer, line);
+    login_enter(login, LOGIN_ASKING);
+    stream_put(&client->upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " CAPABILITY\r\n"));
+    stream_flush(&client->upstream->stream);
+    upstream_await(client->upstream);
+    return false;
+}
+
+/* "+": what is owed goes up; the challenge of a mechanism that is relayed goes to the client. */
+static bool login_hear_challenge(struct client *client)
+{
+    struct login *login = client->login;
+    struct stream *stream = &client->upstream->stream;
+    upstream_await(client->upstream);
+    if (login->owed_next < login->owed_count) {
+        stream_put(stream, imapstate_buf_span(&login->owed[login->owed_next++]));
+        stream_flush(stream);
+        return false;
+    }
+    bool is_relayed = login->mechanism && login->mechanism->passing != SASL_CONVERTED && !login->is_again;
+    if (is_relayed) {
+        login->wants_line = true;
+        return true;
+    }
+    /* The server wants more than a password; nobody here can give it. */
+    stream_put(stream, IMAPSTATE_SPAN("*\r\n"));
+    stream_flush(stream);
+    return false;
+}
+
+bool login_hear(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    login->was_heard = true;
+    if (login->phase == LOGIN_ASKING)
+        return login_hear_names(client, line);
+    if (*line.at == '+')
+        return login_hear_challenge(client);
+    if (*line.at != '*')
+        return login_hear_tagged(client, line);
+    if (client->upstream->has_said_bye)
+        return false; /* its end follows, and is answered NO [UNAVAILABLE] */
+    bool is_list = imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
+    login_keep_names(login, line);
+    return !(is_list && login->is_again);
+}
+
+/* --- once more --- */
+
+bool login_again(struct client *client)
+{
+    struct login *login = client->login;
+    bool has_credentials = login && (!login->mechanism || login->mechanism->passing != SASL_PROVED);
+    if (!has_credentials)
+        return false;
+    login->is_again = true;
+    login->is_retried = false;
+    imapstate_buf_clear(&login->names);
+    imapstate_buf_clear(&login->answer);
+    login_connect(client);
+    return true;
+}

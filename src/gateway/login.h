@@ -1,0 +1,71 @@
+/* login: LOGIN and AUTHENTICATE, on both sides.
+ *
+ *   PROMPTING -> CONNECTING -> ANSWERING -> ASKING -> THROUGH
+ *       |            |          |    ^  |
+ *       |            |          |    '--' (a mechanism that is relayed: challenge, answer, ...)
+ *       '------------'----------'-> DELAYING -> (gone)
+ *   PROMPTING: the client's messages are being read. ANSWERING: the upstream has them. ASKING: it is logged in, and
+ * asked for its capabilities, since it did not tell. THROUGH: kept for its credentials only, until they are not needed
+ * any more. */
+#ifndef GATEWAY_LOGIN_H
+#define GATEWAY_LOGIN_H
+
+#include <imapstate/frame.h>
+#include <imapstate/span.h>
+
+#include "sasl.h"
+
+struct client;
+
+enum login_phase { LOGIN_PROMPTING, LOGIN_CONNECTING, LOGIN_ANSWERING, LOGIN_ASKING, LOGIN_DELAYING, LOGIN_THROUGH };
+
+struct login {
+    const struct sasl_mechanism *mechanism; /* static; NULL for the LOGIN command */
+    struct sasl_identity identity;
+    struct imapstate_buf first_message; /* decoded: what a relayed mechanism begins with, to be sent or sent again */
+    struct imapstate_buf tag;           /* of the client's command */
+    struct imapstate_buf answer;        /* the tagged answer while it is held back */
+    struct imapstate_buf names;         /* the upstream's list after login */
+    struct imapstate_buf owed[2];       /* what the upstream gets behind each "+" that it sends, line ends included */
+    uint64_t delayed_until_ms;
+    uint8_t phase; /* enum login_phase; login_enter() alone writes it */
+    uint8_t owed_count, owed_next;
+    bool has_first_message;
+    bool wants_line;   /* the client's next line belongs to the dialog */
+    bool has_user;     /* AUTH=LOGIN: the user has been read, the password comes next */
+    bool is_retried;   /* a connection broke without an octet of an answer; this is the second try */
+    bool is_again;     /* the client does not know of it: the login behind a failed restore (P18) */
+    bool was_heard;    /* an octet of an answer has come */
+    bool is_cancelled; /* by the client or by us: "*" has been sent */
+};
+
+void login_free(struct login *login); /* wipes; accepts NULL */
+
+/* A login is under way. */
+bool login_is_running(const struct login *login);
+
+/* The client's commands; the request is complete. */
+void login_command(struct client *client);
+void login_authenticate(struct client *client);
+
+/* The client's next line belongs to the dialog: reads it. False: nothing to do now. */
+bool login_step(struct client *client);
+
+/* An upstream is ready to be logged in to. */
+void login_upstream_ready(struct client *client);
+
+/* It is gone, or could not be reached. */
+void login_upstream_lost(struct client *client, const char *why);
+
+/* What the upstream says meanwhile: a whole line that begins a response. True: the line is the client's and is to be
+ * passed on. */
+bool login_hear(struct client *client, struct imapstate_span line);
+
+/* The delay before a failed login is answered is over. */
+void login_delay_is_over(struct client *client);
+
+/* Logs in once more with the credentials at hand (P18). False: there are none. restore_logged_in() or
+ * restore_login_failed() follows. */
+bool login_again(struct client *client);
+
+#endif

@@ -1,0 +1,339 @@
+/* imapstated: the gateway's beginning, its signals and its end. */
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "log.h"
+#include "prelude.h"
+#include "service.h"
+#include "worker.h"
+
+#define EXIT_USAGE 2
+
+struct daemon {
+    const char *config_path;
+    struct service *service; /* counted: the newest */
+    struct event_base *base; /* of the main thread, for signals */
+    struct worker **workers;
+    unsigned worker_count;
+};
+
+/* --- the process --- */
+
+/* P15: no core dump, and no debugger of the same user's, sees passwords and tokens. */
+static void main_forbid_dumps(void)
+{
+    struct rlimit none = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* Two descriptors a client, and some for the daemon. */
+static void main_raise_descriptors(const struct config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->max_clients * 2 + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < wanted)
+        log_warning(
+            "file descriptors are limited to %llu, fewer than max_clients = %u needs; clients beyond are refused",
+            (unsigned long long)limit.rlim_cur, config->max_clients);
+}
+
+static bool main_drop_privileges(const struct config *config)
+{
+    if (!*config->user && !*config->group)
+        return true;
+    struct passwd *user = *config->user ? getpwnam(config->user) : NULL;
+    struct group *group = *config->group ? getgrnam(config->group) : NULL;
+    if (*config->user && !user) {
+        log_error("%s: user \"%s\" does not exist", config->path, config->user);
+        return false;
+    }
+    if (*config->group && !group) {
+        log_error("%s: group \"%s\" does not exist", config->path, config->group);
+        return false;
+    }
+    if (geteuid() != 0) {
+        /* Started as that user already: there is nothing to drop. */
+        if ((!user || user->pw_uid == geteuid()) && (!group || group->gr_gid == getegid()))
+            return true;
+        log_error("%s: only root can become user \"%s\"", config->path, config->user);
+        return false;
+    }
+    gid_t gid = group ? group->gr_gid : user->pw_gid;
+    bool is_dropped = (user ? initgroups(user->pw_name, gid) : setgroups(0, NULL)) == 0 && setgid(gid) == 0 &&
+                      (!user || setuid(user->pw_uid) == 0);
+    if (!is_dropped)
+        log_error("privileges cannot be dropped: %s", strerror(errno));
+    return is_dropped;
+}
+
+/* --- configuration --- */
+
+static struct service *main_load(const char *path, const struct service *previous, FILE *errors)
+{
+    struct config *config = config_read(path, errors);
+    return config ? service_load(config, previous, errors) : NULL;
+}
+
+/* What needs a restart: listening sockets are opened once, as root perhaps, and workers started. */
+static bool main_same_sockets(const struct config *a, const struct config *b)
+{
+    if (a->workers != b->workers || a->listener_count != b->listener_count)
+        return false;
+    for (size_t i = 0; i < a->listener_count; i++) {
+        const struct config_listener *x = &a->listeners[i], *y = &b->listeners[i];
+        if (strcmp(x->name, y->name) != 0 || x->address_count != y->address_count)
+            return false;
+        for (size_t j = 0; j < x->address_count; j++)
+            if (strcmp(x->addresses[j].text, y->addresses[j].text) != 0)
+                return false;
+    }
+    return true;
+}
+
+static void main_log_lines(char *text, enum log_level level)
+{
+    for (char *line = text, *end; *line; line = end) {
+        end = strchrnul(line, '\n');
+        if (*end)
+            *end++ = '\0';
+        log_write(strstr(line, "warning: ") ? LOG_LEVEL_WARNING : level, "%s", line);
+    }
+}
+
+static void main_reload(struct daemon *daemon)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *errors = open_memstream(&text, &len);
+    if (!errors)
+        return;
+    struct service *service = main_load(daemon->config_path, daemon->service, errors);
+    fclose(errors);
+    main_log_lines(text, LOG_LEVEL_ERROR);
+    free(text);
+    if (!service) {
+        log_error("reload failed; the configuration, keys and certificates stay as they were");
+        return;
+    }
+    if (!main_same_sockets(service->config, daemon->service->config)) {
+        log_error("reload refused: listeners, their addresses and workers change only by a restart");
+        service_unref(service);
+        return;
+    }
+    log_open(service->config->log_to, service->config->log_level);
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_tell(daemon->workers[i], service);
+    service_unref(daemon->service);
+    daemon->service = service;
+    log_info("reloaded: configuration, keys and certificates");
+}
+
+/* --- signals --- */
+
+static void main_on_reload(evutil_socket_t signal, short what, void *arg)
+{
+    main_reload(arg);
+}
+
+static void main_on_stop(evutil_socket_t signal, short what, void *arg)
+{
+    struct daemon *daemon = arg;
+    log_info("stopping on signal %d", (int)signal);
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_tell(daemon->workers[i], NULL);
+    event_base_loopbreak(daemon->base);
+}
+
+/* Threads that are not the main one never see a signal. */
+static void main_block_signals(int how)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(how, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void main_wait_for_signals(struct daemon *daemon)
+{
+    struct event *events[] = {
+        evsignal_new(daemon->base, SIGTERM, main_on_stop, daemon),
+        evsignal_new(daemon->base, SIGINT, main_on_stop, daemon),
+        evsignal_new(daemon->base, SIGHUP, main_on_reload, daemon),
+    };
+    for (size_t i = 0; i < 3; i++)
+        if (events[i])
+            evsignal_add(events[i], NULL);
+    main_block_signals(SIG_UNBLOCK);
+    event_base_dispatch(daemon->base);
+    for (size_t i = 0; i < 3; i++)
+        if (events[i])
+            event_free(events[i]);
+}
+
+/* --- workers --- */
+
+static unsigned main_worker_count(const struct config *config)
+{
+    if (config->workers > 0)
+        return config->workers;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (unsigned)cpus : 1;
+}
+
+static bool main_make_workers(struct daemon *daemon, unsigned count)
+{
+    struct listener *listeners = NULL;
+    size_t per_worker = 0;
+    if (!listener_open_all(daemon->service->config, count, &listeners, &per_worker, stderr))
+        return false;
+    daemon->workers = calloc(count, sizeof *daemon->workers);
+    for (unsigned i = 0; daemon->workers && i < count; i++) {
+        daemon->workers[i] = worker_new(i, daemon->service, &listeners[i * per_worker], per_worker, stderr);
+        if (!daemon->workers[i])
+            break;
+        daemon->worker_count++;
+    }
+    free(listeners);
+    return daemon->worker_count == count;
+}
+
+static bool main_start_workers(struct daemon *daemon)
+{
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        if (!worker_start(daemon->workers[i])) {
+            log_error("worker %u cannot be started: %s", i, strerror(errno));
+            return false;
+        }
+    return true;
+}
+
+static void main_say_ready(const struct daemon *daemon)
+{
+    const struct config *config = daemon->service->config;
+    if (daemon->service->has_ephemeral_key)
+        log_warning("no keys_file: tokens are sealed with a key that ends with this process");
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (config->upstreams[i].tls != CONFIG_TLS_NONE && !config->upstreams[i].tls_verify)
+            log_warning("upstream \"%s\": tls_verify = false, anybody can pretend to be it", config->upstreams[i].name);
+    log_info("ready: %u workers, %zu listeners, %zu upstreams", daemon->worker_count, config->listener_count,
+             config->upstream_count);
+}
+
+static int main_run(struct daemon *daemon)
+{
+    const struct config *config = daemon->service->config;
+    main_block_signals(SIG_BLOCK);
+    main_raise_descriptors(config);
+    daemon->base = event_base_new();
+    if (!daemon->base || !main_make_workers(daemon, main_worker_count(config)) || !main_drop_privileges(config))
+        return EXIT_FAILURE;
+    main_forbid_dumps(); /* after the change of user, which would allow them again */
+    if (!main_start_workers(daemon))
+        exit(EXIT_FAILURE); /* some threads run already */
+    main_say_ready(daemon);
+    main_wait_for_signals(daemon);
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_join(daemon->workers[i]);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+static void main_end(struct daemon *daemon)
+{
+    for (unsigned i = 0; i < daemon->worker_count; i++)
+        worker_free(daemon->workers[i]);
+    free(daemon->workers);
+    service_unref(daemon->service);
+    if (daemon->base)
+        event_base_free(daemon->base);
+    prelude_done();
+    libevent_global_shutdown();
+}
+
+/* --- options --- */
+
+static int main_usage(FILE *to, int status)
+{
+    fputs("Usage: imapstated -c FILE [-t]\n"
+          "\n"
+          "A gateway that adds the IMAP STATE extension to the IMAP server behind it.\n"
+          "\n"
+          "  -c, --config FILE  the configuration\n"
+          "  -t, --test         check the configuration, certificates and keys, and exit\n"
+          "  -V, --version      print the version and exit\n"
+          "  -h, --help         print this and exit\n"
+          "\n"
+          "Signals: SIGHUP reads configuration, certificates and keys anew; SIGTERM ends in order.\n",
+          to);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "test", no_argument, NULL, 't' },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct daemon daemon = { 0 };
+    bool is_test = false;
+    for (int option; (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            daemon.config_path = optarg;
+            break;
+        case 't':
+            is_test = true;
+            break;
+        case 'V':
+            puts("imapstated " IMAPSTATE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            return main_usage(stdout, EXIT_SUCCESS);
+        default:
+            return main_usage(stderr, EXIT_USAGE);
+        }
+    }
+    if (!daemon.config_path || optind != argc)
+        return main_usage(stderr, EXIT_USAGE);
+    main_forbid_dumps();
+    if (sodium_init() < 0 || evthread_use_pthreads() < 0) {
+        fputs("imapstated: libsodium or libevent cannot be used\n", stderr);
+        return EXIT_FAILURE;
+    }
+    daemon.service = main_load(daemon.config_path, NULL, stderr);
+    if (!daemon.service)
+        return EXIT_FAILURE;
+    int status = EXIT_SUCCESS;
+    if (!is_test) {
+        log_open(daemon.service->config->log_to, daemon.service->config->log_level);
+        status = main_run(&daemon);
+    }
+    main_end(&daemon);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* pipeline: the commands that are in flight to an upstream, so that every tagged answer finds its command.
+ *
+ * Servers answer out of order at times, so answers are looked up by tag. A tag is in flight once at most: the relay
+ * holds back a command whose tag is. */
+#ifndef GATEWAY_PIPELINE_H
+#define GATEWAY_PIPELINE_H
+
+#include <imapstate/command.h>
+#include <imapstate/span.h>
+
+/* More than this in flight, and the client waits: each costs memory, and is looked at when a tag is searched. */
+#define PIPELINE_FLIGHTS_MAX 1024u
+
+struct flight {
+    struct flight *next;
+    const struct imapstate_command *command; /* static */
+    struct imapstate_buf arguments;          /* of a storable command, as sent; else empty */
+    bool is_capturing; /* arguments are being collected: the command is storable and has fitted so far */
+    bool is_too_large; /* storable, but its arguments did not fit */
+    uint16_t tag_len;
+    uint8_t tag[];
+};
+
+struct pipeline {
+    struct flight *first, *last; /* owned, in the order sent */
+    unsigned count;
+};
+
+void pipeline_done(struct pipeline *pipeline);
+
+/* Adds a command at the end; the flight is the pipeline's. NULL if memory is out. */
+struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_command *command,
+                             struct imapstate_span tag);
+
+/* Takes the flight with this tag out; NULL if there is none. The caller frees it by flight_free(). */
+struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span tag);
+void flight_free(struct flight *flight);
+
+bool pipeline_has_tag(const struct pipeline *pipeline, struct imapstate_span tag);
+bool pipeline_has_command(const struct pipeline *pipeline, const struct imapstate_command *command);
+
+#endif

@@ -1,0 +1,457 @@
+#include "relay.h"
+
+#include <string.h>
+
+#include "client.h"
+
+struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
+{
+    const uint8_t *at = line.at, *end = line.at + line.len;
+    for (;;) {
+        const uint8_t *from = at;
+        while (at < end && *at != ' ' && *at != '\r' && *at != '\n')
+            at++;
+        if (index-- == 0)
+            return (struct imapstate_span){ from, (size_t)(at - from) };
+        if (at == end || *at != ' ')
+            return (struct imapstate_span){ at, 0 };
+        at++;
+    }
+}
+
+bool relay_is_quiet(const struct client *client)
+{
+    return client->pipeline.count == 0 && !client->sending_command && client_may_speak(client);
+}
+
+/* --- down --- */
+
+/* The gateway's own, of an authenticated client; all others are the upstream's. */
+static bool relay_is_ours(const struct client *client, const struct imapstate_command *command)
+{
+    switch (command->id) {
+    case IMAPSTATE_COMMAND_AUTHENTICATE:
+    case IMAPSTATE_COMMAND_COMPRESS:
+    case IMAPSTATE_COMMAND_LOGIN:
+    case IMAPSTATE_COMMAND_LOGOUT:
+    case IMAPSTATE_COMMAND_SAVESTATE:
+    case IMAPSTATE_COMMAND_STARTTLS:
+    case IMAPSTATE_COMMAND_STATE:
+        return true;
+    case IMAPSTATE_COMMAND_UNAUTHENTICATE:
+        return client->session.offers.unauthenticate;
+    default:
+        return false;
+    }
+}
+
+/* A literal that comes without being asked for is counted by us and by the upstream, each for itself; both must know
+ * that it is one. */
+static const char *relay_doubt_literal(const struct client *client, const struct imapstate_command *command,
+                                       const struct imapstate_literal *literal)
+{
+    const struct capabilities *offers = &client->session.offers;
+    if (!literal->announced || literal->synchronizing)
+        return NULL;
+    if (!command->is_known)
+        return "literal in an unknown command";
+    if (command->literals == IMAPSTATE_LITERALS_NONE)
+        return "literal in a command that takes none";
+    if (!offers->literal_plus && !(offers->literal_minus && literal->octets <= 4096))
+        return "non-synchronizing literal that the server does not offer";
+    if (literal->binary && !offers->binary)
+        return "literal8 that the server does not offer";
+    return NULL;
+}
+
+static void relay_distrust(struct client *client, const char *detail)
+{
+    client_set_detail(client, detail);
+    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
+}
+
+/* Of a storable command, the arguments are kept until it is answered. */
+static void relay_capture(struct client *client, struct imapstate_span octets)
+{
+    struct flight *flight = client->sending;
+    if (!flight || !flight->is_capturing || imapstate_buf_put(&flight->arguments, octets))
+        return;
+    imapstate_buf_done(&flight->arguments);
+    flight->is_capturing = false;
+    flight->is_too_large = true;
+}
+
+/* RFC 9051 section 2.2: a line ends with CRLF. Whoever ends it with LF alone is understood, but nobody behind us shall
+ * have to. */
+static void relay_forward_line(struct client *client, const struct imapstate_piece *piece)
+{
+    struct stream *to = &client->upstream->stream;
+    if (!piece->is_bare_lf) {
+        stream_forward(to, piece->octets);
+        return;
+    }
+    stream_put(to, (struct imapstate_span){ piece->octets.at, piece->octets.len - 1 });
+    stream_put(to, IMAPSTATE_SPAN("\r\n"));
+}
+
+/* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
+static bool relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
+{
+    const struct imapstate_command *command = client->sending_command;
+    const char *doubt = relay_doubt_literal(client, command, &piece->literal);
+    if (!doubt && piece->literal.announced && piece->literal.synchronizing && !client->sending)
+        doubt = "literal in a command that has been answered";
+    if (doubt) {
+        relay_distrust(client, doubt);
+        return false;
+    }
+    size_t line_end = piece->is_bare_lf ? 1 : 2;
+    relay_capture(
+        client, piece->literal.announced
+                    ? arguments
+                    : (struct imapstate_span){ arguments.at, arguments.len > line_end ? arguments.len - line_end : 0 });
+    session_sent_line(&client->session, command, arguments);
+    relay_forward_line(client, piece);
+    client->awaits_go = piece->literal.announced && piece->literal.synchronizing;
+    if (!piece->literal.announced) {
+        client->sending = NULL;
+        client->sending_command = NULL;
+    }
+    return true;
+}
+
+/* The credentials were kept for a STATE that follows the login; something else does. */
+static void relay_forget_credentials(struct client *client)
+{
+    login_free(client->login);
+    client->login = NULL;
+}
+
+static bool relay_begin_command(struct client *client, const struct imapstate_piece *piece,
+                                const struct imapstate_command_line *line)
+{
+    struct flight *flight = pipeline_push(&client->pipeline, line->command, line->tag);
+    if (!flight) {
+        client_end(client, "out of memory", "Out of memory");
+        return false;
+    }
+    imapstate_buf_init(&flight->arguments, IMAPSTATE_LINE_MAX);
+    flight->is_capturing = line->command->stored != IMAPSTATE_STORED_NEVER;
+    client->sending = flight;
+    client->sending_command = line->command;
+    if (line->command->id == IMAPSTATE_COMMAND_IDLE)
+        client->idle = CLIENT_IDLE_ASKED;
+    relay_forget_credentials(client);
+    const uint8_t *end = piece->octets.at + piece->octets.len;
+    const uint8_t *from = line->has_arguments_sp ? line->arguments.at : end - (piece->is_bare_lf ? 1 : 2);
+    return relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
+}
+
+/* Must this command wait until one that is in flight has been answered? Two with the same tag, or two that store the
+ * same kind of thing, could not be told apart by their answers. */
+static bool relay_must_wait(const struct client *client, const struct imapstate_command_line *line)
+{
+    if (pipeline_has_tag(&client->pipeline, line->tag))
+        return true;
+    return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(&client->pipeline, line->command);
+}
+
+enum relay_down { RELAY_DOWN_TAKEN, RELAY_DOWN_COLLECTED, RELAY_DOWN_NOT_YET };
+
+static enum relay_down relay_down_command(struct client *client, const struct imapstate_piece *piece)
+{
+    struct imapstate_command_line line;
+    enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
+    if (error != IMAPSTATE_OK || piece->has_nul || relay_is_ours(client, line.command)) {
+        client_collect(client, piece);
+        return RELAY_DOWN_COLLECTED;
+    }
+    if (relay_must_wait(client, &line))
+        return RELAY_DOWN_NOT_YET;
+    relay_begin_command(client, piece, &line);
+    return RELAY_DOWN_TAKEN;
+}
+
+/* RFC 9051 section 6.3.13 */
+static void relay_down_done(struct client *client, const struct imapstate_piece *piece)
+{
+    struct imapstate_span word = relay_word(piece->octets, 0);
+    size_t line_end = piece->is_bare_lf ? 1 : 2;
+    if (!imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("DONE")) || piece->octets.len != word.len + line_end) {
+        relay_distrust(client, "IDLE is not ended by DONE");
+        return;
+    }
+    client->idle = CLIENT_IDLE_NO;
+    relay_forward_line(client, piece);
+}
+
+static enum relay_down relay_down_piece(struct client *client, enum imapstate_frame_result result,
+                                        const struct imapstate_piece *piece)
+{
+    if (piece->is_continuation) {
+        relay_down_done(client, piece);
+        return RELAY_DOWN_TAKEN;
+    }
+    if (piece->begins)
+        return relay_down_command(client, piece);
+    if (result == IMAPSTATE_FRAME_LINE) {
+        relay_send_line(client, piece, piece->octets);
+        return RELAY_DOWN_TAKEN;
+    }
+    session_sent_literal(&client->session, client->sending_command);
+    relay_capture(client, piece->octets);
+    stream_forward(&client->upstream->stream, piece->octets);
+    return RELAY_DOWN_TAKEN;
+}
+
+static bool relay_has_room(const struct client *client)
+{
+    return client->pipeline.count < PIPELINE_FLIGHTS_MAX &&
+           stream_pending(&client->upstream->stream) <= STREAM_OUT_HIGH;
+}
+
+bool relay_down_step(struct client *client)
+{
+    if (client->restore || !client->upstream || client->awaits_go || client->idle == CLIENT_IDLE_ASKED ||
+        !relay_has_room(client))
+        return false;
+    struct imapstate_frame before = client->frame;
+    if (client->idle == CLIENT_IDLE_ACTIVE && imapstate_frame_is_between(&client->frame))
+        imapstate_frame_expect_continuation(&client->frame);
+    struct imapstate_piece piece;
+    enum imapstate_frame_result result = imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece);
+    switch (result) {
+    case IMAPSTATE_FRAME_LINE:
+    case IMAPSTATE_FRAME_LITERAL:
+        break;
+    case IMAPSTATE_FRAME_BAD:
+        client_frame_is_bad(client);
+        return false;
+    default:
+        /* Whether the line is DONE or a command is decided when it is there: the upstream may end IDLE by itself. */
+        if (client->idle == CLIENT_IDLE_ACTIVE)
+            client->frame = before;
+        return false;
+    }
+    switch (relay_down_piece(client, result, &piece)) {
+    case RELAY_DOWN_NOT_YET:
+        client->frame = before;
+        return false;
+    case RELAY_DOWN_TAKEN:
+        stream_consume(&client->stream, piece.octets.len);
+        return true;
+    case RELAY_DOWN_COLLECTED:
+        return true;
+    }
+    return false;
+}
+
+/* --- up --- */
+
+/* "* 12 FETCH ...": most lines, and none of our business. */
+static bool relay_is_numbered(struct imapstate_span line)
+{
+    return line.len > 2 && line.at[0] == '*' && line.at[2] >= '0' && line.at[2] <= '9';
+}
+
+void relay_put_line(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_span names;
+    if (!capability_find(line, &names)) {
+        stream_forward(&client->stream, line);
+        return;
+    }
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, IMAPSTATE_LINE_MAX);
+    if (capability_rewrite(names, &view, &shown)) {
+        stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });
+        stream_put(&client->stream, imapstate_buf_span(&shown));
+        const uint8_t *rest = names.at + names.len;
+        stream_put(&client->stream, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
+    } else {
+        client_end(client, "out of memory", "Out of memory");
+    }
+    imapstate_buf_done(&shown);
+}
+
+static void relay_distrust_upstream(struct client *client, const char *detail)
+{
+    client_set_detail(client, detail);
+    client_end(client, "answer that cannot be matched", "[UNAVAILABLE] The mail server's answer makes no sense");
+}
+
+static bool relay_up_continue(struct client *client, struct imapstate_span line)
+{
+    if (client->awaits_go) {
+        client->awaits_go = false;
+        imapstate_frame_literal_go(&client->frame);
+        return true;
+    }
+    if (client->idle == CLIENT_IDLE_ASKED) {
+        client->idle = CLIENT_IDLE_ACTIVE;
+        return true;
+    }
+    /* The server has seen a literal or a dialog where we saw none. */
+    relay_distrust_upstream(client, "+ that nothing asked for");
+    return false;
+}
+
+static bool relay_read_status(struct imapstate_span line, enum session_status *ret_status)
+{
+    struct imapstate_span word = relay_word(line, 1);
+    if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("OK")))
+        *ret_status = SESSION_OK;
+    else if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("NO")))
+        *ret_status = SESSION_NO;
+    else if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("BAD")))
+        *ret_status = SESSION_BAD;
+    else
+        return false;
+    return true;
+}
+
+static void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command)
+{
+    stream_put(&client->stream, IMAPSTATE_SPAN("* OK [STATECMD "));
+    stream_put(&client->stream, tag);
+    stream_printf(&client->stream, "] %s will be saved in state data.\r\n", command->name);
+}
+
+static bool relay_up_tagged(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_span tag = relay_word(line, 0);
+    enum session_status status;
+    struct flight *flight = relay_read_status(line, &status) ? pipeline_take(&client->pipeline, tag) : NULL;
+    if (!flight) {
+        relay_distrust_upstream(client, "tagged answer to no command");
+        return false;
+    }
+    if (flight == client->sending) {
+        client->sending = NULL;
+        if (client->awaits_go) {
+            /* RFC 9051 section 4.3: the server refuses the literal; the next line is a command. */
+            client->awaits_go = false;
+            client->sending_command = NULL;
+            imapstate_frame_literal_refused(&client->frame);
+        }
+    }
+    if (flight->command->id == IMAPSTATE_COMMAND_IDLE)
+        client->idle = CLIENT_IDLE_NO;
+    if (session_completed(&client->session, flight, status))
+        relay_announce(client, tag, flight->command);
+    flight_free(flight);
+    return true;
+}
+
+/* The first line of a response. True: it goes on to the client, with all that belongs to it. */
+static bool relay_up_line(struct client *client, const struct imapstate_piece *piece)
+{
+    struct imapstate_span line = piece->octets;
+    if (relay_is_numbered(line))
+        return true;
+    if (piece->is_text && relay_word(line, 0).len == 1 && line.at[0] == '*' &&
+        imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BYE")))
+        client->upstream->has_said_bye = true;
+    if (login_is_running(client->login))
+        return login_hear(client, line);
+    if (client->restore)
+        return restore_hear(client, line) == RESTORE_PASS;
+    if (!piece->is_text) {
+        session_saw_response(&client->session, line);
+        return true;
+    }
+    if (line.at[0] == '+')
+        return relay_up_continue(client, line);
+    if (line.at[0] == '*')
+        return true;
+    return relay_up_tagged(client, line);
+}
+
+/* Untagged responses that are looked into must be there as a whole; of all others the beginning may go on already. */
+static bool relay_holds(struct imapstate_span in)
+{
+    static const char *const held[] = { "CAPABILITY", "ENABLED", "LANGUAGE", "COMPARATOR", "NAMESPACE" };
+    if (relay_is_numbered(in))
+        return false;
+    struct imapstate_span word = relay_word(in, 1);
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        if (imapstate_span_equal_nocase(word, imapstate_span_of(held[i])))
+            return true;
+    return false;
+}
+
+static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, struct imapstate_piece *ret_piece)
+{
+    return imapstate_frame_is_passable(&upstream->frame, in) &&
+           !(imapstate_frame_is_between(&upstream->frame) && relay_holds(in)) &&
+           imapstate_frame_pass(&upstream->frame, in, ret_piece);
+}
+
+static void relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
+{
+    bool is_first_line = piece->begins && piece->octets.at[piece->octets.len - 1] == '\n';
+    if (piece->begins)
+        upstream->is_hiding = is_first_line && !relay_up_line(client, piece);
+    /* What was done about the line may have been to give the upstream, or the client, up. */
+    if (client->upstream != upstream || upstream->is_hiding || client->state >= CLIENT_CLOSING)
+        return;
+    if (is_first_line && !relay_is_numbered(piece->octets))
+        relay_put_line(client, piece->octets);
+    else
+        stream_forward(&client->stream, piece->octets);
+}
+
+static bool relay_up_step(struct client *client, struct upstream *upstream)
+{
+    struct imapstate_span in = stream_input(&upstream->stream);
+    if (in.len == 0 || stream_pending(&client->stream) > STREAM_OUT_HIGH)
+        return false;
+    struct imapstate_piece piece;
+    switch (imapstate_frame_next(&upstream->frame, in, &piece)) {
+    case IMAPSTATE_FRAME_LINE:
+    case IMAPSTATE_FRAME_LITERAL:
+        break;
+    case IMAPSTATE_FRAME_MORE:
+        if (relay_up_pass(upstream, in, &piece))
+            break;
+        return false;
+    default:
+        relay_distrust_upstream(client, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
+        return false;
+    }
+    relay_up_piece(client, upstream, &piece);
+    if (client->upstream != upstream)
+        return false;
+    stream_consume(&upstream->stream, piece.octets.len);
+    return client->state < CLIENT_CLOSING;
+}
+
+void relay_up(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    client->active_at_ms = worker_now_ms();
+    while (relay_up_step(client, upstream))
+        ;
+    stream_flush(&client->stream);
+    client_go_on(client);
+    if (client->upstream != upstream || client->state >= CLIENT_CLOSING)
+        return;
+    if (client->stream.is_over_high)
+        stream_pause(&upstream->stream);
+    else
+        stream_resume(&upstream->stream);
+}
+
+void relay_upstream_lost(struct client *client, const char *why, bool may_say_bye)
+{
+    client_log(client, LOG_LEVEL_DEBUG, "upstream lost: %s", why);
+    if (client->restore) {
+        restore_upstream_lost(client, why);
+        return;
+    }
+    client_set_detail(client, why);
+    if (may_say_bye)
+        client_say(client, NULL, "BYE [UNAVAILABLE] The mail server has closed the connection");
+    client_close(client, "upstream closed");
+}

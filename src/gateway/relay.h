@@ -1,0 +1,30 @@
+/* relay: what passes between an authenticated client and its upstream, both ways. One way down, one way up; nobody else
+ * writes what the client sent to an upstream. */
+#ifndef GATEWAY_RELAY_H
+#define GATEWAY_RELAY_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+
+struct client;
+
+/* Takes one piece of the client's input further. False: nothing to do, or something has to come first. */
+bool relay_down_step(struct client *client);
+
+/* Passes on what the upstream has sent. */
+void relay_up(struct client *client);
+
+/* The upstream of an authenticated client is gone. */
+void relay_upstream_lost(struct client *client, const char *why, bool may_say_bye);
+
+/* Is nothing in flight, and no command's octets on their way? */
+bool relay_is_quiet(const struct client *client);
+
+/* One line of the upstream's to the client, its capability list, if it has one, rewritten for it. */
+void relay_put_line(struct client *client, struct imapstate_span line);
+
+/* The word number index (from 0) of a line: what stands between single SPs and the line end. Empty if there are fewer.
+ */
+struct imapstate_span relay_word(struct imapstate_span line, unsigned index);
+
+#endif

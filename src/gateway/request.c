@@ -1,0 +1,80 @@
+#include "request.h"
+
+void request_init(struct request *request)
+{
+    *request = (struct request){ 0 };
+    imapstate_buf_init(&request->octets, REQUEST_MAX);
+}
+
+void request_done(struct request *request)
+{
+    imapstate_buf_done(&request->octets);
+    request_init(request);
+}
+
+static void request_complain(struct request *request, const char *complaint)
+{
+    if (!request->complaint)
+        request->complaint = complaint;
+}
+
+/* Where does a line leave the request? */
+static void request_heed_line(struct request *request, const struct imapstate_piece *line)
+{
+    const struct imapstate_literal *literal = &line->literal;
+    if (literal->announced && literal->octets > REQUEST_LITERAL_MAX)
+        request_complain(request, "Literal too large");
+    if (!literal->announced)
+        request->phase = REQUEST_COMPLETE;
+    else if (!literal->synchronizing)
+        request->phase = REQUEST_COLLECTING;
+    else
+        /* Without our "+" the literal does not come, and the command ends here. */
+        request->phase = request->complaint ? REQUEST_COMPLETE : REQUEST_OWES_GO;
+}
+
+void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
+                   const char *complaint)
+{
+    request->command = command;
+    request->complaint = complaint;
+    if (!imapstate_buf_put(&request->octets, line->octets))
+        request_complain(request, "Command too large");
+    request_heed_line(request, line);
+}
+
+void request_add(struct request *request, const struct imapstate_piece *piece)
+{
+    request->phase = REQUEST_COLLECTING;
+    if (!request->complaint && !imapstate_buf_put(&request->octets, piece->octets))
+        request_complain(request, "Command too large");
+    if (piece->literal.announced || piece->ends)
+        request_heed_line(request, piece);
+}
+
+static struct imapstate_command_line request_parse(const struct request *request)
+{
+    struct imapstate_command_line line;
+    imapstate_command_parse(imapstate_buf_span(&request->octets), &line);
+    return line;
+}
+
+struct imapstate_span request_tag(const struct request *request)
+{
+    struct imapstate_span tag = request_parse(request).tag;
+    return tag.len > 0 ? tag : IMAPSTATE_SPAN("*");
+}
+
+struct imapstate_span request_arguments(const struct request *request)
+{
+    struct imapstate_command_line line = request_parse(request);
+    struct imapstate_span all = imapstate_buf_span(&request->octets);
+    if (!line.has_arguments_sp)
+        return (struct imapstate_span){ all.at + all.len, 0 };
+    const uint8_t *end = all.at + all.len;
+    if (end > line.arguments.at && end[-1] == '\n')
+        end--;
+    if (end > line.arguments.at && end[-1] == '\r')
+        end--;
+    return (struct imapstate_span){ line.arguments.at, (size_t)(end - line.arguments.at) };
+}

@@ -1,0 +1,41 @@
+/* request: a command that the gateway itself answers, collected whole: its line and its literals. */
+#ifndef GATEWAY_REQUEST_H
+#define GATEWAY_REQUEST_H
+
+#include <imapstate/command.h>
+#include <imapstate/frame.h>
+
+/* Octets of one literal in such a command, and of all that it may be. */
+#define REQUEST_LITERAL_MAX 65536u
+#define REQUEST_MAX         (3u * 65536)
+
+enum request_phase {
+    REQUEST_NONE,
+    REQUEST_COLLECTING, /* more of it is to come */
+    REQUEST_OWES_GO,    /* a synchronizing literal was announced, and the client waits for "+" */
+    REQUEST_COMPLETE,   /* it can be answered, as soon as that may be */
+};
+
+struct request {
+    struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
+    const struct imapstate_command *command;
+    const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
+    uint8_t phase;
+};
+
+void request_init(struct request *request);
+void request_done(struct request *request); /* wipes; it can begin again */
+
+/* The first line of a command. complaint as above, or NULL. */
+void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
+                   const char *complaint);
+
+/* A further piece. */
+void request_add(struct request *request, const struct imapstate_piece *piece);
+
+/* The tag, "*" if there is none that an answer could carry, and what stands behind the command's name and its SP,
+ * without the line end. Borrowed from the request. */
+struct imapstate_span request_tag(const struct request *request);
+struct imapstate_span request_arguments(const struct request *request);
+
+#endif

@@ -1,0 +1,366 @@
+#include "restore.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "client.h"
+#include "prelude.h"
+#include "relay.h"
+
+#define RESTORE_CANNOT      "OK State not restored, but state command tracking enabled."
+#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] State cannot be restored just now."
+
+void restore_free(struct restore *restore)
+{
+    if (!restore)
+        return;
+    imapstate_buf_done(&restore->tag);
+    imapstate_buf_done(&restore->token);
+    imapstate_buf_done(&restore->held_names);
+    imapstate_state_free(restore->state);
+    imapstate_replay_free(restore->replay);
+    free(restore);
+}
+
+static const char *restore_upstream_name(const struct client *client)
+{
+    return client->listener->upstream->name;
+}
+
+static void restore_answer(struct client *client, const char *answer)
+{
+    struct imapstate_span tag = request_tag(&client->request);
+    client_say(client, &tag, "%s", answer);
+}
+
+/* STATE is decided one way or another: the credentials are not needed any more. */
+static void restore_forget_credentials(struct client *client)
+{
+    login_free(client->login);
+    client->login = NULL;
+}
+
+/* Tracking begins; what cannot be tracked cannot be saved either. */
+static void restore_track(struct client *client, const char *answer)
+{
+    bool is_tracking = session_track(&client->session, restore_upstream_name(client));
+    restore_answer(client, is_tracking ? answer : "NO [UNAVAILABLE] Out of memory.");
+    restore_forget_credentials(client);
+}
+
+/* --- STATE token --- */
+
+static void restore_log_token(const struct client *client, struct imapstate_span token, const char *what,
+                              const char *why)
+{
+    char hash[17];
+    imapstate_token_hash(token, hash);
+    client_log(client, LOG_LEVEL_INFO, "token=%s %s%s%s", hash, what, *why ? ": " : "", why);
+}
+
+/* Opens the token and decodes what it holds. */
+static enum imapstate_error restore_open(const struct client *client, struct imapstate_span token,
+                                         struct imapstate_state *state)
+{
+    struct imapstate_buf encoded;
+    imapstate_buf_init(&encoded, IMAPSTATE_TOKEN_MAX);
+    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    enum imapstate_error error =
+        imapstate_token_open(client->worker->service->keyring, &binding, (uint64_t)time(NULL), token, &encoded);
+    if (error == IMAPSTATE_OK)
+        error = imapstate_state_decode(state, imapstate_buf_span(&encoded));
+    imapstate_buf_done(&encoded);
+    return error;
+}
+
+static struct restore *restore_new(const struct client *client, struct imapstate_span token)
+{
+    struct restore *restore = calloc(1, sizeof *restore);
+    if (!restore)
+        return NULL;
+    imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    imapstate_buf_init(&restore->held_names, PRELUDE_NAMES_MAX);
+    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    restore->state = imapstate_state_new(imapstate_token_state_max(&binding));
+    if (restore->state && imapstate_buf_put(&restore->tag, request_tag(&client->request)) &&
+        imapstate_buf_put(&restore->token, token))
+        return restore;
+    restore_free(restore);
+    return NULL;
+}
+
+static void restore_write(struct client *client)
+{
+    struct imapstate_span octets = imapstate_replay_output(client->restore->replay);
+    if (octets.len == 0)
+        return;
+    stream_put(&client->upstream->stream, octets);
+    stream_flush(&client->upstream->stream);
+    upstream_await(client->upstream);
+}
+
+static void restore_put_held_names(struct client *client)
+{
+    struct imapstate_span names = imapstate_buf_span(&client->restore->held_names);
+    if (names.len == 0)
+        return;
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    if (capability_rewrite(names, &view, &shown)) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&shown));
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    }
+    imapstate_buf_done(&shown);
+}
+
+/* P4 */
+static void restore_succeed(struct client *client)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
+    upstream_await_nothing(client->upstream);
+    restore_forget_credentials(client);
+    restore_put_held_names(client);
+    restore_log_token(client, imapstate_buf_span(&restore->token), "restored", "");
+    session_restore(&client->session, restore->state);
+    restore->state = NULL;
+    stream_put(&client->stream, IMAPSTATE_SPAN("* STATE "));
+    stream_put(&client->stream, imapstate_buf_span(&restore->token));
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    client_say(client, &tag, "OK State restored.");
+    client->restore = NULL;
+    restore_free(restore);
+}
+
+/* P18, P6: no connection is left that is certain to be in the state that the client believes in. */
+static void restore_give_up(struct client *client, const char *answer)
+{
+    struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
+    client_say(client, &tag, "%s", answer);
+    client_end(client, "restore failed", "[UNAVAILABLE] The session cannot go on");
+}
+
+/* P18: the connection may be in half a state. It is replaced while that is possible. */
+static void restore_fail(struct client *client, const char *command, const char *why)
+{
+    struct upstream *tainted = client->upstream;
+    char words[160];
+    snprintf(words, sizeof words, "%s%s%s", command, *command ? ": " : "", why);
+    restore_log_token(client, imapstate_buf_span(&client->restore->token), "not restored", words);
+    client->upstream = NULL;
+    if (tainted)
+        upstream_release(tainted, false);
+    if (!login_again(client))
+        restore_give_up(client, RESTORE_UNAVAILABLE);
+}
+
+static void restore_check(struct client *client)
+{
+    const char *command = "";
+    switch (imapstate_replay_status(client->restore->replay)) {
+    case IMAPSTATE_REPLAY_RUNNING:
+        break;
+    case IMAPSTATE_REPLAY_RESTORED:
+        restore_succeed(client);
+        break;
+    case IMAPSTATE_REPLAY_FAILED: {
+        const char *why = imapstate_replay_reason(client->restore->replay, &command);
+        restore_fail(client, command, why);
+        break;
+    }
+    }
+}
+
+static uint32_t restore_nonsync_max(const struct capabilities *offers)
+{
+    if (offers->literal_plus)
+        return UINT32_MAX;
+    return offers->literal_minus ? 4096 : 0;
+}
+
+static void restore_begin(struct client *client, struct imapstate_span token)
+{
+    struct restore *restore = restore_new(client, token);
+    enum imapstate_error error = restore ? restore_open(client, token, restore->state) : IMAPSTATE_NO_MEMORY;
+    if (error == IMAPSTATE_OK) {
+        struct imapstate_replay_literals literals = { restore_nonsync_max(&client->session.offers) };
+        restore->replay = imapstate_replay_new(restore->state, literals, UPSTREAM_TAG);
+        if (!restore->replay)
+            error = IMAPSTATE_NO_MEMORY;
+    }
+    if (error == IMAPSTATE_NO_MEMORY) {
+        restore_free(restore);
+        restore_answer(client, "NO [UNAVAILABLE] Out of memory.");
+        return;
+    }
+    if (error != IMAPSTATE_OK) {
+        /* P5: the client does not learn why. */
+        restore_log_token(client, token, "not restored", imapstate_strerror(error));
+        restore_free(restore);
+        restore_track(client, RESTORE_CANNOT);
+        return;
+    }
+    client->restore = restore;
+    restore_write(client);
+    restore_check(client);
+}
+
+static void restore_token(struct client *client, struct imapstate_span arguments)
+{
+    struct imapstate_buf token;
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    bool is_valid =
+        imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
+    if (!is_valid)
+        restore_answer(client, "BAD STATE takes one token at most.");
+    else if (client->session.is_changed || client->session.may_be_enabled)
+        restore_answer(client, "BAD [CLIENTBUG] State can be restored only before any of it is set up.");
+    else
+        restore_begin(client, imapstate_buf_span(&token));
+    imapstate_buf_done(&token);
+}
+
+void restore_state(struct client *client)
+{
+    struct imapstate_span arguments = request_arguments(&client->request);
+    struct imapstate_command_line line;
+    imapstate_command_parse(imapstate_buf_span(&client->request.octets), &line);
+    if (!client->session.is_certain || !client_may_carry_secrets(client))
+        restore_answer(client, "BAD STATE is not offered.");
+    else if (client->session.selected != SESSION_SELECTED_NO)
+        restore_answer(client, "BAD STATE is not allowed while a mailbox is selected.");
+    else if (line.has_arguments_sp)
+        restore_token(client, arguments);
+    else
+        restore_track(client, "OK State command tracking enabled.");
+}
+
+enum restore_verdict restore_hear(struct client *client, struct imapstate_span line)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_span names;
+    enum imapstate_replay_answer answer = imapstate_replay_answer(restore->replay, line);
+    upstream_await(client->upstream);
+    switch (answer) {
+    case IMAPSTATE_REPLAY_PASS:
+        return RESTORE_PASS;
+    case IMAPSTATE_REPLAY_HIDE:
+        break;
+    case IMAPSTATE_REPLAY_HOLD:
+        if (capability_find(line, &names)) {
+            imapstate_buf_clear(&restore->held_names);
+            imapstate_buf_put(&restore->held_names, names);
+        }
+        break;
+    case IMAPSTATE_REPLAY_ALERT: {
+        struct imapstate_span tag = relay_word(line, 0);
+        stream_put(&client->stream, IMAPSTATE_SPAN("*"));
+        stream_put(&client->stream, (struct imapstate_span){ line.at + tag.len, line.len - tag.len });
+        break;
+    }
+    }
+    restore_write(client);
+    restore_check(client);
+    return RESTORE_HIDE;
+}
+
+void restore_upstream_lost(struct client *client, const char *why)
+{
+    if (login_is_running(client->login)) {
+        login_upstream_lost(client, why);
+        return;
+    }
+    client->restore->was_lost = true;
+    restore_fail(client, "", why);
+}
+
+void restore_logged_in(struct client *client, struct imapstate_span names)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
+    struct session *session = &client->session;
+    restore_forget_credentials(client);
+    if (!imapstate_span_equal(names, imapstate_buf_span(&session->names))) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+        stream_put(&client->stream, names);
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        imapstate_buf_clear(&session->names);
+        imapstate_buf_put(&session->names, names);
+        imapstate_token_fingerprint(names, client->service->config->epoch, session->fingerprint);
+    }
+    if (restore->was_lost)
+        client_say(client, &tag, RESTORE_UNAVAILABLE);
+    else if (session_track(session, restore_upstream_name(client)))
+        client_say(client, &tag, RESTORE_CANNOT);
+    else
+        client_say(client, &tag, "NO [UNAVAILABLE] Out of memory.");
+    client->restore = NULL;
+    restore_free(restore);
+}
+
+void restore_login_failed(struct client *client, bool is_refused)
+{
+    restore_give_up(client, is_refused ? "NO [AUTHENTICATIONFAILED] The credentials are not accepted any more."
+                                       : RESTORE_UNAVAILABLE);
+}
+
+/* --- SAVESTATE --- */
+
+static enum imapstate_error restore_seal(const struct client *client, struct imapstate_buf *ret_token)
+{
+    const struct service *service = client->worker->service;
+    struct imapstate_key key;
+    uint64_t now_s = (uint64_t)time(NULL);
+    if (!imapstate_keyring_sealing(service->keyring, now_s, &key))
+        return IMAPSTATE_KEY_NONE;
+    struct imapstate_buf encoded;
+    imapstate_buf_init(&encoded, IMAPSTATE_TOKEN_MAX);
+    uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS];
+    randombytes_buf(nonce, sizeof nonce);
+    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    enum imapstate_error error = IMAPSTATE_STATE_TOO_LARGE;
+    if (imapstate_state_encode(client->session.state, &encoded))
+        error = imapstate_token_seal(&key, &binding, now_s, service->config->token_lifetime_s, nonce,
+                                     imapstate_buf_span(&encoded), ret_token);
+    imapstate_buf_done(&encoded);
+    return error;
+}
+
+static void restore_put_token(struct client *client, struct imapstate_span token)
+{
+    restore_log_token(client, token, "saved", "");
+    stream_put(&client->stream, IMAPSTATE_SPAN("* SAVESTATE "));
+    stream_put(&client->stream, token);
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    restore_answer(client, "OK State saved.");
+}
+
+void restore_savestate(struct client *client)
+{
+    if (!client->session.is_certain || !client_may_carry_secrets(client)) {
+        restore_answer(client, "BAD SAVESTATE is not offered.");
+        return;
+    }
+    if (!client->session.is_tracking) {
+        restore_answer(client, "NO [CLIENTBUG] STATE comes first.");
+        return;
+    }
+    struct imapstate_buf token;
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    switch (restore_seal(client, &token)) {
+    case IMAPSTATE_OK:
+        restore_put_token(client, imapstate_buf_span(&token));
+        break;
+    case IMAPSTATE_STATE_TOO_LARGE:
+        restore_answer(client, "NO [LIMIT] State is too large to be saved.");
+        break;
+    default:
+        restore_answer(client, "NO [UNAVAILABLE] State cannot be saved just now.");
+    }
+    imapstate_buf_done(&token);
+}

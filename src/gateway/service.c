@@ -1,0 +1,139 @@
+#include "service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tls.h"
+
+/* Reads a key file whole. False after complaining. */
+static bool service_read_file(const char *path, struct imapstate_buf *ret_text, FILE *errors)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        fprintf(errors, "%s: %s\n", path, strerror(errno));
+        return false;
+    }
+    struct stat status;
+    if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0)
+        fprintf(errors, "%s: warning: others than its owner may read this file\n", path);
+    uint8_t part[4096];
+    ssize_t got;
+    bool fits = true;
+    while (fits && (got = read(fd, part, sizeof part)) > 0)
+        fits = imapstate_buf_put(ret_text, (struct imapstate_span){ part, (size_t)got });
+    sodium_memzero(part, sizeof part);
+    if (!fits)
+        fprintf(errors, "%s: larger than %u octets\n", path, IMAPSTATE_KEYRING_TEXT_MAX);
+    else if (got < 0)
+        fprintf(errors, "%s: %s\n", path, strerror(errno));
+    close(fd);
+    return fits && got == 0;
+}
+
+static bool service_read_keys(struct service *service, FILE *errors)
+{
+    const char *path = service->config->keys_file;
+    struct imapstate_buf text;
+    imapstate_buf_init(&text, IMAPSTATE_KEYRING_TEXT_MAX);
+    bool is_read = service_read_file(path, &text, errors);
+    if (is_read) {
+        size_t line = 0;
+        enum imapstate_error error = imapstate_keyring_read(service->keyring, imapstate_buf_span(&text), &line);
+        struct imapstate_key key;
+        if (error != IMAPSTATE_OK)
+            fprintf(errors, "%s:%zu: %s\n", path, line, imapstate_strerror(error));
+        else if (!imapstate_keyring_sealing(service->keyring, (uint64_t)time(NULL), &key))
+            fprintf(errors, "%s: %s\n", path, imapstate_strerror(error = IMAPSTATE_KEY_NONE));
+        is_read = error == IMAPSTATE_OK;
+    }
+    imapstate_buf_done(&text);
+    return is_read;
+}
+
+static bool service_make_key(struct service *service, const struct service *previous)
+{
+    service->has_ephemeral_key = true;
+    struct imapstate_key key;
+    if (previous && previous->has_ephemeral_key && imapstate_keyring_at(previous->keyring, 0, &key))
+        return imapstate_keyring_add(service->keyring, key.id, key.seals_from_s, key.octets) == IMAPSTATE_OK;
+    uint8_t octets[IMAPSTATE_KEY_OCTETS];
+    randombytes_buf(octets, sizeof octets);
+    enum imapstate_error error = imapstate_keyring_add(service->keyring, randombytes_random(), 0, octets);
+    sodium_memzero(octets, sizeof octets);
+    return error == IMAPSTATE_OK;
+}
+
+static bool service_load_tls(struct service *service, FILE *errors)
+{
+    const struct config *config = service->config;
+    bool is_loaded = true;
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].tls != CONFIG_TLS_NONE)
+            is_loaded &= !!(service->listener_tls[i] = tls_listener_context(config, &config->listeners[i], errors));
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (config->upstreams[i].tls != CONFIG_TLS_NONE)
+            is_loaded &= !!(service->upstream_tls[i] = tls_upstream_context(config, &config->upstreams[i], errors));
+    return is_loaded;
+}
+
+struct service *service_load(struct config *config, const struct service *previous, FILE *errors)
+{
+    struct service *service = calloc(1, sizeof *service);
+    if (!service) {
+        config_unref(config);
+        return NULL;
+    }
+    service->config = config;
+    service->references = 1;
+    service->listener_tls = calloc(config->listener_count + 1, sizeof(SSL_CTX *));
+    service->upstream_tls = calloc(config->upstream_count + 1, sizeof(SSL_CTX *));
+    service->keyring = imapstate_keyring_new();
+    bool is_loaded = service->listener_tls && service->upstream_tls && service->keyring;
+    if (is_loaded) {
+        is_loaded = service_load_tls(service, errors);
+        is_loaded &= *config->keys_file ? service_read_keys(service, errors) : service_make_key(service, previous);
+    } else {
+        fprintf(errors, "%s: %s\n", config->path, imapstate_strerror(IMAPSTATE_NO_MEMORY));
+    }
+    if (is_loaded)
+        return service;
+    service_unref(service);
+    return NULL;
+}
+
+struct service *service_ref(struct service *service)
+{
+    __atomic_add_fetch(&service->references, 1, __ATOMIC_RELAXED);
+    return service;
+}
+
+void service_unref(struct service *service)
+{
+    if (!service || __atomic_sub_fetch(&service->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (size_t i = 0; service->listener_tls && i < service->config->listener_count; i++)
+        SSL_CTX_free(service->listener_tls[i]);
+    for (size_t i = 0; service->upstream_tls && i < service->config->upstream_count; i++)
+        SSL_CTX_free(service->upstream_tls[i]);
+    free(service->listener_tls);
+    free(service->upstream_tls);
+    imapstate_keyring_free(service->keyring);
+    config_unref(service->config);
+    free(service);
+}
+
+SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener)
+{
+    return service->listener_tls[listener - service->config->listeners];
+}
+
+SSL_CTX *service_upstream_tls(const struct service *service, const struct config_upstream *upstream)
+{
+    return service->upstream_tls[upstream - service->config->upstreams];
+}

@@ -1,0 +1,274 @@
+#include "session.h"
+
+#include <imapstate/frame.h>
+
+#include <string.h>
+
+#define SESSION_NAMES_MAX 8192u
+#define SESSION_VALUE_MAX 1024u
+
+void session_init(struct session *session)
+{
+    *session = (struct session){ 0 };
+    imapstate_buf_init(&session->user, SASL_NAME_MAX);
+    imapstate_buf_init(&session->names, SESSION_NAMES_MAX);
+    imapstate_buf_init(&session->enabled, SESSION_NAMES_MAX);
+    imapstate_buf_init(&session->language, SESSION_VALUE_MAX);
+    imapstate_buf_init(&session->comparator, SESSION_VALUE_MAX);
+}
+
+void session_done(struct session *session)
+{
+    imapstate_buf_done(&session->user);
+    imapstate_buf_done(&session->names);
+    imapstate_buf_done(&session->enabled);
+    imapstate_buf_done(&session->language);
+    imapstate_buf_done(&session->comparator);
+    imapstate_state_free(session->state);
+    session_init(session);
+}
+
+bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
+                   uint64_t epoch)
+{
+    session_done(session);
+    session->is_certain = is_certain;
+    return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names) &&
+           imapstate_token_fingerprint(names, epoch, session->fingerprint);
+}
+
+struct imapstate_token_binding session_binding(const struct session *session, const char *upstream)
+{
+    struct imapstate_token_binding binding = {
+        .user = imapstate_buf_span(&session->user),
+        .upstream = imapstate_span_of(upstream),
+    };
+    memcpy(binding.fingerprint, session->fingerprint, sizeof binding.fingerprint);
+    return binding;
+}
+
+bool session_track(struct session *session, const char *upstream)
+{
+    if (!session->state) {
+        struct imapstate_token_binding binding = session_binding(session, upstream);
+        session->state = imapstate_state_new(imapstate_token_state_max(&binding));
+    }
+    session->is_tracking = session->state != NULL;
+    return session->is_tracking;
+}
+
+/* --- words --- */
+
+/* Takes the next word, up to SP or the line end, off *in. Empty at the end. */
+static struct imapstate_span session_word(struct imapstate_span *in)
+{
+    while (in->len > 0 && *in->at == ' ')
+        in->at++, in->len--;
+    struct imapstate_span word = { in->at, 0 };
+    while (word.len < in->len && in->at[word.len] != ' ' && in->at[word.len] != '\r' && in->at[word.len] != '\n')
+        word.len++;
+    in->at += word.len;
+    in->len -= word.len;
+    return word;
+}
+
+static bool session_has_enabled(const struct session *session, struct imapstate_span name)
+{
+    struct imapstate_span rest = imapstate_buf_span(&session->enabled);
+    for (struct imapstate_span word = session_word(&rest); word.len > 0; word = session_word(&rest))
+        if (imapstate_span_equal_nocase(word, name))
+            return true;
+    return false;
+}
+
+static void session_add_enabled(struct session *session, struct imapstate_span names)
+{
+    for (struct imapstate_span name = session_word(&names); name.len > 0; name = session_word(&names)) {
+        if (session_has_enabled(session, name) || session->enabled.max - session->enabled.len <= name.len)
+            continue;
+        imapstate_buf_put_byte(&session->enabled, ' ');
+        imapstate_buf_put(&session->enabled, name);
+    }
+}
+
+void session_restore(struct session *session, struct imapstate_state *state)
+{
+    imapstate_state_free(session->state);
+    session->state = state;
+    session->is_tracking = session->is_restored = true;
+    struct imapstate_entry entry;
+    for (size_t i = 0; imapstate_state_at(state, i, &entry); i++) {
+        session->is_changed = true;
+        if (entry.kind == IMAPSTATE_ENTRY_ENABLE)
+            session_add_enabled(session, entry.value);
+    }
+}
+
+/* --- on the way down --- */
+
+void session_sent_line(struct session *session, const struct imapstate_command *command,
+                       struct imapstate_span arguments)
+{
+    if (!session->may_be_enabled && imapstate_command_may_enable(arguments))
+        session->may_be_enabled = true;
+    /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
+    if (command->id == IMAPSTATE_COMMAND_LANGUAGE)
+        imapstate_buf_clear(&session->language);
+    else if (command->id == IMAPSTATE_COMMAND_COMPARATOR)
+        imapstate_buf_clear(&session->comparator);
+}
+
+void session_sent_literal(struct session *session, const struct imapstate_command *command)
+{
+    /* Servers take search keys and even item names as literals, which nobody looks into here. */
+    if (command->literals != IMAPSTATE_LITERALS_MESSAGE)
+        session->may_be_enabled = true;
+}
+
+/* --- on the way up --- */
+
+/* RFC 5255 section 3.3: "* LANGUAGE (DE)" with one tag names the one in use; with more it is a list to choose from. */
+static void session_saw_language(struct session *session, struct imapstate_span rest)
+{
+    imapstate_buf_clear(&session->language);
+    while (rest.len > 0 && *rest.at == ' ')
+        rest.at++, rest.len--;
+    if (rest.len == 0 || *rest.at != '(')
+        return;
+    rest.at++, rest.len--;
+    if (imapstate_command_astring(&rest, &session->language) != IMAPSTATE_OK)
+        return;
+    if (rest.len == 0 || *rest.at != ')')
+        imapstate_buf_clear(&session->language);
+}
+
+/* RFC 5255 section 4.8: the first string is the comparator in use. */
+static void session_saw_comparator(struct session *session, struct imapstate_span rest)
+{
+    imapstate_buf_clear(&session->comparator);
+    while (rest.len > 0 && *rest.at == ' ')
+        rest.at++, rest.len--;
+    if (rest.len > 0 && *rest.at != '(')
+        imapstate_command_astring(&rest, &session->comparator);
+}
+
+void session_saw_response(struct session *session, struct imapstate_span line)
+{
+    session_word(&line); /* "*" */
+    struct imapstate_span name = session_word(&line);
+    if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("ENABLED")))
+        session_add_enabled(session, line);
+    else if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("LANGUAGE")))
+        session_saw_language(session, line);
+    else if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("COMPARATOR")))
+        session_saw_comparator(session, line);
+}
+
+/* The names of an ENABLE that are on now, whoever switched them on (P9). */
+static void session_enabled_of(const struct session *session, struct imapstate_span requested,
+                               struct imapstate_buf *ret)
+{
+    for (struct imapstate_span name = session_word(&requested); name.len > 0; name = session_word(&requested)) {
+        if (!session_has_enabled(session, name))
+            continue;
+        if (ret->len > 0)
+            imapstate_buf_put_byte(ret, ' ');
+        imapstate_buf_put(ret, name);
+    }
+}
+
+/* What a completed command has made true: the kind of the entry, and its value (empty if nobody said what was chosen).
+ * False if nothing has changed. */
+static bool session_effect(const struct session *session, const struct flight *flight,
+                           enum imapstate_entry_kind *ret_kind, struct imapstate_buf *ret_value)
+{
+    struct imapstate_span arguments = imapstate_buf_span(&flight->arguments);
+    switch (flight->command->id) {
+    case IMAPSTATE_COMMAND_ENABLE:
+        *ret_kind = IMAPSTATE_ENTRY_ENABLE;
+        session_enabled_of(session, arguments, ret_value);
+        return ret_value->len > 0;
+    case IMAPSTATE_COMMAND_LANGUAGE:
+        *ret_kind = IMAPSTATE_ENTRY_LANGUAGE;
+        imapstate_buf_put(ret_value, imapstate_buf_span(&session->language));
+        return arguments.len > 0 || flight->is_too_large;
+    case IMAPSTATE_COMMAND_COMPARATOR:
+        *ret_kind = IMAPSTATE_ENTRY_COMPARATOR;
+        imapstate_buf_put(ret_value, imapstate_buf_span(&session->comparator));
+        return arguments.len > 0 || flight->is_too_large;
+    case IMAPSTATE_COMMAND_NOTIFY:
+        *ret_kind = IMAPSTATE_ENTRY_NOTIFY;
+        imapstate_buf_put(ret_value, arguments);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum imapstate_error session_store(struct session *session, enum imapstate_entry_kind kind,
+                                          struct imapstate_span value)
+{
+    switch (kind) {
+    case IMAPSTATE_ENTRY_ENABLE:
+        return imapstate_state_enable(session->state, value);
+    case IMAPSTATE_ENTRY_LANGUAGE:
+        return imapstate_state_language(session->state, value);
+    case IMAPSTATE_ENTRY_COMPARATOR:
+        return imapstate_state_comparator(session->state, value);
+    case IMAPSTATE_ENTRY_NOTIFY:
+        return imapstate_state_notify(session->state, value);
+    }
+    return IMAPSTATE_STATE_INVALID;
+}
+
+static bool session_completed_storable(struct session *session, const struct flight *flight)
+{
+    enum imapstate_entry_kind kind;
+    struct imapstate_buf value;
+    imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
+    bool is_announced = false;
+    if (session_effect(session, flight, &kind, &value)) {
+        session->is_changed = true;
+        if (session->is_tracking) {
+            /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
+            bool is_storable = !flight->is_too_large && !memchr(flight->tag, ']', flight->tag_len);
+            if (is_storable)
+                is_announced = session_store(session, kind, imapstate_buf_span(&value)) == IMAPSTATE_OK;
+            else if (kind != IMAPSTATE_ENTRY_ENABLE)
+                imapstate_state_remove(session->state, kind);
+        }
+    }
+    imapstate_buf_done(&value);
+    return is_announced;
+}
+
+static void session_completed_selection(struct session *session, uint8_t id, enum session_status status)
+{
+    switch (id) {
+    case IMAPSTATE_COMMAND_SELECT:
+    case IMAPSTATE_COMMAND_EXAMINE:
+        /* RFC 9051 section 6.3.2: a SELECT that fails leaves no mailbox selected; one that was BAD may have left things
+         * as they were. */
+        if (status == SESSION_BAD)
+            session->selected = SESSION_SELECTED_UNKNOWN;
+        else
+            session->selected = status == SESSION_OK ? SESSION_SELECTED_YES : SESSION_SELECTED_NO;
+        break;
+    case IMAPSTATE_COMMAND_CLOSE:
+    case IMAPSTATE_COMMAND_UNSELECT:
+        if (status == SESSION_OK)
+            session->selected = SESSION_SELECTED_NO;
+        break;
+    default:
+        break;
+    }
+}
+
+bool session_completed(struct session *session, const struct flight *flight, enum session_status status)
+{
+    if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
+        session_completed_selection(session, flight->command->id, status);
+        return false;
+    }
+    return status == SESSION_OK && session_completed_storable(session, flight);
+}

@@ -1,0 +1,66 @@
+/* session: one authenticated use, from login to logout: whose it is and what its commands have changed (P7 to P10).
+ * It is told of what passes and never writes. */
+#ifndef GATEWAY_SESSION_H
+#define GATEWAY_SESSION_H
+
+#include <imapstate/state.h>
+#include <imapstate/token.h>
+
+#include "capability.h"
+#include "pipeline.h"
+
+enum session_selected {
+    SESSION_SELECTED_NO,
+    SESSION_SELECTED_YES,
+    SESSION_SELECTED_UNKNOWN, /* a SELECT was answered BAD: nobody can know (P2) */
+};
+
+enum session_status { SESSION_OK, SESSION_NO, SESSION_BAD }; /* a tagged answer */
+
+struct session {
+    struct imapstate_buf user;     /* the authorization identity */
+    struct imapstate_buf names;    /* the capability list that the client was shown after login */
+    struct imapstate_state *state; /* owned; NULL until the first successful STATE */
+    struct imapstate_buf enabled;  /* names that ENABLED has confirmed since login, upper case, SP before each */
+    struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
+    struct capabilities offers;                /* the upstream's, after login */
+    uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
+    bool is_certain;     /* whose session it is is known, so that it may have a token */
+    bool is_tracking;    /* STATECMD codes are being sent */
+    bool is_changed;     /* a storable command has taken effect since login */
+    bool may_be_enabled; /* a command may have switched CONDSTORE on without ENABLE */
+    bool is_restored;
+    uint8_t selected; /* enum session_selected */
+};
+
+void session_init(struct session *session);
+void session_done(struct session *session); /* wipes; the session can begin again */
+
+/* The login is through. upstream is the name in the configuration; names is the list that the client sees. False if
+ * memory is out. */
+bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
+                   uint64_t epoch);
+
+/* What a token of this session is bound to; borrows from the session and from upstream. */
+struct imapstate_token_binding session_binding(const struct session *session, const char *upstream);
+
+/* Tracking begins, or goes on (P3, P10). False if memory is out. */
+bool session_track(struct session *session, const char *upstream);
+
+/* The session is in exactly this state, which it takes over (P4). */
+void session_restore(struct session *session, struct imapstate_state *state);
+
+/* A line of a command goes up: of its arguments, or a further line of it. */
+void session_sent_line(struct session *session, const struct imapstate_command *command,
+                       struct imapstate_span arguments);
+
+/* A literal of it goes up. */
+void session_sent_literal(struct session *session, const struct imapstate_command *command);
+
+/* An untagged response came: ENABLED, LANGUAGE and COMPARATOR count, all others are passed over. */
+void session_saw_response(struct session *session, struct imapstate_span line);
+
+/* A command was answered. True if it is to be announced by STATECMD (P9). */
+bool session_completed(struct session *session, const struct flight *flight, enum session_status status);
+
+#endif

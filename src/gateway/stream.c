@@ -1,0 +1,541 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Below this a forwarded span is copied behind the octets before it rather than written by itself: one TLS record, one
+ * segment. */
+#define STREAM_JOIN_MAX 16384u
+
+static void stream_on_read(evutil_socket_t fd, short what, void *arg);
+static void stream_on_write(evutil_socket_t fd, short what, void *arg);
+
+static void stream_assign_events(struct stream *stream)
+{
+    event_assign(&stream->read_event, stream->base, stream->fd, EV_READ | EV_PERSIST, stream_on_read, stream);
+    event_assign(&stream->write_event, stream->base, stream->fd, EV_WRITE, stream_on_write, stream);
+}
+
+void stream_init(struct stream *stream, struct event_base *base, struct pool *pool, int fd, stream_callback *callback,
+                 void *owner)
+{
+    *stream = (struct stream){ .base = base, .pool = pool, .fd = fd, .callback = callback, .owner = owner };
+    imapstate_buf_init(&stream->out, STREAM_OUT_MAX);
+    if (fd >= 0)
+        stream_assign_events(stream);
+}
+
+static void stream_release_input(struct stream *stream)
+{
+    if (stream->in)
+        sodium_memzero(stream->in + stream->in_from, stream->in_to - stream->in_from);
+    pool_give(stream->pool, stream->in);
+    stream->in = NULL;
+    stream->in_from = stream->in_to = 0;
+}
+
+void stream_done(struct stream *stream)
+{
+    if (stream->fd >= 0) {
+        event_del(&stream->read_event);
+        event_del(&stream->write_event);
+    }
+    SSL_free(stream->ssl);
+    stream->ssl = NULL;
+    if (stream->fd >= 0)
+        close(stream->fd);
+    stream->fd = -1;
+    stream_release_input(stream);
+    stream->forwarded = (struct imapstate_span){ 0 };
+    imapstate_buf_done(&stream->out);
+}
+
+/* The end of the stream is told from the event loop, never from within a call of the owner's. */
+static void stream_fail(struct stream *stream, int error)
+{
+    if (stream->is_closed)
+        return;
+    stream->is_closed = true;
+    stream->error = error;
+    event_del(&stream->write_event);
+    event_active(&stream->read_event, EV_READ, 1);
+}
+
+static void stream_tell_closed(struct stream *stream)
+{
+    event_del(&stream->read_event);
+    event_del(&stream->write_event);
+    stream->callback(stream->owner, STREAM_CLOSED);
+}
+
+/* Told a turn of the loop later, when the owner has seen the input before it. */
+static void stream_reach_eof(struct stream *stream)
+{
+    if (stream->is_closed || stream->is_at_eof)
+        return;
+    stream->is_at_eof = stream->owes_eof = true;
+    event_del(&stream->read_event);
+    event_active(&stream->read_event, EV_READ, 1);
+}
+
+bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len)
+{
+    stream->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (stream->fd < 0) {
+        stream->error = errno;
+        return false;
+    }
+    /* What is written belongs together and leaves at once: Nagle's algorithm would hold the second of two small writes
+     * until the peer's delayed acknowledgement, 40 ms. */
+    int on = 1;
+    if (address->sa_family != AF_UNIX)
+        setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(stream->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (connect(stream->fd, address, len) < 0 && errno != EINPROGRESS) {
+        stream->error = errno;
+        close(stream->fd);
+        stream->fd = -1;
+        return false;
+    }
+    stream->is_connecting = true;
+    stream_assign_events(stream);
+    event_add(&stream->write_event, NULL);
+    return true;
+}
+
+void stream_start(struct stream *stream)
+{
+    if (!stream->is_paused && !stream->is_closed)
+        event_add(&stream->read_event, NULL);
+}
+
+/* --- input --- */
+
+struct imapstate_span stream_input(const struct stream *stream)
+{
+    return (struct imapstate_span){ stream->in + stream->in_from, stream->in_to - stream->in_from };
+}
+
+bool stream_is_full(const struct stream *stream)
+{
+    return stream->in && stream->in_to - stream->in_from == POOL_BUFFER_OCTETS;
+}
+
+void stream_consume(struct stream *stream, size_t octets)
+{
+    stream->in_from += (uint32_t)octets;
+}
+
+void stream_consume_wiping(struct stream *stream, size_t octets)
+{
+    sodium_memzero(stream->in + stream->in_from, octets);
+    stream->in_from += (uint32_t)octets;
+}
+
+/* Makes room behind what is there. False if there is none. */
+static bool stream_make_room(struct stream *stream)
+{
+    if (!stream->in) {
+        stream->in = pool_take(stream->pool);
+        if (!stream->in) {
+            stream_fail(stream, ENOMEM);
+            return false;
+        }
+    }
+    if (stream->in_from > 0) {
+        size_t len = stream->in_to - stream->in_from;
+        memmove(stream->in, stream->in + stream->in_from, len);
+        /* The octets that moved may be the beginning of a secret; no second copy of it stays behind. */
+        sodium_memzero(stream->in + len, stream->in_to - len);
+        stream->in_from = 0;
+        stream->in_to = (uint32_t)len;
+    }
+    return stream->in_to < POOL_BUFFER_OCTETS;
+}
+
+/* What a TLS call that did not succeed means: true if it wants to wait. */
+static bool stream_tls_waits(struct stream *stream, int result, bool is_writing)
+{
+    switch (SSL_get_error(stream->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        if (is_writing)
+            stream->write_wants_read = true;
+        return true;
+    case SSL_ERROR_WANT_WRITE:
+        if (!is_writing)
+            stream->read_wants_write = true;
+        event_add(&stream->write_event, NULL);
+        return true;
+    case SSL_ERROR_ZERO_RETURN:
+        stream_reach_eof(stream);
+        return false;
+    case SSL_ERROR_SYSCALL:
+        stream_fail(stream, errno ? errno : ECONNRESET);
+        return false;
+    default: {
+        unsigned long code = ERR_peek_error();
+        const char *words = ERR_reason_error_string(code);
+        stream->tls_error = words ? words : "TLS protocol error";
+        /* A peer that closes without close_notify is common and harmless here: IMAP frames its own data. */
+        bool is_eof = ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING && !stream->is_securing;
+        ERR_clear_error();
+        if (is_eof) {
+            stream->tls_error = NULL;
+            stream_reach_eof(stream);
+        } else {
+            stream_fail(stream, EPROTO);
+        }
+        return false;
+    }
+    }
+}
+
+static void stream_read_tls(struct stream *stream)
+{
+    while (stream->in_to < POOL_BUFFER_OCTETS) {
+        ERR_clear_error();
+        int got = SSL_read(stream->ssl, stream->in + stream->in_to, (int)(POOL_BUFFER_OCTETS - stream->in_to));
+        if (got <= 0) {
+            stream_tls_waits(stream, got, false);
+            return;
+        }
+        stream->in_to += (uint32_t)got;
+        stream->in_octets += (uint64_t)got;
+    }
+}
+
+static void stream_read_plain(struct stream *stream)
+{
+    ssize_t got = recv(stream->fd, stream->in + stream->in_to, POOL_BUFFER_OCTETS - stream->in_to, 0);
+    if (got > 0) {
+        stream->in_to += (uint32_t)got;
+        stream->in_octets += (uint64_t)got;
+    } else if (got == 0) {
+        stream_reach_eof(stream);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        stream_fail(stream, errno);
+    }
+}
+
+/* TLS octets that OpenSSL has decrypted wake no poll: they are read by a turn of our own. */
+static void stream_rearm(struct stream *stream)
+{
+    if (stream->is_closed || stream->is_paused || stream->is_at_eof)
+        return;
+    if (stream->ssl && !stream->is_securing && SSL_pending(stream->ssl) > 0)
+        event_active(&stream->read_event, EV_READ, 1);
+}
+
+static bool stream_handshake(struct stream *stream)
+{
+    ERR_clear_error();
+    int result = SSL_do_handshake(stream->ssl);
+    if (result != 1) {
+        stream_tls_waits(stream, result, false);
+        return false;
+    }
+    stream->is_securing = false;
+    stream->callback(stream->owner, STREAM_SECURE);
+    return true;
+}
+
+static void stream_on_read(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *stream = arg;
+    if (stream->is_closed) {
+        stream_tell_closed(stream);
+        return;
+    }
+    if (stream->owes_eof) {
+        stream->owes_eof = false;
+        stream->callback(stream->owner, STREAM_EOF);
+    }
+    if (stream->is_at_eof)
+        return;
+    if (stream->is_securing) {
+        if (!stream_handshake(stream) || stream->is_closed || stream->is_paused)
+            return;
+    }
+    if (stream->write_wants_read) {
+        stream->write_wants_read = false;
+        stream_flush(stream);
+    }
+    if (stream->is_paused)
+        return;
+    if (!stream_make_room(stream)) {
+        stream_pause(stream);
+        return;
+    }
+    size_t before = stream->in_to;
+    if (stream->ssl)
+        stream_read_tls(stream);
+    else
+        stream_read_plain(stream);
+    if (stream->in_to > before)
+        stream->callback(stream->owner, STREAM_INPUT);
+    if (stream->in && stream->in_from == stream->in_to)
+        stream_release_input(stream);
+    if (stream_is_full(stream))
+        stream_pause(stream);
+    stream_rearm(stream);
+}
+
+void stream_pause(struct stream *stream)
+{
+    if (stream->is_paused || stream->is_closed || stream->is_at_eof)
+        return;
+    stream->is_paused = true;
+    event_del(&stream->read_event);
+}
+
+static void stream_on_again(struct stream *stream)
+{
+    /* A turn of the loop later: the owner is in the middle of something. */
+    event_active(&stream->read_event, EV_READ, 1);
+}
+
+void stream_resume(struct stream *stream)
+{
+    if (!stream->is_paused || stream->is_closed || stream->is_at_eof || stream_is_full(stream))
+        return;
+    stream->is_paused = false;
+    event_add(&stream->read_event, NULL);
+    if (stream->ssl && SSL_pending(stream->ssl) > 0)
+        stream_on_again(stream);
+}
+
+/* --- output --- */
+
+size_t stream_pending(const struct stream *stream)
+{
+    return stream->out.len + stream->forwarded.len;
+}
+
+bool stream_is_drained(const struct stream *stream)
+{
+    return stream_pending(stream) == 0;
+}
+
+static bool stream_append(struct stream *stream, struct imapstate_span octets)
+{
+    if (imapstate_buf_put(&stream->out, octets))
+        return true;
+    stream_fail(stream, ENOBUFS);
+    return false;
+}
+
+/* What was forwarded becomes the stream's own. */
+static bool stream_own_forwarded(struct stream *stream)
+{
+    struct imapstate_span octets = stream->forwarded;
+    stream->forwarded = (struct imapstate_span){ 0 };
+    return octets.len == 0 || stream_append(stream, octets);
+}
+
+bool stream_put(struct stream *stream, struct imapstate_span octets)
+{
+    if (stream->is_closed)
+        return false;
+    return stream_own_forwarded(stream) && stream_append(stream, octets);
+}
+
+bool stream_printf(struct stream *stream, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (len < 0 || (size_t)len >= sizeof text) {
+        stream_fail(stream, EMSGSIZE);
+        return false;
+    }
+    bool is_put = stream_put(stream, (struct imapstate_span){ (const uint8_t *)text, (size_t)len });
+    sodium_memzero(text, (size_t)len);
+    return is_put;
+}
+
+bool stream_forward(struct stream *stream, struct imapstate_span octets)
+{
+    if (stream->is_closed)
+        return false;
+    if (stream->forwarded.len > 0 && stream->forwarded.at + stream->forwarded.len == octets.at) {
+        stream->forwarded.len += octets.len;
+        return true;
+    }
+    if (!stream_own_forwarded(stream))
+        return false;
+    stream->forwarded = octets;
+    return true;
+}
+
+/* Writes out and forwarded once. Octets written, or -1. */
+static ssize_t stream_write_plain(struct stream *stream)
+{
+    struct iovec parts[2] = {
+        { stream->out.at, stream->out.len },
+        { (void *)(uintptr_t)stream->forwarded.at, stream->forwarded.len },
+    };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+    if (stream->out.len == 0) {
+        message.msg_iov = &parts[1];
+        message.msg_iovlen = 1;
+    } else if (stream->forwarded.len == 0) {
+        message.msg_iovlen = 1;
+    }
+    ssize_t sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            stream_fail(stream, errno);
+        return -1;
+    }
+    return sent;
+}
+
+static ssize_t stream_write_tls(struct stream *stream)
+{
+    if (stream->out.len > 0 && stream->forwarded.len > 0 &&
+        stream->out.len + stream->forwarded.len <= STREAM_JOIN_MAX && !stream_own_forwarded(stream))
+        return -1;
+    struct imapstate_span octets = stream->out.len > 0 ? imapstate_buf_span(&stream->out) : stream->forwarded;
+    ERR_clear_error();
+    size_t sent;
+    int result = SSL_write_ex(stream->ssl, octets.at, octets.len, &sent);
+    if (result != 1) {
+        stream_tls_waits(stream, result, true);
+        return -1;
+    }
+    return (ssize_t)sent;
+}
+
+static void stream_wrote(struct stream *stream, size_t octets)
+{
+    stream->out_octets += octets;
+    size_t from_out = octets < stream->out.len ? octets : stream->out.len;
+    if (from_out > 0)
+        imapstate_buf_drop(&stream->out, from_out);
+    stream->forwarded.at += octets - from_out;
+    stream->forwarded.len -= octets - from_out;
+}
+
+static void stream_tell_drained(struct stream *stream)
+{
+    if (stream->is_over_high && stream->out.len <= STREAM_OUT_LOW) {
+        stream->is_over_high = false;
+        stream->callback(stream->owner, STREAM_DRAINED);
+    } else if (stream->wants_drained && stream->out.len == 0) {
+        stream->wants_drained = false;
+        stream->callback(stream->owner, STREAM_DRAINED);
+    }
+}
+
+void stream_flush(struct stream *stream)
+{
+    if (stream->is_connecting || stream->is_securing) {
+        stream_own_forwarded(stream);
+        return;
+    }
+    while (!stream->is_closed && stream_pending(stream) > 0) {
+        ssize_t sent = stream->ssl ? stream_write_tls(stream) : stream_write_plain(stream);
+        if (sent < 0)
+            break;
+        stream_wrote(stream, (size_t)sent);
+    }
+    stream_own_forwarded(stream);
+    if (stream->is_closed)
+        return;
+    if (stream->out.len == 0) {
+        imapstate_buf_done(&stream->out);
+        return;
+    }
+    if (stream->out.len > STREAM_OUT_HIGH)
+        stream->is_over_high = true;
+    if (!stream->write_wants_read)
+        event_add(&stream->write_event, NULL);
+}
+
+static void stream_on_connected(struct stream *stream)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    stream->is_connecting = false;
+    if (error) {
+        stream_fail(stream, error);
+        return;
+    }
+    stream->callback(stream->owner, STREAM_CONNECTED);
+}
+
+static void stream_on_write(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *stream = arg;
+    if (stream->is_closed)
+        return;
+    if (stream->is_connecting) {
+        stream_on_connected(stream);
+        return;
+    }
+    if (stream->is_securing) {
+        stream_handshake(stream);
+        return;
+    }
+    if (stream->read_wants_write) {
+        stream->read_wants_write = false;
+        stream_on_again(stream);
+    }
+    stream_flush(stream);
+    if (!stream->is_closed)
+        stream_tell_drained(stream);
+}
+
+/* --- TLS, end --- */
+
+void stream_secure(struct stream *stream, SSL *ssl)
+{
+    /* RFC 9051 section 6.2.1: nothing that came in clear may be taken for something said under TLS. */
+    stream_release_input(stream);
+    imapstate_buf_clear(&stream->out);
+    stream->forwarded = (struct imapstate_span){ 0 };
+    stream->ssl = ssl;
+    stream->is_securing = true;
+    if (SSL_set_fd(ssl, stream->fd) != 1) {
+        stream_fail(stream, ENOMEM);
+        return;
+    }
+    stream->is_paused = false;
+    event_add(&stream->read_event, NULL);
+    stream_on_again(stream);
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (stream->is_closed || stream->fd < 0)
+        return;
+    if (stream->ssl && !stream->is_securing) {
+        ERR_clear_error();
+        SSL_shutdown(stream->ssl);
+        ERR_clear_error();
+    }
+    shutdown(stream->fd, SHUT_WR);
+}
+
+const char *stream_failure(const struct stream *stream)
+{
+    static __thread char words[128];
+    if (stream->tls_error)
+        return stream->tls_error;
+    if (stream->error == 0)
+        return "connection closed";
+    return strerror_r(stream->error, words, sizeof words);
+}

@@ -1,0 +1,101 @@
+/* stream: a socket, plain or TLS, with an input buffer, an output buffer and watermarks.
+ *
+ * Input: stream_input() is what has arrived and was not consumed; the owner consumes it from the front. The buffer is
+ * borrowed from the worker's pool and given back when it is empty, so an idle stream has none.
+ * Output: stream_put() copies, stream_forward() borrows; both only queue. stream_flush() writes it all in one go.
+ * Whatever was forwarded must stay where it is until the next stream_put(), stream_flush() or stream_done().
+ * The owner is told by its callback and may end the stream there only by way of the worker's reaper
+ * (worker_reap()): the stream touches itself after the callback returns. */
+#ifndef GATEWAY_STREAM_H
+#define GATEWAY_STREAM_H
+
+#include <event2/event_struct.h>
+#include <imapstate/span.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "pool.h"
+
+/* Output held: above HIGH the other side is not read any more, below LOW it is again. With one buffer of input each way
+ * and what one pass over it adds, a session stays well below 1 MiB. */
+#define STREAM_OUT_HIGH (256u * 1024)
+#define STREAM_OUT_LOW  (64u * 1024)
+#define STREAM_OUT_MAX  (768u * 1024)
+
+enum stream_event {
+    STREAM_CONNECTED, /* stream_connect() has come through */
+    STREAM_SECURE,    /* the TLS handshake is done */
+    STREAM_INPUT,     /* octets have arrived */
+    STREAM_DRAINED,   /* output has fallen below STREAM_OUT_LOW again; told only after it was above STREAM_OUT_HIGH,
+                       * or to whoever waits for stream_is_drained() */
+    STREAM_EOF,       /* the peer sends no more; it may still read */
+    STREAM_CLOSED,    /* an error: stream_failure() tells. Told once; nothing follows, nothing can be written. */
+};
+
+typedef void stream_callback(void *owner, enum stream_event event);
+
+struct stream {
+    struct event_base *base; /* borrowed */
+    struct pool *pool;       /* borrowed: the worker's */
+    SSL *ssl;                /* owned; NULL in clear */
+    stream_callback *callback;
+    void *owner;
+    uint8_t *in; /* from the pool; NULL while nothing has arrived */
+    struct imapstate_buf out;
+    struct imapstate_span forwarded; /* borrowed until the next flush */
+    uint64_t in_octets, out_octets;  /* since stream_init(), in clear */
+    uint32_t in_from, in_to;         /* the input is in[in_from .. in_to) */
+    int fd;                          /* owned; -1 when there is none */
+    int error;                       /* errno of the failure, 0 for an orderly end */
+    bool is_connecting, is_securing, is_at_eof, is_closed;
+    bool owes_eof;                           /* STREAM_EOF is yet to be told */
+    bool is_paused;                          /* by the owner: do not read */
+    bool is_over_high;                       /* output went above HIGH and not yet below LOW */
+    bool wants_drained;                      /* the owner waits for the last octet to leave */
+    bool write_wants_read, read_wants_write; /* TLS */
+    const char *tls_error;                   /* static words, or NULL */
+    struct event read_event, write_event;
+};
+
+/* Takes fd (or -1, for stream_connect()). */
+void stream_init(struct stream *stream, struct event_base *base, struct pool *pool, int fd, stream_callback *callback,
+                 void *owner);
+
+/* Closes at once, wipes and frees what it holds. */
+void stream_done(struct stream *stream);
+
+/* Begins to connect; CONNECTED or CLOSED follows. False: it could not even begin, stream->error tells. */
+bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len);
+
+/* Begins to read. */
+void stream_start(struct stream *stream);
+
+/* Begins a TLS handshake; input that has arrived in clear and output that was not written are discarded. ssl is taken;
+ * it already knows whether it is the client or the server. SECURE or CLOSED follows. */
+void stream_secure(struct stream *stream, SSL *ssl);
+
+struct imapstate_span stream_input(const struct stream *stream);
+bool stream_is_full(const struct stream *stream);                 /* no room for more input */
+void stream_consume(struct stream *stream, size_t octets);        /* they stay in place until more is read */
+void stream_consume_wiping(struct stream *stream, size_t octets); /* for secrets; not for what was forwarded */
+
+/* False: memory is out or STREAM_OUT_MAX is passed; the stream is then unusable and CLOSED follows. */
+bool stream_put(struct stream *stream, struct imapstate_span octets);
+bool stream_printf(struct stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool stream_forward(struct stream *stream, struct imapstate_span octets);
+void stream_flush(struct stream *stream);
+
+/* Octets queued and not written. */
+size_t stream_pending(const struct stream *stream);
+bool stream_is_drained(const struct stream *stream);
+
+void stream_pause(struct stream *stream);  /* stop reading */
+void stream_resume(struct stream *stream); /* read again; input that is there already is told by INPUT, later */
+
+/* Says goodbye: TLS close_notify, then no more writing. The peer's end is still read. */
+void stream_shutdown(struct stream *stream);
+
+/* Words for the log; static or valid until the next call in this thread. */
+const char *stream_failure(const struct stream *stream);
+
+#endif
