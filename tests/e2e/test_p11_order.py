@@ -1,9 +1,10 @@
 """P11: STATE and SAVESTATE are ordered with respect to all pipelined commands."""
+import contextlib
 import threading
 
 import pytest
 
-from harness.imap import Closed, literal
+from harness.imap import literal
 from harness.tokens import announced, assert_not_restored, assert_restored, restore, save, saved, setup_of
 
 
@@ -189,13 +190,9 @@ def test_p11_after_a_failed_login_64_kib_of_literals_are_swallowed_and_no_more(s
     assert [client.wait(tag).status for tag in "ab"] == [b"NO", b"BAD"]
     client.ok("NOOP")
     client = scripted_gateway.client()
-    with_more = b"a LOGIN ann wrong\r\nb APPEND INBOX " + literal(b"x" * 70000) + b"\r\nc NOOP\r\n"
-    try:
-        client.send(with_more)
-        client.rest()
-    except (Closed, OSError):
-        pass
-    assert not any(line.startswith("S: c ") for line in client.transcript)
+    with contextlib.suppress(ConnectionError):  # it may be reset while we are still sending
+        client.send(b"a LOGIN ann wrong\r\nb APPEND INBOX " + literal(b"x" * 70000) + b"\r\nc NOOP\r\n")
+    assert not [line for line in client.rest() if line.startswith(b"c ")]
 
 
 def test_p11_nothing_is_sent_to_the_upstream_behind_a_login_before_its_answer(scripted, scripted_gateway):

@@ -1,0 +1,112 @@
+"""What the log says of sessions and of failed logins, in the forms that docs and fail2ban rely on."""
+import base64
+import re
+
+import pytest
+
+from harness.imap import literal, quoted
+from harness.tokens import fail_to_restore, restore, save
+
+END = re.compile(r"^\S+Z imapstated\[\d+\]: info: client=\w+ from=127\.0\.0\.1:(?P<port>\d+) user=(?P<user>\S+) "
+                 r"upstream=(?P<upstream>\S+) closing: (?P<reason>[^(]+) "
+                 r"\(restored=(?P<restored>\w+) in=(?P<into>\d+) out=(?P<out>\d+) age=(?P<age>[0-9.]+)s\)$", re.M)
+FAILED = re.compile(r"^\S+Z imapstated\[\d+\]: \w+: login failed: from=127\.0\.0\.1 port=(?P<port>\d+) user=(?P<user>\S+) "
+                    r"mechanism=(?P<mechanism>\S+) upstream=main reason=(?P<reason>\S+)$", re.M)
+
+
+def port_of(client):
+    return client.wire.sock.getsockname()[1]
+
+
+def end_of(gateway, port):
+    """The one line about the end of the session from this port."""
+    gateway.wait_log(rf"from=127\.0\.0\.1:{port} .*closing: ")
+    line, = [match for match in END.finditer(gateway.log()) if int(match["port"]) == port]
+    return line
+
+
+def test_a_session_ends_with_one_line_that_counts_its_octets(scripted_gateway):
+    client = scripted_gateway.session()
+    client.ok("SELECT INBOX")
+    client.ok("FETCH 1 BODY[]")
+    port = port_of(client)
+    client.send(b"z LOGOUT\r\n")
+    client.rest()
+    end = end_of(scripted_gateway, port)
+    sent = b'a1 LOGIN "ann" "secret"\r\na2 SELECT INBOX\r\na3 FETCH 1 BODY[]\r\nz LOGOUT\r\n'
+    assert (end["user"], end["upstream"], end["restored"], end["reason"]) == ("ann", "main", "no", "logout")
+    assert (int(end["into"]), int(end["out"])) == (len(sent), len(client.wire.received))
+    assert float(end["age"]) < 10
+
+
+def test_the_line_tells_whether_the_state_was_restored(scripted_gateway):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE")
+    for attempt, told in ((lambda client: restore(client, token), "cold"),
+                          (lambda client: fail_to_restore(client, "garbage"), "no"),
+                          (lambda client: client.ok("STATE"), "no")):
+        client = scripted_gateway.session()
+        attempt(client)
+        port = port_of(client)
+        client.logout()
+        assert end_of(scripted_gateway, port)["restored"] == told
+
+
+def test_a_client_that_hangs_up_has_another_reason_than_one_that_logs_out(scripted_gateway):
+    client = scripted_gateway.session()
+    port = port_of(client)
+    client.close()
+    assert end_of(scripted_gateway, port)["reason"] != "logout"
+
+
+def test_an_upstream_that_hangs_up_has_a_reason_of_its_own(scripted, scripted_gateway):
+    reasons = set()
+    for who in ("upstream", "client"):
+        client = scripted_gateway.session()
+        client.ok("NOOP")
+        port = port_of(client)
+        if who == "upstream":
+            scripted.sessions[-1].hang_up()
+            assert [line[:6] for line in client.rest()] in ([b"* BYE "], [])
+        client.close()
+        reasons.add(end_of(scripted_gateway, port)["reason"])
+    assert len(reasons) == 2
+
+
+LOGINS = {
+    "LOGIN": lambda user: b"LOGIN " + literal(user) + b" wrong",
+    "PLAIN": lambda user: b"AUTHENTICATE PLAIN " + base64.b64encode(b"\0" + user.encode() + b"\0wrong"),
+    "XOAUTH2": lambda user: b"AUTHENTICATE XOAUTH2 " + base64.b64encode(b"user=" + user.encode() + b"\x01auth=Bearer wrong\x01\x01"),
+}
+
+
+@pytest.mark.parametrize("mechanism", LOGINS)
+def test_a_failed_login_is_told_in_a_form_that_fail2ban_can_match(scripted_gateway, mechanism):
+    client = scripted_gateway.client()
+    tag = client.start(LOGINS[mechanism]("ann"))
+    if (response := client.response()).startswith(b"+"):
+        client.send(b"\r\n")
+        response = client.response()
+    assert response.startswith(f"{tag} NO ".encode())
+    scripted_gateway.wait_log("login failed: ")
+    line, = FAILED.finditer(scripted_gateway.log())
+    assert (int(line["port"]), line["user"], line["mechanism"], line["reason"]) == (port_of(client), "ann", mechanism, "refused")
+
+
+def test_every_failed_login_is_told(scripted_gateway):
+    client = scripted_gateway.client()
+    client.no("LOGIN ann wrong")
+    client.no("LOGIN bob wrong")
+    client.ok("LOGIN ann secret")
+    assert [line["user"] for line in FAILED.finditer(scripted_gateway.log())] == ["ann", "bob"]
+
+
+@pytest.mark.parametrize("user", [
+    "a b", 'a"b', "a\\b", "Ünï", "x\nimapstated: login failed: from=192.0.2.1", "x\r\ny", "x\x1b[2J", "x user=root", "u" * 3000])
+def test_nobody_can_forge_a_line_by_his_name(scripted_gateway, user):
+    client = scripted_gateway.client()
+    assert client.command(b"LOGIN " + literal(user) + b" wrong").status in (b"NO", b"BAD")
+    client.ok(b"LOGIN " + quoted("ann") + b" secret")
+    log = scripted_gateway.log()
+    assert all(re.match(r"\S+Z imapstated\[\d+\]: (error|warning|info|debug): ", line) for line in log.split("\n") if line)
+    assert log.isascii() and "\x1b" not in log and "\r" not in log
+    assert len(FAILED.findall(log)) == log.count("login failed: from=127.0.0.1 ") <= 1
