@@ -69,6 +69,19 @@ IMPLICIT = [
 ]
 
 
+@pytest.mark.parametrize("answer", ["NO not today", "BAD what?"])
+@pytest.mark.parametrize("command", ["NOTIFY SET (personal (MessageNew MessageExpunge FlagChange))", "STATUS INBOX (HIGHESTMODSEQ)",
+                                     "SELECT INBOX (CONDSTORE)"])
+def test_p07_even_if_it_fails(scripted, scripted_gateway, command, answer):
+    # The server may have switched it on before it came upon the error.
+    token = save(scripted_gateway.session(), "ENABLE QRESYNC")
+    client = scripted_gateway.session()
+    scripted.on(command.split()[0], answer, times=1)
+    client.command(command)
+    client.command("UNSELECT")
+    assert_too_late(client, token)
+
+
 def run_and_leave(client, command):
     octets = command if isinstance(command, bytes) else command.encode()
     if octets.startswith(NEED_A_MAILBOX):
