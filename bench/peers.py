@@ -1,0 +1,440 @@
+"""The servers that bench/relay measures: private copies, on loopback, each with its files in one folder.
+
+All proxies get one worker, one thread, no access log, and stand before the same Dovecot.
+"""
+
+import ctypes
+import datetime
+import email.utils
+import json
+import os
+import pathlib
+import pwd
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+BENCH = pathlib.Path(__file__).resolve().parent
+BIG_OCTETS = 20_000_000
+SMALL_MESSAGES = 20
+START_LIMIT_S = 20
+STOP_LIMIT_S = 10
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+class Failure(Exception):
+    """What the operator reads; the benchmark goes on without the peer if it can."""
+
+
+def port_free():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def program_find(name, hint):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
+        raise Failure(f"{name} is missing: apt-get install {hint}")
+    return path
+
+
+def child_begin():
+    """In the child: many descriptors, no Ctrl-C from the terminal, and no life without us."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.setsid()
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def process_children(pid):
+    pids = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            pids += [int(child)] + process_children(int(child))
+    return pids
+
+
+def text_tail(path, lines=5):
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+class Peer:
+    """A program in the foreground, with a port in clear and one with TLS; both are None where it has none."""
+
+    name = "peer"
+    hint = ""
+
+    def __init__(self, folder, dovecot=None):
+        self.folder = folder / self.name
+        self.folder.mkdir()
+        self.dovecot = dovecot
+        self.ports = {"clear": port_free(), "tls": port_free()}
+        self.process = None
+        self.log = self.folder / "log"
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def command(self):
+        raise NotImplementedError
+
+    def version(self):
+        raise NotImplementedError
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=child_begin)
+        for port in self.ports.values():
+            if port:
+                self.wait_for(port)
+
+    def wait_for(self, port):
+        until = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise Failure(f"{self.name} ended at its start:\n{text_tail(self.log)}")
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise Failure(f"{self.name} does not listen on port {port} after {START_LIMIT_S} s:\n{text_tail(self.log)}")
+
+    def pids(self):
+        return [self.process.pid] + process_children(self.process.pid)
+
+    def rss_octets(self):
+        """Resident memory of all its processes."""
+        sum_kib = 0
+        for pid in self.pids():
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Rss:"):
+                    sum_kib += int(line.split()[1])
+        return sum_kib * 1024
+
+    def stop(self):
+        if not self.process:
+            return
+        for stop_signal in (signal.SIGTERM, signal.SIGKILL):
+            if self.process.poll() is None:
+                self.process.send_signal(stop_signal)
+            try:
+                self.process.wait(STOP_LIMIT_S)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self.process = None
+
+
+class Certificate:
+    """One self-signed P-256 certificate for all."""
+
+    def __init__(self, folder):
+        self.cert, self.key, self.both = (folder / name for name in ("cert.pem", "key.pem", "both.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=localhost", "-days", "2", "-keyout", self.key, "-out", self.cert],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.both.write_text(self.cert.read_text() + self.key.read_text())
+
+
+def message_text(number, octets):
+    """A message with CRLF line ends, as Dovecot keeps it when it need not convert."""
+    date = email.utils.format_datetime(datetime.datetime(2026, 11, 1, 12, number % 60, tzinfo=datetime.timezone.utc))
+    head = (f"From: Ann Example <ann@example.org>\r\nTo: Bench <bench@example.org>\r\nSubject: Minutes, part {number}\r\n"
+            f"Date: {date}\r\nMessage-ID: <{number}.minutes@example.org>\r\n\r\n")
+    line = "Not one octet of this line is looked at by anything between the two ends......\r\n"
+    body = octets - len(head)
+    return (head + line * (body // len(line) + 1))[:octets - 2] + "\r\n"
+
+
+def mail_deliver(folder, number, octets):
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    text = message_text(number, octets)
+    (folder / "cur" / f"17935344{number:02}.M{number}P1.bench,S={octets},W={octets}:2,S").write_text(text, newline="")
+
+
+class Dovecot(Peer):
+    """The server behind all, which must not be what limits: processes are kept, many sessions share one, nothing is
+    synced to disk."""
+
+    name = "dovecot"
+    hint = "dovecot-imapd"
+
+    def __init__(self, folder, certificate):
+        super().__init__(folder)
+        if os.geteuid() != 0:
+            raise Failure("Dovecot wants to be started by root: run this as root")
+        mail = self.folder / "mail" / "Maildir"
+        for number in range(1, SMALL_MESSAGES + 1):
+            mail_deliver(mail, number, 3000)
+        mail_deliver(mail / ".big", 99, BIG_OCTETS)
+        nobody = pwd.getpwnam("nobody")
+        for path in [self.folder / "mail", *(self.folder / "mail").rglob("*")]:
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        self.conf = self.write("dovecot.conf", f"""
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
+log_path = {self.log}
+listen = 127.0.0.1
+protocols = imap
+ssl = yes
+ssl_cert = <{certificate.cert}
+ssl_key = <{certificate.key}
+disable_plaintext_auth = no
+first_valid_gid = 1
+last_valid_uid = 0
+mail_location = maildir:~/Maildir
+mail_fsync = never
+mail_max_userip_connections = 100000
+default_vsz_limit = 4G
+passdb {{
+  driver = static
+  args = password=bench
+}}
+userdb {{
+  driver = static
+  args = uid={nobody.pw_uid} gid={nobody.pw_gid} home={self.folder}/mail
+}}
+service anvil {{
+  client_limit = 16000
+}}
+service auth {{
+  client_limit = 16000
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+service imap-login {{
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 1
+  client_limit = 8000
+  inet_listener imap {{
+    port = {self.ports["clear"]}
+  }}
+  inet_listener imaps {{
+    port = {self.ports["tls"]}
+    ssl = yes
+  }}
+}}
+service imap {{
+  service_count = 0
+  process_min_avail = 2
+  process_limit = 16
+  client_limit = 1000
+}}
+""")
+
+    def command(self):
+        return [program_find("dovecot", self.hint), "-F", "-c", self.conf]
+
+    def version(self):
+        return subprocess.run([program_find("dovecot", self.hint), "--version"], capture_output=True, text=True,
+                              check=True).stdout.split()[0]
+
+
+class Haproxy(Peer):
+    name = "haproxy"
+    hint = "haproxy"
+    option = ""
+
+    def __init__(self, folder, dovecot, certificate):
+        super().__init__(folder, dovecot)
+        self.conf = self.write("haproxy.cfg", f"""
+global
+    nbthread 1
+    maxconn 4000
+defaults
+    mode tcp
+    {self.option}
+    timeout connect 10s
+    timeout client 1h
+    timeout server 1h
+frontend clear
+    bind 127.0.0.1:{self.ports["clear"]}
+    default_backend dovecot
+frontend tls
+    bind 127.0.0.1:{self.ports["tls"]} ssl crt {certificate.both}
+    default_backend dovecot
+backend dovecot
+    server dovecot 127.0.0.1:{dovecot.ports["clear"]}
+""")
+
+    def command(self):
+        return [program_find("haproxy", self.hint), "-db", "-f", self.conf]
+
+    def version(self):
+        return subprocess.run([program_find("haproxy", self.hint), "-v"], capture_output=True, text=True,
+                              check=True).stdout.split()[2]
+
+
+class HaproxySplice(Haproxy):
+    """splice(2) moves octets from socket to socket without showing them to the process; only in clear."""
+
+    name = "haproxy-splice"
+    option = "option splice-auto"
+
+
+class NginxAuth(Peer):
+    """Nginx's mail proxy asks over HTTP where a user's server is. A second nginx answers at once, so that it neither
+    slows the page nor counts as the proxy's CPU time."""
+
+    name = "nginx-auth"
+    hint = "nginx"
+
+    def __init__(self, folder, dovecot):
+        super().__init__(folder, dovecot)
+        self.ports["tls"] = None
+        self.conf = self.write("nginx.conf", f"""
+daemon off;
+worker_processes 1;
+pid {self.folder}/pid;
+error_log {self.log} warn;
+events {{ worker_connections 8000; }}
+http {{
+    access_log off;
+    keepalive_timeout 0;
+    {nginx_temp_paths(self.folder)}
+    server {{
+        listen 127.0.0.1:{self.ports["clear"]};
+        location / {{
+            add_header Auth-Status OK;
+            add_header Auth-Server 127.0.0.1;
+            add_header Auth-Port {dovecot.ports["clear"]};
+            return 200 "";
+        }}
+    }}
+}}
+""")
+
+    def command(self):
+        return [program_find("nginx", self.hint), "-e", self.log, "-c", self.conf]
+
+
+def nginx_temp_paths(folder):
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+
+
+class Nginx(Peer):
+    name = "nginx"
+    hint = "nginx libnginx-mod-mail"
+    module = pathlib.Path("/usr/lib/nginx/modules/ngx_mail_module.so")
+
+    def __init__(self, folder, dovecot, certificate):
+        super().__init__(folder, dovecot)
+        if not self.module.exists():
+            raise Failure(f"{self.module} is missing: apt-get install {self.hint}")
+        self.auth = NginxAuth(folder, dovecot)
+        self.conf = self.write("nginx.conf", f"""
+load_module {self.module};
+daemon off;
+worker_processes 1;
+pid {self.folder}/pid;
+error_log {self.log} warn;
+events {{ worker_connections 8000; }}
+mail {{
+    server_name localhost;
+    auth_http 127.0.0.1:{self.auth.ports["clear"]}/auth;
+    imap_capabilities IMAP4rev1 UIDPLUS;
+    imap_auth plain;
+    timeout 1h;
+    proxy_timeout 1h;
+    ssl_certificate {certificate.cert};
+    ssl_certificate_key {certificate.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server {{
+        listen 127.0.0.1:{self.ports["clear"]};
+        protocol imap;
+        proxy on;
+    }}
+    server {{
+        listen 127.0.0.1:{self.ports["tls"]} ssl;
+        protocol imap;
+        proxy on;
+    }}
+}}
+""")
+
+    def command(self):
+        return [program_find("nginx", self.hint), "-e", self.log, "-c", self.conf]
+
+    def start(self):
+        self.auth.start()
+        super().start()
+
+    def stop(self):
+        super().stop()
+        self.auth.stop()
+
+    def version(self):
+        return subprocess.run([program_find("nginx", self.hint), "-v"], capture_output=True, text=True,
+                              check=True).stderr.split("/")[-1].strip()
+
+
+class Imapstated(Peer):
+    name = "imapstated"
+
+    def __init__(self, folder, dovecot, certificate):
+        super().__init__(folder, dovecot)
+        self.build = pathlib.Path(os.environ.get("IMAPSTATE_BUILD") or BENCH.parent / "build").resolve()
+        self.program = self.build / "src" / "gateway" / "imapstated"
+        if not self.program.exists():
+            raise Failure("src/gateway/imapstated is missing in the build directory: meson setup build && "
+                          "ninja -C build, or set IMAPSTATE_BUILD")
+        self.conf = self.write("imapstated.conf", f"""
+workers = 1
+log_level = "warning"
+max_clients = 20000
+listener "clear" {{
+  address = "127.0.0.1:{self.ports["clear"]}"
+  tls = "none"
+}}
+listener "tls" {{
+  address = "127.0.0.1:{self.ports["tls"]}"
+  tls = "implicit"
+  tls_cert_file = "{certificate.cert}"
+  tls_key_file = "{certificate.key}"
+}}
+upstream "dovecot" {{
+  address = "127.0.0.1:{dovecot.ports["clear"]}"
+  tls = "none"
+}}
+""")
+
+    def command(self):
+        return [self.program, "-c", self.conf]
+
+    def build_options(self):
+        """How it was compiled; a debug build's numbers say nothing."""
+        try:
+            options = json.loads((self.build / "meson-info" / "intro-buildoptions.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {option["name"]: option["value"] for option in options}
+
+    def build_warning(self):
+        options = self.build_options()
+        if options.get("optimization") in ("0", "g") or options.get("b_sanitize", "none") not in ("none", []):
+            return (f"imapstated is built with optimization={options['optimization']}, "
+                    f"b_sanitize={options['b_sanitize']}: its numbers mean nothing")
+        return None
+
+    def version(self):
+        git = subprocess.run(["git", "-C", BENCH, "describe", "--always", "--dirty"], capture_output=True, text=True)
+        options = self.build_options()
+        return f"{git.stdout.strip() or 'unknown'} ({options.get('buildtype', 'unknown build')})"
