@@ -81,16 +81,29 @@ def test_p08_whatever_is_announced_fits_into_a_token_and_what_does_not_fit_is_no
     assert not kept
 
 
-def test_p08_a_gateway_without_a_key_that_seals_does_not_start(scripted, start_gateway, tmp_path):
+def assert_unavailable(client):
+    answer = client.no("SAVESTATE")
+    assert answer.code == b"UNAVAILABLE" and not answer.of("SAVESTATE")
+    client.ok("NOOP")
+
+
+def test_p08_without_a_key_that_seals_it_is_no_unavailable(scripted, start_gateway, tmp_path):
     keys = write_keys(tmp_path / "keys", (1, "2999-01-01T00:00:00Z"))
-    with pytest.raises(AssertionError, match="keys: no key seals at this time"):
-        start_gateway(scripted.port, keys_file=str(keys))
+    gateway = start_gateway(scripted.port, keys_file=str(keys))
+    client = gateway.session()
+    client.ok("STATE")
+    assert announced(client.ok("ENABLE X-ONE"))
+    assert_unavailable(client)
+    gateway.wait_log(r"warning: .*no key seals at this time")
 
 
-def test_p08_a_reload_that_leaves_no_key_that_seals_changes_nothing(scripted, start_gateway, tmp_path):
+def test_p08_when_a_reload_leaves_no_key_that_seals_old_tokens_still_restore(scripted, start_gateway, tmp_path):
     keys = write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z"))
     gateway = start_gateway(scripted.port, keys_file=str(keys))
+    token = save(gateway.session(), "ENABLE X-ONE")
     keys.write_text(keys.read_text().replace("2020", "2999"))
     gateway.reload()
     gateway.wait_log("no key seals at this time")
-    restore(gateway.session(), save(gateway.session(), "ENABLE X-ONE"))
+    client = gateway.session()
+    restore(client, token)
+    assert_unavailable(client)
