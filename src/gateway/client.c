@@ -336,35 +336,28 @@ static void client_begin(struct client *client)
         client_greet(client);
 }
 
-/* What counts from here on is the client's own address, not the proxy's. */
-static bool client_recount(struct client *client)
-{
-    const struct config *config = client->service->config;
-    if (peers_add(&client->peer, config->max_clients + 1, config->max_clients_per_address) != PEERS_OK)
-        return false;
-    peers_remove(&client->counted);
-    client->counted = client->peer;
-    return true;
-}
-
 static void client_read_proxy_header(struct client *client)
 {
     size_t octets = 0;
+    unsigned max = client->service->config->max_clients_per_address;
     switch (proxy_read(stream_input(&client->stream), &octets, &client->peer, &client->local)) {
     case PROXY_MORE:
         return;
     case PROXY_BAD:
         client_close(client, "PROXY header missing or damaged");
         return;
-    case PROXY_OK:
-    case PROXY_LOCAL:
+    case PROXY_LOCAL: /* the proxy itself, to see whether we live */
         break;
+    case PROXY_OK:
+        /* What counts from here on is the client's own address, not the proxy's. */
+        if (peers_move(&client->counted, &client->peer, max) != PEERS_OK) {
+            client_close(client, "too many connections from this address");
+            return;
+        }
+        client->counted = client->peer;
     }
     stream_consume(&client->stream, octets);
-    if (client_recount(client))
-        client_begin(client);
-    else
-        client_close(client, "too many connections from this address");
+    client_begin(client);
 }
 
 static void client_secured(struct client *client)
@@ -386,9 +379,10 @@ static void client_answer(struct client *client, const char *answer)
     client_say(client, &tag, "%s", answer);
 }
 
+/* An SP behind the name is one too many already. */
 static bool client_has_arguments(const struct client *client)
 {
-    return request_arguments(&client->request).len > 0;
+    return request_has_arguments(&client->request);
 }
 
 static void client_run_capability(struct client *client)
@@ -618,8 +612,20 @@ static void client_begin_request(struct client *client, const struct imapstate_p
     request_begin(&client->request, line.command, piece, client_complaint(client, error, line.command, piece));
 }
 
+/* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
+static void client_answer_bad_frame(struct client *client)
+{
+    bool is_command = !client->sending_command && client->request.phase == REQUEST_NONE &&
+                      client->idle == CLIENT_IDLE_NO && !(client->login && client->login->wants_line);
+    struct imapstate_command_line line;
+    imapstate_command_parse(stream_input(&client->stream), &line);
+    if (is_command && line.tag.len > 0 && client_may_speak(client))
+        client_say(client, &line.tag, "BAD %s.", imapstate_strerror(imapstate_frame_error(&client->frame)));
+}
+
 void client_frame_is_bad(struct client *client)
 {
+    client_answer_bad_frame(client);
     client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
     client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
 }

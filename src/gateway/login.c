@@ -121,13 +121,24 @@ static void login_cannot(struct client *client)
     login_end(client, "NO [CANNOT] The mail server does not offer this way to log in.", "cannot");
 }
 
+/* Does the code of a NO tell that the credentials may still be good (RFC 9051 section 7.1)? */
+static bool login_is_passing(struct imapstate_span line)
+{
+    static const char *const codes[] = { "[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[CONTACTADMIN]" };
+    struct imapstate_span code = relay_word(line, 2);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (imapstate_span_equal_nocase(code, imapstate_span_of(codes[i])))
+            return true;
+    return false;
+}
+
 /* The upstream says no: the client hears it after a while, which an attacker spends waiting. */
 static void login_is_refused(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
     login_drop_upstream(client);
     if (login->is_again) {
-        restore_login_failed(client, true);
+        restore_login_failed(client, !login_is_passing(line));
         return;
     }
     if (login->is_cancelled) {
@@ -608,11 +619,11 @@ static void login_keep_names(struct login *login, struct imapstate_span line)
     imapstate_buf_put(&login->names, names);
 }
 
-/* Only now the answer that was held back is given, with the list that came later (P1). */
-static void login_answer_with_names(struct client *client)
+/* The tagged OK, with the list that came otherwise (P1). */
+static void login_answer_with_names(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
-    struct imapstate_span line = imapstate_buf_span(&login->answer), status = relay_word(line, 1);
+    struct imapstate_span status = relay_word(line, 1);
     const uint8_t *text = status.at + status.len + 1, *end = line.at + line.len;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
@@ -650,7 +661,7 @@ static bool login_hear_names(struct client *client, struct imapstate_span line)
         return false;
     }
     if (!login->is_again)
-        login_answer_with_names(client);
+        login_answer_with_names(client, imapstate_buf_span(&login->answer));
     login_succeed(client);
     return false;
 }
@@ -666,10 +677,14 @@ static bool login_hear_tagged(struct client *client, struct imapstate_span line)
         login_is_refused(client, line);
         return false;
     }
+    struct imapstate_span names;
+    bool has_names = capability_find(line, &names);
     login_keep_names(login, line);
     if (login->names.len > 0) {
-        if (!login->is_again)
+        if (!login->is_again && has_names)
             relay_put_line(client, line);
+        else if (!login->is_again)
+            login_answer_with_names(client, line);
         login_succeed(client);
         return false;
     }
@@ -715,9 +730,9 @@ bool login_hear(struct client *client, struct imapstate_span line)
         return login_hear_tagged(client, line);
     if (client->upstream->has_said_bye)
         return false; /* its end follows, and is answered NO [UNAVAILABLE] */
-    bool is_list = imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
     login_keep_names(login, line);
-    return !(is_list && login->is_again);
+    /* A list of its own is shown as the code of the tagged OK (P1). */
+    return !imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
 }
 
 /* --- once more --- */

@@ -91,7 +91,11 @@ static bool main_drop_privileges(const struct config *config)
 static struct service *main_load(const char *path, const struct service *previous, FILE *errors)
 {
     struct config *config = config_read(path, errors);
-    return config ? service_load(config, previous, errors) : NULL;
+    if (!config)
+        return NULL;
+    for (size_t i = 0; i < config->warning_count; i++)
+        fprintf(errors, "%s", config->warnings[i]);
+    return service_load(config, previous, errors);
 }
 
 /* What needs a restart: listening sockets are opened once, as root perhaps, and workers started. */
@@ -235,9 +239,6 @@ static void main_say_ready(const struct daemon *daemon)
     const struct config *config = daemon->service->config;
     if (daemon->service->has_ephemeral_key)
         log_warning("no keys_file: tokens are sealed with a key that ends with this process");
-    for (size_t i = 0; i < config->upstream_count; i++)
-        if (config->upstreams[i].tls != CONFIG_TLS_NONE && !config->upstreams[i].tls_verify)
-            log_warning("upstream \"%s\": tls_verify = false, anybody can pretend to be it", config->upstreams[i].name);
     log_info("ready: %u workers, %zu listeners, %zu upstreams", daemon->worker_count, config->listener_count,
              config->upstream_count);
 }

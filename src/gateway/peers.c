@@ -99,6 +99,19 @@ void peers_remove(const struct address *address)
     pthread_mutex_unlock(&lock);
 }
 
+enum peers_result peers_move(const struct address *from, const struct address *to, unsigned max_per_address)
+{
+    enum peers_result result = PEERS_OK;
+
+    pthread_mutex_lock(&lock);
+    if (to->family != AF_UNIX)
+        result = peer_add(to, max_per_address);
+    if (result == PEERS_OK && from->family != AF_UNIX)
+        peer_remove(from);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
 unsigned peers_count(void)
 {
     pthread_mutex_lock(&lock);

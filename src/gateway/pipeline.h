@@ -15,8 +15,9 @@ struct flight {
     struct flight *next;
     const struct imapstate_command *command; /* static */
     struct imapstate_buf arguments;          /* of a storable command, as sent; else empty */
-    bool is_capturing; /* arguments are being collected: the command is storable and has fitted so far */
-    bool is_too_large; /* storable, but its arguments did not fit */
+    bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
+    bool has_unasked_literal; /* a non-synchronizing literal went up with it */
+    bool is_too_large;        /* storable, but its arguments did not fit */
     uint16_t tag_len;
     uint8_t tag[];
 };

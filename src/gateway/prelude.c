@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+/* Without this uthash ends the process when memory is out. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct prelude {
@@ -39,7 +41,11 @@ static struct prelude *prelude_need(const char *upstream)
     imapstate_buf_init(&prelude->names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&prelude->id, PRELUDE_ANSWER_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);
-    return prelude;
+    if (prelude->hh.tbl)
+        return prelude;
+    free(name);
+    free(prelude);
+    return NULL;
 }
 
 static void prelude_set(struct imapstate_buf *buf, struct imapstate_span value)

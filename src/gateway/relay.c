@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "prelude.h"
 
 struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
 {
@@ -111,6 +112,10 @@ static bool relay_send_line(struct client *client, const struct imapstate_piece 
                     ? arguments
                     : (struct imapstate_span){ arguments.at, arguments.len > line_end ? arguments.len - line_end : 0 });
     session_sent_line(&client->session, command, arguments);
+    if (piece->literal.announced)
+        session_sent_literal(&client->session, command);
+    if (client->sending && piece->literal.announced && !piece->literal.synchronizing)
+        client->sending->has_unasked_literal = true;
     relay_forward_line(client, piece);
     client->awaits_go = piece->literal.announced && piece->literal.synchronizing;
     if (!piece->literal.announced) {
@@ -198,7 +203,6 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
         relay_send_line(client, piece, piece->octets);
         return RELAY_DOWN_TAKEN;
     }
-    session_sent_literal(&client->session, client->sending_command);
     relay_capture(client, piece->octets);
     stream_forward(&client->upstream->stream, piece->octets);
     return RELAY_DOWN_TAKEN;
@@ -254,6 +258,12 @@ static bool relay_is_numbered(struct imapstate_span line)
     return line.len > 2 && line.at[0] == '*' && line.at[2] >= '0' && line.at[2] <= '9';
 }
 
+static void relay_distrust_upstream(struct client *client, const char *detail)
+{
+    client_set_detail(client, detail);
+    client_end(client, "answer that cannot be matched", "[UNAVAILABLE] The mail server's answer makes no sense");
+}
+
 void relay_put_line(struct client *client, struct imapstate_span line)
 {
     struct imapstate_span names;
@@ -263,22 +273,16 @@ void relay_put_line(struct client *client, struct imapstate_span line)
     }
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
-    imapstate_buf_init(&shown, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     if (capability_rewrite(names, &view, &shown)) {
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });
         stream_put(&client->stream, imapstate_buf_span(&shown));
         const uint8_t *rest = names.at + names.len;
         stream_put(&client->stream, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
     } else {
-        client_end(client, "out of memory", "Out of memory");
+        relay_distrust_upstream(client, "capability list that is too long");
     }
     imapstate_buf_done(&shown);
-}
-
-static void relay_distrust_upstream(struct client *client, const char *detail)
-{
-    client_set_detail(client, detail);
-    client_end(client, "answer that cannot be matched", "[UNAVAILABLE] The mail server's answer makes no sense");
 }
 
 static bool relay_up_continue(struct client *client, struct imapstate_span line)
@@ -340,8 +344,30 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
         client->idle = CLIENT_IDLE_NO;
     if (session_completed(&client->session, flight, status))
         relay_announce(client, tag, flight->command);
+    bool is_doubtful = flight->has_unasked_literal && status == SESSION_BAD;
     flight_free(flight);
-    return true;
+    if (!is_doubtful)
+        return true;
+    /* A server that finds a mistake before the literal may well answer BAD there and then and read the literal's octets
+     * as commands (Dovecot does). */
+    stream_forward(&client->stream, line);
+    relay_distrust(client, "literal in a command that was answered BAD");
+    return false;
+}
+
+/* A tag may hold "]" (RFC 9051 section 9), but there are servers that take such a one for none and answer "* BAD"
+ * (Dovecot). */
+static void relay_up_untagged_bad(struct client *client)
+{
+    for (struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
+        struct imapstate_span tag = { flight->tag, flight->tag_len };
+        if (!memchr(tag.at, ']', tag.len))
+            continue;
+        if (flight == client->sending)
+            client->sending = NULL;
+        flight_free(pipeline_take(&client->pipeline, tag));
+        return;
+    }
 }
 
 /* The first line of a response. True: it goes on to the client, with all that belongs to it. */
@@ -363,9 +389,11 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
     }
     if (line.at[0] == '+')
         return relay_up_continue(client, line);
-    if (line.at[0] == '*')
-        return true;
-    return relay_up_tagged(client, line);
+    if (line.at[0] != '*')
+        return relay_up_tagged(client, line);
+    if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD")))
+        relay_up_untagged_bad(client);
+    return true;
 }
 
 /* Untagged responses that are looked into must be there as a whole; of all others the beginning may go on already. */
@@ -415,6 +443,8 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
     case IMAPSTATE_FRAME_MORE:
         if (relay_up_pass(upstream, in, &piece))
             break;
+        if (stream_is_full(&upstream->stream))
+            relay_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
         return false;
     default:
         relay_distrust_upstream(client, imapstate_strerror(imapstate_frame_error(&upstream->frame)));

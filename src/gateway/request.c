@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include <imapstate/token.h>
+
 void request_init(struct request *request)
 {
     *request = (struct request){ 0 };
@@ -22,8 +24,9 @@ static void request_complain(struct request *request, const char *complaint)
 static void request_heed_line(struct request *request, const struct imapstate_piece *line)
 {
     const struct imapstate_literal *literal = &line->literal;
-    if (literal->announced && literal->octets > REQUEST_LITERAL_MAX)
-        request_complain(request, "Literal too large");
+    bool is_state = request->command->id == IMAPSTATE_COMMAND_STATE;
+    if (literal->announced && literal->octets > (is_state ? IMAPSTATE_TOKEN_ARGUMENT_MAX : REQUEST_LITERAL_MAX))
+        request_complain(request, "BAD Literal is too large.");
     if (!literal->announced)
         request->phase = REQUEST_COMPLETE;
     else if (!literal->synchronizing)
@@ -39,7 +42,7 @@ void request_begin(struct request *request, const struct imapstate_command *comm
     request->command = command;
     request->complaint = complaint;
     if (!imapstate_buf_put(&request->octets, line->octets))
-        request_complain(request, "Command too large");
+        request_complain(request, "BAD Command is too large.");
     request_heed_line(request, line);
 }
 
@@ -47,7 +50,7 @@ void request_add(struct request *request, const struct imapstate_piece *piece)
 {
     request->phase = REQUEST_COLLECTING;
     if (!request->complaint && !imapstate_buf_put(&request->octets, piece->octets))
-        request_complain(request, "Command too large");
+        request_complain(request, "BAD Command is too large.");
     if (piece->literal.announced || piece->ends)
         request_heed_line(request, piece);
 }
@@ -57,6 +60,11 @@ static struct imapstate_command_line request_parse(const struct request *request
     struct imapstate_command_line line;
     imapstate_command_parse(imapstate_buf_span(&request->octets), &line);
     return line;
+}
+
+bool request_has_arguments(const struct request *request)
+{
+    return request_parse(request).has_arguments_sp;
 }
 
 struct imapstate_span request_tag(const struct request *request)

@@ -5,7 +5,7 @@
 #include <imapstate/command.h>
 #include <imapstate/frame.h>
 
-/* Octets of one literal in such a command, and of all that it may be. */
+/* Octets of one literal in such a command (a token may have fewer, P2), and of all that it may be. */
 #define REQUEST_LITERAL_MAX 65536u
 #define REQUEST_MAX         (3u * 65536)
 
@@ -35,6 +35,7 @@ void request_add(struct request *request, const struct imapstate_piece *piece);
 
 /* The tag, "*" if there is none that an answer could carry, and what stands behind the command's name and its SP,
  * without the line end. Borrowed from the request. */
+bool request_has_arguments(const struct request *request); /* an SP follows the name, be it only that */
 struct imapstate_span request_tag(const struct request *request);
 struct imapstate_span request_arguments(const struct request *request);
 

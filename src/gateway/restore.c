@@ -228,13 +228,11 @@ static void restore_token(struct client *client, struct imapstate_span arguments
 void restore_state(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request);
-    struct imapstate_command_line line;
-    imapstate_command_parse(imapstate_buf_span(&client->request.octets), &line);
     if (!client->session.is_certain || !client_may_carry_secrets(client))
         restore_answer(client, "BAD STATE is not offered.");
     else if (client->session.selected != SESSION_SELECTED_NO)
         restore_answer(client, "BAD STATE is not allowed while a mailbox is selected.");
-    else if (line.has_arguments_sp)
+    else if (request_has_arguments(&client->request))
         restore_token(client, arguments);
     else
         restore_track(client, "OK State command tracking enabled.");

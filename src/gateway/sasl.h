@@ -49,7 +49,7 @@ struct sasl_identity {
     bool is_certain;                     /* whose session it will be is known (not so for OAUTHBEARER without a=) */
 };
 
-#define SASL_NAME_MAX     1024u  /* octets in an identity; RFC 4616 allows 255 characters */
+#define SASL_NAME_MAX     65536u /* octets in an identity; RFC 4616 allows 255 characters */
 #define SASL_PASSWORD_MAX 65536u /* bearer tokens and odd passwords */
 
 void sasl_identity_init(struct sasl_identity *identity);

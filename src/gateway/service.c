@@ -49,7 +49,8 @@ static bool service_read_keys(struct service *service, FILE *errors)
         if (error != IMAPSTATE_OK)
             fprintf(errors, "%s:%zu: %s\n", path, line, imapstate_strerror(error));
         else if (!imapstate_keyring_sealing(service->keyring, (uint64_t)time(NULL), &key))
-            fprintf(errors, "%s: %s\n", path, imapstate_strerror(error = IMAPSTATE_KEY_NONE));
+            fprintf(errors, "%s: warning: %s: SAVESTATE is answered NO until one does\n", path,
+                    imapstate_strerror(IMAPSTATE_KEY_NONE));
         is_read = error == IMAPSTATE_OK;
     }
     imapstate_buf_done(&text);
