@@ -146,7 +146,7 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
         client_login_failed(client);
         return;
     }
-    login_log_failure(client, "refused");
+    login_log_failure(client, login_is_passing(line) ? "unavailable" : "refused");
     imapstate_buf_clear(&login->answer);
     imapstate_buf_put(&login->answer, line);
     login_enter(login, LOGIN_DELAYING);
@@ -306,18 +306,31 @@ static void login_forward_line(struct client *client, struct imapstate_span line
     upstream_await(client->upstream);
 }
 
-/* A message of a mechanism that is relayed. CRAM-MD5 is the one whose identity stands in its only message. */
+/* "*" ends the dialog; the upstream's answer ends the login. */
+static void login_cancel(struct client *client)
+{
+    client->login->is_cancelled = true;
+    login_forward_line(client, IMAPSTATE_SPAN("*"));
+}
+
+/* A message of a mechanism that is relayed. CRAM-MD5 is the one whose identity stands in its only message: what cannot
+ * be read as one does not go on, since the upstream might read it otherwise. */
 static void login_relay_message(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
+    enum sasl_error error = SASL_OK;
     if (!login->mechanism->is_client_first && login->identity.authentication.len == 0) {
         struct imapstate_buf message;
         imapstate_buf_init(&message, SASL_PASSWORD_MAX);
-        if (sasl_decode(line, false, &message) == SASL_OK)
-            sasl_read_identity(login->mechanism, imapstate_buf_span(&message), &login->identity);
+        error = sasl_decode(line, false, &message);
+        if (error == SASL_OK)
+            error = sasl_read_identity(login->mechanism, imapstate_buf_span(&message), &login->identity);
         imapstate_buf_done(&message);
     }
-    login_forward_line(client, line);
+    if (error == SASL_OK)
+        login_forward_line(client, line);
+    else
+        login_cancel(client);
 }
 
 static void login_read_line(struct client *client, struct imapstate_span line)
@@ -329,8 +342,7 @@ static void login_read_line(struct client *client, struct imapstate_span line)
     if (is_cancel && login->phase == LOGIN_PROMPTING) {
         login_end(client, "BAD Authentication cancelled.", NULL);
     } else if (is_cancel) {
-        login->is_cancelled = true;
-        login_forward_line(client, line);
+        login_cancel(client);
     } else if (login->phase == LOGIN_PROMPTING) {
         login_read_message(client, line, false);
     } else {
