@@ -1,0 +1,433 @@
+"""How passwords travel: every way on the client's side, every way on the upstream's, and what ends a login."""
+import base64
+import re
+import select
+import time
+
+import pytest
+
+from harness import dovecot as dovecot_module
+from harness import logins
+from harness.gateway import upstream
+from harness.imap import literal
+from harness.scripted import CLOSE
+
+CASES = [(user, way) for user, password in dovecot_module.USERS.items() for way in logins.ways_for(user, password)]
+# What USERS cannot hold: a passwd-file has lines. These are for the scripted upstream.
+ODD = {
+    "ann": "secret",
+    "space": "two words ",
+    "quote": 'a"b\\',
+    "brace": "{5}",
+    "brace-plus": "x {3+}",
+    "star": "*",
+    "lines": "a\r\nb LOGOUT",
+    "utf8": "pässwörd€",
+    "Ünï \"x\"": "name",
+    "delete": "\x7f\x01",
+    "empty@example.org": "x" * 5000 + "ä",
+}
+# What an upstream offers, what of a login arrives there at first, and the names of the commands.
+UPSTREAMS = {
+    "PLAIN with an initial response": ("IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN", rb"AUTHENTICATE PLAIN \S+\r\n"),
+    "PLAIN without": ("IMAP4rev1 LOGINDISABLED AUTH=PLAIN", rb"AUTHENTICATE PLAIN\r\n"),
+    "LOGIN, and PLAIN in two steps": ("IMAP4rev1 LITERAL+ AUTH=PLAIN", rb"(LOGIN \".*\"|AUTHENTICATE PLAIN)\r\n"),
+    "LOGIN with {n+}": ("IMAP4rev1 LITERAL+", rb"LOGIN (\".*|\{\d+\+\})\r\n"),
+    "LOGIN with short {n+}": ("IMAP4rev1 LITERAL-", rb"LOGIN (\".*|\{\d+\+?\})\r\n"),
+    "LOGIN with {n}": ("IMAP4rev1", rb"LOGIN (\".*|\{\d+\})\r\n"),
+    "AUTH=LOGIN": ("IMAP4rev1 LOGINDISABLED AUTH=LOGIN", rb"AUTHENTICATE LOGIN\r\n"),
+    "IMAP4rev2": ("IMAP4rev2 AUTH=PLAIN", rb"AUTHENTICATE PLAIN \S+\r\n"),
+}
+
+
+def first_login(connection):
+    """The first line of the login as the upstream got it, without its tag."""
+    return re.search(rb"^\S+ ((?:LOGIN|AUTHENTICATE) .*\r\n)", connection.received, re.M).group(1)
+
+
+# On Dovecot
+
+@pytest.mark.parametrize("user,way", CASES)
+def test_every_password_passes_in_every_way_that_can_carry_it(gateway, dovecot, user, way):
+    client = gateway.client()
+    assert logins.by(way, client, user, dovecot.users[user]).status == b"OK"
+    assert b"INBOX" in client.ok('LIST "" INBOX').of("LIST")[0]
+
+
+@pytest.mark.parametrize("way", logins.WAYS)
+def test_a_wrong_password_is_refused_in_the_upstreams_words_and_the_next_try_counts(gateway, connect, dovecot, way):
+    client, direct = gateway.client(), connect(dovecot.plain_port)
+    answer = logins.by(way, client, "ann", "wrong")
+    assert answer.status == b"NO" and answer.code == b"AUTHENTICATIONFAILED"
+    assert answer.text == logins.by(way, direct, "ann", "wrong").text
+    assert logins.by(way, client, "ann", "secret").status == b"OK"
+
+
+@pytest.mark.parametrize("way", ["PLAIN", "PLAIN at once"])
+def test_an_authorization_identity_is_passed_on(gateway, dovecot, way):
+    user = dovecot.new_user()
+    dovecot.add_message(user)
+    client = gateway.client()
+    function, _ = logins.WAYS[way]
+    assert function(client, "master", "of all", authorization=user).status == b"OK"
+    assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]
+    client.logout()
+    gateway.wait_log(rf"user={user} .*closing: logout")
+
+
+def test_an_authorization_identity_that_the_user_may_not_have_is_refused_by_dovecot(gateway):
+    assert logins.by_plain_at_once(gateway.client(), "ann", "secret", authorization="bob").status == b"NO"
+
+
+def test_a_state_saved_by_a_master_belongs_to_whom_he_acts_for(gateway):
+    client = gateway.client()
+    logins.by_plain_at_once(client, "master", "of all", authorization="ann")
+    client.ok("STATE")
+    token = client.ok("SAVESTATE").of("SAVESTATE")[0].split()[2].decode()
+    assert gateway.session("ann", "secret").ok(f"STATE {token}").of("STATE")
+    assert not gateway.session("bob", "hunter2").ok(f"STATE {token}").of("STATE")
+
+
+@pytest.fixture(scope="module")
+def no_sasl_ir(tmp_path_factory, authority):
+    """A Dovecot that offers neither SASL-IR nor LITERAL+, so that LOGIN and synchronizing literals are used."""
+    class Plain(dovecot_module.Dovecot):
+        def _write(self, name, text):
+            super()._write(name, text.replace("protocols = imap\n", "protocols = imap\nimap_capability = IMAP4rev1 ID\n"))
+    server = Plain(tmp_path_factory.mktemp("dovecot"), authority)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("user,way", CASES)
+def test_every_password_passes_to_a_dovecot_without_extensions(no_sasl_ir, _gateways, user, way):
+    gateway = _gateways("gateway", [upstream(no_sasl_ir.plain_port)])
+    client = gateway.client()
+    assert logins.by(way, client, user, no_sasl_ir.users[user]).status == b"OK"
+    assert b"INBOX" in client.ok('LIST "" INBOX').of("LIST")[0]
+    client.close()
+
+
+# On the scripted upstream: what exactly arrives there
+
+@pytest.mark.parametrize("offers", UPSTREAMS)
+def test_whatever_the_client_does_the_password_goes_by_what_the_upstream_offers(start_scripted, start_gateway, offers):
+    caps, form = UPSTREAMS[offers]
+    upstream = start_scripted(caps_before=caps, users=ODD)
+    gateway = start_gateway(upstream.port)
+    for user, password in ODD.items():
+        for way in logins.ways_for(user, password):
+            client = gateway.client()
+            answer = logins.by(way, client, user, password)
+            assert answer.status == b"OK", (user, way, answer)
+            session = upstream.sessions[-1]
+            assert session.user == user
+            assert re.fullmatch(form, first_login(session), re.S), (user, way)
+            client.close()
+
+
+@pytest.mark.parametrize("caps,octets,form", [
+    ("IMAP4rev1 LITERAL-", 4096, b"{4096+}"), ("IMAP4rev1 LITERAL-", 4097, b"{4097}"), ("IMAP4rev1 LITERAL+", 4097, b"{4097+}"),
+    ("IMAP4rev2", 4096, b"{4096+}"), ("IMAP4rev1", 2, b"{2}")])
+def test_literals_are_of_the_kind_that_the_upstream_takes(start_scripted, start_gateway, caps, octets, form):
+    password = "ä" * (octets // 2) + "x" * (octets % 2)
+    upstream = start_scripted(caps_before=caps, users={"ann": password})
+    logins.by_plus_literals(start_gateway(upstream.port).client(), "ann", password)
+    assert first_login(upstream.sessions[0]) == b'LOGIN "ann" ' + form + b"\r\n"
+
+
+def test_user_and_password_may_both_wait_for_a_continuation(start_scripted, start_gateway):
+    upstream = start_scripted(caps_before="IMAP4rev1", users={"Ünï": "pässwörd"})
+    assert logins.by_plain_at_once(start_gateway(upstream.port).client(), "Ünï", "pässwörd").status == b"OK"
+    assert upstream.sessions[0].arguments("LOGIN") == ["{5}\r\nÜnï {10}\r\npässwörd".encode()]
+
+
+def test_a_literal_that_the_upstream_refuses_is_a_failed_login_and_not_the_next_command(start_scripted, start_gateway):
+    upstream = start_scripted(caps_before="IMAP4rev1", users={"ann": "a\r\nb LOGOUT"}, refuses_literals=True)
+    client = start_gateway(upstream.port).client()
+    assert logins.by_plus_literals(client, "ann", "a\r\nb LOGOUT").status == b"NO"
+    assert "LOGOUT" not in [name for connection in upstream.connections for name in connection.names]
+    client.ok("NOOP")
+
+
+def test_8_bit_octets_and_line_ends_travel_only_as_literal_or_base64(start_scripted, start_gateway):
+    for caps, _ in UPSTREAMS.values():
+        upstream = start_scripted(caps_before=caps, users={"ann": "ä\r\nb"})
+        assert logins.by_plain_at_once(start_gateway(upstream.port).client(), "ann", "ä\r\nb").status == b"OK"
+        received = upstream.sessions[0].received
+        assert "ä\r\nb".encode() not in re.sub(rb"\{5\+?\}\r\n\xc3\xa4\r\nb", b"", received)
+
+
+@pytest.mark.parametrize("caps", ["IMAP4rev1 AUTH=LOGIN", "IMAP4rev1 LOGINDISABLED AUTH=LOGIN", "IMAP4rev1", "IMAP4rev1 AUTH=CRAM-MD5"])
+def test_an_authorization_identity_is_never_dropped(start_scripted, start_gateway, caps):
+    upstream = start_scripted(caps_before=caps)
+    client = start_gateway(upstream.port).client()
+    answer = logins.by_plain_at_once(client, "master", "of all", authorization="ann")
+    assert answer.status == b"NO" and answer.code == b"CANNOT"
+    assert not upstream.sessions and b"of all" not in b"".join(c.received for c in upstream.connections)
+    assert logins.by_plain_at_once(client, "ann", "secret").status == b"OK"
+
+
+@pytest.mark.parametrize("caps", [
+    "IMAP4rev1 SASL-IR AUTH=PLAIN", "IMAP4rev1 AUTH=PLAIN", "IMAP4rev1 LITERAL+ AUTH=PLAIN AUTH=LOGIN", "IMAP4rev1 LOGINDISABLED AUTH=PLAIN"])
+def test_an_authorization_identity_goes_on_by_plain_whatever_else_there_is(start_scripted, start_gateway, caps):
+    upstream = start_scripted(caps_before=caps)
+    assert logins.by_plain(start_gateway(upstream.port).client(), "master", "of all", authorization="ann").status == b"OK"
+    assert logins.encoded(b"ann\0master\0of all") in upstream.sessions[0].received
+
+
+def test_an_authorization_identity_that_is_the_user_himself_needs_no_plain(start_scripted, start_gateway):
+    upstream = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED AUTH=LOGIN")
+    assert logins.by_plain(start_gateway(upstream.port).client(), "ann", "secret", authorization="ann").status == b"OK"
+
+
+@pytest.mark.parametrize("way", logins.WAYS)
+def test_where_the_upstream_takes_no_password_at_all_the_answer_is_cannot(start_scripted, start_gateway, way):
+    upstream = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED AUTH=CRAM-MD5")
+    gateway = start_gateway(upstream.port)
+    client = gateway.client()
+    answer = logins.by(way, client, "ann", "secret")
+    assert answer.status == b"NO" and answer.code == b"CANNOT"
+    assert b"secret" not in b"".join(c.received for c in upstream.connections)
+    gateway.wait_log("login failed: .* reason=cannot")
+    client.ok("NOOP")
+
+
+# NUL
+
+@pytest.mark.parametrize("command", [
+    b"LOGIN ann sec\0ret", b"LOGIN \0 secret", b'LOGIN "a\0nn" secret', b'LOGIN "ann" "secret\0"', b"LOGIN " + literal(b"ann\0") + b" secret",
+    b"LOGIN ann " + literal(b"secret\0"), b"LOGIN ann " + literal(b"\0"),
+    b"AUTHENTICATE PLAIN " + logins.encoded(b"\0ann\0sec\0ret"), b"AUTHENTICATE PLAIN " + logins.encoded(b"bob\0ann\0secret\0"),
+    b"AUTHENTICATE LOGIN " + logins.encoded(b"ann\0"), b"AUTHENTICATE XOAUTH2 " + logins.encoded(b"user=a\0nn\1auth=Bearer x\1\1"),
+    b"AUTHENTICATE OAUTHBEARER " + logins.encoded(b"n,a=a\0nn,\1auth=Bearer x\1\1")])
+def test_nul_is_refused_and_nothing_of_it_goes_on(scripted, scripted_gateway, command):
+    client = scripted_gateway.client()
+    client.bad(command)
+    client.ok("LOGIN ann secret")
+    assert [len(c.commands) - c.names.count("CAPABILITY") for c in scripted.connections] == [1]
+
+
+def test_nul_in_the_second_message_of_the_mechanism_login_is_refused(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    assert logins.converse(client, "LOGIN", b"ann", b"sec\0ret").status == b"BAD"
+    assert logins.converse(client, "LOGIN", b"ann", b"secret").status == b"OK"
+    assert len(scripted.sessions) == 1
+
+
+def test_nul_in_the_answer_to_a_challenge_is_refused(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    assert logins.converse(client, "CRAM-MD5", b"ann\0 " + b"0" * 32).status == b"BAD"
+    assert all(base64.b64encode(b"ann\0")[:4] not in c.received for c in scripted.connections)
+    assert logins.by_cram_md5(client, "ann", "secret").status == b"OK"
+
+
+@pytest.mark.parametrize("form", [b"{%d}", b"{%d+}"])
+def test_nul_in_a_literal_is_refused_behind_its_continuation_too(scripted_gateway, form):
+    client = scripted_gateway.client()
+    client.send(b"a LOGIN ann " + form % 3 + b"\r\n")
+    if b"+" not in form:
+        client.continuation()
+    client.send(b"x\0y\r\n")
+    assert client.wait("a").status == b"BAD"
+    client.ok("LOGIN ann secret")
+
+
+# Syntax
+
+@pytest.mark.parametrize("command", [
+    b"LOGIN", b"LOGIN ", b"LOGIN ann", b"LOGIN ann ", b"LOGIN  ann secret", b"LOGIN ann  secret", b"LOGIN ann secret ",
+    b"LOGIN ann secret extra", b'LOGIN "ann"x secret', b'LOGIN "ann""secret"', b"LOGIN (ann) secret", b"LOGIN ann sec*ret",
+    b"LOGIN {3+}\r\nannsecret", b"AUTHENTICATE", b"AUTHENTICATE ", b"AUTHENTICATE PLAIN AA== more", b"AUTHENTICATE PLAIN !!!!",
+    b"AUTHENTICATE PLAIN AG", b"AUTHENTICATE PLAIN =", b"AUTHENTICATE PLAIN " + logins.encoded("secret"),
+    b"AUTHENTICATE PLAIN " + logins.encoded("\0\0secret"), b"AUTHENTICATE CRAM-MD5 AAAA", b"AUTHENTICATE XOAUTH2 " + logins.encoded("user=ann")])
+def test_a_malformed_login_is_bad_and_does_not_count_as_a_failure(scripted, scripted_gateway, command):
+    client = scripted_gateway.client()
+    for _ in range(4):
+        client.bad(command)
+    client.ok("LOGIN ann secret")
+    assert "login failed" not in scripted_gateway.log()
+
+
+def test_a_login_line_may_come_octet_by_octet(gateway):
+    client = gateway.client()
+    client.send_bytewise(b"a LOGIN {5+}\r\nspace {10}\r\n")
+    client.continuation()
+    client.send_bytewise(b"two words \r\n")
+    assert client.wait("a").status == b"OK"
+
+
+def test_a_second_login_in_a_session_is_bad_and_does_not_reach_the_upstream(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    client.bad("LOGIN bob hunter2")
+    client.bad(b"AUTHENTICATE PLAIN " + logins.encoded(logins.plain("bob", "hunter2")))
+    client.ok("NOOP")
+    assert "bob" not in scripted.sessions[0].received.decode()
+
+
+# Order
+
+@pytest.mark.parametrize("name,login", [
+    ("LOGIN", b"LOGIN ann secret"), ("AUTHENTICATE", b"AUTHENTICATE PLAIN " + logins.encoded(logins.plain("ann", "secret"))),
+    ("LOGIN", b"AUTHENTICATE LOGIN " + logins.encoded("ann") + b"\r\n" + logins.encoded("secret"))])
+def test_nothing_is_forwarded_behind_a_login_before_its_answer(start_scripted, start_gateway, name, login):
+    upstream = start_scripted(caps_before="IMAP4rev1 LITERAL+" + (" SASL-IR AUTH=PLAIN" if name == "AUTHENTICATE" else ""))
+    behind = []
+
+    def answer_late(connection, tag, arguments):
+        behind.append(select.select((connection.wire.sock,), (), (), 0.2)[0] or connection.wire.left())
+        connection.log_in(tag, "ann")
+
+    upstream.on(name, answer_late)
+    client = start_gateway(upstream.port).client()
+    client.send(b"a " + login + b"\r\nb NOOP\r\nc STATUS INBOX (MESSAGES)\r\nd LOGOUT\r\n")
+    assert [client.wait(tag).status for tag in "abcd"] == [b"OK"] * 4
+    assert behind == [b""]
+    assert upstream.sessions[0].names[-2:] == ["NOOP", "STATUS"] or upstream.sessions[0].names[-3:-1] == ["NOOP", "STATUS"]
+
+
+def test_the_end_of_input_behind_a_login_does_not_stop_it(gateway):
+    client = gateway.client()
+    client.send(b"a LOGIN ann secret\r\nb NOOP\r\n")
+    client.wire.sock.shutdown(1)
+    assert [client.wait(tag).status for tag in "ab"] == [b"OK", b"OK"]
+
+
+# The upstream's habits at login
+
+@pytest.mark.parametrize("way", ["LOGIN with atoms", "PLAIN at once", "AUTH=LOGIN"])
+def test_untagged_lines_at_login_reach_the_client_before_the_answer(scripted, scripted_gateway, way):
+    for name in ("LOGIN", "AUTHENTICATE"):
+        scripted.on(name, lambda c, tag, arguments: (c.send(b"* OK [ALERT] full soon\r\n"), c.default(tag, c.names[-1], arguments)))
+    answer = logins.by(way, scripted_gateway.client(), "ann", "secret")
+    assert answer.status == b"OK" and answer.untagged == [b"* OK [ALERT] full soon\r\n"]
+
+
+@pytest.mark.parametrize("answer", ["NO [UNAVAILABLE] later", "NO [EXPIRED] old", "BAD what", "NO [AUTHORIZATIONFAILED] no"])
+def test_a_refusal_comes_in_the_upstreams_words(scripted, scripted_gateway, answer):
+    scripted.on("AUTHENTICATE", answer, times=1)
+    client = scripted_gateway.client()
+    assert client.command("LOGIN ann secret", tag="x").tagged == b"x " + answer.encode() + b"\r\n"
+    client.ok("LOGIN ann secret")
+
+
+def test_a_refusal_that_says_nothing_of_the_password_bans_nobody(scripted, scripted_gateway):
+    for code in ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"):
+        scripted.on("AUTHENTICATE", f"NO [{code}] later", times=1)
+        client = scripted_gateway.client()
+        client.no("LOGIN ann secret")
+        client.close()
+    scripted.on("AUTHENTICATE", "NO [AUTHENTICATIONFAILED] no", times=1)
+    scripted_gateway.client().no("LOGIN ann wrong")
+    reasons = re.findall(r"login failed: .* reason=(\S+)$", scripted_gateway.log(), re.M)
+    assert reasons == ["unavailable"] * 5 + ["refused"]
+
+
+def test_a_connection_that_breaks_at_login_is_made_once_more(scripted, scripted_gateway):
+    scripted.on("AUTHENTICATE", CLOSE, times=1)
+    scripted_gateway.client().ok("LOGIN ann secret")
+    assert len(scripted.sessions) == 1
+
+
+def test_an_upstream_that_always_breaks_at_login_is_unavailable(scripted, scripted_gateway):
+    scripted.on("AUTHENTICATE", CLOSE)
+    client = scripted_gateway.client()
+    answer = client.no("LOGIN ann secret")
+    assert answer.code == b"UNAVAILABLE"
+    assert sum(c.names.count("AUTHENTICATE") for c in scripted.connections) == 2
+    client.ok("NOOP")
+
+
+def test_an_upstream_that_says_bye_instead_of_an_answer_is_unavailable(scripted, scripted_gateway):
+    scripted.on("AUTHENTICATE", lambda c, tag, arguments: (c.send(b"* BYE too many\r\n"), c.hang_up()))
+    client = scripted_gateway.client()
+    answer = client.no("LOGIN ann secret")
+    assert answer.code == b"UNAVAILABLE" and not answer.of("BYE")
+    client.ok("NOOP")
+
+
+def test_an_upstream_that_does_not_answer_a_login_is_unavailable(start_scripted, start_gateway):
+    silent = start_scripted()
+    silent.on("AUTHENTICATE", lambda c, tag, arguments: None)
+    client = start_gateway(upstream(silent.port, answer_timeout="300ms")).client()
+    assert client.no("LOGIN ann secret").code == b"UNAVAILABLE"
+
+
+def test_an_upstream_that_asks_for_more_than_a_password_is_cancelled(scripted, scripted_gateway):
+    said = []
+    scripted.on("AUTHENTICATE", lambda c, tag, arguments: (said.append(c.challenge(b"and your pet?")), c.send(tag + " BAD cancelled\r\n")))
+    client = scripted_gateway.client()
+    assert client.command("LOGIN ann secret").status in (b"NO", b"BAD")
+    assert said == [None]
+
+
+@pytest.mark.parametrize("answer", ["other OK welcome", "hello", "A1 OK welcome", "a1OK welcome", "a1 okay welcome"])
+def test_an_upstream_that_answers_anything_but_ok_logs_nobody_in(scripted, scripted_gateway, answer):
+    scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(answer.encode() + b"\r\n"))
+    client = scripted_gateway.client()
+    assert client.command("LOGIN ann secret", tag="a1").status != b"OK"
+    client.bad("SELECT INBOX")
+
+
+# Failures
+
+def test_a_failed_login_is_answered_late_and_a_good_one_at_once(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, login_failure_delay="400ms")
+    client = gateway.client()
+    began = time.monotonic()
+    client.no("LOGIN ann wrong")
+    assert time.monotonic() - began >= 0.4
+    began = time.monotonic()
+    client.ok("LOGIN ann secret")
+    assert time.monotonic() - began < 0.4
+
+
+def test_other_clients_do_not_wait_for_a_delayed_one(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, login_failure_delay="30s")
+    client = gateway.client()
+    client.start("LOGIN ann wrong")
+    scripted.wait_for(lambda: any("AUTHENTICATE" in c.names for c in scripted.connections))
+    gateway.client().ok("LOGIN ann secret")
+    client.expect_silence()
+
+
+def test_commands_behind_a_failed_login_wait_for_its_answer(scripted, start_gateway):
+    client = start_gateway(scripted.port, login_failure_delay="200ms").client()
+    client.send(b"a LOGIN ann wrong\r\nb SELECT INBOX\r\nc LOGIN ann secret\r\n")
+    assert [client.wait(tag).status for tag in "abc"] == [b"NO", b"BAD", b"OK"]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_after_too_many_failures_the_connection_ends(scripted, start_gateway, limit):
+    gateway = start_gateway(scripted.port, max_login_failures=limit)
+    client = gateway.client()
+    for _ in range(limit):
+        client.no("LOGIN ann wrong")
+    assert [line[:6] for line in client.rest()] == [b"* BYE "]
+    gateway.wait_log("closing: too many failed logins")
+    assert len(re.findall("login failed: ", gateway.log())) == limit
+
+
+def test_a_login_that_works_clears_the_count(scripted, start_gateway):
+    scripted.caps_after += " UNAUTHENTICATE"
+    client = start_gateway(scripted.port, max_login_failures=2).client()
+    for _ in range(3):
+        client.no("LOGIN ann wrong")
+        client.ok("LOGIN ann secret")
+        client.ok("UNAUTHENTICATE")
+
+
+def test_who_does_not_log_in_in_time_is_sent_away(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, login_timeout="1s")
+    client = gateway.client()
+    client.ok("NOOP")
+    client.send(b"a LOGIN ann ")
+    assert [line[:6] for line in client.rest()] == [b"* BYE "]
+    gateway.wait_log("closing: login timeout")
+
+
+def test_who_sends_too_much_before_login_is_sent_away(scripted_gateway):
+    client = scripted_gateway.client()
+    client.send(b"a NOOP\r\n" * 9000)
+    assert client.rest()[-1].startswith(b"* BYE ")
+    scripted_gateway.wait_log("closing: too much input before login")
