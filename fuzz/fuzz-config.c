@@ -1,5 +1,6 @@
 /* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing. */
 #include "config.h"
+#include "sasl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,16 +32,24 @@ static void check_listener(const struct config_listener *listener)
           (listener->tls_cert_file[0] != '\0' && listener->tls_key_file[0] != '\0'));
     CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
     CHECK(!listener->accept_proxy || listener->trusted_network_count > 0);
+    CHECK(listener->auth_mechanisms != 0 && (listener->auth_mechanisms & ~SASL_BITS) == 0);
     for (size_t i = 0; i < listener->address_count; i++) {
         CHECK(listener->addresses[i].len > 0 && listener->addresses[i].text[0] != '\0');
         config_is_trusted(listener, &listener->addresses[i].sockaddr.any);
     }
 }
 
+static void check_park(const struct config_park *park)
+{
+    CHECK(park->max > 0 && park->time_ms > 0 && park->lifetime_ms > 0 && park->reauth_interval_ms > 0);
+    CHECK(park->keepalive_ms > 0 && park->keepalive_ms < 30 * 60 * 1000);
+}
+
 static void check_config(const struct config *config)
 {
     CHECK(config->listener_count > 0 && config->upstream_count > 0 && config->references == 1);
     CHECK(config->token_lifetime_s > 0 && config->max_clients > 0 && config->idle_timeout_ms >= 30 * 60 * 1000);
+    check_park(&config->park);
     for (size_t i = 0; i < config->listener_count; i++)
         check_listener(&config->listeners[i]);
     for (size_t i = 0; i < config->upstream_count; i++) {

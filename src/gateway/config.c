@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sasl.h"
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 #define CONFIG_OCTETS_MAX  (1u << 20)
@@ -23,12 +25,15 @@
 #define HOUR_MS   (60 * MINUTE_MS)
 #define DAY_MS    (24 * HOUR_MS)
 
+/* RFC 9051 section 5.4: no server ends a connection earlier for being idle. */
+#define AUTOLOGOUT_MS (30 * MINUTE_MS)
+
 /* libconfuse closes sections and comments silently at the end of the file. So this option is put behind the text: it
  * has to arrive in the file's own scope, else something is still open. */
 #define CONFIG_END_MARK ".end-of-file"
 
-enum scope { SCOPE_FILE, SCOPE_LISTENER, SCOPE_UPSTREAM, SCOPE_MAX };
-static const char *const scope_names[SCOPE_MAX] = { "root", "listener", "upstream" };
+enum scope { SCOPE_FILE, SCOPE_PARK, SCOPE_LISTENER, SCOPE_UPSTREAM, SCOPE_MAX };
+static const char *const scope_names[SCOPE_MAX] = { "root", "park", "listener", "upstream" };
 
 /* What a listener's section said that its struct cannot hold. */
 struct listener_notes {
@@ -47,7 +52,8 @@ struct reading {
     struct listener_notes *notes; /* one for each listener */
     unsigned line;                /* that messages are about; 0: none */
     unsigned error_count;
-    bool is_whole; /* the end mark arrived in the file's own scope */
+    bool is_whole;      /* the end mark arrived in the file's own scope */
+    unsigned park_line; /* of the park section; 0: none yet */
 };
 
 /* libconfuse hands its callbacks no pointer of the caller's, and its lexer is global anyway. */
@@ -297,6 +303,24 @@ static bool parse_mode(struct reading *reading, const struct option *option, con
         return reading_error(reading, "%s = \"%s\" has more than permission bits", option->name, value);
     *(unsigned *)ret_value = mode;
     return true;
+}
+
+/* Adds one to the set. The same one twice is an error, so that a set has as many as its list. */
+static bool parse_mechanism(struct reading *reading, const struct option *option, const char *value, void *ret_value)
+{
+    uint32_t *set = ret_value;
+    const struct sasl_mechanism *mechanism = sasl_find(imapstate_span_of(value));
+    if (mechanism != NULL && (*set & SASL_BIT(mechanism->id)))
+        return reading_error(reading, "%s has \"%s\" twice", option->name, mechanism->name);
+    if (mechanism != NULL) {
+        *set |= SASL_BIT(mechanism->id);
+        return true;
+    }
+    char known[256] = "";
+    size_t len = 0;
+    for (enum sasl_id id = 0; id < SASL_ID_MAX; id++)
+        len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", id > 0 ? ", " : "", sasl_get(id)->name);
+    return reading_error(reading, "%s: \"%s\" is none that can pass: these can: %s", option->name, value, known);
 }
 
 /* --- addresses --- */
@@ -588,11 +612,22 @@ static const struct option file_options[] = {
     { "max_clients",             parse_count,        FIELD(config, max_clients),             1, 1000000 },
     { "max_clients_per_address", parse_count,        FIELD(config, max_clients_per_address), 0, 1000000 },
     { "login_timeout",           parse_time_ms,      FIELD(config, login_timeout_ms),        SECOND_MS, HOUR_MS },
-    { "idle_timeout",            parse_idle_timeout, FIELD(config, idle_timeout_ms),         30 * MINUTE_MS, 7 * DAY_MS },
+    { "idle_timeout",            parse_idle_timeout, FIELD(config, idle_timeout_ms),         AUTOLOGOUT_MS, 7 * DAY_MS },
     { "login_failure_delay",     parse_time_ms,      FIELD(config, login_failure_delay_ms),  0, MINUTE_MS },
     { "max_login_failures",      parse_count,        FIELD(config, max_login_failures),      1, 100 },
     { "shutdown_timeout",        parse_time_ms,      FIELD(config, shutdown_timeout_ms),     0, HOUR_MS },
     { CONFIG_END_MARK,           parse_end_mark,     0 },
+    { NULL },
+};
+static const struct option park_options[] = {
+    { "per_user",        parse_count,    FIELD(config, park.per_user),           0, 1000 },
+    { "max",             parse_count,    FIELD(config, park.max),                1, 1000000 },
+    { "time",            parse_time_ms,  FIELD(config, park.time_ms),            100, 7 * DAY_MS },
+    { "lifetime",        parse_time_ms,  FIELD(config, park.lifetime_ms),        100, 7 * DAY_MS },
+    { "reauth_interval", parse_time_ms,  FIELD(config, park.reauth_interval_ms), 100, DAY_MS },
+    { "keepalive",       parse_time_ms,  FIELD(config, park.keepalive_ms),       100, AUTOLOGOUT_MS - MINUTE_MS },
+    { "one_password",    parse_bool,     FIELD(config, park.one_password) },
+    { CONFIG_END_MARK,   parse_end_mark, 0 },
     { NULL },
 };
 static const struct option listener_options[] = {
@@ -605,6 +640,8 @@ static const struct option listener_options[] = {
     { "trusted_networks", parse_network,       0, .is_list = true },
     { "unix_mode",        parse_mode,          FIELD(config_listener, unix_mode), 0, 0777 },
     { "upstream",         parse_upstream_name, 0 },
+    { "auth_mechanisms",  parse_mechanism,     FIELD(config_listener, auth_mechanisms), .is_list = true },
+    { "imapproxy_compat", parse_bool,          FIELD(config_listener, imapproxy_compat) },
     { CONFIG_END_MARK,    parse_end_mark,      0 },
     { NULL },
 };
@@ -623,6 +660,7 @@ static const struct option upstream_options[] = {
 /* clang-format on */
 static const struct option *const scope_options[SCOPE_MAX] = {
     [SCOPE_FILE] = file_options,
+    [SCOPE_PARK] = park_options,
     [SCOPE_LISTENER] = listener_options,
     [SCOPE_UPSTREAM] = upstream_options,
 };
@@ -630,6 +668,14 @@ static const struct option *const scope_options[SCOPE_MAX] = {
 _Static_assert(ARRAY_LEN(file_options) <= OPTIONS_MAX && OPTIONS_MAX <= 64, "OPTIONS_MAX");
 
 /* --- sections --- */
+
+static bool reading_add_park(struct reading *reading)
+{
+    if (reading->park_line != 0)
+        reading_error(reading, "park is given more than once: first in line %u", reading->park_line);
+    reading->park_line = reading->line;
+    return true;
+}
 
 static bool reading_add_listener(struct reading *reading)
 {
@@ -699,6 +745,12 @@ static bool is_section_name(const char *name)
     return len > 0 && len <= CONFIG_NAME_MAX && name[0] != '-' && name[0] != '.' && is_host_name(name);
 }
 
+static bool (*const scope_adds[SCOPE_MAX])(struct reading *reading) = {
+    [SCOPE_PARK] = reading_add_park,
+    [SCOPE_LISTENER] = reading_add_listener,
+    [SCOPE_UPSTREAM] = reading_add_upstream,
+};
+
 /* libconfuse does not say when a section begins. The first option in it does, or else its end. */
 static bool reading_enter(struct reading *reading, cfg_t *section)
 {
@@ -712,10 +764,11 @@ static bool reading_enter(struct reading *reading, cfg_t *section)
     reading->given = 0;
     unsigned line = reading->line;
     reading->line = (unsigned)reading->root->line; /* stays at the section's first line until its end */
-    if (!is_section_name(cfg_title(section)))
+    enum scope scope = scope_of(section);
+    if (scope != SCOPE_PARK && !is_section_name(cfg_title(section)))
         reading_error(reading, "%s \"%s\": a name is made of up to %d letters, digits, \".\", \"-\" and \"_\"",
                       section->name, cfg_title(section), CONFIG_NAME_MAX);
-    bool is_good = scope_of(section) == SCOPE_LISTENER ? reading_add_listener(reading) : reading_add_upstream(reading);
+    bool is_good = scope_adds[scope](reading);
     reading->line = line;
     return is_good || reading_no_memory(reading);
 }
@@ -772,6 +825,8 @@ static void reading_check_lists(struct reading *reading, cfg_t *section, const s
         reading_error(reading, "address is given more than once");
     if (cfg_size(section, "trusted_networks") < listener->trusted_network_count)
         reading_error(reading, "trusted_networks is given more than once");
+    if (cfg_size(section, "auth_mechanisms") < (unsigned)__builtin_popcount(listener->auth_mechanisms))
+        reading_error(reading, "auth_mechanisms is given more than once");
 }
 
 static void listener_check(struct reading *reading, struct config_listener *listener,
@@ -831,6 +886,17 @@ static void listener_end(struct reading *reading, cfg_t *section)
     reading_check_lists(reading, section, listener);
     listener_check(reading, listener, &reading->notes[config->listener_count - 1]);
     listener_warn_if_clear(reading, listener);
+    if (listener->auth_mechanisms == 0)
+        listener->auth_mechanisms = SASL_BITS;
+}
+
+static void park_warn(struct reading *reading)
+{
+    const struct config_park *park = &reading->config->park;
+    if (park->time_ms > park->lifetime_ms)
+        reading_warning(reading, "park: time is longer than lifetime, at which a connection ends anyway");
+    if (park->per_user > park->max)
+        reading_warning(reading, "park: per_user is more than max, which is for all users together");
 }
 
 static void upstream_warn(struct reading *reading, const struct config_upstream *upstream)
@@ -875,11 +941,18 @@ static int reading_end_section(cfg_t *root, cfg_opt_t *opt)
     reading->line = (unsigned)section->line;
     if (!reading_enter(reading, section))
         return 1;
-    if (scope_of(section) == SCOPE_LISTENER) {
-        reading->line = reading->config->listeners[reading->config->listener_count - 1].line;
+    struct config *config = reading->config;
+    switch (scope_of(section)) {
+    case SCOPE_PARK:
+        reading->line = reading->park_line;
+        park_warn(reading);
+        break;
+    case SCOPE_LISTENER:
+        reading->line = config->listeners[config->listener_count - 1].line;
         listener_end(reading, section);
-    } else {
-        reading->line = reading->config->upstreams[reading->config->upstream_count - 1].line;
+        break;
+    default:
+        reading->line = config->upstreams[config->upstream_count - 1].line;
         upstream_end(reading);
     }
     reading->section = reading->root;
@@ -920,8 +993,12 @@ static void reading_check_whole(struct reading *reading)
         reading_error(reading, "there is no listener section");
     if (config->upstream_count == 0)
         reading_error(reading, "there is no upstream section");
-    for (size_t i = 0; i < config->listener_count; i++)
+    for (size_t i = 0; i < config->listener_count; i++) {
         listener_find_upstream(reading, &config->listeners[i], reading->notes[i].upstream_name);
+        if (config->listeners[i].imapproxy_compat && config->park.per_user == 0)
+            reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
+                            config->listeners[i].name);
+    }
 }
 
 /* libconfuse's own complaints: syntax, unknown options. It stops at the first of them. */
@@ -997,11 +1074,12 @@ static cfg_t *reading_begin(void)
 {
     cfg_opt_t opts[SCOPE_MAX][OPTIONS_MAX + SCOPE_MAX];
     size_t count = ARRAY_LEN(file_options) - 1;
-    const cfg_flag_t flags = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
     for (enum scope scope = SCOPE_FILE; scope < SCOPE_MAX; scope++)
         fill_opts(opts[scope], scope_options[scope]);
-    for (enum scope scope = SCOPE_LISTENER; scope < SCOPE_MAX; scope++) {
-        cfg_opt_t section = CFG_SEC(scope_names[scope], opts[scope], flags);
+    for (enum scope scope = SCOPE_FILE + 1; scope < SCOPE_MAX; scope++) {
+        /* Without CFGF_MULTI a second park would be joined with the first, unseen. */
+        const cfg_flag_t title = scope == SCOPE_PARK ? CFGF_NONE : CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+        cfg_opt_t section = CFG_SEC(scope_names[scope], opts[scope], CFGF_MULTI | title);
         section.validcb = reading_end_section;
         opts[SCOPE_FILE][count++] = section;
     }
@@ -1054,6 +1132,14 @@ static struct config *config_new(const char *path)
         .login_failure_delay_ms = 2 * SECOND_MS,
         .max_login_failures = 3,
         .shutdown_timeout_ms = 5 * SECOND_MS,
+        .park = {
+            .per_user = 2,
+            .max = 10000,
+            .time_ms = 5 * MINUTE_MS,
+            .lifetime_ms = HOUR_MS,
+            .reauth_interval_ms = 10 * MINUTE_MS,
+            .keepalive_ms = 10 * MINUTE_MS,
+        },
         .references = 1,
     };
     if (config->path != NULL && config->keys_file != NULL && config->user != NULL && config->group != NULL)

@@ -51,6 +51,8 @@ struct config_listener {
     struct config_network *trusted_networks; /* peers whose PROXY header is believed */
     size_t trusted_network_count;
     unsigned unix_mode;                     /* of a unix socket's file; 0600 octal by default */
+    uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
+    bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
     const struct config_upstream *upstream; /* borrowed: the one named by upstream = "NAME", else the only one */
 };
 
@@ -65,6 +67,17 @@ struct config_upstream {
     uint64_t connect_timeout_ms;  /* name resolution, TCP, TLS and greeting together, for each address anew */
     uint64_t answer_timeout_ms;   /* login and replay: how long for each answer */
     enum config_client_address send_client_address;
+};
+
+/* Upstream connections that wait for their client to come back. Only per_user may be 0. */
+struct config_park {
+    unsigned per_user;           /* of one user; 0 turns parking off */
+    unsigned max;                /* in all */
+    uint64_t time_ms;            /* how long one may wait */
+    uint64_t lifetime_ms;        /* how old one may get in all, since its login */
+    uint64_t reauth_interval_ms; /* credentials are proved to the upstream again after this */
+    uint64_t keepalive_ms;       /* a NOOP after this time without one; below every server's autologout */
+    bool one_password;           /* an upstream success with another password voids the older proofs */
 };
 
 struct config {
@@ -83,6 +96,7 @@ struct config {
     uint64_t login_failure_delay_ms; /* before a failed login is answered; 2 s by default */
     unsigned max_login_failures;     /* in one connection, then BYE; 3 by default */
     uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may finish their commands; 5 s by default */
+    struct config_park park;
     struct config_listener *listeners;
     size_t listener_count;
     struct config_upstream *upstreams;

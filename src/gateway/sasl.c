@@ -28,6 +28,11 @@ const struct sasl_mechanism *sasl_find(struct imapstate_span name)
     return NULL;
 }
 
+const struct sasl_mechanism *sasl_get(enum sasl_id id)
+{
+    return &mechanisms[id];
+}
+
 const char *sasl_strerror(enum sasl_error error)
 {
     switch (error) {

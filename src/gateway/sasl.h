@@ -22,6 +22,7 @@ enum sasl_id {
     SASL_ID_MAX,
 };
 #define SASL_BIT(id) (UINT32_C(1) << (id))
+#define SASL_BITS    (SASL_BIT(SASL_ID_MAX) - 1) /* all of them */
 
 enum sasl_passing {
     SASL_CONVERTED, /* the gateway learns a password and passes it on by LOGIN or PLAIN, as the upstream offers */
@@ -39,6 +40,9 @@ struct sasl_mechanism {
 
 /* In any case; NULL if it cannot pass. */
 const struct sasl_mechanism *sasl_find(struct imapstate_span name);
+
+/* id is below SASL_ID_MAX. */
+const struct sasl_mechanism *sasl_get(enum sasl_id id);
 
 /* Who logs in as whom, as the client's message says it. All zero but for the limits is a valid empty one;
  * sasl_identity_init() sets those. */

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "config.h"
+#include "sasl.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -54,6 +55,15 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_int_equal(config->shutdown_timeout_ms, 5000);
     assert_int_equal(config->listeners[0].unix_mode, 0600);
     assert_false(config->listeners[0].accept_proxy);
+    assert_int_equal(config->listeners[0].auth_mechanisms, SASL_BITS);
+    assert_false(config->listeners[0].imapproxy_compat);
+    assert_int_equal(config->park.per_user, 2);
+    assert_int_equal(config->park.max, 10000);
+    assert_int_equal(config->park.time_ms, 5 * 60 * 1000);
+    assert_int_equal(config->park.lifetime_ms, 60 * 60 * 1000);
+    assert_int_equal(config->park.reauth_interval_ms, 10 * 60 * 1000);
+    assert_int_equal(config->park.keepalive_ms, 10 * 60 * 1000);
+    assert_false(config->park.one_password);
     const struct config_upstream *upstream = &config->upstreams[0];
     assert_int_equal(upstream->tls, CONFIG_TLS_IMPLICIT);
     assert_true(upstream->tls_verify);
@@ -80,6 +90,15 @@ static const char everything[] = "# every option there is\n"
                                  "login_failure_delay = \"0s\"\n"
                                  "max_login_failures = 1\n"
                                  "shutdown_timeout = \"500ms\"\n"
+                                 "park {\n"
+                                 "  per_user = 7\n"
+                                 "  max = 8\n"
+                                 "  time = \"1s\"\n"
+                                 "  lifetime = \"2s\"\n"
+                                 "  reauth_interval = \"3s\"\n"
+                                 "  keepalive = \"29m\"\n"
+                                 "  one_password = true\n"
+                                 "}\n"
                                  "listener \"imaps\" {\n"
                                  "  address = { \"192.0.2.1:993\", \"[::1]:1993\", \"*:143\", \"unix:/run/x.sock\" }\n"
                                  "  tls = \"starttls\"\n"
@@ -90,6 +109,8 @@ static const char everything[] = "# every option there is\n"
                                  "  trusted_networks = { \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\", \"192.0.2.1\" }\n"
                                  "  unix_mode = \"0660\"\n"
                                  "  upstream = \"b\"\n"
+                                 "  auth_mechanisms = { \"PLAIN\", scram-sha-256 }\n"
+                                 "  imapproxy_compat = true\n"
                                  "}\n"
                                  "upstream \"a\" { address = \"unix:/run/imap\" tls = none }\n"
                                  "upstream \"b\" {\n"
@@ -124,13 +145,61 @@ TEST(every_option_of_the_file_reaches_its_field)
     config_unref(config);
 }
 
+TEST(every_option_of_park_reaches_its_field)
+{
+    struct config *config = parse_good(everything);
+    assert_int_equal(config->park.per_user, 7);
+    assert_int_equal(config->park.max, 8);
+    assert_int_equal(config->park.time_ms, 1000);
+    assert_int_equal(config->park.lifetime_ms, 2000);
+    assert_int_equal(config->park.reauth_interval_ms, 3000);
+    assert_int_equal(config->park.keepalive_ms, 29 * 60 * 1000);
+    assert_true(config->park.one_password);
+    config_unref(config);
+}
+
+static const struct {
+    const char *list;
+    uint32_t mechanisms;
+} mechanism_sets[] = {
+    { "auth_mechanisms = {}", SASL_BITS },
+    { "auth_mechanisms = plain", SASL_BIT(SASL_PLAIN) },
+    { "auth_mechanisms = { CRAM-MD5, \"LOGIN\" }", SASL_BIT(SASL_CRAM_MD5) | SASL_BIT(SASL_LOGIN) },
+    { "auth_mechanisms = PLAIN\nauth_mechanisms += XOAUTH2", SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_XOAUTH2) },
+    { "auth_mechanisms = { PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512 }",
+      SASL_BITS },
+};
+
+TEST(a_list_of_mechanisms_becomes_a_set)
+{
+    for (size_t i = 0; i < ARRAY_LEN(mechanism_sets); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "listener l {\ntls = none address = \"127.0.0.1:1\"\n%s\n}\n" UPSTREAM,
+                 mechanism_sets[i].list);
+        struct config *config = parse_good(text);
+        CHECK_ROW(mechanism_sets[i].list, config->listeners[0].auth_mechanisms == mechanism_sets[i].mechanisms);
+        config_unref(config);
+    }
+}
+
+TEST(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing)
+{
+    struct config *config = parse_good("park { per_user = 0 }\n" LISTENER UPSTREAM);
+    assert_int_equal(config->park.per_user, 0);
+    assert_int_equal(config->park.max, 10000);
+    config_unref(config);
+    config = parse_good(LISTENER UPSTREAM "park {\n}\n");
+    assert_int_equal(config->park.per_user, 2);
+    config_unref(config);
+}
+
 TEST(every_option_of_a_listener_reaches_its_field)
 {
     struct config *config = parse_good(everything);
     const struct config_listener *listener = &config->listeners[0];
     assert_int_equal(config->listener_count, 1);
     assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 17);
+    assert_int_equal(listener->line, 26);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(listener->tls_cert_file, "/c");
     assert_string_equal(listener->tls_key_file, "/k");
@@ -138,6 +207,8 @@ TEST(every_option_of_a_listener_reaches_its_field)
     assert_true(listener->accept_proxy);
     assert_int_equal(listener->trusted_network_count, 4);
     assert_int_equal(listener->unix_mode, 0660);
+    assert_int_equal(listener->auth_mechanisms, SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_SCRAM_SHA_256));
+    assert_true(listener->imapproxy_compat);
     assert_ptr_equal(listener->upstream, &config->upstreams[1]);
 
     assert_int_equal(listener->address_count, 4);
@@ -165,7 +236,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 29);
+    assert_int_equal(upstream->line, 40);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);
@@ -198,6 +269,9 @@ TEST(an_upstream_address_may_lack_what_tls_implies)
         config_unref(config);
     }
 }
+
+#define IN_MECHANISMS(list) IN_LISTENER("tls = none address = \"127.0.0.1:1\"\nauth_mechanisms = " list)
+#define CAN_PASS            "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512"
 
 static const struct {
     const char *name, *text, *errors;
@@ -338,6 +412,42 @@ static const struct {
       IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = \"::ffff:10.0.0.1\""),
       "x.conf:2: trusted_networks \"::ffff:10.0.0.1\": an IPv4 network is written as IPv4\n" },
 
+    { "a mechanism that can never pass", IN_MECHANISMS("{ PLAIN, EXTERNAL }"),
+      "x.conf:3: auth_mechanisms: \"EXTERNAL\" is none that can pass: these can: " CAN_PASS "\n" },
+    { "an unknown mechanism", IN_MECHANISMS("plane"),
+      "x.conf:3: auth_mechanisms: \"plane\" is none that can pass: these can: " CAN_PASS "\n" },
+    { "an empty mechanism", IN_MECHANISMS("\"\""),
+      "x.conf:3: auth_mechanisms: \"\" is none that can pass: these can: " CAN_PASS "\n" },
+    { "a mechanism twice", IN_MECHANISMS("{ PLAIN, LOGIN, plain }"),
+      "x.conf:3: auth_mechanisms has \"PLAIN\" twice\n" },
+    { "a list of mechanisms twice", IN_MECHANISMS("PLAIN\nauth_mechanisms = LOGIN"),
+      "x.conf:4: auth_mechanisms is given more than once\n" },
+    { "a list of mechanisms emptied again", IN_MECHANISMS("PLAIN\nauth_mechanisms = {}"),
+      "x.conf:1: auth_mechanisms is given more than once\n" },
+    { "imapproxy_compat that is no flag", IN_LISTENER("tls = none address = \"[::1]:1\"\nimapproxy_compat = 1"),
+      "x.conf:3: imapproxy_compat must be true or false, not \"1\"\n" },
+
+    { "a second park", "park {\nmax = 3\n}\n" IN_FILE("park { max = 3 }"),
+      "x.conf:4: park is given more than once: first in line 1\n" },
+    { "a second park, both empty", "park { }\n" IN_FILE("park { }"),
+      "x.conf:2: park is given more than once: first in line 1\n" },
+    { "a park with a name", IN_FILE("park main { }"), "x.conf:1: missing opening brace for section 'park'\n" },
+    { "an unknown option of park", IN_FILE("park {\nper_address = 1 }"), "x.conf:2: no such option 'per_address'\n" },
+    { "an option of park from outside", IN_FILE("park { max = 3 }\npark|0|max = 3"), NULL },
+    { "a repeated option of park", IN_FILE("park {\nmax = 3\nmax = 3\n}"), "x.conf:3: max is given more than once\n" },
+    { "too many for a user", IN_FILE("park { per_user = 1001 }"),
+      "x.conf:1: per_user must be a number from 0 to 1000, not \"1001\"\n" },
+    { "no parked connection at all", IN_FILE("park { max = 0 }"),
+      "x.conf:1: max must be a number from 1 to 1000000, not \"0\"\n" },
+    { "no time to wait", IN_FILE("park { time = 0s }"), "x.conf:1: time must be from 100ms to 7d, not \"0s\"\n" },
+    { "no lifetime", IN_FILE("park { lifetime = 0s }"), "x.conf:1: lifetime must be from 100ms to 7d, not \"0s\"\n" },
+    { "a proof that lasts for no time", IN_FILE("park { reauth_interval = 99ms }"),
+      "x.conf:1: reauth_interval must be from 100ms to 1d, not \"99ms\"\n" },
+    { "a keepalive behind the autologout", IN_FILE("park { keepalive = 30m }"),
+      "x.conf:1: keepalive must be from 100ms to 29m, not \"30m\"\n" },
+    { "a park that is not closed", LISTENER UPSTREAM "park { max = 3\n",
+      "x.conf:3: a section is not closed: \"}\" is missing at the end of the file\n" },
+
     { "an upstream without an address", IN_UPSTREAM("tls = none"), "x.conf:2: upstream \"u\" has no address\n" },
     { "an upstream host that is none", IN_UPSTREAM("address = \"mail example:1\""),
       "x.conf:3: address \"mail example:1\": that is no host name\n" },
@@ -406,6 +516,13 @@ static const struct {
       "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on [::]:1" },
     { "networks trusted for nothing", IN_LISTENER("address = \"[::1]:1\" tls = none trusted_networks = \"::1\""),
       "x.conf:1: warning: listener \"l\": trusted_networks has no effect without accept_proxy" },
+    { "longer parked than it lives", IN_FILE("\npark {\ntime = 2s lifetime = 1s }"),
+      "x.conf:2: warning: park: time is longer than lifetime, at which a connection ends anyway" },
+    { "more for one than for all", IN_FILE("park { per_user = 3 max = 2 }"),
+      "x.conf:1: warning: park: per_user is more than max, which is for all users together" },
+    { "imapproxy_compat without parking",
+      IN_LISTENER("address = \"[::1]:1\" tls = none imapproxy_compat = true") "park { per_user = 0 }\n",
+      "x.conf:1: warning: listener \"l\": imapproxy_compat has no effect while park's per_user is 0" },
 };
 
 TEST(what_is_allowed_but_hardly_meant_is_a_warning)
@@ -575,6 +692,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_given_has_its_documented_default),
         cmocka_unit_test(every_option_of_the_file_reaches_its_field),
+        cmocka_unit_test(every_option_of_park_reaches_its_field),
+        cmocka_unit_test(a_list_of_mechanisms_becomes_a_set),
+        cmocka_unit_test(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing),
         cmocka_unit_test(every_option_of_a_listener_reaches_its_field),
         cmocka_unit_test(every_option_of_an_upstream_reaches_its_field),
         cmocka_unit_test(an_upstream_address_may_lack_what_tls_implies),
