@@ -14,8 +14,10 @@ _TREE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build"))
 _SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 
-# Short where a test would wait, and no waiting where a test does not ask for it.
-DEFAULTS = {"workers": 1, "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms"}
+# Short where a test would wait, and no waiting where a test does not ask for it. No parking: each session has an
+# upstream connection of its own, unless a test gives park={...}.
+DEFAULTS = {"workers": 1, "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
+            "park": {"per_user": 0}}
 
 
 class Section(dict):
@@ -47,8 +49,9 @@ def write_keys(path, *keys):
 
 
 def render(sections, settings):
-    """The text of a configuration file. True and False, numbers, text, and lists of text."""
-    lines = [f"{name} = {_value(value)}" for name, value in settings.items()]
+    """The text of a configuration file. True and False, numbers, text, and lists of text; a dict is a section without a
+    name."""
+    lines = [f"{name}{' ' if isinstance(value, dict) else ' = '}{_value(value)}" for name, value in settings.items()]
     for section in sections:
         lines.append(f"{section.kind} {_value(section.name)} {{")
         lines += [f"  {name} = {_value(value)}" for name, value in section.items()]
@@ -172,6 +175,8 @@ def program(name):
 
 
 def _value(value):
+    if isinstance(value, dict):
+        return "".join(("{\n", *(f"  {name} = {_value(each)}\n" for name, each in value.items()), "}"))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
