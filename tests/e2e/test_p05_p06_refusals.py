@@ -62,10 +62,10 @@ def test_p05_another_users_token_is_refused(scripted, scripted_gateway):
 
 
 def test_p05_a_token_is_refused_when_it_has_expired(scripted, start_gateway):
-    gateway = start_gateway(scripted.port, token_lifetime="1s")
+    gateway = start_gateway(scripted.port, token_lifetime="2s")
     token = save(gateway.session(), *SETUP)
     restore(gateway.session(), token)
-    time.sleep(2.1)
+    time.sleep(2.05)
     client = gateway.session()
     fail_to_restore(client, token)
     assert_as_it_was(scripted, client)

@@ -34,11 +34,11 @@ def test_p08_after_a_restore_it_includes_the_restored_commands(scripted, scripte
 def test_p08_after_a_restore_it_starts_a_new_lifetime(scripted, start_gateway):
     gateway = start_gateway(scripted.port, token_lifetime="3s")
     old = save(gateway.session(), "ENABLE X-ONE")
-    time.sleep(2.0)
+    time.sleep(1.5)  # lifetimes count in whole seconds
     client = gateway.session()
     restore(client, old)
     new = saved(client.ok("SAVESTATE"))
-    time.sleep(2.1)
+    time.sleep(1.6)
     fail_to_restore(gateway.session(), old)
     restore(gateway.session(), new)
 

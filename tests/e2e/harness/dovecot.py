@@ -1,5 +1,6 @@
 """A private Dovecot on loopback ports of its own: real IMAP, with nothing of the machine's configuration."""
 import base64
+import grp
 import hashlib
 import hmac
 import json
@@ -111,6 +112,9 @@ service imap-login {{
 service imap {{
   service_count = 0
   process_min_avail = 2
+}}
+service auth {{
+  client_limit = 2000
 }}
 service anvil {{
   chroot =
@@ -232,8 +236,9 @@ def _accounts():
         return {"internal_user": "dovecot", "internal_group": "dovecot", "login_user": "dovenull",
                 "mail_user": _MAIL_USER, "mail_group": _MAIL_GROUP}
     me = pwd.getpwuid(os.getuid())
-    return {"internal_user": me.pw_name, "internal_group": str(me.pw_gid), "login_user": me.pw_name,
-            "mail_user": str(me.pw_uid), "mail_group": str(me.pw_gid)}
+    group = grp.getgrgid(me.pw_gid).gr_name
+    return {"internal_user": me.pw_name, "internal_group": group, "login_user": me.pw_name, "mail_user": me.pw_name,
+            "mail_group": group}
 
 
 def _base64url(value):

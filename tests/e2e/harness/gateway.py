@@ -146,7 +146,7 @@ class Gateway:
         self.transcripts = []
 
     def log(self, since=0):
-        return self.log_file.read_bytes()[since:].decode(errors="replace")
+        return self.log_file.read_bytes()[since:].decode(errors="replace") if self.log_file.exists() else ""
 
     def log_octets(self):
         """How long the log is now: a mark for wait_log(since=) and log(since=)."""
