@@ -1,4 +1,4 @@
-"""The servers that bench/relay measures: private copies, on loopback, each with its files in one folder.
+"""The servers that the benchmarks measure: private copies, on loopback, each with its files in one folder.
 
 All proxies get one worker, one thread, no access log, and stand before the same Dovecot.
 """
@@ -18,6 +18,7 @@ import subprocess
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
+PASSWORD = "bench"
 BIG_OCTETS = 20_000_000
 SMALL_MESSAGES = 20
 START_LIMIT_S = 20
@@ -71,6 +72,7 @@ class Peer:
 
     name = "peer"
     hint = ""
+    address = "127.0.0.1"  # where it listens
 
     def __init__(self, folder, dovecot=None):
         self.folder = folder / self.name
@@ -105,7 +107,7 @@ class Peer:
             if self.process.poll() is not None:
                 raise Failure(f"{self.name} ended at its start:\n{text_tail(self.log)}")
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection((self.address, port), 1).close()
                 return
             except OSError:
                 time.sleep(0.05)
@@ -171,15 +173,19 @@ class Dovecot(Peer):
 
     name = "dovecot"
     hint = "dovecot-imapd"
+    users = ("bench",)
+    has_big_message = True
 
     def __init__(self, folder, certificate):
         super().__init__(folder)
         if os.geteuid() != 0:
             raise Failure("Dovecot wants to be started by root: run this as root")
-        mail = self.folder / "mail" / "Maildir"
-        for number in range(1, SMALL_MESSAGES + 1):
-            mail_deliver(mail, number, 3000)
-        mail_deliver(mail / ".big", 99, BIG_OCTETS)
+        for user in self.users:
+            mail = self.folder / "mail" / user / "Maildir"
+            for number in range(1, SMALL_MESSAGES + 1):
+                mail_deliver(mail, number, 3000)
+            if self.has_big_message:
+                mail_deliver(mail / ".big", 99, BIG_OCTETS)
         nobody = pwd.getpwnam("nobody")
         for path in [self.folder / "mail", *(self.folder / "mail").rglob("*")]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
@@ -187,7 +193,7 @@ class Dovecot(Peer):
 base_dir = {self.folder}/run
 state_dir = {self.folder}/state
 log_path = {self.log}
-listen = 127.0.0.1
+listen = {self.address}
 protocols = imap
 ssl = yes
 ssl_cert = <{certificate.cert}
@@ -200,12 +206,11 @@ mail_fsync = never
 mail_max_userip_connections = 100000
 default_vsz_limit = 4G
 passdb {{
-  driver = static
-  args = password=bench
+  {self.passdb()}
 }}
 userdb {{
   driver = static
-  args = uid={nobody.pw_uid} gid={nobody.pw_gid} home={self.folder}/mail
+  args = uid={nobody.pw_uid} gid={nobody.pw_gid} home={self.folder}/mail/%u
 }}
 service anvil {{
   client_limit = 16000
@@ -238,6 +243,9 @@ service imap {{
   client_limit = 1000
 }}
 """)
+
+    def passdb(self):
+        return f"driver = static\n  args = password={PASSWORD}"
 
     def command(self):
         return [program_find("dovecot", self.hint), "-F", "-c", self.conf]
@@ -386,8 +394,53 @@ mail {{
                               check=True).stderr.split("/")[-1].strip()
 
 
+class Imapproxy(Peer):
+    """Clear on both sides. It logs to syslog only, and runs as another user than root."""
+
+    name = "imapproxy"
+    hint = "imapproxy"
+
+    def __init__(self, folder, dovecot, certificate):
+        super().__init__(folder, dovecot)
+        self.ports["tls"] = None
+        self.stat = self.write("stat", "")
+        self.conf = self.write("imapproxy.conf", f"""
+server_hostname {dovecot.address}
+server_port {dovecot.ports["clear"]}
+listen_address {self.address}
+listen_port {self.ports["clear"]}
+connect_retries 1
+connect_delay 1
+cache_size 3072
+cache_expiration_time 300
+proc_username nobody
+proc_groupname nogroup
+stat_filename {self.stat}
+protocol_log_filename {self.folder}/protocol
+syslog_facility LOG_MAIL
+syslog_prioritymask LOG_WARNING
+send_tcp_keepalives no
+enable_select_cache no
+foreground_mode yes
+force_tls no
+enable_admin_commands no
+""")
+        nobody = pwd.getpwnam("nobody")
+        for path in (self.folder, self.stat):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+    def command(self):
+        return [program_find("imapproxyd", self.hint), "-f", self.conf, "-p", self.folder / "pid"]
+
+    def version(self):
+        """imapproxyd itself does not tell."""
+        return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "imapproxy"], capture_output=True, text=True,
+                              check=False).stdout or "unknown"
+
+
 class Imapstated(Peer):
     name = "imapstated"
+    settings = ""  # more of them
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
@@ -400,18 +453,19 @@ class Imapstated(Peer):
 workers = 1
 log_level = "warning"
 max_clients = 20000
+{self.settings}
 listener "clear" {{
-  address = "127.0.0.1:{self.ports["clear"]}"
+  address = "{self.address}:{self.ports["clear"]}"
   tls = "none"
 }}
 listener "tls" {{
-  address = "127.0.0.1:{self.ports["tls"]}"
+  address = "{self.address}:{self.ports["tls"]}"
   tls = "implicit"
   tls_cert_file = "{certificate.cert}"
   tls_key_file = "{certificate.key}"
 }}
 upstream "dovecot" {{
-  address = "127.0.0.1:{dovecot.ports["clear"]}"
+  address = "{dovecot.address}:{dovecot.ports["clear"]}"
   tls = "none"
 }}
 """)
