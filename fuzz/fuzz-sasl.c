@@ -75,8 +75,17 @@ static struct imapstate_span last_field(struct imapstate_span message, struct im
     return found;
 }
 
+static void check_token(struct imapstate_span message, const struct sasl_identity *identity)
+{
+    struct imapstate_span token = last_field(message, IMAPSTATE_SPAN("auth=Bearer "));
+    while (token.len && *token.at == ' ')
+        token.at++, token.len--;
+    CHECK(!token.at || imapstate_span_equal(token, imapstate_buf_span(&identity->password)));
+}
+
 static void check_bearer(enum sasl_id id, struct imapstate_span message, const struct sasl_identity *identity)
 {
+    check_token(message, identity);
     if (id == SASL_XOAUTH2) {
         struct imapstate_span user = last_field(message, IMAPSTATE_SPAN("user="));
         /* A key in other case is not Dovecot's; but then there is no other that it could take. */
@@ -99,9 +108,12 @@ static void check_identity(const struct sasl_mechanism *mechanism, struct imapst
     check_field(&identity->password);
     CHECK(identity->is_certain == (sasl_identity_user(identity).len > 0));
     CHECK(identity->authorization.len == 0 || !buf_equal(&identity->authorization, &identity->authentication));
-    CHECK((identity->password.len > 0) == (mechanism->id == SASL_PLAIN));
-    if (mechanism->id == SASL_PLAIN)
+    if (mechanism->id == SASL_PLAIN) {
+        CHECK(identity->password.len > 0);
         check_plain(mechanism, identity);
+    }
+    if (mechanism->passing == SASL_PROVED)
+        CHECK(identity->password.len == 0);
     if (mechanism->id == SASL_XOAUTH2 || mechanism->id == SASL_OAUTHBEARER)
         check_bearer(mechanism->id, message, identity);
 }

@@ -257,38 +257,63 @@ static bool take_pair(struct imapstate_span *message, struct imapstate_span *ret
     return ret_key->len > 0;
 }
 
-/* Reads the pairs up to the separator that ends the message. ret_user is the value of user=, empty without one. Two of
- * them are refused: which one counts would be the server's choice, and the session another's. */
-static enum sasl_error read_pairs(struct imapstate_span message, struct imapstate_span *ret_user)
+/* What the gateway knows of the pairs; at is NULL without such a pair. */
+struct pairs {
+    struct imapstate_span user, auth;
+};
+
+/* Reads the pairs up to the separator that ends the message. Two of a kind are refused: which one counts would be the
+ * server's choice, and the session another's. */
+static enum sasl_error read_pairs(struct imapstate_span message, struct pairs *ret_pairs)
 {
     struct imapstate_span key, value;
 
-    *ret_user = (struct imapstate_span){ NULL, 0 };
+    *ret_pairs = (struct pairs){ .user = { NULL, 0 } };
     while (message.len != 1 || message.at[0] != KV_SEPARATOR) {
         if (!take_pair(&message, &key, &value))
             return SASL_SYNTAX;
-        if (!imapstate_span_equal_nocase(key, IMAPSTATE_SPAN("user")))
-            continue;
-        if (ret_user->at)
+        struct imapstate_span *kept = NULL;
+        if (imapstate_span_equal_nocase(key, IMAPSTATE_SPAN("user")))
+            kept = &ret_pairs->user;
+        else if (imapstate_span_equal_nocase(key, IMAPSTATE_SPAN("auth")))
+            kept = &ret_pairs->auth;
+        if (kept && kept->at)
             return SASL_SYNTAX;
-        *ret_user = value;
+        if (kept)
+            *kept = value;
     }
     return SASL_OK;
 }
 
+/* RFC 9110 section 11.4: the scheme in any case, and spaces behind it. Another scheme has no token that we could
+ * compare. */
+static enum sasl_error read_token(struct imapstate_span auth, struct imapstate_buf *field)
+{
+    const struct imapstate_span scheme = IMAPSTATE_SPAN("Bearer ");
+
+    if (auth.len < scheme.len || !imapstate_span_equal_nocase((struct imapstate_span){ auth.at, scheme.len }, scheme))
+        return SASL_OK;
+    span_drop(&auth, scheme.len);
+    while (span_take(&auth, IMAPSTATE_SPAN(" ")))
+        ;
+    return imapstate_buf_put(field, auth) ? SASL_OK : SASL_TOO_LONG;
+}
+
 static enum sasl_error read_xoauth2(struct imapstate_span message, struct sasl_identity *identity)
 {
-    struct imapstate_span user;
-    enum sasl_error error = read_pairs(message, &user);
+    struct pairs pairs;
+    enum sasl_error error = read_pairs(message, &pairs);
 
     identity->is_certain = true;
-    return error == SASL_OK ? field_put(&identity->authentication, user) : error;
+    if (error == SASL_OK)
+        error = field_put(&identity->authentication, pairs.user);
+    return error == SASL_OK ? read_token(pairs.auth, &identity->password) : error;
 }
 
 /* A user= among the pairs would be a second identity beside a=; RFC 7628 knows none. */
 static enum sasl_error read_oauthbearer(struct imapstate_span message, struct sasl_identity *identity)
 {
-    struct imapstate_span user;
+    struct pairs pairs;
     enum sasl_error error = read_gs2(&message, identity);
 
     if (error != SASL_OK)
@@ -296,8 +321,10 @@ static enum sasl_error read_oauthbearer(struct imapstate_span message, struct sa
     if (!span_take(&message, IMAPSTATE_SPAN("\x01")))
         return SASL_SYNTAX;
     identity->is_certain = identity->authorization.len > 0;
-    error = read_pairs(message, &user);
-    return error == SASL_OK && user.at ? SASL_SYNTAX : error;
+    error = read_pairs(message, &pairs);
+    if (error == SASL_OK && pairs.user.at)
+        return SASL_SYNTAX;
+    return error == SASL_OK ? read_token(pairs.auth, &identity->password) : error;
 }
 
 static enum sasl_error read_message(enum sasl_id id, struct imapstate_span message, struct sasl_identity *identity)

@@ -49,7 +49,7 @@ const struct sasl_mechanism *sasl_get(enum sasl_id id);
 struct sasl_identity {
     struct imapstate_buf authentication; /* authcid */
     struct imapstate_buf authorization;  /* authzid; empty if the message gives none or one equal to authcid */
-    struct imapstate_buf password;       /* PLAIN and LOGIN only */
+    struct imapstate_buf password;       /* PLAIN, LOGIN; XOAUTH2, OAUTHBEARER: the token; else empty */
     bool is_certain;                     /* whose session it will be is known (not so for OAUTHBEARER without a=) */
 };
 
@@ -85,7 +85,9 @@ bool sasl_encode(struct imapstate_span message, struct imapstate_buf *ret_line);
  *   SCRAM: the gs2 header's a= and n= (escapes =2C and =3D resolved).
  *   XOAUTH2: user=.
  *   OAUTHBEARER: a= of the gs2 header; without it the identity is not certain.
- * Strict: what two parsers could read as two identities is SASL_SYNTAX. On error ret_identity is as before. */
+ *   Both: the token of auth=Bearer (RFC 6750 section 2.1) as the password, alike in both; empty if there is none.
+ * Strict: what two parsers could read as two identities or two tokens is SASL_SYNTAX. On error ret_identity is as
+ * before. */
 enum sasl_error sasl_read_identity(const struct sasl_mechanism *mechanism, struct imapstate_span message,
                                    struct sasl_identity *ret_identity);
 

@@ -192,8 +192,19 @@ static const struct {
     { "SCRAM: nothing", "SCRAM-SHA-1", S(""), SASL_SYNTAX },
 
     { "XOAUTH2: as Google has it", "XOAUTH2", S("user=someuser@example.com\1auth=Bearer ya29.vF9dft4qmT==\1\1"),
-      SASL_OK, "someuser@example.com", "", "" },
-    { "XOAUTH2: the other order", "XOAUTH2", S("auth=Bearer x\1user=ann\1\1"), SASL_OK, "ann", "", "" },
+      SASL_OK, "someuser@example.com", "", "ya29.vF9dft4qmT==" },
+    { "XOAUTH2: the other order", "XOAUTH2", S("auth=Bearer x\1user=ann\1\1"), SASL_OK, "ann", "", "x" },
+    { "XOAUTH2: the scheme in any case", "XOAUTH2", S("user=ann\1auth=bEARER x\1\1"), SASL_OK, "ann", "", "x" },
+    { "XOAUTH2: more spaces before the token", "XOAUTH2", S("user=ann\1auth=Bearer   x y \1\1"), SASL_OK, "ann", "",
+      "x y " },
+    { "XOAUTH2: the key in any case", "XOAUTH2", S("user=ann\1Auth=Bearer x\1\1"), SASL_OK, "ann", "", "x" },
+    { "XOAUTH2: an empty token", "XOAUTH2", S("user=ann\1auth=Bearer \1\1"), SASL_OK, "ann", "", "" },
+    { "XOAUTH2: a scheme without a token", "XOAUTH2", S("user=ann\1auth=Bearer\1\1"), SASL_OK, "ann", "", "" },
+    { "XOAUTH2: another scheme", "XOAUTH2", S("user=ann\1auth=MAC x\1\1"), SASL_OK, "ann", "", "" },
+    { "XOAUTH2: a scheme that only begins so", "XOAUTH2", S("user=ann\1auth=BearerX y\1\1"), SASL_OK, "ann", "", "" },
+    { "XOAUTH2: no token", "XOAUTH2", S("user=ann\1\1"), SASL_OK, "ann", "", "" },
+    { "XOAUTH2: two tokens", "XOAUTH2", S("user=ann\1auth=Bearer x\1auth=Bearer y\1\1"), SASL_SYNTAX },
+    { "XOAUTH2: two tokens, one in upper case", "XOAUTH2", S("user=ann\1auth=Bearer x\1AUTH=\1\1"), SASL_SYNTAX },
     { "XOAUTH2: two users", "XOAUTH2", S("user=ann\1auth=Bearer x\1user=bob\1\1"), SASL_SYNTAX },
     { "XOAUTH2: two users, one in upper case", "XOAUTH2", S("USER=ann\1user=bob\1auth=Bearer x\1\1"), SASL_SYNTAX },
     { "XOAUTH2: two users, one empty", "XOAUTH2", S("user=\1user=bob\1auth=Bearer x\1\1"), SASL_SYNTAX },
@@ -209,11 +220,13 @@ static const struct {
     { "OAUTHBEARER: RFC 7628's example", "OAUTHBEARER",
       S("n,a=user@example.com,\1host=server.example.com\1port=143\1auth=Bearer "
         "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1"),
-      SASL_OK, "", "user@example.com", "" },
-    { "OAUTHBEARER: without a= it is not certain who", "OAUTHBEARER", S("n,,\1auth=Bearer x\1\1"), SASL_OK, "", "", "",
+      SASL_OK, "", "user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==" },
+    { "OAUTHBEARER: without a= it is not certain who", "OAUTHBEARER", S("n,,\1auth=Bearer x\1\1"), SASL_OK, "", "", "x",
       true },
+    { "OAUTHBEARER: the scheme in any case", "OAUTHBEARER", S("n,a=ann,\1auth=BEARER x\1\1"), SASL_OK, "", "ann", "x" },
+    { "OAUTHBEARER: two tokens", "OAUTHBEARER", S("n,a=ann,\1auth=Bearer x\1auth=Bearer x\1\1"), SASL_SYNTAX },
     { "OAUTHBEARER: a question for discovery", "OAUTHBEARER", S("n,a=ann,\1\1"), SASL_OK, "", "ann", "" },
-    { "OAUTHBEARER: escapes", "OAUTHBEARER", S("n,a=a=2Cb,\1auth=Bearer x\1\1"), SASL_OK, "", "a,b", "" },
+    { "OAUTHBEARER: escapes", "OAUTHBEARER", S("n,a=a=2Cb,\1auth=Bearer x\1\1"), SASL_OK, "", "a,b", "x" },
     { "OAUTHBEARER: a second gs2-header among the pairs", "OAUTHBEARER", S("n,a=ann,\1n,a=bob,\1auth=Bearer x\1\1"),
       SASL_SYNTAX },
     { "OAUTHBEARER: a header in disguise of a pair", "OAUTHBEARER", S("n,a=ann,\1n,a=bob,=\1auth=Bearer x\1\1"),
@@ -299,7 +312,7 @@ static enum sasl_error read_long_user(const char *mechanism, const char *before,
     struct imapstate_buf message;
 
     sasl_identity_init(&identity);
-    imapstate_buf_init(&message, 8192);
+    imapstate_buf_init(&message, 2 * SASL_NAME_MAX);
     assert_true(imapstate_buf_put(&message, (struct imapstate_span){ (const uint8_t *)before, before_len }));
     while (len--)
         assert_true(imapstate_buf_put_byte(&message, 'a'));
@@ -323,6 +336,7 @@ TEST(an_identity_over_the_limit_is_too_long)
         { "SCRAM-SHA-256", S("n,a="), S(",n=ann,r=x") },
         { "XOAUTH2", S("user="), S("\1auth=Bearer x\1\1") },
         { "OAUTHBEARER", S("n,a="), S(",\1auth=Bearer x\1\1") },
+        { "OAUTHBEARER", S("n,a=ann,\1auth=Bearer "), S("\1\1") },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -332,6 +346,23 @@ TEST(an_identity_over_the_limit_is_too_long)
         CHECK_ROW(rows[i].mechanism, read_long_user(rows[i].mechanism, before, rows[i].before.len, SASL_NAME_MAX + 1,
                                                     behind, rows[i].behind.len) == SASL_TOO_LONG);
     }
+}
+
+TEST(both_bearer_mechanisms_bring_the_same_secret)
+{
+    struct sasl_identity older, newer;
+    sasl_identity_init(&older);
+    sasl_identity_init(&newer);
+    assert_int_equal(sasl_read_identity(mechanism_of("XOAUTH2"), S("user=ann\1auth=Bearer a.b-c~d+e/f=\1\1"), &older),
+                     SASL_OK);
+    assert_int_equal(sasl_read_identity(mechanism_of("OAUTHBEARER"),
+                                        S("n,a=ann,\1host=mail\1port=143\1auth=bearer a.b-c~d+e/f=\1\1"), &newer),
+                     SASL_OK);
+    CHECK_SPAN("secret", imapstate_buf_span(&older.password), S("a.b-c~d+e/f="));
+    CHECK_SPAN("secret", imapstate_buf_span(&newer.password), imapstate_buf_span(&older.password));
+    CHECK_SPAN("user", sasl_identity_user(&newer), sasl_identity_user(&older));
+    sasl_identity_done(&older);
+    sasl_identity_done(&newer);
 }
 
 TEST(a_plain_message_is_written_as_it_was_read)
@@ -419,6 +450,7 @@ int main(void)
         cmocka_unit_test(p12_the_identity_is_what_the_message_says),
         cmocka_unit_test(a_message_that_is_cut_is_never_another_users),
         cmocka_unit_test(an_identity_over_the_limit_is_too_long),
+        cmocka_unit_test(both_bearer_mechanisms_bring_the_same_secret),
         cmocka_unit_test(a_plain_message_is_written_as_it_was_read),
         cmocka_unit_test(a_plain_message_is_written_whole_or_not_at_all),
         cmocka_unit_test(a_nul_never_gets_into_a_plain_message),
