@@ -36,15 +36,19 @@ static void check_word(struct imapstate_span word, struct imapstate_span names, 
     for (size_t i = 0; i < word.len; i++)
         CHECK(word.at[i] > ' ' && word.at[i] < 0x7f && !strchr("(){%*\"\\]", word.at[i]));
     if (begins(word, auth)) {
-        CHECK(sasl_find((struct imapstate_span){ word.at + auth.len, word.len - auth.len }));
+        const struct sasl_mechanism *mechanism =
+            sasl_find((struct imapstate_span){ word.at + auth.len, word.len - auth.len });
+        CHECK(mechanism && (view->mechanisms & SASL_BIT(mechanism->id)));
         CHECK(!view->is_before_login || view->may_login);
     }
     if (is(word, "STARTTLS"))
         CHECK(view->is_before_login && view->offers_starttls);
     else if (is(word, "LOGINDISABLED"))
-        CHECK(view->is_before_login && !view->may_login);
+        CHECK(view->is_before_login && !capability_may_use_login(view));
     else if (is(word, "STATE"))
         CHECK(view->has_state);
+    else if (is(word, "XIMAPPROXY"))
+        CHECK(view->has_ximapproxy);
     else
         CHECK(imapstate_span_contains_nocase(names, word));
     if (is(word, "LANGUAGE"))
@@ -53,7 +57,7 @@ static void check_word(struct imapstate_span word, struct imapstate_span names, 
 
 static void check_list(struct imapstate_span list, struct imapstate_span names, const struct capability_view *view)
 {
-    size_t state_count = 0;
+    size_t state_count = 0, ximapproxy_count = 0;
 
     for (size_t begin = 0, end; begin < list.len; begin = end + 1) {
         for (end = begin; end < list.len && list.at[end] != ' '; end++)
@@ -62,8 +66,9 @@ static void check_list(struct imapstate_span list, struct imapstate_span names, 
         check_word(word, names, view);
         CHECK(end + 1 != list.len); /* no space at the end */
         state_count += is(word, "STATE");
+        ximapproxy_count += is(word, "XIMAPPROXY");
     }
-    CHECK(state_count == view->has_state);
+    CHECK(state_count == view->has_state && ximapproxy_count == view->has_ximapproxy);
 }
 
 /* The list is found again in every place where the gateway puts it. */
@@ -113,18 +118,20 @@ static void check_find(struct imapstate_span line)
                                          IMAPSTATE_SPAN("CAPABILITY")));
 }
 
-/* The first octet is the view. */
+/* The first octet is the view; the second are the mechanisms that it offers. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
-    if (len == 0)
+    if (len < 2)
         return 0;
     struct capability_view view = {
         .is_before_login = at[0] & 1,
         .offers_starttls = at[0] & 2,
         .may_login = at[0] & 4,
         .has_state = at[0] & 8,
+        .has_ximapproxy = at[0] & 16,
+        .mechanisms = at[1],
     };
-    struct imapstate_span rest = { at + 1, len - 1 };
+    struct imapstate_span rest = { at + 2, len - 2 };
     check_rewrite(rest, &view);
     check_find(rest);
     return 0;

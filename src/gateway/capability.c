@@ -91,11 +91,17 @@ static bool word_is_atom(struct imapstate_span word)
     return true;
 }
 
-/* Ours to say (STATE, STARTTLS, LOGINDISABLED), or what cannot pass: a compressed stream could not be read, and a
- * referral (RFC 2221) would lead the client past the gateway. */
+static bool mechanism_passes(struct imapstate_span name, const struct capability_view *view)
+{
+    const struct sasl_mechanism *mechanism = sasl_find(name);
+    return mechanism && (view->mechanisms & SASL_BIT(mechanism->id));
+}
+
+/* Ours to say (the first four), or what cannot pass: a compressed stream could not be read, and a referral (RFC 2221)
+ * would lead the client past the gateway. */
 static bool word_passes(struct imapstate_span word, const struct capability_view *view)
 {
-    static const char *const removed[] = { "STATE", "STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS" };
+    static const char *const removed[] = { "STATE", "XIMAPPROXY", "STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS" };
     struct imapstate_span rest;
 
     if (!word_is_atom(word) || word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))
@@ -105,7 +111,7 @@ static bool word_passes(struct imapstate_span word, const struct capability_view
             return false;
     bool may_log_in = !view->is_before_login || view->may_login;
     if (word_behind(word, IMAPSTATE_SPAN("AUTH="), &rest))
-        return may_log_in && sasl_find(rest);
+        return may_log_in && mechanism_passes(rest, view);
     if (word_is(word, "SASL-IR"))
         return may_log_in;
     return !view->is_before_login || !word_is(word, "LANGUAGE");
@@ -137,9 +143,17 @@ static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct 
 {
     if (view->is_before_login && view->offers_starttls && !list_put(buf, begin, IMAPSTATE_SPAN("STARTTLS")))
         return false;
-    if (view->is_before_login && !view->may_login && !list_put(buf, begin, IMAPSTATE_SPAN("LOGINDISABLED")))
+    if (view->is_before_login && !capability_may_use_login(view) &&
+        !list_put(buf, begin, IMAPSTATE_SPAN("LOGINDISABLED")))
         return false;
-    return !view->has_state || list_put(buf, begin, IMAPSTATE_SPAN("STATE"));
+    if (view->has_state && !list_put(buf, begin, IMAPSTATE_SPAN("STATE")))
+        return false;
+    return !view->has_ximapproxy || list_put(buf, begin, IMAPSTATE_SPAN("XIMAPPROXY"));
+}
+
+bool capability_may_use_login(const struct capability_view *view)
+{
+    return view->may_login && (view->mechanisms & (SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_LOGIN)));
 }
 
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,

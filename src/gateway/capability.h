@@ -27,17 +27,23 @@ struct capability_view {
     bool offers_starttls; /* the listener has tls = "starttls" and is not under TLS yet */
     bool may_login;       /* false: in clear on a listener that demands TLS */
     bool has_state;       /* STATE is offered: the connection may carry a token and the identity is certain */
+    bool has_ximapproxy;  /* the listener has imapproxy_compat */
+    uint32_t mechanisms;  /* set of SASL_BIT(id): those that the listener offers */
 };
+
+/* May the client use the LOGIN command? As for PLAIN and LOGIN, which bring the same password: one of them is offered.
+ */
+bool capability_may_use_login(const struct capability_view *view);
 
 /* Appends what the client sees of names, words with one SP between, none at the ends: the upstream's words in their
  * order and their spelling, each once. Without
- *   - STATE, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS= and LOGIN-REFERRALS;
- *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table);
+ *   - STATE, XIMAPPROXY, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS= and LOGIN-REFERRALS;
+ *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
  *   - before login: LANGUAGE (the gateway could not answer it), and AUTH= and SASL-IR where the client may not log in;
  *   - words that are no atom: in a response code or at a line's end they would be read as something else.
- * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), STATE. False if it does not fit; then
- * nothing was appended. The time it takes grows with the length of names times that of the result: real lists stay
- * below 2 KiB, so let ret_names->max be a few KiB. */
+ * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), STATE, XIMAPPROXY. False if it does not
+ * fit; then nothing was appended. The time it takes grows with the length of names times that of the result: real lists
+ * stay below 2 KiB, so let ret_names->max be a few KiB. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 

@@ -255,7 +255,11 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         .is_before_login = is_before_login,
         .offers_starttls = client->listener->tls == CONFIG_TLS_STARTTLS && !client->stream.ssl,
         .may_login = client_may_carry_secrets(client),
-        .has_state = client_may_carry_secrets(client) && (is_before_login || is_certain),
+        /* With imapproxy's kind of reuse a session begins in whatever state the connection is in. */
+        .has_state = client_may_carry_secrets(client) && !client->listener->imapproxy_compat &&
+                     (is_before_login || is_certain),
+        .has_ximapproxy = client->listener->imapproxy_compat,
+        .mechanisms = client->listener->auth_mechanisms,
     };
 }
 

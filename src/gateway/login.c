@@ -180,6 +180,7 @@ void login_command(struct client *client)
         return;
     }
     client_login_began(client);
+    struct capability_view view = client_view(client, true);
     struct sasl_identity *identity = &client->login->identity;
     identity->is_certain = true;
     bool is_valid =
@@ -192,6 +193,8 @@ void login_command(struct client *client)
         login_end(client, "BAD LOGIN takes a user name and a password.", NULL);
     else if (!client_may_carry_secrets(client))
         login_end(client, "NO [PRIVACYREQUIRED] STARTTLS is required first.", "cleartext");
+    else if (!capability_may_use_login(&view))
+        login_end(client, "NO [CANNOT] LOGIN is not offered.", NULL);
     else
         login_connect(client);
 }
@@ -283,7 +286,8 @@ void login_authenticate(struct client *client)
         client_say(client, &tag, "BAD AUTHENTICATE takes a mechanism and, where the client speaks first, its message.");
         return;
     }
-    if (!mechanism || !login_is_possible(client, mechanism)) {
+    bool is_offered = mechanism && (client->listener->auth_mechanisms & SASL_BIT(mechanism->id));
+    if (!is_offered || !login_is_possible(client, mechanism)) {
         client_say(client, &tag, "NO [CANNOT] Mechanism is not offered.");
         return;
     }

@@ -29,14 +29,40 @@
     "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION "     \
     "STARTTLS ENABLE UTF8=ACCEPT"
 
-static const struct capability_view in_clear = { .is_before_login = true, .offers_starttls = true };
+static const struct capability_view in_clear = { .is_before_login = true,
+                                                 .offers_starttls = true,
+                                                 .mechanisms = SASL_BITS };
 static const struct capability_view in_clear_allowed = {
-    .is_before_login = true, .offers_starttls = true, .may_login = true, .has_state = true
+    .is_before_login = true, .offers_starttls = true, .may_login = true, .has_state = true, .mechanisms = SASL_BITS
 };
-static const struct capability_view before = { .is_before_login = true, .may_login = true, .has_state = true };
-static const struct capability_view after = { .may_login = true, .has_state = true };
-static const struct capability_view after_in_clear = { .offers_starttls = true, .may_login = true, .has_state = true };
-static const struct capability_view after_uncertain = { .may_login = true };
+static const struct capability_view before = {
+    .is_before_login = true, .may_login = true, .has_state = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view after = { .may_login = true, .has_state = true, .mechanisms = SASL_BITS };
+static const struct capability_view after_in_clear = {
+    .offers_starttls = true, .may_login = true, .has_state = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view after_uncertain = { .may_login = true, .mechanisms = SASL_BITS };
+static const struct capability_view before_plain_only = {
+    .is_before_login = true, .may_login = true, .has_state = true, .mechanisms = SASL_BIT(SASL_PLAIN)
+};
+static const struct capability_view before_without_passwords = { .is_before_login = true,
+                                                                 .may_login = true,
+                                                                 .has_state = true,
+                                                                 .mechanisms = SASL_BIT(SASL_SCRAM_SHA_256) |
+                                                                               SASL_BIT(SASL_OAUTHBEARER) };
+static const struct capability_view after_without_passwords = {
+    .may_login = true, .has_state = true, .mechanisms = SASL_BIT(SASL_SCRAM_SHA_256) | SASL_BIT(SASL_OAUTHBEARER)
+};
+static const struct capability_view before_compat = {
+    .is_before_login = true, .may_login = true, .has_ximapproxy = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view after_compat = { .may_login = true,
+                                                     .has_ximapproxy = true,
+                                                     .mechanisms = SASL_BITS };
+static const struct capability_view in_clear_compat = {
+    .is_before_login = true, .offers_starttls = true, .has_ximapproxy = true, .mechanisms = SASL_BITS
+};
 
 static const struct {
     const char *name;
@@ -90,6 +116,21 @@ static const struct {
     { "what could end a code or announce a literal goes", "IMAP4rev1 a]b X=(y) \"q\" IDLE {12}", &after,
       "IMAP4rev1 IDLE STATE" },
     { "what is not ASCII is no capability", "IMAP4rev1 \xc3\xa9 IDLE", &after, "IMAP4rev1 IDLE STATE" },
+    { "only the mechanisms that the listener offers", "IMAP4rev1 AUTH=CRAM-MD5 auth=plain AUTH=SCRAM-SHA-1 SASL-IR",
+      &before_plain_only, "IMAP4rev1 auth=plain SASL-IR STATE" },
+    { "without a password's mechanism there is no LOGIN", DOVECOT_BEFORE, &before_without_passwords,
+      "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER LOGINDISABLED STATE" },
+    { "after login it does not matter", "IMAP4rev1 AUTH=PLAIN AUTH=SCRAM-SHA-256 LOGINDISABLED",
+      &after_without_passwords, "IMAP4rev1 AUTH=SCRAM-SHA-256 STATE" },
+    { "XIMAPPROXY in STATE's place before login", COURIER, &before_compat,
+      "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION "
+      "ENABLE UTF8=ACCEPT XIMAPPROXY" },
+    { "and after it", "IMAP4rev1 STATE IDLE", &after_compat, "IMAP4rev1 IDLE XIMAPPROXY" },
+    { "and behind what else is ours", "IMAP4rev1 IDLE", &in_clear_compat,
+      "IMAP4rev1 IDLE STARTTLS LOGINDISABLED XIMAPPROXY" },
+    { "an upstream's XIMAPPROXY goes", "IMAP4rev1 XIMAPPROXY ximapproxy IDLE", &after, "IMAP4rev1 IDLE STATE" },
+    { "or is replaced by ours", "IMAP4rev1 ximapproxy IDLE", &after_compat, "IMAP4rev1 IDLE XIMAPPROXY" },
+    { "a word that only begins with XIMAPPROXY stays", "IMAP4rev1 XIMAPPROXY2", &after, "IMAP4rev1 XIMAPPROXY2 STATE" },
     { "an empty list", "", &after, "STATE" },
     { "an empty list, and nothing of ours", " ", &after_uncertain, "" },
 };
@@ -132,6 +173,16 @@ TEST(a_list_is_appended_whole_or_not_at_all)
             CHECK_ROW(rewrites[i].name, memcmp(got.at, begin.at, begin.len) == 0);
             imapstate_buf_done(&got);
         }
+    }
+}
+
+TEST(the_login_command_goes_with_the_mechanisms_of_passwords)
+{
+    for (enum sasl_id id = 0; id < SASL_ID_MAX; id++) {
+        struct capability_view view = { .may_login = true, .mechanisms = SASL_BIT(id) };
+        CHECK_ROW(sasl_get(id)->name, capability_may_use_login(&view) == (sasl_get(id)->passing == SASL_CONVERTED));
+        view.may_login = false;
+        CHECK_ROW(sasl_get(id)->name, !capability_may_use_login(&view));
     }
 }
 
@@ -260,6 +311,7 @@ int main(void)
         cmocka_unit_test(p01_a_client_sees_the_list_of_the_upstream_with_state),
         cmocka_unit_test(a_list_rewritten_once_more_is_the_same),
         cmocka_unit_test(a_list_is_appended_whole_or_not_at_all),
+        cmocka_unit_test(the_login_command_goes_with_the_mechanisms_of_passwords),
         cmocka_unit_test(what_the_gateway_acts_on_is_read_from_the_list),
         cmocka_unit_test(a_list_is_found_where_it_can_stand_and_only_there),
         cmocka_unit_test(a_line_that_is_cut_gives_no_name_that_was_not_in_it),
