@@ -63,9 +63,11 @@ class Gateway:
     """Starts imapstated with three listeners (plain_port, starttls_port, tls_port) in front of the given upstreams, and
     waits until it is ready. More listeners, or upstreams by hand, through sections; more settings by name.
 
-    start=False only writes the configuration; start() then starts it."""
+    start=False only writes the configuration; start() then starts it. prefix: words before the command, such as those of a
+    program that changes its surroundings and then becomes it by exec."""
 
-    def __init__(self, folder, upstreams, certificate, *, sections=(), start=True, **settings):
+    def __init__(self, folder, upstreams, certificate, *, sections=(), start=True, prefix=(), **settings):
+        self.prefix = prefix
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.plain_port, self.starttls_port, self.tls_port = net.free_port(), net.free_port(), net.free_port()
@@ -95,7 +97,7 @@ class Gateway:
         environment = os.environ | {"UBSAN_OPTIONS": "print_stacktrace=1"}
         with open(self.log_file, "ab") as log:
             seen = log.tell()
-            self.process = subprocess.Popen((str(binary), "-c", str(self.config_file)), stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen((*self.prefix, str(binary), "-c", str(self.config_file)), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=environment)
         try:
             self.wait_log(r"ready:", since=seen)
