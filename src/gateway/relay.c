@@ -199,6 +199,11 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (piece->begins)
         return relay_down_command(client, piece);
+    if (piece->has_nul) {
+        /* The command's beginning has gone up already; what a server makes of the rest is anybody's guess. */
+        relay_distrust(client, imapstate_strerror(IMAPSTATE_NUL));
+        return RELAY_DOWN_TAKEN;
+    }
     if (result == IMAPSTATE_FRAME_LINE) {
         relay_send_line(client, piece, piece->octets);
         return RELAY_DOWN_TAKEN;
@@ -242,6 +247,9 @@ bool relay_down_step(struct client *client)
         client->frame = before;
         return false;
     case RELAY_DOWN_TAKEN:
+        /* The piece may have been the end of the client, and with it of the whole input. */
+        if (client->state >= CLIENT_CLOSING)
+            return false;
         stream_consume(&client->stream, piece.octets.len);
         return true;
     case RELAY_DOWN_COLLECTED:
