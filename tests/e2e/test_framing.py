@@ -1,0 +1,493 @@
+"""What docs/framing.md says of doubtful input, in front of a scripted upstream and of Dovecot: it is answered BAD or it ends the
+session, and never does a server read as a command what the gateway took for something else."""
+import select
+
+import pytest
+
+from harness.dovecot import NEW_USER_PASSWORD
+from harness.imap import Closed, literal
+
+SMUGGLED = b"z CREATE Smuggled\r\n"
+BINARY = "IMAP4rev1 LITERAL+ BINARY IDLE ENABLE"
+
+
+def hiding(text):
+    """A line that announces the smuggled command as its literal, where one reader sees a literal and another does not."""
+    return text.replace(b"N", b"%d" % len(SMUGGLED)) + b"\r\n" + SMUGGLED + b"\r\n"
+
+
+# Ends the connection; no octet of the smuggled command reaches the upstream.
+ENDS = {
+    "CR alone": b"x NOOP\r" + SMUGGLED,
+    "CR within a line": b'x LIST "" a\rb\r\n' + SMUGGLED,
+    "CR within quotes": b'x LIST "" "a\rb"\r\n' + SMUGGLED,
+    "CR CR LF": b"x NOOP\r\r\n" + SMUGGLED,
+    "a line that is too long": b"x LIST \"\" " + b"a" * 65536 + b"\r\n" + SMUGGLED,
+    "a line that is too long and has no end": b"x LIST \"\" " + b"a" * 70000,
+    "an open quote": b'x LIST "" "a\r\n' + SMUGGLED,
+    "CRLF within quotes": b'x LIST "" "a\r\n' + SMUGGLED + b'"\r\n',
+    "LF within quotes": b'x LIST "" "a\n' + SMUGGLED + b'"\r\n',
+    "a quote that only seems to be closed": b'x LIST "" "a\\"\r\n' + SMUGGLED,
+    "an open quote behind a literal": b'x LIST {0+}\r\n "a\r\n' + SMUGGLED,
+    "a literal behind no SP": hiding(b'x LIST "" x{N+}'),
+    "a literal behind a quote": hiding(b'x LIST "" "x"{N+}'),
+    "a literal behind TAB": hiding(b'x LIST ""\t{N+}'),
+    "a literal with SP behind it": hiding(b'x LIST "" {N+} '),
+    "a literal with a brace before it": hiding(b'x LIST "" {{N+}'),
+    "a literal8 behind no SP": hiding(b'x LIST "" x~{N+}'),
+    "a literal8 with two tildes": hiding(b'x LIST "" ~~{N+}'),
+    "a number that is too large": b"x APPEND INBOX {4294967296+}\r\n" + SMUGGLED,
+    "a number that wraps": b"x APPEND INBOX {18446744073709551617+}\r\n" + SMUGGLED,
+    "a synchronizing number that is too large": b"x APPEND INBOX {4294967296}\r\n" + SMUGGLED,
+    "NUL and a literal": hiding(b'x LIST "" \0 {N+}'),
+    "NUL and a synchronizing literal": hiding(b'x LIST "" \0 {N}'),
+    "NUL behind a literal": b'x LIST {0+}\r\n "a\0b"\r\n' + SMUGGLED,
+    "a literal in NOOP": hiding(b"x NOOP {N+}"),
+    "a literal in CHECK": hiding(b"x CHECK {N+}"),
+    "a literal in CLOSE": hiding(b"x CLOSE {N+}"),
+    "a literal in EXPUNGE": hiding(b"x EXPUNGE {N+}"),
+    "a literal in UNSELECT": hiding(b"x UNSELECT {N+}"),
+    "a literal in NAMESPACE": hiding(b"x NAMESPACE {N+}"),
+    "a literal in CAPABILITY": hiding(b"x CAPABILITY {N+}"),
+    "a literal in IDLE": hiding(b"x IDLE {N+}"),
+    "a literal in ENABLE": hiding(b"x ENABLE {N+}"),
+    "a literal in STORE": hiding(b"x STORE 1 FLAGS {N+}"),
+    "a literal in UID STORE": hiding(b"x UID STORE 1 FLAGS {N+}"),
+    "a literal in an unknown command": hiding(b"x XYZZY {N+}"),
+    "a literal in an unknown UID command": hiding(b"x UID XYZZY {N+}"),
+    "a second literal in a command that takes none": b"x NOOP {0+}\r\n" + SMUGGLED,
+}
+
+# Answered BAD by the gateway, with that tag; not passed on; the session goes on.
+BAD = {
+    "NUL in a tag": (b"x\0y NOOP\r\n", b"*"),
+    "NUL in a name": (b"x NO\0OP\r\n", b"x"),
+    "NUL in an atom": (b'x LIST "" a\0b\r\n', b"x"),
+    "NUL in a quoted string": (b'x LIST "" "a\0b"\r\n', b"x"),
+    "NUL alone": (b"\0\r\n", b"*"),
+    "an empty line": (b"\r\n", b"*"),
+    "LF alone": (b"\n", b"*"),
+    "a tag alone": (b"x\r\n", b"x"),
+    "a tag and SP": (b"x \r\n", b"x"),
+    "SP before the tag": (b" x NOOP\r\n", b"*"),
+    "two SP": (b"x  NOOP\r\n", b"x"),
+    "TAB": (b"x\tNOOP\r\n", b"*"),
+    "two SP behind UID": (b"x UID  FETCH 1 FLAGS\r\n", b"x"),
+    "the tag *": (b"* NOOP\r\n", b"*"),
+    "the tag +": (b"+ NOOP\r\n", b"*"),
+    "a tag with +": (b"a+b NOOP\r\n", b"*"),
+    "a tag with (": (b"a(b NOOP\r\n", b"*"),
+    "a tag with a quote": (b'"a" NOOP\r\n', b"*"),
+    "a tag with 8-bit octets": (b"\xc3\xa4 NOOP\r\n", b"*"),
+}
+
+# No literal: the line passes as it is, and the next one is a command.
+PASSES = {
+    "an empty number": b'x SEARCH TEXT {}\r\n',
+    "letters": b'x SEARCH TEXT {a}\r\n',
+    "a minus": b'x SEARCH TEXT {5-}\r\n',
+    "within the line": b'x SEARCH TEXT {5} ALL\r\n',
+    "within a quoted string": b'x SEARCH TEXT "{5+}" SUBJECT "{5}\\""\r\n',
+    "8-bit octets": b'x SEARCH TEXT "\xc3\xa4\xff"\r\n',
+    "a line of 64 KiB less a little": b'x SEARCH TEXT ' + b"a" * 65000 + b"\r\n",
+}
+
+
+@pytest.fixture
+def scripted(start_scripted):
+    return start_scripted(caps_after=BINARY)
+
+
+def ended(client):
+    """All responses until the end; it must come by itself, with BYE."""
+    responses = client.rest()
+    assert responses and responses[-1].startswith(b"* BYE "), responses
+    return responses
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_input_that_two_could_read_differently_ends_the_session(scripted, scripted_gateway, name):
+    client = scripted_gateway.session()
+    client.send(ENDS[name])
+    ended(client)
+    scripted_gateway.wait_log(r"closing: input that cannot be framed: \S")
+    scripted.wait_for(lambda: scripted.sessions[-1].closed)
+    assert b"Smuggled" not in scripted.sessions[-1].received
+
+
+def test_nothing_smuggled_takes_effect_in_dovecot(dovecot, gateway, connect):
+    user = dovecot.new_user()
+    for octets in ENDS.values():
+        client = gateway.session(user, NEW_USER_PASSWORD)
+        client.ok("SELECT INBOX")
+        client.send(octets)
+        ended(client)
+    direct = connect(dovecot.plain_port)
+    direct.login(user, NEW_USER_PASSWORD)
+    assert direct.ok('LIST "" *').of("LIST") == [b'* LIST (\\HasNoChildren) "/" INBOX\r\n']
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scripted_gateway, name):
+    octets, tag = BAD[name]
+    client = scripted_gateway.session()
+    client.send(octets + b"n NOOP\r\n")
+    answer = client.wait("n")
+    bad, = answer.untagged
+    assert bad.startswith(tag + b" BAD ") and answer.status == b"OK"
+    assert scripted.sessions[-1].received.endswith(b"\r\nn NOOP\r\n")
+    assert scripted.sessions[-1].names[-2:] == ["AUTHENTICATE", "NOOP"]
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_braces_that_are_no_literal_pass(scripted, scripted_gateway, name):
+    client = scripted_gateway.session()
+    client.send(PASSES[name] + b"n NOOP\r\n")
+    client.wait("x")
+    assert client.wait("n").status == b"OK"
+    assert scripted.sessions[-1].received.endswith(PASSES[name] + b"n NOOP\r\n")
+
+
+def test_a_bare_lf_becomes_crlf(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    client.send(b"a LOGIN ann secret\nb NOOP\nc LIST {0+}\n {1+}\n*\nd SEARCH TEXT {3}\n")
+    for tag in "abc":
+        assert client.wait(tag).status == b"OK"
+    client.continuation()
+    client.send(b"a\nb\n")
+    assert client.wait("d").status == b"OK"
+    assert scripted.sessions[-1].received.endswith(
+        b"b NOOP\r\nc LIST {0+}\r\n {1+}\r\n*\r\nd SEARCH TEXT {3}\r\na\nb\r\n")
+
+
+def test_octets_of_a_literal_pass_untouched(scripted, scripted_gateway):
+    octets = bytes(range(256)) + b"\r\nx LOGOUT\r\n{5+}\r\n\0\n\r"
+    client = scripted_gateway.session()
+    client.ok(b"APPEND INBOX ~" + literal(octets))
+    client.ok(b"APPEND INBOX " + literal(octets.replace(b"\0", b"")))
+    assert scripted.sessions[-1].received.endswith(
+        b" APPEND INBOX ~" + literal(octets) + b"\r\na3 APPEND INBOX " + literal(octets.replace(b"\0", b"")) + b"\r\n")
+
+
+# Literals and what the server offers
+
+
+OFFERS = {
+    "none": ("IMAP4rev1 BINARY", [(b"{1+}", False), (b"~{1+}", False), (b"{1}", True), (b"~{1}", True)]),
+    "LITERAL-": ("IMAP4rev1 LITERAL-", [(b"{4096+}", True), (b"{4097+}", False), (b"{4097}", True), (b"~{1+}", False)]),
+    "LITERAL+": ("IMAP4rev1 LITERAL+", [(b"{5000+}", True), (b"~{1+}", False)]),
+    "both": ("IMAP4rev1 LITERAL+ BINARY", [(b"{5000+}", True), (b"~{5000+}", True)]),
+    "IMAP4rev2": ("IMAP4rev1 IMAP4rev2", [(b"{4096+}", True), (b"{4097+}", False)]),
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_a_literal_must_be_one_that_the_server_offers(start_scripted, start_gateway, offer):
+    caps, cases = OFFERS[offer]
+    scripted = start_scripted(caps_after=caps)
+    gateway = start_gateway(scripted.port)
+    for announcement, passes in cases:
+        octets = b"a" * int(announcement.strip(b"~{+}"))
+        client = gateway.session()
+        tag = client.start(b"APPEND INBOX " + announcement)
+        if announcement.endswith(b"+}") and not passes:
+            ended(client)
+            assert b"APPEND" not in scripted.sessions[-1].received
+            continue
+        if not announcement.endswith(b"+}"):
+            client.continuation()
+        client.send(octets + b"\r\n")
+        assert client.wait(tag).status == b"OK", announcement
+        assert scripted.sessions[-1].arguments("APPEND") == [b"INBOX " + announcement + b"\r\n" + octets]
+
+
+def test_a_literal_in_a_command_that_is_answered_bad_ends_the_session(scripted, scripted_gateway):
+    scripted.on("SEARCH", "BAD no.")
+    client = scripted_gateway.session()
+    client.send(b"x SEARCH TEXT " + literal(SMUGGLED) + b"\r\n")
+    responses = ended(client)
+    assert responses[0].startswith(b"x BAD ")
+
+
+def test_what_dovecot_reads_as_a_command_and_we_as_a_literal_ends_the_session(dovecot, gateway):
+    """A date that is none: Dovecot answers BAD and goes on with the literal's octets as commands."""
+    user = dovecot.new_user()
+    client = gateway.session(user, NEW_USER_PASSWORD)
+    client.send(b'x APPEND INBOX "no date" ' + literal(b"y ENABLE QRESYNC\r\n") + b"\r\nz NOOP\r\n")
+    responses = ended(client)
+    assert [response[:2] for response in responses if not response.startswith(b"*")] == [b"x "]
+
+
+def test_a_refused_literal_leaves_a_command_behind_it(scripted, scripted_gateway):
+    scripted.refuses_literals = True
+    client = scripted_gateway.session()
+    client.send(b"x APPEND INBOX {21}\r\ny CREATE NotSmuggled\r\n")
+    assert client.wait("x").status == b"NO"
+    assert client.wait("y").status == b"OK"
+    assert scripted.sessions[-1].arguments("CREATE") == [b"NotSmuggled"]
+
+
+def test_nothing_follows_a_synchronizing_literal_before_the_server_speaks(scripted, scripted_gateway):
+    def by_hand(connection):
+        connection.send(b"* OK [CAPABILITY IMAP4rev1] by hand.\r\n")
+        while True:
+            tag, name, rest = line_of(connection)
+            if name == b"APPEND":
+                assert_quiet(connection)
+                connection.send(b"+ now\r\n")
+                assert connection.wire.octets(6) == b"abcdef"
+                assert connection.wire.line() == b"\r\n"
+            elif name == b"LOGIN":
+                connection.logged_in_at = 1
+            elif name == b"CAPABILITY":
+                connection.send(b"* CAPABILITY IMAP4rev1\r\n")
+            connection.send(tag + b" OK done.\r\n")
+
+    scripted.script = by_hand
+    client = scripted_gateway.session()
+    client.send(b"x APPEND INBOX {6}\r\nabcdef\r\ny NOOP\r\n")
+    answer = client.wait("x")
+    assert answer.untagged == [b"+ now\r\n"] and answer.status == b"OK"
+    assert client.wait("y").status == b"OK"
+
+
+def line_of(connection):
+    tag, _, rest = connection.wire.line().rstrip(b"\r\n").partition(b" ")
+    name, _, arguments = rest.partition(b" ")
+    return tag, name.upper(), arguments
+
+
+def assert_quiet(connection, seconds=0.1):
+    """Nothing more arrives at the upstream for a while."""
+    assert not connection.wire.left()
+    assert not select.select((connection.wire.sock,), (), (), seconds)[0], connection.wire.sock.recv(100)
+
+
+# Before login
+
+
+def test_before_login_only_logins_get_a_go_ahead(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    for command in (b"NOOP {5}", b"ID {5}", b"XYZZY {5}", b"CAPABILITY {5}", b"SELECT {5}", b"STATE {5}"):
+        client.bad(command)
+        client.ok("NOOP")
+    client.start(b"LOGIN {3}", tag="l")
+    client.continuation()
+    client.send(b"ann {6}\r\n")
+    client.continuation()
+    client.send(b"secret\r\n")
+    assert client.wait("l").status == b"OK"
+
+
+@pytest.mark.parametrize("name", [name for name in ENDS if "literal in" not in name and "NUL" not in name])
+def test_before_login_doubtful_input_ends_the_connection_too(scripted, scripted_gateway, name):
+    client = scripted_gateway.client()
+    client.send(ENDS[name])
+    ended(client)
+    assert all(b"Smuggled" not in connection.received for connection in scripted.connections)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_before_login_a_line_that_is_no_command_is_answered_bad(scripted_gateway, name):
+    octets, tag = BAD[name]
+    client = scripted_gateway.client()
+    client.send(octets + b"n NOOP\r\n")
+    bad, = client.wait("n").untagged
+    assert bad.startswith(tag + b" BAD ")
+
+
+def test_nul_in_a_login_is_answered_bad(scripted, scripted_gateway):
+    client = scripted_gateway.client()
+    client.bad(b"LOGIN " + literal(b"ann\0") + b" secret")
+    client.bad(b"LOGIN ann " + literal(b"secret\0"))
+    client.ok("LOGIN ann secret")
+    assert [connection.names.count("AUTHENTICATE") for connection in scripted.connections] == [1]
+
+
+# IDLE
+
+
+def test_behind_idle_nothing_goes_up_before_its_answer(scripted, scripted_gateway):
+    def idle(connection, tag, arguments):
+        assert_quiet(connection)
+        connection.send(b"+ idling\r\n")
+        assert connection.wire.line() == b"DONE\r\n"
+        connection.ok(tag)
+
+    scripted.on("IDLE", idle)
+    client = scripted_gateway.session()
+    client.send(b"i IDLE\r\nDONE\r\nn NOOP\r\n")
+    assert client.wait("i").untagged == [b"+ idling\r\n"]
+    assert client.wait("n").status == b"OK"
+    assert scripted.sessions[-1].received.endswith(b"i IDLE\r\nDONE\r\nn NOOP\r\n")
+
+
+def test_a_refused_idle_leaves_a_command_behind_it(scripted, scripted_gateway):
+    scripted.on("IDLE", "NO not now.")
+    client = scripted_gateway.session()
+    client.send(b"i IDLE\r\nn NOOP\r\n")
+    assert client.wait("i").status == b"NO"
+    assert client.wait("n").status == b"OK"
+
+
+def test_the_server_may_end_idle_by_itself(scripted, scripted_gateway):
+    def idle(connection, tag, arguments):
+        connection.send(f"+ idling\r\n* 5 EXISTS\r\n{tag} OK enough of it.\r\n".encode())
+
+    scripted.on("IDLE", idle)
+    client = scripted_gateway.session()
+    client.send(b"i IDLE\r\n")
+    assert client.wait("i").untagged == [b"+ idling\r\n", b"* 5 EXISTS\r\n"]
+    client.ok("NOOP")
+    assert scripted.sessions[-1].names[-2:] == ["IDLE", "NOOP"]
+
+
+@pytest.mark.parametrize("octets", [b"x NOOP\r\n", b"DONE now\r\n", b" DONE\r\n", b"DONE \r\n", b"\r\n", b"DON\r\n", b"DONE\0\r\n",
+                                    b"DONE {5+}\r\nabcde\r\n"])
+def test_anything_but_done_ends_the_session(scripted, scripted_gateway, octets):
+    hears = []
+
+    def idle(connection, tag, arguments):
+        connection.send(b"+ idling\r\n")
+        try:
+            hears.append(connection.wire.line())
+        except Closed:
+            hears.append(None)
+            raise
+
+    scripted.on("IDLE", idle)
+    client = scripted_gateway.session()
+    client.start("IDLE")
+    client.continuation()
+    client.send(octets)
+    ended(client)
+    scripted.wait_for(lambda: hears)
+    assert hears == [None]
+
+
+@pytest.mark.parametrize("octets", [b"DONE\r\n", b"done\r\n", b"DONE\n"])
+def test_done_in_any_case_ends_idle(scripted, scripted_gateway, octets):
+    client = scripted_gateway.session()
+    client.start("IDLE", tag="i")
+    client.continuation()
+    client.send(octets)
+    assert client.wait("i").status == b"OK"
+
+
+# Tags
+
+
+def hold_and_answer(scripted, answer_order):
+    """HOLD commands are answered when RELEASE comes, in another order."""
+    held = []
+    scripted.on("HOLD", lambda connection, tag, arguments: held.append(tag))
+
+    def release(connection, tag, arguments):
+        for each in answer_order(held):
+            connection.ok(each)
+        connection.ok(tag)
+
+    scripted.on("RELEASE", release)
+
+
+def test_answers_may_come_in_another_order_than_the_commands(scripted, scripted_gateway):
+    hold_and_answer(scripted, reversed)
+    client = scripted_gateway.session()
+    client.send(b"".join(b"h%d HOLD\r\n" % number for number in range(20)) + b"r RELEASE\r\ns SAVESTATE\r\n")
+    for number in reversed(range(20)):
+        assert client.response() == b"h%d OK done.\r\n" % number
+    assert client.response() == b"r OK done.\r\n"
+    assert client.response().startswith(b"s NO [CLIENTBUG]")  # behind the barrier (P11)
+
+
+def test_a_tag_may_be_used_again(scripted, scripted_gateway):
+    client = scripted_gateway.session()
+    client.send(b"t NOOP\r\nt LIST \"\" *\r\nt NOOP\r\nt SELECT INBOX\r\nt LOGOUT\r\n")
+    answers = [client.wait("t") for _ in range(5)]
+    assert [len(answer.untagged) for answer in answers] == [0, 1, 0, 4, 1]
+    assert scripted.sessions[-1].names[-4:] == ["NOOP", "LIST", "NOOP", "SELECT"]
+
+
+@pytest.mark.parametrize("tag", ["]", "a]b", "[", "a.b-c_d", "A0001", "x" * 500, "1", "NIL", "OK"])
+def test_odd_tags_are_tags(scripted, scripted_gateway, tag):
+    client = scripted_gateway.session()
+    client.ok("NOOP", tag=tag)
+    client.ok("STATE", tag=tag)
+    assert client.ok("SELECT INBOX", tag=tag).of("EXISTS")
+
+
+def test_a_tag_that_dovecot_takes_for_none_stops_nothing(dovecot, gateway):
+    client = gateway.session(dovecot.new_user(), NEW_USER_PASSWORD)
+    client.send(b"a]b NOOP\r\nn NOOP\r\ns STATE\r\n")
+    answer = client.wait("n")
+    assert [line[:6] for line in answer.untagged] == [b"* BAD "] and answer.status == b"OK"
+    assert client.wait("s").status == b"OK"
+
+
+# Answers
+
+
+ANSWERS_THAT_END = {
+    "LF alone": b"* 3 EXISTS\n",
+    "LF alone in text": b"* OK hello\n",
+    "a literal behind no SP": b"* 1 FETCH (BODY[]{5}\r\nhello)\r\n",
+    "text that is too long": b"* OK " + b"a" * 70000 + b"\r\n",
+    "a + that nothing asked for": b"+ go ahead\r\n",
+    "an answer to no command": b"zz OK done.\r\n",
+    "an answer with another status": b"{tag} HELLO done.\r\n",
+    "a literal that is too large": b"* 1 FETCH (BODY[] {4294967296}\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS_THAT_END)
+def test_an_answer_that_cannot_be_read_with_certainty_ends_the_session(scripted, scripted_gateway, name):
+    def answer(connection, tag, arguments):
+        connection.send(ANSWERS_THAT_END[name].replace(b"{tag}", tag.encode()) + f"{tag} OK done.\r\n".encode())
+
+    scripted.on("CHECK", answer)
+    client = scripted_gateway.session()
+    client.send(b"x CHECK\r\n")
+    try:
+        responses = client.rest()
+    except AssertionError:
+        assert b"BYE" not in client.wire.left()  # it ended inside a response
+        responses = []
+    assert not any(response.startswith(b"x OK") for response in responses)
+    scripted_gateway.wait_log("closing: answer that cannot be matched: ")
+
+
+ANSWERS_THAT_PASS = {
+    "literals": b"* 1 FETCH (BODY[] {5}\r\nhello BODY[TEXT] {0}\r\n UID 3)\r\n",
+    "a literal8": b"* 1 FETCH (BINARY[1] ~{6}\r\nx\0OK\r\n)\r\n",
+    "a literal that looks like answers": b"* 1 FETCH (BODY[] {24}\r\nx OK done.\r\n* BYE 2026\r\n)\r\n",
+    "braces in text": b"* OK [ALERT] Quota is {12}\r\n* NO {3}\r\n* BAD ~{3}\r\n",
+    "a literal that does not count": b"* LIST () \"/\" {3+}\r\n",
+    "CR and NUL in a line": b"* OK a\rb\0c\r\n",
+    "a line of data that is long": b"* SEARCH" + b" 1234567" * 40000 + b"\r\n",
+    "a line of flags that is long": b"* 1 FETCH (FLAGS (" + b"flag " * 40000 + b"))\r\n",
+    "8-bit octets": b"* LIST () \"/\" \"\xc3\xa4\xff\"\r\n",
+    "a name that nobody knows": b"* XYZZY ((()\r\n",
+    "no name": b"*\r\n* \r\n",
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS_THAT_PASS)
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_other_answers_pass_as_they_are(scripted, scripted_gateway, name, pieces):
+    octets = ANSWERS_THAT_PASS[name]
+
+    def answer(connection, tag, arguments):
+        step = -(-len(octets) // pieces)
+        for at in range(0, len(octets), step):
+            connection.send(octets[at:at + step])
+        connection.send(f"{tag} OK is not {{5}}\r\n".encode())
+
+    scripted.on("CHECK", answer)
+    client = scripted_gateway.session()
+    client.ok("NOOP")
+    before = len(client.wire.received)
+    client.send(b"x CHECK\r\ny NOOP\r\n")
+    want = octets + b"x OK is not {5}\r\ny OK done.\r\n"
+    while len(client.wire.received) < before + len(want):
+        client.wire.fill()
+    assert bytes(client.wire.received[before:]) == want
