@@ -24,6 +24,8 @@ SMALL_MESSAGES = 20
 START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 PR_SET_PDEATHSIG = 1
+CPU_CLOCK_OF_PROCESS = 2  # as in clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LIBC = ctypes.CDLL(None)
 
 
@@ -115,6 +117,15 @@ class Peer:
 
     def pids(self):
         return [self.process.pid] + process_children(self.process.pid)
+
+    def cpu_s(self):
+        """User and system time that all its processes have taken, those that have ended too."""
+        sum_s = 0.0
+        for pid in self.pids():
+            sum_s += time.clock_gettime((~pid << 3) | CPU_CLOCK_OF_PROCESS)
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            sum_s += (int(fields[13]) + int(fields[14])) / TICKS_PER_S  # cutime, cstime: of children that have ended
+        return sum_s
 
     def rss_octets(self):
         """Resident memory of all its processes."""

@@ -207,9 +207,9 @@ def report_lines(results, facts):
         memory_table(results) + page_tables(results) + failure_list(results)
 
 
-def page_fill(text, lines):
+def page_fill(text, lines, begin=BEGIN, end=END):
     """The page with what is between the marker lines replaced."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise ValueError(f"wants exactly one line \"{BEGIN}\" and one \"{END}\" behind it")
-    head, rest = text.split(BEGIN)
-    return head + BEGIN + "\n\n" + "\n".join(lines).strip() + "\n\n" + END + rest.split(END)[1]
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
+        raise ValueError(f"wants exactly one line \"{begin}\" and one \"{end}\" behind it")
+    head, rest = text.split(begin)
+    return head + begin + "\n\n" + "\n".join(lines).strip() + "\n\n" + end + rest.split(end)[1]
