@@ -16,6 +16,8 @@
 #define LISTENER_BACKLOG 1024
 /* Connections accepted in one go, before those that are there get their turn. */
 #define LISTENER_BATCH 64
+/* How long nobody is accepted if not even a refusal is possible. */
+#define LISTENER_PAUSE_US 100000
 
 /* --- sockets --- */
 
@@ -182,17 +184,33 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
 }
 
 /* Descriptors have run out: the client is taken from the queue with the one in reserve and told, rather than left to
- * wait. */
-static void listener_shed(struct listener *listener)
+ * wait. False if that did not work either: another thread has got hold of the reserve. */
+static bool listener_shed(struct listener *listener)
 {
     const struct config_listener *section = &listener->worker->service->config->listeners[listener->index];
+    int fd = -1;
     if (listener->reserve_fd >= 0) {
         close(listener->reserve_fd);
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             listener_refuse(section, fd, "out of file descriptors");
     }
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+/* Clients wait in the queue, and the socket stays readable: the loop must not spin on it. */
+static void listener_pause(struct listener *listener)
+{
+    struct timeval after = { .tv_usec = LISTENER_PAUSE_US };
+    event_del(&listener->event);
+    evtimer_add(&listener->resume_timer, &after);
+}
+
+static void listener_on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *listener = arg;
+    event_add(&listener->event, NULL);
 }
 
 static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
@@ -211,10 +229,11 @@ static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
             listener_take(listener, fd, (const struct sockaddr *)&peer);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            listener_shed(listener);
-        else if (errno == ECONNABORTED || errno == EINTR)
+        if (errno == ECONNABORTED || errno == EINTR)
             continue;
+        bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+        if (is_short && !listener_shed(listener))
+            listener_pause(listener);
         return;
     }
 }
@@ -233,14 +252,17 @@ bool listener_start(struct listener *listener, struct worker *worker)
         if (watched < 0 || epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0)
             return false;
     }
+    evtimer_assign(&listener->resume_timer, worker->base, listener_on_resume, listener);
     event_assign(&listener->event, worker->base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
     return event_add(&listener->event, NULL) == 0;
 }
 
 void listener_done(struct listener *listener)
 {
-    if (listener->worker)
+    if (listener->worker) {
         event_del(&listener->event);
+        event_del(&listener->resume_timer);
+    }
     listener->worker = NULL;
     if (listener->fd >= 0)
         close(listener->fd);

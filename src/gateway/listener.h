@@ -17,6 +17,7 @@ struct listener {
     int epoll_fd;   /* owned; -1 but for unix sockets */
     int reserve_fd; /* owned: given up for a moment when descriptors run out, so that a client can be told */
     struct event event;
+    struct event resume_timer; /* not even a refusal was possible: tried again later */
 };
 
 /* Opens the sockets of all listeners for count workers: ret_listeners[worker * addresses + address]. False after
