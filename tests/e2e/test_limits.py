@@ -1,0 +1,387 @@
+"""What one client, or many, can cost at most: connections, time, input, descriptors, memory."""
+import contextlib
+import hashlib
+import os
+import resource
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.gateway import program
+from harness.imap import Client, Closed, literal
+from harness.net import LOOPBACK
+
+LARGE = 60_000_000
+
+
+def open_descriptors(gateway):
+    try:
+        return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    except PermissionError:
+        pytest.skip("the gateway lets nobody but root look at its descriptors")
+
+
+def bye_of(client):
+    bye, = client.rest()
+    assert bye.startswith(b"* BYE "), bye
+    return bye
+
+
+def wait_until(what, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+# Connections
+
+
+@pytest.mark.parametrize("setting", ["max_clients", "max_clients_per_address"])
+def test_clients_beyond_the_limit_are_refused_and_the_others_stay(scripted, start_gateway, setting):
+    gateway = start_gateway(scripted.port, **{setting: 3})
+    sessions = [gateway.session() for _ in range(3)]
+    for _ in range(5):
+        assert gateway.client().greeting.startswith(b"* BYE [UNAVAILABLE] ")
+    gateway.wait_log(f"client refused: {setting} is reached")
+    for session in sessions:
+        session.ok("NOOP")
+    sessions[0].logout()
+    sessions.pop(0).close()
+    gateway.wait_log("CLOSING -> DEAD")
+    sessions.append(gateway.session())
+    assert gateway.client().greeting.startswith(b"* BYE ")
+
+
+def test_a_tls_client_beyond_the_limit_is_hung_up_on(scripted, start_gateway, trust):
+    gateway = start_gateway(scripted.port, max_clients=1)
+    kept = gateway.session()
+    with pytest.raises(OSError):
+        gateway.client(gateway.tls_port, tls=trust)
+    kept.ok("NOOP")
+
+
+def test_each_address_has_a_limit_of_its_own(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_clients_per_address=2)
+
+    def greeting(source):
+        sock = socket.create_connection((LOOPBACK, gateway.plain_port), 10, source_address=(source, 0))
+        return sock, sock.recv(1000)
+
+    for source in ("127.0.0.2", "127.0.0.3"):
+        kept = [greeting(source) for _ in range(2)]
+        assert all(octets.startswith(b"* OK ") for _, octets in kept)
+        refused, octets = greeting(source)
+        assert octets.startswith(b"* BYE ")
+        for sock in (refused, *(sock for sock, _ in kept)):
+            sock.close()
+
+
+# Time
+
+
+def test_who_does_not_log_in_in_time_is_sent_away(scripted, start_gateway, trust):
+    gateway = start_gateway(scripted.port, login_timeout="1s")
+    kept = gateway.session()
+    silent, partial, dribbling = gateway.client(), gateway.client(), gateway.client()
+    secure = gateway.client(gateway.tls_port, tls=trust)
+    partial.send(b"a LOGIN ann {5")
+    in_dialog = gateway.client()
+    in_dialog.start("AUTHENTICATE PLAIN")
+    in_dialog.continuation()
+    handshaking = gateway.client(gateway.tls_port, greet=False)
+    began = time.monotonic()
+    with contextlib.suppress(Closed, OSError):
+        while time.monotonic() - began < 3:
+            dribbling.ok("NOOP")
+            time.sleep(0.01)
+    assert 0.9 < time.monotonic() - began < 3, "commands put the end off"
+    for client in (silent, partial, secure, in_dialog):
+        bye_of(client)
+    assert handshaking.rest() == []
+    assert gateway.log().count("closing: login timeout") == 6
+    kept.ok("NOOP")
+
+
+def test_who_fails_to_log_in_waits_and_may_not_try_forever(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, login_failure_delay="150ms", max_login_failures=3)
+    client = gateway.client()
+    for attempt in range(1, 4):
+        began = time.monotonic()
+        client.send(b"l LOGIN ann wrong\r\nn NOOP\r\n")
+        assert client.wait("l").status == b"NO"
+        assert time.monotonic() - began >= 0.149
+        if attempt < 3:
+            assert client.wait("n").status in (b"OK", b"BAD")
+    bye_of(client)
+    gateway.wait_log("closing: too many failed logins")
+    gateway.session().ok("NOOP")
+
+
+def test_a_login_in_between_forgives_the_failures(scripted, start_gateway):
+    scripted.caps_after += " UNAUTHENTICATE"
+    gateway = start_gateway(scripted.port, max_login_failures=2)
+    client = gateway.client()
+    for _ in range(3):
+        client.no("LOGIN ann wrong")
+        client.ok("LOGIN ann secret")
+        client.ok("UNAUTHENTICATE")
+
+
+# Input before login
+
+
+def test_before_login_no_more_than_64_kib_are_read(scripted_gateway):
+    client = scripted_gateway.client()
+    with contextlib.suppress(OSError):
+        client.send(b"a NOOP\r\n" * 9000)
+    responses = []
+    with contextlib.suppress(Closed):
+        while True:
+            responses.append(client.response())
+    assert responses.count(b"a OK NOOP completed.\r\n") == 65536 // len(b"a NOOP\r\n")
+    scripted_gateway.wait_log("closing: too much input before login")
+
+
+@pytest.mark.parametrize("octets", [b"a" * 70000, b"a LOGIN " + b"a" * 70000, b'a LOGIN "' + b"a" * 70000,
+                                    b"a LOGIN {65000+}\r\n" + b"a" * 65000 + b" {65000+}\r\n" + b"a" * 65000 + b"\r\n",
+                                    b"a LOGIN {70000+}\r\n" + b"a" * 70000 + b" x\r\n"])
+def test_before_login_nothing_long_is_kept(scripted_gateway, octets):
+    client = scripted_gateway.client()
+    with contextlib.suppress(OSError):
+        client.send(octets)
+    with contextlib.suppress(Closed):
+        while True:
+            assert not client.response().startswith(b"a OK")
+    assert not client.wire.left()
+    scripted_gateway.wait_log("closing: (too much input before login|input that cannot be framed)")
+    scripted_gateway.session().ok("NOOP")
+
+
+def test_a_literal_that_is_too_large_for_a_login_gets_no_go_ahead(scripted_gateway):
+    client = scripted_gateway.client()
+    client.bad("LOGIN {70000}")
+    client.bad("LOGIN {4294967295}")
+    client.start("LOGIN ann {65000}", tag="b")
+    assert client.response().startswith((b"+", b"b BAD"))
+    client.close()
+    client = scripted_gateway.client()
+    client.bad("LOGIN {70000}")
+    client.login("ann", "secret")
+
+
+# Descriptors
+
+
+class Descriptors:
+    """The limit of a gateway's descriptors, for the length of a with block."""
+
+    def __init__(self, gateway, more):
+        """So many more than are open now; None: fewer than are open, so that not one can be had."""
+        self._pid = gateway.process.pid
+        highest = max(int(name) for name in os.listdir(f"/proc/{self._pid}/fd"))
+        self._limit = 3 if more is None else highest + 1 + more
+
+    def __enter__(self):
+        self._before = resource.prlimit(self._pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self._pid, resource.RLIMIT_NOFILE, (self._limit, self._before[1]))
+
+    def __exit__(self, *unused):
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self._pid, resource.RLIMIT_NOFILE, self._before)
+
+
+def cpu_seconds(gateway):
+    fields = open(f"/proc/{gateway.process.pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_without_descriptors_new_clients_are_refused_and_old_ones_stay(scripted, start_gateway, trust):
+    gateway = start_gateway(scripted.port)
+    open_descriptors(gateway)
+    old = gateway.session()
+    with Descriptors(gateway, 4):
+        clients = [gateway.client() for _ in range(12)]
+        greetings = [client.greeting[:5] for client in clients]
+        assert greetings == sorted(greetings, reverse=True) and greetings.count(b"* OK ") in range(3, 6)
+        gateway.wait_log("client refused: out of file descriptors")
+        with pytest.raises(OSError):
+            gateway.client(gateway.tls_port, tls=trust)
+        old.ok("SELECT INBOX")
+        old.ok("FETCH 1 BODY[]")
+        # There is none left for an upstream: that is as if it could not be reached.
+        assert clients[0].no("LOGIN ann secret").code == b"UNAVAILABLE"
+        for client in clients[1:]:
+            client.close()
+        wait_until(lambda: clients[0].command("LOGIN ann secret").status == b"OK")
+        old.ok("NOOP")
+    gateway.session().ok("NOOP")
+
+
+def test_a_lack_of_descriptors_costs_no_time(scripted, start_gateway):
+    """Not even if the one in reserve is lost: the listening socket stays readable all the while."""
+    gateway = start_gateway(scripted.port, workers=2)
+    open_descriptors(gateway)
+    old = gateway.session()
+    with Descriptors(gateway, None):
+        waiting = [Client(gateway.plain_port, greet=False) for _ in range(4)]
+        before = cpu_seconds(gateway)
+        time.sleep(0.5)
+        assert cpu_seconds(gateway) - before < 0.25
+        old.ok("NOOP")
+    for client in waiting:
+        assert client.response().startswith((b"* OK ", b"* BYE "))
+        client.close()
+    gateway.session().ok("NOOP")
+
+
+# Memory
+
+
+def is_sanitized():
+    return b"__asan_init" in program("imapstated").read_bytes()
+
+
+needs_plain_build = pytest.mark.skipif(is_sanitized(), reason="a sanitizer keeps freed memory")
+
+
+def resident_kib(gateway):
+    for line in open(f"/proc/{gateway.process.pid}/status", encoding="ascii"):
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError("no RssAnon")
+
+
+def wait_until_stuck(moved, seconds=0.3):
+    """Until nothing has been moved for a while; gives how much that is."""
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < seconds:
+        if moved() != last:
+            last, since = moved(), time.monotonic()
+        time.sleep(0.01)
+    return last
+
+
+CONNECTIONS = 4
+
+
+@needs_plain_build
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, trust, tls):
+    gateway = start_gateway(scripted.port)
+    sent, chunk = [0] * CONNECTIONS, os.urandom(1 << 16)
+
+    def fetch(connection, tag, arguments):
+        number = int(arguments.split()[0])
+        connection.wire.set_timeout(50)
+        connection.wire.sock.sendall(b"* 1 FETCH (BODY[] {%d}\r\n" % LARGE)
+        while sent[number] < LARGE:
+            octets = chunk[:LARGE - sent[number]]
+            connection.wire.sock.sendall(octets)
+            sent[number] += len(octets)
+        connection.ok(tag)
+
+    def sink(client):
+        """Reads all of it, and keeps nothing but a hash."""
+        client.wire.line()
+        hashed, left = hashlib.sha256(), LARGE
+        while left:
+            octets = client.wire.left()[:left]
+            if not octets:
+                client.wire.received.clear()
+                client.wire._at = 0  # pylint: disable=protected-access
+                client.wire.fill()
+                continue
+            hashed.update(octets)
+            client.wire._at += len(octets)  # pylint: disable=protected-access
+            left -= len(octets)
+        return hashed.hexdigest()
+
+    scripted.on("FETCH", fetch)
+    listener = {"listener_port": gateway.tls_port, "tls": trust} if tls else {}
+    clients = [gateway.session(timeout=30, **listener) for _ in range(CONNECTIONS)]
+    before = resident_kib(gateway)
+    for number, client in enumerate(clients):
+        client.send(f"f FETCH {number} BODY[]\r\n")
+    assert wait_until_stuck(lambda: sum(sent)) < CONNECTIONS * LARGE, "the kernel's buffers took it all"
+    grown = resident_kib(gateway) - before
+    assert grown <= CONNECTIONS * 1024, f"{grown} KiB for {CONNECTIONS} connections"
+    want = hashlib.sha256((chunk * (LARGE // len(chunk) + 1))[:LARGE]).hexdigest()
+    assert sink(clients[0]) == want
+    assert clients[0].wait("f").status == b"OK"
+
+
+@needs_plain_build
+def test_an_upstream_that_does_not_read_costs_no_memory(scripted, start_gateway):
+    gateway = start_gateway(scripted.port)
+    go_on, arrived = threading.Event(), [0]
+
+    def append(connection, tag, arguments):
+        assert go_on.wait(50)
+        arrived[0] = hashlib.sha256(connection.wire.octets(LARGE)).hexdigest()
+        assert connection.wire.line() == b"\r\n"
+        connection.ok(tag)
+
+    def by_hand(connection):
+        connection.send(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] by hand.\r\n")
+        while True:
+            tag, name, *_ = connection.wire.line().split()
+            if name == b"APPEND":
+                append(connection, tag.decode(), b"")
+                continue
+            if name == b"CAPABILITY":
+                connection.send(b"* CAPABILITY IMAP4rev1 LITERAL+\r\n")
+            connection.ok(tag.decode(), "[CAPABILITY IMAP4rev1 LITERAL+] done.")
+
+    scripted.script = by_hand
+    client = gateway.session(timeout=30)
+    before, sent, chunk = resident_kib(gateway), [0], os.urandom(1 << 15).hex().encode()
+    octets = (chunk * (LARGE // len(chunk) + 1))[:LARGE]
+
+    def send():
+        client.wire.sock.sendall(b"p APPEND INBOX {%d+}\r\n" % LARGE)
+        while sent[0] < LARGE:
+            sent[0] += client.wire.sock.send(octets[sent[0]:sent[0] + (1 << 18)])
+        client.wire.sock.sendall(b"\r\n")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert wait_until_stuck(lambda: sent[0]) < LARGE, "the kernel's buffers took it all"
+    grown = resident_kib(gateway) - before
+    go_on.set()
+    assert client.wait("p").status == b"OK"
+    sender.join()
+    assert arrived[0] == hashlib.sha256(octets).hexdigest()
+    assert grown <= 1024, f"{grown} KiB"
+
+
+@needs_plain_build
+def test_answers_that_nobody_reads_hold_back_the_commands(dovecot, gateway):
+    """A client that only ever sends: neither side grows."""
+    client = gateway.session(dovecot.new_user(), "secret")
+    client.ok("SELECT INBOX")
+    before, line = resident_kib(gateway), b'x LIST "" INBOX\r\n'
+    client.wire.sock.setblocking(False)
+    sent = 0
+    while select.select((), (client.wire.sock,), (), 0.3)[1] and sent < LARGE:
+        sent += client.wire.sock.send(line * 1000)
+    assert sent < LARGE
+    assert resident_kib(gateway) - before <= 1024
+
+
+def test_many_sessions_leave_nothing_behind(dovecot, gateway):
+    """Literals, refused commands and unread answers: what a session held is free for the next."""
+    user = dovecot.new_user()
+    for _ in range(3):
+        gateway.session(user, "secret").logout()
+    gateway.close_clients()
+    descriptors = open_descriptors(gateway)
+    for _ in range(30):
+        client = gateway.session(user, "secret")
+        client.ok(b"APPEND INBOX " + literal(b"x" * 100_000))
+        client.send(b"x SELECT INBOX\r\n")
+        client.close()
+    wait_until(lambda: open_descriptors(gateway) <= descriptors)
