@@ -93,7 +93,8 @@ void client_set_detail(struct client *client, const char *detail)
 
 static const char *client_restored(const struct client *client)
 {
-    return client->session.is_restored ? "cold" : "no";
+    static const char *const words[] = { "no", "cold", "warm" };
+    return words[client->session.restored];
 }
 
 /* The one line by which a session ends. */
@@ -118,6 +119,7 @@ static void client_bury(struct grave *grave)
     session_done(&client->session);
     login_free(client->login);
     restore_free(client->restore);
+    choice_done(&client->choice);
     imapstate_buf_done(&client->id);
     peers_remove(&client->counted);
     service_unref(client->service);
@@ -135,14 +137,40 @@ static void client_die(struct client *client)
     worker_bury(client->worker, &client->grave, client_bury);
 }
 
-/* Lets go of the upstream and of all that was only for it. */
-static void client_leave_upstream(struct client *client)
+/* The chores that are left before the upstream can serve another session; false if it cannot. */
+static bool client_may_park(struct client *client, struct upstream *upstream, unsigned *ret_chores)
 {
-    bool is_clean = client->state == CLIENT_AUTHENTICATED && !client->restore && relay_is_quiet(client);
+    struct session *session = &client->session;
+    bool is_compat = client->listener->imapproxy_compat;
+    imapstate_buf_clear(&upstream->resting);
+    if (!upstream->proof || upstream->has_said_bye || upstream->stream.is_at_eof || client->worker->is_stopping)
+        return false;
+    /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
+     */
+    if (is_compat ? session_is_notified(session) || session->is_uncertain
+                  : !session_is_parkable(session, &upstream->resting))
+        return false;
+    *ret_chores = session_is_notified(session) ? UPSTREAM_CHORE_NOTIFY_NONE : 0;
+    if (session->has_selected)
+        *ret_chores |=
+            session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CLOSE;
+    upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
+    return true;
+}
+
+/* Lets go of the upstream and of all that was only for it. */
+static void client_leave_upstream(struct client *client, bool may_park)
+{
+    bool is_clean = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_running(client->login) &&
+                    relay_is_quiet(client);
     struct upstream *upstream = client->upstream;
+    unsigned chores = 0;
     client->upstream = NULL;
-    if (upstream)
+    if (upstream && is_clean && may_park && client_may_park(client, upstream, &chores))
+        upstream_settle(upstream, chores);
+    else if (upstream)
         upstream_release(upstream, is_clean);
+    choice_done(&client->choice);
     restore_free(client->restore);
     client->restore = NULL;
     login_free(client->login);
@@ -159,7 +187,7 @@ void client_close(struct client *client, const char *reason)
     if (client->state >= CLIENT_CLOSING)
         return;
     stream_flush(&client->stream);
-    client_leave_upstream(client);
+    client_leave_upstream(client, true);
     client_log_end(client, reason);
     if (client->stream.is_closed) {
         client_die(client);
@@ -187,6 +215,13 @@ void client_end(struct client *client, const char *reason, const char *bye)
 
 /* --- time --- */
 
+/* A session that was accepted without an upstream, and has not needed one yet. */
+static bool client_is_undecided(const struct client *client)
+{
+    return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->restore &&
+           !login_is_running(client->login);
+}
+
 static uint64_t client_deadline_ms(const struct client *client)
 {
     const struct config *config = client->service->config;
@@ -194,6 +229,8 @@ static uint64_t client_deadline_ms(const struct client *client)
         return client->active_at_ms + CLIENT_CLOSING_MS;
     if (client->stream.is_at_eof)
         return client->active_at_ms + CLIENT_EOF_MS;
+    if (client_is_undecided(client))
+        return client->choice.accepted_at_ms + CHOICE_DELAY_MS;
     if (client->state == CLIENT_AUTHENTICATED)
         return client->active_at_ms + config->idle_timeout_ms;
     uint64_t login_at_ms = client->began_at_ms + config->login_timeout_ms;
@@ -226,6 +263,12 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
         client_die(client);
         break;
     case CLIENT_AUTHENTICATED:
+        if (client_is_undecided(client)) {
+            choice_make(client);
+            client_rearm(client);
+            client_go_on(client);
+            break;
+        }
         /* RFC 9051 section 5.4 */
         client_end(client, "idle timeout", "Autologout; idle for too long");
         break;
@@ -256,8 +299,8 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         .offers_starttls = client->listener->tls == CONFIG_TLS_STARTTLS && !client->stream.ssl,
         .may_login = client_may_carry_secrets(client),
         /* With imapproxy's kind of reuse a session begins in whatever state the connection is in. */
-        .has_state = client_may_carry_secrets(client) && !client->listener->imapproxy_compat &&
-                     (is_before_login || is_certain),
+        .has_state =
+            client_may_carry_secrets(client) && !client->listener->imapproxy_compat && (is_before_login || is_certain),
         .has_ximapproxy = client->listener->imapproxy_compat,
         .mechanisms = client->listener->auth_mechanisms,
     };
@@ -437,6 +480,15 @@ static void client_finish_id(struct client *client)
     imapstate_buf_done(&line);
 }
 
+bool client_knows_id(const struct client *client)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
+    bool is_known = prelude_id(client->listener->upstream->name, &line);
+    imapstate_buf_done(&line);
+    return is_known;
+}
+
 static bool client_is_offered_id(const struct client *client)
 {
     struct imapstate_buf names;
@@ -471,14 +523,12 @@ static void client_run_id(struct client *client)
     imapstate_buf_clear(&client->id);
     if (is_valid)
         is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
-    imapstate_buf_clear(&checked);
-    bool is_known = prelude_id(client->listener->upstream->name, &checked);
     imapstate_buf_done(&checked);
     if (!is_valid || !client_is_offered_id(client)) {
         client_answer(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
         return;
     }
-    if (is_known) {
+    if (client_knows_id(client)) {
         client_finish_id(client);
         return;
     }
@@ -531,7 +581,7 @@ static void client_run_unauthenticate(struct client *client)
 {
     client_answer(client, "OK Unauthenticated.");
     client_log_end(client, "unauthenticated");
-    client_leave_upstream(client);
+    client_leave_upstream(client, false); /* RFC 8437 section 3: nothing of the session stays (P16) */
     session_done(&client->session);
     imapstate_buf_done(&client->id);
     client->was_logged_in = false;
@@ -539,6 +589,15 @@ static void client_run_unauthenticate(struct client *client)
     client->login_failures = 0;
     client->began_at_ms = worker_now_ms();
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
+}
+
+/* Before there is an upstream; afterwards it is asked. */
+static void client_run_capability_after_login(struct client *client)
+{
+    stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+    stream_put(&client->stream, imapstate_buf_span(&client->session.names));
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    client_answer(client, "OK Capability completed.");
 }
 
 static void client_run_after_login(struct client *client)
@@ -558,6 +617,12 @@ static void client_run_after_login(struct client *client)
         break;
     case IMAPSTATE_COMMAND_COMPRESS:
         client_answer(client, "NO [CANNOT] Compression is not offered.");
+        break;
+    case IMAPSTATE_COMMAND_CAPABILITY:
+        client_run_capability_after_login(client);
+        break;
+    case IMAPSTATE_COMMAND_ID:
+        client_run_id(client);
         break;
     default:
         client_answer(client, "BAD Command not allowed after login.");
@@ -792,7 +857,7 @@ void client_upstream_ready(struct client *client)
 
 void client_upstream_lost(struct client *client, const char *why)
 {
-    bool may_say_bye = client_may_speak(client) && !client->upstream->has_said_bye;
+    const struct upstream *lost = client->upstream;
     client->upstream = NULL;
     switch (client->state) {
     case CLIENT_GREETING:
@@ -809,7 +874,7 @@ void client_upstream_lost(struct client *client, const char *why)
         login_upstream_lost(client, why);
         break;
     default:
-        relay_upstream_lost(client, why, may_say_bye);
+        relay_upstream_lost(client, lost, why);
     }
     client_go_on(client);
 }
@@ -906,6 +971,7 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
     request_init(&client->request);
     session_init(&client->session);
+    choice_init(&client->choice);
     imapstate_buf_init(&client->id, INTRODUCTION_MAX);
     evtimer_assign(&client->timer, worker->base, client_on_timer, client);
     list_init(&client->link);

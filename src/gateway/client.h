@@ -12,6 +12,7 @@
 #include <imapstate/frame.h>
 
 #include "address.h"
+#include "choice.h"
 #include "login.h"
 #include "pipeline.h"
 #include "request.h"
@@ -56,8 +57,9 @@ struct client {
     struct session session;
     struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
     struct restore *restore;   /* owned: while a STATE is under way */
-    struct upstream *upstream; /* owned; NULL before a login, or while another one is being made */
-    struct imapstate_buf id;   /* the arguments of the client's own ID before login, for the upstream */
+    struct upstream *upstream; /* owned; NULL before it is chosen, or while another one is being made */
+    struct choice choice;
+    struct imapstate_buf id; /* the arguments of the client's own ID before login, for the upstream */
     struct event timer;
     struct address peer, local; /* as the PROXY header has them, if there is one */
     struct address counted;     /* the one that peers_add() knows */
@@ -123,6 +125,9 @@ void client_frame_is_bad(struct client *client);
 
 /* Octets of input before login are counted; false: there were too many, and the client has been ended. */
 bool client_count_before_login(struct client *client, size_t octets);
+
+/* Can ID be answered without an upstream? */
+bool client_knows_id(const struct client *client);
 
 /* The time of the next deadline has changed. */
 void client_rearm(struct client *client);

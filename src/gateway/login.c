@@ -14,7 +14,7 @@
 #define BIT(phase) (1u << (phase))
 
 static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
-    [LOGIN_PROMPTING] = BIT(LOGIN_CONNECTING),
+    [LOGIN_PROMPTING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_THROUGH),
     [LOGIN_CONNECTING] = BIT(LOGIN_ANSWERING) | BIT(LOGIN_DELAYING),
     [LOGIN_ANSWERING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_ASKING) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
     [LOGIN_ASKING] = BIT(LOGIN_THROUGH) | BIT(LOGIN_DELAYING),
@@ -71,6 +71,9 @@ bool login_is_running(const struct login *login)
     return login && login->phase != LOGIN_THROUGH;
 }
 
+static void login_connect(struct client *client);
+static void login_start(struct client *client);
+
 /* --- how it ends --- */
 
 static const char *login_mechanism_name(const struct login *login)
@@ -110,7 +113,7 @@ static void login_is_unavailable(struct client *client)
 {
     login_drop_upstream(client);
     if (client->login->is_again) {
-        restore_login_failed(client, false);
+        choice_login_failed(client, false);
         return;
     }
     login_end(client, "NO [UNAVAILABLE] The mail server cannot be reached.", "unavailable");
@@ -132,13 +135,42 @@ static bool login_is_passing(struct imapstate_span line)
     return false;
 }
 
+/* Is it the number of connections that the upstream minds? Dovecot: "NO [UNAVAILABLE] Maximum number of connections
+ * from user+IP exceeded", Cyrus: "NO Too many open connections", Gmail: "NO [ALERT] Too many simultaneous connections".
+ */
+static bool login_is_crowded(struct imapstate_span line)
+{
+    return imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
+           imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[LIMIT]")) ||
+           imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[INUSE]"));
+}
+
+/* Those that only wait give way to one that works. True: the login is tried again. */
+static bool login_makes_room(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED;
+    if (login->is_pressed || login->is_cancelled || !may_repeat || !login_is_crowded(line) ||
+        park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity)) == 0)
+        return false;
+    client_log(client, LOG_LEVEL_DEBUG, "park: given up, the upstream wants fewer connections");
+    login->is_pressed = true;
+    login_connect(client);
+    return true;
+}
+
 /* The upstream says no: the client hears it after a while, which an attacker spends waiting. */
 static void login_is_refused(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
+    bool is_passing = login_is_passing(line);
     login_drop_upstream(client);
+    if (login_makes_room(client, line))
+        return;
+    if (!is_passing && !login->is_cancelled)
+        choice_refuse(client);
     if (login->is_again) {
-        restore_login_failed(client, !login_is_passing(line));
+        choice_login_failed(client, !is_passing);
         return;
     }
     if (login->is_cancelled) {
@@ -162,8 +194,6 @@ void login_delay_is_over(struct client *client)
 }
 
 /* --- the client's messages --- */
-
-static void login_connect(struct client *client);
 
 static void login_prompt(struct client *client, const char *challenge)
 {
@@ -196,7 +226,7 @@ void login_command(struct client *client)
     else if (!capability_may_use_login(&view))
         login_end(client, "NO [CANNOT] LOGIN is not offered.", NULL);
     else
-        login_connect(client);
+        login_start(client);
 }
 
 /* AUTH=LOGIN asks for the user, then for the password, each as it is. */
@@ -215,7 +245,7 @@ static enum sasl_error login_read_login(struct client *client, struct imapstate_
     }
     if (!imapstate_buf_put(&login->identity.password, message))
         return SASL_TOO_LONG;
-    login_connect(client);
+    login_start(client);
     return SASL_OK;
 }
 
@@ -230,7 +260,7 @@ static enum sasl_error login_read_first(struct client *client, struct imapstate_
         if (!imapstate_buf_put(&login->first_message, message))
             return SASL_TOO_LONG;
     }
-    login_connect(client);
+    login_start(client);
     return SASL_OK;
 }
 
@@ -392,6 +422,17 @@ static void login_connect(struct client *client)
     } else if (client->upstream->state == UPSTREAM_READY) {
         login_upstream_ready(client);
     }
+}
+
+/* The credentials are known: a parked connection may do, or the upstream is asked. */
+static void login_start(struct client *client)
+{
+    if (!choice_accept(client)) {
+        login_connect(client);
+        return;
+    }
+    login_enter(client->login, LOGIN_THROUGH);
+    client_logged_in(client);
 }
 
 static struct imapstate_span login_tag(const struct login *login)
@@ -556,7 +597,7 @@ static void login_send(struct client *client)
     if (!(is_converted ? login_send_password(client, &fits) : login_send_mechanism(client, &fits))) {
         login_drop_upstream(client);
         if (login->is_again)
-            restore_login_failed(client, false);
+            choice_login_failed(client, false);
         else
             login_cannot(client);
         return;
@@ -608,18 +649,21 @@ static void login_succeed(struct client *client)
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     bool fits = capability_rewrite(names, &view, &shown);
-    if (fits && !login->is_again)
+    if (fits && !login->is_again) {
         fits = session_begin(&client->session, sasl_identity_user(&login->identity), login->identity.is_certain,
                              imapstate_buf_span(&shown), client->service->config->epoch);
-    capability_parse(names, &client->session.offers);
+        capability_parse(names, &client->session.offers);
+    }
     login_forget_owed(login);
     if (!fits) {
         client_end(client, "out of memory", "Out of memory");
     } else {
         upstream_attach(client->upstream);
+        imapstate_buf_put(&client->upstream->names, names);
+        choice_prove(client);
         login_enter(login, LOGIN_THROUGH);
         if (login->is_again)
-            restore_logged_in(client, imapstate_buf_span(&shown));
+            choice_logged_in(client);
         else
             client_logged_in(client);
     }
@@ -760,7 +804,7 @@ bool login_again(struct client *client)
     if (!has_credentials)
         return false;
     login->is_again = true;
-    login->is_retried = false;
+    login->is_retried = login->is_pressed = false;
     imapstate_buf_clear(&login->names);
     imapstate_buf_clear(&login->answer);
     login_connect(client);

@@ -34,7 +34,8 @@ struct login {
     bool wants_line;   /* the client's next line belongs to the dialog */
     bool has_user;     /* AUTH=LOGIN: the user has been read, the password comes next */
     bool is_retried;   /* a connection broke without an octet of an answer; this is the second try */
-    bool is_again;     /* the client does not know of it: the login behind a failed restore (P18) */
+    bool is_again;     /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
+    bool is_pressed;   /* it was refused for too many connections, and parked ones have been given up for it */
     bool was_heard;    /* an octet of an answer has come */
     bool is_cancelled; /* by the client or by us: "*" has been sent */
 };
@@ -64,8 +65,8 @@ bool login_hear(struct client *client, struct imapstate_span line);
 /* The delay before a failed login is answered is over. */
 void login_delay_is_over(struct client *client);
 
-/* Logs in once more with the credentials at hand (P18). False: there are none. restore_logged_in() or
- * restore_login_failed() follows. */
+/* Logs in upstream, without the client's knowledge, with the credentials at hand. False: there are none.
+ * choice_logged_in() or choice_login_failed() follows. */
 bool login_again(struct client *client);
 
 #endif

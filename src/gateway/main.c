@@ -14,8 +14,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "janitor.h"
 #include "listener.h"
 #include "log.h"
+#include "park.h"
 #include "prelude.h"
 #include "service.h"
 #include "worker.h"
@@ -28,6 +30,7 @@ struct daemon {
     struct event_base *base; /* of the main thread, for signals */
     struct worker **workers;
     unsigned worker_count;
+    struct janitor janitor;
 };
 
 /* --- the process --- */
@@ -147,6 +150,8 @@ static void main_reload(struct daemon *daemon)
     log_open(service->config->log_to, service->config->log_level);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_tell(daemon->workers[i], service);
+    worker_tell(daemon->janitor.worker, service);
+    park_configure(service->config);
     service_unref(daemon->service);
     daemon->service = service;
     log_info("reloaded: configuration, keys and certificates");
@@ -254,10 +259,14 @@ static int main_run(struct daemon *daemon)
     main_forbid_dumps(); /* after the change of user, which would allow them again */
     if (!main_start_workers(daemon))
         exit(EXIT_FAILURE); /* some threads run already */
+    park_configure(config);
+    if (!janitor_start(&daemon->janitor, daemon->service, stderr))
+        exit(EXIT_FAILURE);
     main_say_ready(daemon);
     main_wait_for_signals(daemon);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(daemon->workers[i]);
+    janitor_stop(&daemon->janitor);
     log_info("stopped");
     return EXIT_SUCCESS;
 }
@@ -267,6 +276,7 @@ static void main_end(struct daemon *daemon)
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
     free(daemon->workers);
+    park_done();
     service_unref(daemon->service);
     if (daemon->base)
         event_base_free(daemon->base);

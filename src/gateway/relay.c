@@ -41,6 +41,10 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
         return true;
     case IMAPSTATE_COMMAND_UNAUTHENTICATE:
         return client->session.offers.unauthenticate;
+    case IMAPSTATE_COMMAND_CAPABILITY:
+        return !client->upstream;
+    case IMAPSTATE_COMMAND_ID:
+        return !client->upstream && client_knows_id(client);
     default:
         return false;
     }
@@ -82,17 +86,23 @@ static void relay_capture(struct client *client, struct imapstate_span octets)
     flight->is_too_large = true;
 }
 
+static void relay_forward(struct client *client, struct imapstate_span octets)
+{
+    const struct imapstate_command *command = client->sending_command;
+    choice_sent(client, octets, command && command->repeatable);
+    stream_forward(&client->upstream->stream, octets);
+}
+
 /* RFC 9051 section 2.2: a line ends with CRLF. Whoever ends it with LF alone is understood, but nobody behind us shall
  * have to. */
 static void relay_forward_line(struct client *client, const struct imapstate_piece *piece)
 {
-    struct stream *to = &client->upstream->stream;
-    if (!piece->is_bare_lf) {
-        stream_forward(to, piece->octets);
-        return;
+    if (piece->is_bare_lf) {
+        relay_forward(client, (struct imapstate_span){ piece->octets.at, piece->octets.len - 1 });
+        relay_forward(client, IMAPSTATE_SPAN("\r\n"));
+    } else {
+        relay_forward(client, piece->octets);
     }
-    stream_put(to, (struct imapstate_span){ piece->octets.at, piece->octets.len - 1 });
-    stream_put(to, IMAPSTATE_SPAN("\r\n"));
 }
 
 /* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
@@ -125,9 +135,12 @@ static bool relay_send_line(struct client *client, const struct imapstate_piece 
     return true;
 }
 
-/* The credentials were kept for a STATE that follows the login; something else does. */
+/* The credentials were kept for a STATE that follows the login; something else does. But as long as the upstream has
+ * not shown that it lives, another one may have to take its place. */
 static void relay_forget_credentials(struct client *client)
 {
+    if (client->upstream->is_woken)
+        return;
     login_free(client->login);
     client->login = NULL;
 }
@@ -171,7 +184,7 @@ static enum relay_down relay_down_command(struct client *client, const struct im
         client_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
-    if (relay_must_wait(client, &line))
+    if (!choice_make(client) || relay_must_wait(client, &line))
         return RELAY_DOWN_NOT_YET;
     relay_begin_command(client, piece, &line);
     return RELAY_DOWN_TAKEN;
@@ -209,19 +222,19 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
         return RELAY_DOWN_TAKEN;
     }
     relay_capture(client, piece->octets);
-    stream_forward(&client->upstream->stream, piece->octets);
+    relay_forward(client, piece->octets);
     return RELAY_DOWN_TAKEN;
 }
 
 static bool relay_has_room(const struct client *client)
 {
     return client->pipeline.count < PIPELINE_FLIGHTS_MAX &&
-           stream_pending(&client->upstream->stream) <= STREAM_OUT_HIGH;
+           (!client->upstream || stream_pending(&client->upstream->stream) <= STREAM_OUT_HIGH);
 }
 
 bool relay_down_step(struct client *client)
 {
-    if (client->restore || !client->upstream || client->awaits_go || client->idle == CLIENT_IDLE_ASKED ||
+    if (client->restore || login_is_running(client->login) || client->awaits_go || client->idle == CLIENT_IDLE_ASKED ||
         !relay_has_room(client))
         return false;
     struct imapstate_frame before = client->frame;
@@ -469,6 +482,8 @@ void relay_up(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     client->active_at_ms = worker_now_ms();
+    if (upstream->is_woken)
+        choice_heard(client);
     while (relay_up_step(client, upstream))
         ;
     stream_flush(&client->stream);
@@ -481,15 +496,24 @@ void relay_up(struct client *client)
         stream_resume(&upstream->stream);
 }
 
-void relay_upstream_lost(struct client *client, const char *why, bool may_say_bye)
+void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     client_log(client, LOG_LEVEL_DEBUG, "upstream lost: %s", why);
     if (client->restore) {
-        restore_upstream_lost(client, why);
+        restore_upstream_lost(client, lost, why);
         return;
     }
+    if (login_is_running(client->login)) {
+        login_upstream_lost(client, why);
+        return;
+    }
+    if (choice_replace(client, lost))
+        return;
     client_set_detail(client, why);
-    if (may_say_bye)
-        client_say(client, NULL, "BYE [UNAVAILABLE] The mail server has closed the connection");
-    client_close(client, "upstream closed");
+    if (lost->is_woken)
+        choice_login_failed(client, false);
+    else if (imapstate_frame_is_between(&lost->frame) && !lost->has_said_bye)
+        client_end(client, "upstream closed", "[UNAVAILABLE] The mail server has closed the connection");
+    else
+        client_close(client, "upstream closed");
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 struct client;
+struct upstream;
 
 /* Takes one piece of the client's input further. False: nothing to do, or something has to come first. */
 bool relay_down_step(struct client *client);
@@ -14,8 +15,8 @@ bool relay_down_step(struct client *client);
 /* Passes on what the upstream has sent. */
 void relay_up(struct client *client);
 
-/* The upstream of an authenticated client is gone. */
-void relay_upstream_lost(struct client *client, const char *why, bool may_say_bye);
+/* The upstream of an authenticated client is gone. lost has ended, but is still there. */
+void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
 /* Is nothing in flight, and no command's octets on their way? */
 bool relay_is_quiet(const struct client *client);

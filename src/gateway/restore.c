@@ -18,6 +18,7 @@ void restore_free(struct restore *restore)
         return;
     imapstate_buf_done(&restore->tag);
     imapstate_buf_done(&restore->token);
+    imapstate_buf_done(&restore->encoded);
     imapstate_buf_done(&restore->held_names);
     imapstate_state_free(restore->state);
     imapstate_replay_free(restore->replay);
@@ -35,9 +36,12 @@ static void restore_answer(struct client *client, const char *answer)
     client_say(client, &tag, "%s", answer);
 }
 
-/* STATE is decided one way or another: the credentials are not needed any more. */
+/* STATE is decided one way or another: the credentials are needed only by a session that has yet to choose its
+ * upstream, or whose upstream has not shown yet that it lives. */
 static void restore_forget_credentials(struct client *client)
 {
+    if (!client->upstream || client->upstream->is_woken)
+        return;
     login_free(client->login);
     client->login = NULL;
 }
@@ -62,16 +66,13 @@ static void restore_log_token(const struct client *client, struct imapstate_span
 
 /* Opens the token and decodes what it holds. */
 static enum imapstate_error restore_open(const struct client *client, struct imapstate_span token,
-                                         struct imapstate_state *state)
+                                         struct restore *restore)
 {
-    struct imapstate_buf encoded;
-    imapstate_buf_init(&encoded, IMAPSTATE_TOKEN_MAX);
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
-    enum imapstate_error error =
-        imapstate_token_open(client->worker->service->keyring, &binding, (uint64_t)time(NULL), token, &encoded);
+    enum imapstate_error error = imapstate_token_open(client->worker->service->keyring, &binding, (uint64_t)time(NULL),
+                                                      token, &restore->encoded);
     if (error == IMAPSTATE_OK)
-        error = imapstate_state_decode(state, imapstate_buf_span(&encoded));
-    imapstate_buf_done(&encoded);
+        error = imapstate_state_decode(restore->state, imapstate_buf_span(&restore->encoded));
     return error;
 }
 
@@ -82,6 +83,7 @@ static struct restore *restore_new(const struct client *client, struct imapstate
         return NULL;
     imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    imapstate_buf_init(&restore->encoded, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->held_names, PRELUDE_NAMES_MAX);
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
     restore->state = imapstate_state_new(imapstate_token_state_max(&binding));
@@ -126,8 +128,8 @@ static void restore_succeed(struct client *client)
     upstream_await_nothing(client->upstream);
     restore_forget_credentials(client);
     restore_put_held_names(client);
-    restore_log_token(client, imapstate_buf_span(&restore->token), "restored", "");
-    session_restore(&client->session, restore->state);
+    restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
+    session_restore(&client->session, restore->state, restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
     restore->state = NULL;
     stream_put(&client->stream, IMAPSTATE_SPAN("* STATE "));
     stream_put(&client->stream, imapstate_buf_span(&restore->token));
@@ -137,8 +139,7 @@ static void restore_succeed(struct client *client)
     restore_free(restore);
 }
 
-/* P18, P6: no connection is left that is certain to be in the state that the client believes in. */
-static void restore_give_up(struct client *client, const char *answer)
+void restore_give_up(struct client *client, const char *answer)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
     client_say(client, &tag, "%s", answer);
@@ -155,6 +156,7 @@ static void restore_fail(struct client *client, const char *command, const char 
     client->upstream = NULL;
     if (tainted)
         upstream_release(tainted, false);
+    client->restore->phase = RESTORE_REPLACING;
     if (!login_again(client))
         restore_give_up(client, RESTORE_UNAVAILABLE);
 }
@@ -183,16 +185,93 @@ static uint32_t restore_nonsync_max(const struct capabilities *offers)
     return offers->literal_minus ? 4096 : 0;
 }
 
+/* Of a state that a parked connection is in, all but NOTIFY: that was silenced, and is set again so that its data is
+ * fresh. */
+static struct imapstate_state *restore_silenced(const struct restore *restore)
+{
+    struct imapstate_state *silenced = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    struct imapstate_entry entry;
+    for (size_t i = 0; silenced && imapstate_state_at(restore->state, i, &entry); i++) {
+        bool is_set =
+            entry.kind == IMAPSTATE_ENTRY_NOTIFY && !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
+        if (is_set && imapstate_state_notify(silenced, entry.value) != IMAPSTATE_OK) {
+            imapstate_state_free(silenced);
+            silenced = NULL;
+        }
+    }
+    return silenced;
+}
+
+/* Brings client->upstream into the state. */
+static void restore_replay(struct client *client)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_replay_literals literals = { restore_nonsync_max(&client->session.offers) };
+    struct imapstate_state *silenced = restore->is_warm ? restore_silenced(restore) : NULL;
+    imapstate_replay_free(restore->replay);
+    restore->replay = NULL;
+    if (!restore->is_warm || silenced)
+        restore->replay = imapstate_replay_new(silenced ? silenced : restore->state, literals, UPSTREAM_TAG);
+    imapstate_state_free(silenced);
+    restore->phase = RESTORE_REPLAYING;
+    if (!restore->replay) {
+        restore_give_up(client, RESTORE_UNAVAILABLE);
+        return;
+    }
+    restore_write(client);
+    restore_check(client);
+}
+
+/* The session goes on without the state (P5). */
+static void restore_decline(struct client *client)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
+    bool is_tracking = session_track(&client->session, restore_upstream_name(client));
+    client_say(client, &tag, "%s", is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] Out of memory.");
+    client->restore = NULL;
+    restore_free(restore);
+    restore_forget_credentials(client);
+}
+
+/* There is an upstream. If it offers something else than what the client was told, the token is dead (P12). */
+static void restore_has_upstream(struct client *client)
+{
+    struct restore *restore = client->restore;
+    if (choice_heed_names(client, imapstate_buf_span(&client->upstream->names))) {
+        restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
+                          imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
+        restore_decline(client);
+    } else {
+        restore_replay(client);
+    }
+}
+
+static void restore_choose(struct client *client)
+{
+    struct restore *restore = client->restore;
+    restore->phase = RESTORE_CHOOSING;
+    restore->is_warm = false;
+    switch (choice_make_state(client, imapstate_buf_span(&restore->encoded))) {
+    case CHOICE_EXACT:
+        restore->is_warm = true;
+        restore_has_upstream(client);
+        break;
+    case CHOICE_PRISTINE:
+        restore_has_upstream(client);
+        break;
+    case CHOICE_WAITING:
+        break;
+    case CHOICE_NONE:
+        restore_give_up(client, RESTORE_UNAVAILABLE);
+        break;
+    }
+}
+
 static void restore_begin(struct client *client, struct imapstate_span token)
 {
     struct restore *restore = restore_new(client, token);
-    enum imapstate_error error = restore ? restore_open(client, token, restore->state) : IMAPSTATE_NO_MEMORY;
-    if (error == IMAPSTATE_OK) {
-        struct imapstate_replay_literals literals = { restore_nonsync_max(&client->session.offers) };
-        restore->replay = imapstate_replay_new(restore->state, literals, UPSTREAM_TAG);
-        if (!restore->replay)
-            error = IMAPSTATE_NO_MEMORY;
-    }
+    enum imapstate_error error = restore ? restore_open(client, token, restore) : IMAPSTATE_NO_MEMORY;
     if (error == IMAPSTATE_NO_MEMORY) {
         restore_free(restore);
         restore_answer(client, "NO [UNAVAILABLE] Out of memory.");
@@ -206,8 +285,7 @@ static void restore_begin(struct client *client, struct imapstate_span token)
         return;
     }
     client->restore = restore;
-    restore_write(client);
-    restore_check(client);
+    restore_choose(client);
 }
 
 static void restore_token(struct client *client, struct imapstate_span arguments)
@@ -267,44 +345,38 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
     return RESTORE_HIDE;
 }
 
-void restore_upstream_lost(struct client *client, const char *why)
+void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     if (login_is_running(client->login)) {
         login_upstream_lost(client, why);
+        return;
+    }
+    /* A parked connection that turns out dead: all that a replay sends may be sent again elsewhere. */
+    if (lost->is_woken) {
+        restore_choose(client);
         return;
     }
     client->restore->was_lost = true;
     restore_fail(client, "", why);
 }
 
-void restore_logged_in(struct client *client, struct imapstate_span names)
+void restore_logged_in(struct client *client)
 {
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
-    struct session *session = &client->session;
-    restore_forget_credentials(client);
-    if (!imapstate_span_equal(names, imapstate_buf_span(&session->names))) {
-        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-        stream_put(&client->stream, names);
-        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-        imapstate_buf_clear(&session->names);
-        imapstate_buf_put(&session->names, names);
-        imapstate_token_fingerprint(names, client->service->config->epoch, session->fingerprint);
+    if (restore->phase == RESTORE_CHOOSING) {
+        restore_has_upstream(client);
+        return;
     }
-    if (restore->was_lost)
-        client_say(client, &tag, RESTORE_UNAVAILABLE);
-    else if (session_track(session, restore_upstream_name(client)))
-        client_say(client, &tag, RESTORE_CANNOT);
-    else
-        client_say(client, &tag, "NO [UNAVAILABLE] Out of memory.");
+    choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+    if (!restore->was_lost) {
+        restore_decline(client);
+        return;
+    }
+    client_say(client, &tag, RESTORE_UNAVAILABLE);
     client->restore = NULL;
     restore_free(restore);
-}
-
-void restore_login_failed(struct client *client, bool is_refused)
-{
-    restore_give_up(client, is_refused ? "NO [AUTHENTICATIONFAILED] The credentials are not accepted any more."
-                                       : RESTORE_UNAVAILABLE);
+    restore_forget_credentials(client);
 }
 
 /* --- SAVESTATE --- */

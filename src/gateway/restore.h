@@ -6,14 +6,24 @@
 #include <imapstate/state.h>
 
 struct client;
+struct upstream;
+
+enum restore_phase {
+    RESTORE_CHOOSING,  /* a connection is being made */
+    RESTORE_REPLAYING, /* the upstream is being brought into the state */
+    RESTORE_REPLACING, /* that has failed; the connection is being replaced (P18) */
+};
 
 /* A STATE token under way. */
 struct restore {
     struct imapstate_buf tag, token; /* the client's */
-    struct imapstate_state *state;   /* owned: what the token holds */
-    struct imapstate_replay *replay; /* owned */
+    struct imapstate_buf encoded;    /* what the token holds ... */
+    struct imapstate_state *state;   /* ... owned; and decoded */
+    struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
     struct imapstate_buf held_names; /* a capability list that came meanwhile, for after the decision */
-    bool was_lost;                   /* the connection broke: P6 rather than P5 */
+    uint8_t phase;                   /* enum restore_phase */
+    bool is_warm;                    /* the connection was in the state already */
+    bool was_lost;                   /* it broke: P6 rather than P5 */
 };
 
 enum restore_verdict { RESTORE_PASS, RESTORE_HIDE };
@@ -27,12 +37,13 @@ void restore_savestate(struct client *client);
 /* What the upstream says during a replay: a whole line that begins a response. */
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);
 
-/* The upstream is gone. */
-void restore_upstream_lost(struct client *client, const char *why);
+/* The upstream is gone. lost has ended, but is still there. */
+void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
-/* How login_again() went. names: the list that the client sees now. is_refused: the upstream does not take the
- * credentials any more. */
-void restore_logged_in(struct client *client, struct imapstate_span names);
-void restore_login_failed(struct client *client, bool is_refused);
+/* A login has been made for it. */
+void restore_logged_in(struct client *client);
+
+/* It is answered so, and the session ends (P6, P18). answer is text of ours. */
+void restore_give_up(struct client *client, const char *answer);
 
 #endif

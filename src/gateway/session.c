@@ -25,6 +25,7 @@ void session_done(struct session *session)
     imapstate_buf_done(&session->language);
     imapstate_buf_done(&session->comparator);
     imapstate_state_free(session->state);
+    imapstate_state_free(session->in_effect);
     session_init(session);
 }
 
@@ -91,11 +92,30 @@ static void session_add_enabled(struct session *session, struct imapstate_span n
     }
 }
 
-void session_restore(struct session *session, struct imapstate_state *state)
+/* NULL if memory is out. */
+static struct imapstate_state *session_copy(const struct imapstate_state *state)
+{
+    struct imapstate_buf encoded;
+    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+    struct imapstate_state *copy = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    if (copy && (!imapstate_state_encode(state, &encoded) ||
+                 imapstate_state_decode(copy, imapstate_buf_span(&encoded)) != IMAPSTATE_OK)) {
+        imapstate_state_free(copy);
+        copy = NULL;
+    }
+    imapstate_buf_done(&encoded);
+    return copy;
+}
+
+void session_restore(struct session *session, struct imapstate_state *state, enum session_restored restored)
 {
     imapstate_state_free(session->state);
+    imapstate_state_free(session->in_effect);
     session->state = state;
-    session->is_tracking = session->is_restored = true;
+    session->in_effect = session_copy(state);
+    session->is_uncertain = session->in_effect == NULL;
+    session->is_tracking = true;
+    session->restored = (uint8_t)restored;
     struct imapstate_entry entry;
     for (size_t i = 0; imapstate_state_at(state, i, &entry); i++) {
         session->is_changed = true;
@@ -111,6 +131,10 @@ void session_sent_line(struct session *session, const struct imapstate_command *
 {
     if (!session->may_be_enabled && imapstate_command_may_enable(arguments))
         session->may_be_enabled = true;
+    if (!command->parkable)
+        session->is_uncertain = true;
+    if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
+        session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
     if (command->id == IMAPSTATE_COMMAND_LANGUAGE)
         imapstate_buf_clear(&session->language);
@@ -205,20 +229,30 @@ static bool session_effect(const struct session *session, const struct flight *f
     }
 }
 
-static enum imapstate_error session_store(struct session *session, enum imapstate_entry_kind kind,
+static enum imapstate_error session_store(struct imapstate_state *state, enum imapstate_entry_kind kind,
                                           struct imapstate_span value)
 {
     switch (kind) {
     case IMAPSTATE_ENTRY_ENABLE:
-        return imapstate_state_enable(session->state, value);
+        return imapstate_state_enable(state, value);
     case IMAPSTATE_ENTRY_LANGUAGE:
-        return imapstate_state_language(session->state, value);
+        return imapstate_state_language(state, value);
     case IMAPSTATE_ENTRY_COMPARATOR:
-        return imapstate_state_comparator(session->state, value);
+        return imapstate_state_comparator(state, value);
     case IMAPSTATE_ENTRY_NOTIFY:
-        return imapstate_state_notify(session->state, value);
+        return imapstate_state_notify(state, value);
     }
     return IMAPSTATE_STATE_INVALID;
+}
+
+/* Whether or not anybody keeps it, it has been done to the connection. */
+static void session_take_effect(struct session *session, enum imapstate_entry_kind kind, struct imapstate_span value)
+{
+    session->is_changed = true;
+    if (!session->in_effect)
+        session->in_effect = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    if (!session->in_effect || session_store(session->in_effect, kind, value) != IMAPSTATE_OK)
+        session->is_uncertain = true;
 }
 
 static bool session_completed_storable(struct session *session, const struct flight *flight)
@@ -227,13 +261,14 @@ static bool session_completed_storable(struct session *session, const struct fli
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
     bool is_announced = false;
+    session->is_uncertain |= flight->is_too_large;
     if (session_effect(session, flight, &kind, &value)) {
-        session->is_changed = true;
+        session_take_effect(session, kind, imapstate_buf_span(&value));
         if (session->is_tracking) {
             /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
             bool is_storable = !flight->is_too_large && !memchr(flight->tag, ']', flight->tag_len);
             if (is_storable)
-                is_announced = session_store(session, kind, imapstate_buf_span(&value)) == IMAPSTATE_OK;
+                is_announced = session_store(session->state, kind, imapstate_buf_span(&value)) == IMAPSTATE_OK;
             else if (kind != IMAPSTATE_ENTRY_ENABLE)
                 imapstate_state_remove(session->state, kind);
         }
@@ -270,5 +305,40 @@ bool session_completed(struct session *session, const struct flight *flight, enu
         session_completed_selection(session, flight->command->id, status);
         return false;
     }
-    return status == SESSION_OK && session_completed_storable(session, flight);
+    if (status == SESSION_OK)
+        return session_completed_storable(session, flight);
+    /* It may have switched on some of its names all the same. */
+    session->is_uncertain |= flight->command->id == IMAPSTATE_COMMAND_ENABLE;
+    return false;
+}
+
+bool session_is_notified(const struct session *session)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_NOTIFY && !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE")))
+            return true;
+    return false;
+}
+
+static bool session_has_condstore(const struct session *session)
+{
+    return session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE")) ||
+           session_has_enabled(session, IMAPSTATE_SPAN("QRESYNC"));
+}
+
+bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
+{
+    /* RFC 7162 section 3.2.3: QRESYNC includes CONDSTORE. Where it is on anyway, nothing switches it on unseen. */
+    if (session->is_uncertain || (session->may_be_enabled && !session_has_condstore(session)))
+        return false;
+    if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
+        return session->enabled.len == 0; /* a server may tell of more than it was asked for */
+    struct imapstate_buf told;
+    imapstate_buf_init(&told, IMAPSTATE_STATE_MAX);
+    bool is_told = session->is_tracking && imapstate_state_encode(session->state, &told) &&
+                   imapstate_state_encode(session->in_effect, ret_state) &&
+                   imapstate_span_equal(imapstate_buf_span(&told), imapstate_buf_span(ret_state));
+    imapstate_buf_done(&told);
+    return is_told;
 }

@@ -15,13 +15,16 @@ enum session_selected {
     SESSION_SELECTED_UNKNOWN, /* a SELECT was answered BAD: nobody can know (P2) */
 };
 
+enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_RESTORED_WARM };
+
 enum session_status { SESSION_OK, SESSION_NO, SESSION_BAD }; /* a tagged answer */
 
 struct session {
-    struct imapstate_buf user;     /* the authorization identity */
-    struct imapstate_buf names;    /* the capability list that the client was shown after login */
-    struct imapstate_state *state; /* owned; NULL until the first successful STATE */
-    struct imapstate_buf enabled;  /* names that ENABLED has confirmed since login, upper case, SP before each */
+    struct imapstate_buf user;         /* the authorization identity */
+    struct imapstate_buf names;        /* the capability list that the client was shown after login */
+    struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
+    struct imapstate_state *in_effect; /* owned: all that was ever done to the connection, told or not; NULL: nothing */
+    struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     struct capabilities offers;                /* the upstream's, after login */
     uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
@@ -29,8 +32,10 @@ struct session {
     bool is_tracking;    /* STATECMD codes are being sent */
     bool is_changed;     /* a storable command has taken effect since login */
     bool may_be_enabled; /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_restored;
-    uint8_t selected; /* enum session_selected */
+    bool is_uncertain;   /* something was done to the connection that in_effect cannot say */
+    bool has_selected;   /* a SELECT or EXAMINE was sent */
+    uint8_t restored;    /* enum session_restored */
+    uint8_t selected;    /* enum session_selected */
 };
 
 void session_init(struct session *session);
@@ -48,7 +53,14 @@ struct imapstate_token_binding session_binding(const struct session *session, co
 bool session_track(struct session *session, const char *upstream);
 
 /* The session is in exactly this state, which it takes over (P4). */
-void session_restore(struct session *session, struct imapstate_state *state);
+void session_restore(struct session *session, struct imapstate_state *state, enum session_restored restored);
+
+/* May the connection serve another session? Then ret_state has the state, encoded, that it is in; empty: pristine. A
+ * state that no token of this session has serves nobody. */
+bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state);
+
+/* Is NOTIFY SET in effect? */
+bool session_is_notified(const struct session *session);
 
 /* A line of a command goes up: of its arguments, or a further line of it. */
 void session_sent_line(struct session *session, const struct imapstate_command *command,

@@ -112,6 +112,28 @@ bool stream_connect(struct stream *stream, const struct sockaddr *address, sockl
     return true;
 }
 
+void stream_adopt(struct stream *stream, int fd, SSL *ssl)
+{
+    stream->fd = fd;
+    stream->ssl = ssl;
+    stream_assign_events(stream);
+}
+
+bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl)
+{
+    if (stream->is_closed || stream->is_at_eof || stream->fd < 0 || stream_pending(stream) > 0 ||
+        stream->in_from != stream->in_to || (stream->ssl && SSL_pending(stream->ssl) > 0))
+        return false;
+    event_del(&stream->read_event);
+    event_del(&stream->write_event);
+    *ret_fd = stream->fd;
+    *ret_ssl = stream->ssl;
+    stream->fd = -1;
+    stream->ssl = NULL;
+    stream_release_input(stream);
+    return true;
+}
+
 void stream_start(struct stream *stream)
 {
     if (!stream->is_paused && !stream->is_closed)
@@ -295,6 +317,19 @@ void stream_pause(struct stream *stream)
         return;
     stream->is_paused = true;
     event_del(&stream->read_event);
+}
+
+bool stream_read_now(struct stream *stream)
+{
+    if (stream_make_room(stream)) {
+        if (stream->ssl)
+            stream_read_tls(stream);
+        else
+            stream_read_plain(stream);
+    }
+    if (stream->in && stream->in_from == stream->in_to)
+        stream_release_input(stream);
+    return !stream->is_at_eof && !stream->is_closed;
 }
 
 static void stream_on_again(struct stream *stream)

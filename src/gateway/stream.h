@@ -67,6 +67,16 @@ void stream_done(struct stream *stream);
 /* Begins to connect; CONNECTED or CLOSED follows. False: it could not even begin, stream->error tells. */
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len);
 
+/* Takes a connection that is open already; ssl, which may be NULL, is bound to fd. */
+void stream_adopt(struct stream *stream, int fd, SSL *ssl);
+
+/* Reads once what is there, without telling. False: the peer has closed, or an error. */
+bool stream_read_now(struct stream *stream);
+
+/* Gives the connection away, as stream_adopt() took it. False if octets are held, either way, or the connection has
+ * ended. */
+bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl);
+
 /* Begins to read. */
 void stream_start(struct stream *stream);
 

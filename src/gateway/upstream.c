@@ -49,12 +49,14 @@ static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
     [UPSTREAM_PREPARING] = BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_READY) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_READY] = BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_LOGGING_IN) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_LOGGING_IN] = BIT(UPSTREAM_ATTACHED) | BIT(UPSTREAM_DEAD),
-    [UPSTREAM_ATTACHED] = BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_ATTACHED] = BIT(UPSTREAM_SETTLING) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_SETTLING] = BIT(UPSTREAM_DEAD),
     [UPSTREAM_LEAVING] = BIT(UPSTREAM_DEAD),
 };
 
 static const char *const upstream_state_names[UPSTREAM_STATE_MAX] = {
-    "RESOLVING", "CONNECTING", "SECURING", "PREPARING", "READY", "LOGGING_IN", "ATTACHED", "LEAVING", "DEAD",
+    "RESOLVING",  "CONNECTING", "SECURING", "PREPARING", "READY",
+    "LOGGING_IN", "ATTACHED",   "SETTLING", "LEAVING",   "DEAD",
 };
 
 const char *upstream_state_name(const struct upstream *upstream)
@@ -100,6 +102,10 @@ static void upstream_end(struct grave *grave)
     struct upstream *upstream = list_entry(grave, struct upstream, grave);
     stream_done(&upstream->stream);
     service_unref(upstream->service);
+    park_proof_unref(upstream->proof);
+    imapstate_buf_done(&upstream->names);
+    imapstate_buf_done(&upstream->resting);
+    imapstate_buf_done(&upstream->alerts);
     list_remove(&upstream->link);
     free(upstream);
 }
@@ -129,6 +135,8 @@ static void upstream_lose(struct upstream *upstream, const char *why)
 
 /* --- connecting --- */
 
+static void upstream_on_stream(void *owner, enum stream_event event);
+static void upstream_on_timer(evutil_socket_t fd, short what, void *arg);
 static void upstream_try_next(struct upstream *upstream);
 
 static void upstream_complain(struct upstream *upstream, const char *why)
@@ -162,8 +170,6 @@ static void upstream_fail_address(struct upstream *upstream, const char *why)
     stream_pause(&upstream->stream);
     upstream_set_timer(upstream, 0);
 }
-
-static void upstream_on_stream(void *owner, enum stream_event event);
 
 static void upstream_connect_to(struct upstream *upstream, const struct sockaddr *address, socklen_t len)
 {
@@ -253,6 +259,7 @@ static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
         else
             upstream_fail_address(upstream, "timed out");
         break;
+    case UPSTREAM_SETTLING:
     case UPSTREAM_LEAVING:
         upstream_die(upstream);
         break;
@@ -261,29 +268,42 @@ static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
+static struct upstream *upstream_new(struct worker *worker, struct service *service,
+                                     const struct config_upstream *config, enum upstream_state state)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
+    if (!upstream)
+        return NULL;
+    upstream->worker = worker;
+    upstream->service = service_ref(service);
+    upstream->config = config;
+    upstream->state = (uint8_t)state;
+    upstream->born_at_ms = worker_now_ms();
+    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
+    imapstate_buf_init(&upstream->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&upstream->resting, IMAPSTATE_STATE_MAX);
+    imapstate_buf_init(&upstream->alerts, PARK_ALERTS_MAX);
+    stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);
+    evtimer_assign(&upstream->timer, worker->base, upstream_on_timer, upstream);
+    list_init(&upstream->link);
+    list_move(&upstream->link, &worker->upstreams[state]);
+    return upstream;
+}
+
+struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
+{
     struct upstream_opening *opening = calloc(1, sizeof *opening);
-    if (!upstream || !opening) {
-        free(upstream);
+    struct upstream *upstream =
+        opening ? upstream_new(client->worker, client->service, config, UPSTREAM_RESOLVING) : NULL;
+    if (!upstream) {
         free(opening);
         return NULL;
     }
     imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
     snprintf(opening->why, sizeof opening->why, "no address could be reached");
-    struct worker *worker = client->worker;
     upstream->opening = opening;
-    upstream->worker = worker;
-    upstream->service = service_ref(client->service);
-    upstream->config = config;
     upstream->client = client;
-    upstream->state = UPSTREAM_RESOLVING;
-    stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);
-    evtimer_assign(&upstream->timer, worker->base, upstream_on_timer, upstream);
-    list_init(&upstream->link);
-    list_move(&upstream->link, &worker->upstreams[UPSTREAM_RESOLVING]);
     /* A turn later, so that the caller has what it asked for before it hears of it. */
     upstream_set_timer(upstream, 0);
     return upstream;
@@ -516,6 +536,193 @@ void upstream_release(struct upstream *upstream, bool is_clean)
     stream_resume(&upstream->stream);
 }
 
+/* --- parked, and back --- */
+
+/* An untagged response outside a session. ALERT is for the user, whoever's session it is (RFC 9051 section 7.1). False:
+ * the connection is of no use any more. */
+static bool upstream_hear_resting(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)
+{
+    struct imapstate_span line = piece->octets;
+    bool is_status = upstream_line_begins(line, "* OK") || upstream_line_begins(line, "* NO");
+    if (is_status && imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[ALERT]")))
+        return imapstate_buf_put(&upstream->alerts, line);
+    return is_status || (may_have_data && !piece->is_text);
+}
+
+/* What has arrived on a parked connection. Nothing was asked, so there is little that can be taken without doubt. */
+static bool upstream_look(struct upstream *upstream)
+{
+    if (!stream_read_now(&upstream->stream))
+        return false;
+    for (;;) {
+        struct imapstate_span in = stream_input(&upstream->stream);
+        struct imapstate_piece piece;
+        if (in.len == 0)
+            return true;
+        if (imapstate_frame_next(&upstream->frame, in, &piece) != IMAPSTATE_FRAME_LINE ||
+            !upstream_hear_resting(upstream, &piece, false))
+            return false;
+        stream_consume(&upstream->stream, piece.octets.len);
+    }
+}
+
+static void upstream_take_parked(struct upstream *upstream, struct parked *parked)
+{
+    stream_adopt(&upstream->stream, parked->fd, parked->ssl);
+    upstream->proof = parked->proof;
+    upstream->names = parked->names;
+    upstream->resting = parked->state;
+    upstream->alerts = parked->alerts;
+    upstream->born_at_ms = parked->born_at_ms;
+    parked->fd = -1;
+    parked->ssl = NULL;
+    parked->proof = NULL;
+    imapstate_buf_init(&parked->names, 0);
+    imapstate_buf_init(&parked->state, 0);
+    imapstate_buf_init(&parked->alerts, 0);
+    parked_free(parked);
+}
+
+static void upstream_say_chore(struct upstream *upstream);
+
+struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked)
+{
+    struct upstream *upstream =
+        upstream_new(worker, parked->service, parked->config, client ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
+    if (!upstream) {
+        parked_free(parked);
+        return NULL;
+    }
+    uint64_t parked_at_ms = parked->parked_at_ms;
+    upstream_take_parked(upstream, parked);
+    if (!upstream_look(upstream)) {
+        log_debug("park: found dead, or in doubt");
+        upstream_die(upstream);
+        return NULL;
+    }
+    upstream->client = client;
+    upstream->is_woken = true;
+    upstream->is_introduced = true;
+    if (client) {
+        stream_put(&client->stream, imapstate_buf_span(&upstream->alerts));
+        imapstate_buf_done(&upstream->alerts);
+    } else {
+        upstream->chores = UPSTREAM_CHORE_NOOP;
+        upstream->parked_at_ms = parked_at_ms;
+        upstream_say_chore(upstream);
+    }
+    stream_start(&upstream->stream);
+    return upstream;
+}
+
+/* The connection becomes a parked one, and this upstream ends. */
+static void upstream_park(struct upstream *upstream)
+{
+    struct parked *parked = parked_new();
+    if (parked && stream_give_away(&upstream->stream, &parked->fd, &parked->ssl)) {
+        parked->proof = upstream->proof;
+        parked->service = service_ref(upstream->service);
+        parked->config = upstream->config;
+        parked->names = upstream->names;
+        parked->state = upstream->resting;
+        parked->alerts = upstream->alerts;
+        parked->born_at_ms = upstream->born_at_ms;
+        parked->parked_at_ms = upstream->parked_at_ms ? upstream->parked_at_ms : worker_now_ms();
+        parked->used_at_ms = worker_now_ms();
+        upstream->proof = NULL;
+        imapstate_buf_init(&upstream->names, 0);
+        imapstate_buf_init(&upstream->resting, 0);
+        imapstate_buf_init(&upstream->alerts, 0);
+        log_debug("park: parked, %s", parked->state.len > 0 ? "in a state" : "pristine");
+        park_put(parked, worker_now_ms());
+    } else {
+        parked_free(parked);
+    }
+    upstream_die(upstream);
+}
+
+static unsigned upstream_chore(const struct upstream *upstream)
+{
+    return upstream->chores & -upstream->chores;
+}
+
+static const char *upstream_chore_command(unsigned chore)
+{
+    switch (chore) {
+    case UPSTREAM_CHORE_UNSELECT:
+        return "UNSELECT";
+    case UPSTREAM_CHORE_EXAMINE:
+        return "EXAMINE INBOX";
+    case UPSTREAM_CHORE_CLOSE:
+        return "CLOSE";
+    case UPSTREAM_CHORE_NOTIFY_NONE:
+        return "NOTIFY NONE";
+    default:
+        return "NOOP";
+    }
+}
+
+static void upstream_say_chore(struct upstream *upstream)
+{
+    upstream_await(upstream);
+    stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", upstream_chore_command(upstream_chore(upstream)));
+    stream_flush(&upstream->stream);
+}
+
+/* A chore was answered. False: the connection is not what it would be parked as. */
+static bool upstream_finish_chore(struct upstream *upstream, bool is_ok)
+{
+    unsigned chore = upstream_chore(upstream);
+    if (!is_ok && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
+        return false;
+    upstream->chores &= (uint8_t)~chore;
+    if (upstream->chores)
+        upstream_say_chore(upstream);
+    return true;
+}
+
+/* SETTLING: what the upstream says. False: it is of no use any more. */
+static bool upstream_rest(struct upstream *upstream)
+{
+    while (upstream->state == UPSTREAM_SETTLING && stream_input(&upstream->stream).len > 0) {
+        struct imapstate_piece piece;
+        enum imapstate_frame_result result =
+            imapstate_frame_next(&upstream->frame, stream_input(&upstream->stream), &piece);
+        if (result == IMAPSTATE_FRAME_MORE)
+            return upstream->chores != 0 && !stream_is_full(&upstream->stream);
+        if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL)
+            return false;
+        stream_consume(&upstream->stream, piece.octets.len);
+        if (result != IMAPSTATE_FRAME_LINE || !piece.begins)
+            continue;
+        bool is_answer = upstream_line_begins(piece.octets, UPSTREAM_TAG);
+        if (is_answer ? !upstream_finish_chore(upstream, upstream_line_begins(piece.octets, UPSTREAM_TAG " OK"))
+                      : !upstream_hear_resting(upstream, &piece, true))
+            return false;
+    }
+    if (upstream->chores == 0)
+        upstream_park(upstream);
+    return true;
+}
+
+void upstream_settle(struct upstream *upstream, unsigned chores)
+{
+    upstream_enter(upstream, UPSTREAM_SETTLING);
+    upstream->client = NULL;
+    upstream->chores = (uint8_t)chores;
+    if (chores == 0) {
+        upstream_park(upstream);
+        return;
+    }
+    upstream_say_chore(upstream);
+    stream_resume(&upstream->stream);
+}
+
+bool upstream_has_written(const struct upstream *upstream)
+{
+    return upstream->stream.out_octets > 0;
+}
+
 void upstream_abandon(struct upstream *upstream)
 {
     if (!upstream->client)
@@ -560,7 +767,7 @@ static void upstream_ended(struct upstream *upstream)
              refused ? refused : stream_failure(stream));
     if (upstream->opening && upstream->state < UPSTREAM_READY)
         upstream_fail_address(upstream, words);
-    else if (upstream->state == UPSTREAM_LEAVING)
+    else if (upstream->state == UPSTREAM_LEAVING || upstream->state == UPSTREAM_SETTLING)
         upstream_die(upstream);
     else
         upstream_lose(upstream, words);
@@ -579,6 +786,10 @@ static void upstream_heard(struct upstream *upstream)
     case UPSTREAM_READY:
         /* Nothing was asked. Whatever it is, it is not a connection to log in on. */
         upstream_lose(upstream, "the server speaks unasked before login");
+        break;
+    case UPSTREAM_SETTLING:
+        if (!upstream_rest(upstream))
+            upstream_die(upstream);
         break;
     case UPSTREAM_LEAVING:
         stream_consume(&upstream->stream, stream_input(&upstream->stream).len);

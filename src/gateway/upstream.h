@@ -6,6 +6,9 @@
  *        '---- next address ------'---------------'
  *   any of these -> DEAD            LEAVING: LOGOUT is on its way, the server's end of file is awaited
  *
+ *   ATTACHED -> SETTLING -> DEAD, and what lived on is parked; a parked connection begins as ATTACHED, or, to show a
+ * sign of life, as SETTLING.
+ *
  * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream speaks for itself. From LOGGING_IN on,
  * what it says goes to relay_up(). */
 #ifndef GATEWAY_UPSTREAM_H
@@ -15,6 +18,7 @@
 
 #include "address.h"
 #include "capability.h"
+#include "park.h"
 #include "service.h"
 #include "stream.h"
 #include "worker.h"
@@ -33,9 +37,19 @@ enum upstream_state {
     UPSTREAM_READY,
     UPSTREAM_LOGGING_IN,
     UPSTREAM_ATTACHED,
+    UPSTREAM_SETTLING,
     UPSTREAM_LEAVING,
     UPSTREAM_DEAD,
     UPSTREAM_STATE_MAX,
+};
+
+/* What is left to do until a connection can be parked, as a set; done one after the other, the lowest first. */
+enum upstream_chore {
+    UPSTREAM_CHORE_UNSELECT = 1,
+    UPSTREAM_CHORE_EXAMINE = 2, /* where there is no UNSELECT: a mailbox that is open for reading only ... */
+    UPSTREAM_CHORE_CLOSE = 4,   /* ... can be closed without expunging anything */
+    UPSTREAM_CHORE_NOTIFY_NONE = 8,
+    UPSTREAM_CHORE_NOOP = 16,
 };
 
 struct upstream {
@@ -50,8 +64,17 @@ struct upstream {
     struct stream stream;
     struct imapstate_frame frame;
     struct event timer;
-    uint8_t state;      /* enum upstream_state; upstream_enter() alone writes it */
-    bool is_introduced; /* an ID has been sent */
+    struct proof *proof;          /* counted; NULL: not to be parked */
+    struct imapstate_buf names;   /* the capability list after login, if it may be parked */
+    struct imapstate_buf resting; /* SETTLING: the encoded state that it will be parked in */
+    struct imapstate_buf alerts;  /* SETTLING: for the next session */
+    uint64_t born_at_ms;
+    uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
+    uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is in flight */
+    bool may_fail_unselect; /* as far as is known, no mailbox is selected */
+    bool is_woken;          /* it was parked, and no octet has come since that shows that it lives */
+    uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
+    bool is_introduced;     /* an ID has been sent */
     bool has_said_bye;
     bool is_hiding; /* the response that is passing is not the client's (relay.c) */
 };
@@ -73,6 +96,18 @@ void upstream_attach(struct upstream *upstream);
 /* Restarts the clock that ends the connection if answers stay out (answer_timeout); stop: no answer is awaited. */
 void upstream_await(struct upstream *upstream);
 void upstream_await_nothing(struct upstream *upstream);
+
+/* Takes a parked connection over for client, ATTACHED, or without one to show a sign of life, SETTLING. What has
+ * arrived meanwhile is looked at: NULL if that shows that the connection is of no use any more; parked is taken in any
+ * case. Alerts go to the client. */
+struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
+
+/* ATTACHED: the client is done with it, nothing is in flight, and it may be parked: once the chores are done, in the
+ * state that upstream->resting has. */
+void upstream_settle(struct upstream *upstream, unsigned chores);
+
+/* Has anything been written for the client that it works for? */
+bool upstream_has_written(const struct upstream *upstream);
 
 /* The client is done with it. clean: nothing is in flight, so that a LOGOUT can be said. */
 void upstream_release(struct upstream *upstream, bool is_clean);

@@ -187,11 +187,12 @@ struct worker *worker_new(unsigned index, struct service *service, struct listen
         list_init(&worker->clients[i]);
     for (size_t i = 0; i < UPSTREAM_STATE_MAX; i++)
         list_init(&worker->upstreams[i]);
-    worker->listeners = calloc(listener_count, sizeof *listeners);
+    worker->listeners = calloc(listener_count + 1, sizeof *listeners);
     worker->base = worker_new_base();
     worker->dns = worker->base ? worker_new_dns(worker->base) : NULL;
     if (worker->listeners && worker->dns && worker->told_fd >= 0) {
-        memcpy(worker->listeners, listeners, listener_count * sizeof *listeners);
+        for (size_t i = 0; i < listener_count; i++)
+            worker->listeners[i] = listeners[i];
         event_assign(&worker->told_event, worker->base, worker->told_fd, EV_READ | EV_PERSIST, worker_on_told, worker);
         event_assign(&worker->grave_event, worker->base, -1, 0, worker_on_graves, worker);
         evtimer_assign(&worker->stop_timer, worker->base, worker_on_stop_timer, worker);

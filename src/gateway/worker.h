@@ -14,7 +14,7 @@
 #include "service.h"
 
 #define WORKER_CLIENT_STATES   8
-#define WORKER_UPSTREAM_STATES 9
+#define WORKER_UPSTREAM_STATES 10
 
 /* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack holds it. */
 struct grave {

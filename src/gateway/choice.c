@@ -1,0 +1,297 @@
+#include "choice.h"
+
+#include "client.h"
+#include "prelude.h"
+#include "relay.h"
+
+void choice_init(struct choice *choice)
+{
+    *choice = (struct choice){ 0 };
+    imapstate_buf_init(&choice->sent, CHOICE_RESEND_MAX);
+}
+
+static void choice_give_back(struct choice *choice)
+{
+    if (choice->reserved)
+        park_put(choice->reserved, worker_now_ms());
+    choice->reserved = NULL;
+}
+
+void choice_done(struct choice *choice)
+{
+    choice_give_back(choice);
+    park_proof_unref(choice->proof);
+    imapstate_buf_done(&choice->sent);
+    choice_init(choice);
+}
+
+/* --- who it is --- */
+
+/* False: the secret is not known to us (SCRAM, CRAM-MD5), or whose session it would be. Such a login always goes
+ * upstream, and its connection is not parked. */
+static bool choice_identify(const struct client *client, struct park_identity *ret_identity)
+{
+    const struct login *login = client->login;
+    const struct sasl_mechanism *mechanism = login->mechanism;
+    const struct config_upstream *upstream = client->listener->upstream;
+    if (!login->identity.is_certain || login->identity.password.len == 0 ||
+        (mechanism && mechanism->passing == SASL_PROVED))
+        return false;
+    struct imapstate_span user = sasl_identity_user(&login->identity);
+    bool is_bearer = mechanism && mechanism->passing == SASL_RELAYED;
+    *ret_identity = (struct park_identity){
+        .upstream = imapstate_span_of(upstream->name),
+        .user = user,
+        /* XOAUTH2 and OAUTHBEARER say the same in different fields. */
+        .authentication = is_bearer ? user : imapstate_buf_span(&login->identity.authentication),
+        .secret = imapstate_buf_span(&login->identity.password),
+        .is_bearer = is_bearer,
+        .is_compat = client->listener->imapproxy_compat,
+        .address = upstream->send_client_address == CONFIG_CLIENT_ADDRESS_NONE ? NULL : &client->peer,
+    };
+    return true;
+}
+
+void choice_prove(struct client *client)
+{
+    struct park_identity identity;
+    struct upstream *upstream = client->upstream;
+    if (!upstream->proof && choice_identify(client, &identity))
+        upstream->proof = park_prove(&identity, worker_now_ms());
+}
+
+void choice_refuse(struct client *client)
+{
+    struct park_identity identity;
+    if (choice_identify(client, &identity))
+        park_refuse(&identity);
+}
+
+/* --- taking one --- */
+
+static struct parked *choice_take(struct choice *choice, enum park_want want, struct imapstate_span state)
+{
+    struct parked *reserved = choice->reserved;
+    bool fits = reserved && (want == PARK_ANY || (want == PARK_PRISTINE && reserved->state.len == 0) ||
+                             (want == PARK_STATE && imapstate_span_equal(imapstate_buf_span(&reserved->state), state)));
+    if (fits) {
+        choice->reserved = NULL;
+        return reserved;
+    }
+    choice_give_back(choice);
+    return choice->proof ? park_take(choice->proof, want, state, worker_now_ms()) : NULL;
+}
+
+/* The first that is alive. */
+static bool choice_wake(struct client *client, enum park_want want, struct imapstate_span state)
+{
+    struct parked *parked;
+    while (!client->upstream && (parked = choice_take(&client->choice, want, state)))
+        client->upstream = upstream_adopt(client->worker, client, parked);
+    if (!client->upstream)
+        return false;
+    client->choice.is_repeatable = client->choice.is_complete = true;
+    client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
+               client->upstream->resting.len > 0 ? "in a state" : "pristine");
+    return true;
+}
+
+/* A new login, if the credentials are at hand. */
+static bool choice_log_in(struct client *client)
+{
+    choice_give_back(&client->choice);
+    return login_again(client);
+}
+
+bool choice_heed_names(struct client *client, struct imapstate_span names)
+{
+    struct session *session = &client->session;
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    bool is_changed = capability_rewrite(names, &view, &shown) &&
+                      !imapstate_span_equal(imapstate_buf_span(&shown), imapstate_buf_span(&session->names));
+    if (is_changed) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&shown));
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        imapstate_buf_clear(&session->names);
+        imapstate_buf_put(&session->names, imapstate_buf_span(&shown));
+        imapstate_token_fingerprint(imapstate_buf_span(&shown), client->service->config->epoch, session->fingerprint);
+        capability_parse(names, &session->offers);
+    }
+    imapstate_buf_done(&shown);
+    return is_changed;
+}
+
+/* --- login without the upstream --- */
+
+static void choice_answer_login(struct client *client)
+{
+    struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
+    if (client->listener->imapproxy_compat)
+        client_say(client, NULL, "OK [XPROXYREUSE] IMAP connection reused by imapstate");
+    stream_put(&client->stream, tag);
+    stream_put(&client->stream, IMAPSTATE_SPAN(" OK [CAPABILITY "));
+    stream_put(&client->stream, imapstate_buf_span(&client->session.names));
+    stream_put(&client->stream, IMAPSTATE_SPAN("] Logged in\r\n"));
+}
+
+static bool choice_begin_session(struct client *client, struct imapstate_span names)
+{
+    const struct login *login = client->login;
+    struct capability_view view = client_view(client, false);
+    struct imapstate_buf shown;
+    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    bool is_begun = capability_rewrite(names, &view, &shown) &&
+                    session_begin(&client->session, sasl_identity_user(&login->identity), login->identity.is_certain,
+                                  imapstate_buf_span(&shown), client->service->config->epoch);
+    capability_parse(names, &client->session.offers);
+    imapstate_buf_done(&shown);
+    return is_begun;
+}
+
+bool choice_accept(struct client *client)
+{
+    struct park_identity identity;
+    struct choice *choice = &client->choice;
+    if (!choice_identify(client, &identity))
+        return false;
+    choice->reserved = park_match(&identity, worker_now_ms(), &choice->proof);
+    if (!choice->reserved)
+        return false;
+    struct upstream *unused = client->upstream;
+    client->upstream = NULL;
+    /* Whoever is told that a connection is reused must get one, whatever its state. */
+    bool is_had = !client->listener->imapproxy_compat || choice_wake(client, PARK_ANY, (struct imapstate_span){ 0 });
+    struct imapstate_buf *names = client->upstream ? &client->upstream->names : &choice->reserved->names;
+    if (!is_had || !choice_begin_session(client, imapstate_buf_span(names))) {
+        client->upstream = unused;
+        choice_done(choice);
+        return false;
+    }
+    if (unused)
+        upstream_release(unused, false);
+    choice->accepted_at_ms = worker_now_ms();
+    choice_answer_login(client);
+    return true;
+}
+
+/* --- choosing --- */
+
+bool choice_make(struct client *client)
+{
+    if (client->upstream)
+        return true;
+    if (login_is_running(client->login))
+        return false;
+    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        return true;
+    }
+    if (!choice_log_in(client))
+        choice_login_failed(client, false);
+    return false;
+}
+
+enum choice_result choice_make_state(struct client *client, struct imapstate_span state)
+{
+    if (client->upstream)
+        return CHOICE_PRISTINE;
+    if (choice_wake(client, PARK_STATE, state))
+        return CHOICE_EXACT;
+    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
+        return CHOICE_PRISTINE;
+    return choice_log_in(client) ? CHOICE_WAITING : CHOICE_NONE;
+}
+
+/* --- until it has shown that it lives --- */
+
+void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)
+{
+    struct choice *choice = &client->choice;
+    if (!client->upstream->is_woken)
+        return;
+    choice->is_repeatable &= is_repeatable;
+    choice->is_complete = choice->is_complete && imapstate_buf_put(&choice->sent, octets);
+}
+
+void choice_heard(struct client *client)
+{
+    client->upstream->is_woken = false;
+    imapstate_buf_done(&client->choice.sent);
+    if (!client->restore && !login_is_running(client->login)) {
+        login_free(client->login);
+        client->login = NULL;
+    }
+}
+
+static void choice_resend(struct client *client)
+{
+    struct choice *choice = &client->choice;
+    if (!choice->is_resending)
+        return;
+    choice->is_resending = false;
+    stream_put(&client->upstream->stream, imapstate_buf_span(&choice->sent));
+    if (!client->upstream->is_woken)
+        imapstate_buf_done(&choice->sent);
+}
+
+bool choice_replace(struct client *client, const struct upstream *lost)
+{
+    struct choice *choice = &client->choice;
+    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
+    if (!lost->is_woken || !choice->is_complete || !may_run || client->sending_command ||
+        session_is_notified(&client->session))
+        return false;
+    struct imapstate_buf state;
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    bool is_known = !client->session.in_effect || imapstate_state_count(client->session.in_effect) == 0 ||
+                    imapstate_state_encode(client->session.in_effect, &state);
+    bool is_repeatable = choice->is_repeatable;
+    enum park_want want = client->listener->imapproxy_compat ? PARK_ANY : state.len > 0 ? PARK_STATE : PARK_PRISTINE;
+    choice->is_resending = is_known;
+    bool is_woken = is_known && choice_wake(client, want, imapstate_buf_span(&state));
+    choice->is_repeatable = is_repeatable;
+    bool is_had = is_woken || (is_known && want == PARK_PRISTINE && choice_log_in(client));
+    imapstate_buf_done(&state);
+    if (is_woken) {
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        choice_resend(client);
+    }
+    choice->is_resending &= is_had;
+    return is_had;
+}
+
+/* --- the new login --- */
+
+void choice_logged_in(struct client *client)
+{
+    if (client->restore) {
+        restore_logged_in(client);
+        return;
+    }
+    choice_heed_names(client, imapstate_buf_span(&client->login->names));
+    choice_resend(client);
+    choice_heard(client);
+}
+
+/* P6: what waits is answered NO, and the session ends. */
+void choice_login_failed(struct client *client, bool is_refused)
+{
+    const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] The credentials are not accepted any more."
+                                    : "NO [UNAVAILABLE] The mail server cannot be reached.";
+    if (client->restore) {
+        restore_give_up(client, answer);
+        return;
+    }
+    for (const struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
+        struct imapstate_span tag = { flight->tag, flight->tag_len };
+        client_say(client, &tag, "%s", answer);
+    }
+    struct imapstate_command_line line;
+    imapstate_command_parse(stream_input(&client->stream), &line);
+    if (client->pipeline.count == 0 && line.tag.len > 0)
+        client_say(client, &line.tag, "%s", answer);
+    client_end(client, "no upstream connection", "[UNAVAILABLE] The session cannot go on");
+}

@@ -1,0 +1,80 @@
+/* choice: which upstream connection serves a session, chosen as late as can be.
+ *
+ * Credentials that a parked connection's proof matches are accepted without the upstream (choice_accept()); that
+ * connection is held in reserve. The first command that needs an upstream chooses it: STATE one in exactly the token's
+ * state, else a pristine one; any other command a pristine one; else there is a new login. Until the chosen connection
+ * has shown that it lives, the credentials and what was written to it are kept, so that another one can take its place.
+ */
+#ifndef GATEWAY_CHOICE_H
+#define GATEWAY_CHOICE_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "park.h"
+
+struct client;
+struct upstream;
+
+/* A session without a command that needs an upstream gets one after this time. */
+#define CHOICE_DELAY_MS 10000u
+
+/* Octets written to a connection that has not shown yet that it lives. */
+#define CHOICE_RESEND_MAX 65536u
+
+struct choice {
+    struct parked *reserved;   /* owned */
+    struct proof *proof;       /* counted; NULL: the login went upstream */
+    struct imapstate_buf sent; /* to a woken connection; written again to the one that replaces it */
+    uint64_t accepted_at_ms;
+    bool is_repeatable; /* all commands that were sent may run twice */
+    bool is_complete;   /* sent has them all */
+    bool is_resending;  /* sent awaits a new connection */
+};
+
+void choice_init(struct choice *choice);
+
+/* Gives the reserved connection back, forgets everything. */
+void choice_done(struct choice *choice);
+
+/* A login whose credentials are known: accepted without the upstream if a proof matches; then it has been answered. */
+bool choice_accept(struct client *client);
+
+/* The upstream has taken, or refused, the credentials of the login. */
+void choice_prove(struct client *client);
+void choice_refuse(struct client *client);
+
+/* A command other than STATE needs an upstream. True: there is one. False: it is being made, or the session has ended.
+ */
+bool choice_make(struct client *client);
+
+enum choice_result {
+    CHOICE_EXACT,    /* client->upstream is in the state */
+    CHOICE_PRISTINE, /* client->upstream is pristine */
+    CHOICE_WAITING,  /* a login is under way: choice_logged_in() or choice_login_failed() follows */
+    CHOICE_NONE,     /* there is none, and no credentials to make one */
+};
+
+/* STATE needs one, in this state (encoded). */
+enum choice_result choice_make_state(struct client *client, struct imapstate_span state);
+
+/* How the login went that a choice had to make (login.c). names: the upstream's list. */
+void choice_logged_in(struct client *client);
+void choice_login_failed(struct client *client, bool is_refused);
+
+/* The upstream's list after login is this. True: the client has been told of it, since it sees another one than before;
+ * its tokens are dead then (P12). */
+bool choice_heed_names(struct client *client, struct imapstate_span names);
+
+/* Octets go up. */
+void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable);
+
+/* An octet has come from the chosen connection: it lives. */
+void choice_heard(struct client *client);
+
+/* The chosen connection turned out dead before that. True: another one has taken its place, or is being made. False:
+ * nothing can be done without running something twice. lost has ended, but is still there. */
+bool choice_replace(struct client *client, const struct upstream *lost);
+
+#endif

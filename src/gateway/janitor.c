@@ -1,0 +1,46 @@
+#include "janitor.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "park.h"
+#include "upstream.h"
+
+/* Once a second: times of parked connections are kept to that. */
+static const struct timeval janitor_period = { .tv_sec = 1 };
+#define JANITOR_INDEX 255u
+
+static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct janitor *janitor = arg;
+    struct parked *tired;
+    if (janitor->worker->is_stopping)
+        return;
+    while ((tired = park_sweep(worker_now_ms())))
+        upstream_adopt(janitor->worker, NULL, tired);
+}
+
+bool janitor_start(struct janitor *janitor, struct service *service, FILE *errors)
+{
+    janitor->worker = worker_new(JANITOR_INDEX, service, NULL, 0, errors);
+    if (!janitor->worker)
+        return false;
+    janitor->tick = event_new(janitor->worker->base, -1, EV_PERSIST, janitor_on_tick, janitor);
+    if (janitor->tick && event_add(janitor->tick, &janitor_period) == 0 && worker_start(janitor->worker))
+        return true;
+    fprintf(errors, "janitor: %s\n", strerror(errno));
+    worker_free(janitor->worker);
+    janitor->worker = NULL;
+    return false;
+}
+
+void janitor_stop(struct janitor *janitor)
+{
+    if (!janitor->worker)
+        return;
+    worker_tell(janitor->worker, NULL);
+    worker_join(janitor->worker);
+    event_free(janitor->tick);
+    worker_free(janitor->worker);
+    janitor->worker = NULL;
+}

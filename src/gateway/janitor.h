@@ -1,0 +1,19 @@
+/* janitor: the thread that looks after parked connections: it ends what has waited too long and shows signs of life. It
+ * is a worker without clients. */
+#ifndef GATEWAY_JANITOR_H
+#define GATEWAY_JANITOR_H
+
+#include "worker.h"
+
+struct janitor {
+    struct worker *worker;
+    struct event *tick;
+};
+
+/* False after writing why to errors. */
+bool janitor_start(struct janitor *janitor, struct service *service, FILE *errors);
+
+/* Ends the thread and waits for that. What was never started may be stopped. */
+void janitor_stop(struct janitor *janitor);
+
+#endif

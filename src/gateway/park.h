@@ -1,0 +1,95 @@
+/* park: upstream connections that wait for their client to come back. Shared by all workers, behind one lock.
+ *
+ * A parked connection sits in no event loop and holds no buffer. Whoever takes one owns it alone, and first looks what
+ * has arrived on it meanwhile. It serves only whoever proves to be who it belongs to: a *proof* says that the upstream
+ * itself took these credentials, for this identity, from this address if addresses are passed on, not longer than
+ * reauth_interval ago and with no refusal since. Local acceptance never extends that. The secret itself is not kept,
+ * only a hash under a key that ends with the process. */
+#ifndef GATEWAY_PARK_H
+#define GATEWAY_PARK_H
+
+#include <openssl/ssl.h>
+
+#include "address.h"
+#include "config.h"
+#include "list.h"
+#include "service.h"
+
+struct proof;
+
+/* Octets of alerts that are kept for the next session. */
+#define PARK_ALERTS_MAX 4096u
+
+/* Who logs in, by which secret. Borrowed for the call. */
+struct park_identity {
+    struct imapstate_span upstream;       /* its name */
+    struct imapstate_span user;           /* the authorization identity */
+    struct imapstate_span authentication; /* the authentication identity */
+    struct imapstate_span secret;
+    bool is_bearer;                /* a bearer token rather than a password */
+    bool is_compat;                /* a listener with imapproxy_compat: never mixed with others */
+    const struct address *address; /* the client's, if addresses are passed on; else NULL */
+};
+
+struct parked {
+    struct list proof_link, age_link; /* the park's */
+    struct proof *proof;              /* counted */
+    struct service *service;          /* counted; keeps config */
+    const struct config_upstream *config;
+    SSL *ssl;                    /* owned; NULL in clear */
+    int fd;                      /* owned */
+    struct imapstate_buf names;  /* the upstream's capability list after login */
+    struct imapstate_buf state;  /* encoded: the very state that the connection is in; empty: pristine */
+    struct imapstate_buf alerts; /* whole lines, for the next session */
+    uint64_t born_at_ms, parked_at_ms, used_at_ms; /* used: when an octet last passed */
+};
+
+/* Limits, from the configuration; at any time. Connections to upstreams that are not in config any more, or there are
+ * others by their name, are given up. */
+void park_configure(const struct config *config);
+
+bool park_is_on(void);
+
+/* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if memory is out or
+ * parking is off. Refusals before are forgotten. */
+struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms);
+
+/* The upstream has refused them: what is parked by this secret goes, and the identity's logins (from this address) go
+ * upstream until one succeeds there. */
+void park_refuse(const struct park_identity *identity);
+
+struct proof *park_proof_ref(struct proof *proof);
+void park_proof_unref(struct proof *proof); /* accepts NULL */
+
+enum park_want {
+    PARK_ANY,      /* the one that was parked last */
+    PARK_PRISTINE, /* nothing lasting was ever done to it */
+    PARK_STATE,    /* in exactly the state given, encoded */
+};
+
+/* Takes a connection that these credentials match; the caller's from then on. NULL if there is none, or if they must go
+ * upstream. *ret_proof, if given, is the proof, counted, that matched. */
+struct parked *park_match(const struct park_identity *identity, uint64_t now_ms, struct proof **ret_proof);
+
+/* Takes another one of the same proof. */
+struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms);
+
+/* Takes parked over, always: if it may not wait (any more), it is ended. The oldest of the user's, and the oldest of
+ * all, make room. */
+void park_put(struct parked *parked, uint64_t now_ms);
+
+/* Gives up all that the user has parked at the upstream; how many that were. */
+unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user);
+
+/* Ends what has waited or lived too long, or whose proof has aged. Takes one that needs a sign of life out, or NULL. */
+struct parked *park_sweep(uint64_t now_ms);
+
+struct parked *parked_new(void);
+void parked_free(struct parked *parked); /* says LOGOUT, closes; accepts NULL */
+
+unsigned park_count(void);
+
+/* Ends everything. */
+void park_done(void);
+
+#endif
