@@ -225,7 +225,7 @@ def test_p06_commands_behind_it_are_not_executed(scripted, scripted_gateway):
 @pytest.mark.parametrize("fault", ["closes", "is silent"])
 def test_p06_an_upstream_that_fails_in_the_replay_leaves_nobody_in_half_a_state(start_scripted, start_gateway, fault):
     scripted = start_scripted()
-    gateway = start_gateway(upstream(scripted.port, answer_timeout="300ms"))
+    gateway = start_gateway(upstream(scripted.port, answer_timeout="1s"))
     token = save(gateway.session(), *SETUP)
     client = gateway.session()
     scripted.on("NOTIFY", *((CLOSE,) if fault == "closes" else (lambda *unused: None,)), times=1)
