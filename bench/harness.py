@@ -76,6 +76,16 @@ def machine_line(sizes):
             f"Linux {platform.release()}. Rounds: {sizes['rounds']}.")
 
 
+def list_of(allowed):
+    def parse(text):
+        words = text.split(",")
+        for word in words:
+            if word not in allowed:
+                raise argparse.ArgumentTypeError(f"\"{word}\" is none of {', '.join(allowed)}")
+        return words
+    return parse
+
+
 def count(text):
     number = int(text)
     if not 1 <= number <= 100:

@@ -3,6 +3,7 @@
 All proxies get one worker, one thread, no access log, and stand before the same Dovecot.
 """
 
+import contextlib
 import ctypes
 import datetime
 import email.utils
@@ -25,6 +26,7 @@ START_LIMIT_S = 20
 STOP_LIMIT_S = 10
 PR_SET_PDEATHSIG = 1
 CPU_CLOCK_OF_PROCESS = 2  # as in clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks
+CPU_TRIES = 50
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LIBC = ctypes.CDLL(None)
 
@@ -55,10 +57,13 @@ def child_begin():
 
 
 def process_children(pid):
+    """Their children too. A thread that ends meanwhile is passed over."""
     pids = []
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            pids += [int(child)] + process_children(int(child))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for child in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                    pids += [int(child)] + process_children(int(child))
     return pids
 
 
@@ -67,6 +72,12 @@ def text_tail(path, lines=5):
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
+
+
+def process_cpu_s(pid):
+    """Its own, and that of its children that have ended."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime((~pid << 3) | CPU_CLOCK_OF_PROCESS) + (int(fields[13]) + int(fields[14])) / TICKS_PER_S
 
 
 class Peer:
@@ -119,13 +130,12 @@ class Peer:
         return [self.process.pid] + process_children(self.process.pid)
 
     def cpu_s(self):
-        """User and system time that all its processes have taken, those that have ended too."""
-        sum_s = 0.0
-        for pid in self.pids():
-            sum_s += time.clock_gettime((~pid << 3) | CPU_CLOCK_OF_PROCESS)
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            sum_s += (int(fields[13]) + int(fields[14])) / TICKS_PER_S  # cutime, cstime: of children that have ended
-        return sum_s
+        """User and system time that all its processes have taken, those that have ended too. One that ends between two
+        looks would be missing, so it is tried again."""
+        for _ in range(CPU_TRIES):
+            with contextlib.suppress(OSError):
+                return sum(process_cpu_s(pid) for pid in self.pids())
+        raise Failure(f"{self.name}: its processes come and go too fast to be counted")
 
     def rss_octets(self):
         """Resident memory of all its processes."""
@@ -186,6 +196,11 @@ class Dovecot(Peer):
     hint = "dovecot-imapd"
     users = ("bench",)
     has_big_message = True
+    imap_service = """
+  service_count = 0
+  process_min_avail = 2
+  process_limit = 16
+  client_limit = 1000"""
 
     def __init__(self, folder, certificate):
         super().__init__(folder)
@@ -247,11 +262,7 @@ service imap-login {{
     ssl = yes
   }}
 }}
-service imap {{
-  service_count = 0
-  process_min_avail = 2
-  process_limit = 16
-  client_limit = 1000
+service imap {{{self.imap_service}
 }}
 """)
 

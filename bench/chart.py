@@ -1,0 +1,116 @@
+"""The chart of bench/reconnect: a row for each way to do the page, a logarithmic axis of milliseconds."""
+
+import math
+import statistics
+import xml.sax.saxutils
+
+import report
+import visits
+
+WIDTH, LABEL_RIGHT, PLOT_LEFT, PLOT_RIGHT = 920, 246, 262, 700
+ROW, TOP, AXIS_ROOM, HEADING_ROOM = 22, 84, 40, 32
+KINDS = {"direct": "direct", "cold": "ours", "warm": "ours", "floor": "floor"}
+STYLE = """
+  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--ink) }
+  .title { font-size: 16px; font-weight: 600 }
+  .heading { font-weight: 600 }
+  .faint { fill: var(--faint); font-size: 12px }
+  .right { text-anchor: end }
+  .middle { text-anchor: middle }
+  .page { fill: var(--page) }
+  .grid { stroke: var(--grid) }
+  .direct { --mark: var(--direct) } .ours { --mark: var(--ours) }
+  .other { --mark: var(--other) } .floor { --mark: var(--faint) }
+  .span, .tick { stroke: var(--mark); stroke-width: 2 }
+  .dot { fill: var(--mark) }
+  .floor .dot { fill: var(--page); stroke: var(--mark); stroke-width: 2 }
+  svg { --page: #ffffff; --ink: #1f2328; --faint: #656d76; --grid: #d8dee4;
+        --direct: #57606a; --ours: #0969da; --other: #bc4c00 }
+  @media (prefers-color-scheme: dark) {
+    svg { --page: #0d1117; --ink: #e6edf3; --faint: #8d96a0; --grid: #30363d;
+          --direct: #9ea7b3; --ours: #58a6ff; --other: #f0883e }
+  }
+"""
+
+
+def text(x, y, words, kind=""):
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{xml.sax.saxutils.escape(words)}</text>'
+
+
+def line(x1, y1, x2, y2, kind):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+class Axis:
+    """From the power of ten below the smallest value to the one above the largest."""
+
+    def __init__(self, values_ms):
+        self.low, self.high = math.floor(math.log10(min(values_ms))), math.ceil(math.log10(max(values_ms)))
+
+    def x(self, ms):
+        share = (math.log10(ms) - self.low) / max(1, self.high - self.low)
+        return PLOT_LEFT + share * (PLOT_RIGHT - PLOT_LEFT)
+
+    def ticks_ms(self):
+        powers = [10.0 ** power for power in range(self.low, self.high + 1)]
+        return [ms for power in powers for ms in (power, 2 * power, 5 * power) if ms <= powers[-1]]
+
+
+def rows_of(results):
+    """(heading, [(name, microseconds of all visits, visits per second or None)]) of each group."""
+    groups = []
+    for group, title in visits.GROUPS.items():
+        rows = []
+        for name in results.peers(("latency", *group)):
+            pages = visits.us_all(results, ("latency", *group), name)
+            if pages:
+                rows.append((name, pages, results.median(("rate", *group), name, visits.visits_per_s)))
+        groups.append((title[0].upper() + title[1:], rows))
+    links = [(name, visits.us_all(results, ("link",), name), None) for name in results.peers(("link",))]
+    groups.append(("In clear, a round trip of 50 ms to the client", [row for row in links if row[1]]))
+    return [(title, rows) for title, rows in groups if rows]
+
+
+def row_draw(axis, y, name, pages, per_s):
+    p50, p90, p99 = (report.percentile(pages, share) / 1000 for share in (0.5, 0.9, 0.99))
+    kind = KINDS.get(name.replace(":", "").replace(",", "").split()[0], "direct" if "direct" in name else "other")
+    marks = [line(axis.x(p50), y, axis.x(p99), y, "span")]
+    marks += [line(axis.x(ms), y - reach, axis.x(ms), y + reach, "tick") for ms, reach in ((p90, 3), (p99, 5))]
+    marks.append(f'<circle cx="{axis.x(p50):.1f}" cy="{y:.1f}" r="5" class="dot"/>')
+    words = [text(LABEL_RIGHT, y + 4, name, "right"), text(790, y + 4, f"{statistics.median(pages) / 1000:.2f} ms", "right")]
+    words += [text(900, y + 4, f"{per_s:,.0f} /s", "right")] if per_s else []
+    return words + [f'<g class="{kind}">', *marks, "</g>"]
+
+
+def grid_draw(axis, bottom):
+    marks = []
+    for ms in axis.ticks_ms():
+        marks.append(line(axis.x(ms), TOP - 8, axis.x(ms), bottom, "grid"))
+        marks.append(text(axis.x(ms), bottom + 16, f"{ms:g}", "faint middle"))
+    return marks + [text((PLOT_LEFT + PLOT_RIGHT) / 2, bottom + 33, "milliseconds, logarithmic", "faint middle")]
+
+
+def draw(results):
+    """The whole SVG; an empty string if nothing was measured."""
+    groups = rows_of(results)
+    if not groups:
+        return ""
+    axis = Axis([us / 1000 for _, rows in groups for _, pages, _ in rows for us in
+                 (report.percentile(pages, 0.5), report.percentile(pages, 0.99))])
+    marks, y = [], TOP
+    for heading, rows in groups:
+        marks.append(text(20, y + 12, heading, "heading"))
+        y += HEADING_ROOM
+        for name, pages, per_s in rows:
+            marks += row_draw(axis, y, name, pages, per_s)
+            y += ROW
+        y += 6
+    head = [text(20, 28, "A page request: connect, log in, set up or restore, SELECT, FETCH", "title"),
+            text(20, 48, "Time from connect to the FETCH answer. Dot: half of the requests; ticks: 90 and 99 of 100. "
+                 "Left is better.", "faint"),
+            text(790, TOP - 14, "median", "faint right"), text(900, TOP - 14, "8 clients", "faint right")]
+    height = y + AXIS_ROOM
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+                      f'height="{height}" role="img">', "<title>Time of a page request</title>", f"<style>{STYLE}</style>",
+                      f'<rect width="{WIDTH}" height="{height}" class="page"/>', *grid_draw(axis, y), *head, *marks,
+                      "</svg>", ""])
