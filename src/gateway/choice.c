@@ -82,6 +82,18 @@ static struct parked *choice_take(struct choice *choice, enum park_want want, st
     return choice->proof ? park_take(choice->proof, want, state, worker_now_ms()) : NULL;
 }
 
+/* What the client said of itself before there was an upstream (RFC 2971). */
+static void choice_introduce(struct client *client)
+{
+    struct stream *stream = &client->upstream->stream;
+    if (client->id.len == 0 || !client->session.offers.id)
+        return;
+    stream_put(stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));
+    stream_put(stream, imapstate_buf_span(&client->id));
+    stream_put(stream, IMAPSTATE_SPAN("\r\n"));
+    client->upstream->is_introducing = true;
+}
+
 /* The first that is alive. */
 static bool choice_wake(struct client *client, enum park_want want, struct imapstate_span state)
 {
@@ -91,6 +103,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     if (!client->upstream)
         return false;
     client->choice.is_repeatable = client->choice.is_complete = true;
+    choice_introduce(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->resting.len > 0 ? "in a state" : "pristine");
     return true;

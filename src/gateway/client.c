@@ -389,6 +389,8 @@ static void client_read_proxy_header(struct client *client)
     unsigned max = client->service->config->max_clients_per_address;
     switch (proxy_read(stream_input(&client->stream), &octets, &client->peer, &client->local)) {
     case PROXY_MORE:
+        /* What is behind the header may be a TLS handshake, which OpenSSL reads from the socket itself. */
+        client->stream.read_max = (uint32_t)proxy_octets_wanted(stream_input(&client->stream));
         return;
     case PROXY_BAD:
         client_close(client, "PROXY header missing or damaged");
@@ -403,6 +405,7 @@ static void client_read_proxy_header(struct client *client)
         }
         client->counted = client->peer;
     }
+    client->stream.read_max = 0;
     stream_consume(&client->stream, octets);
     client_begin(client);
 }
@@ -480,7 +483,7 @@ static void client_finish_id(struct client *client)
     imapstate_buf_done(&line);
 }
 
-bool client_knows_id(const struct client *client)
+static bool client_knows_id(const struct client *client)
 {
     struct imapstate_buf line;
     imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
@@ -528,7 +531,7 @@ static void client_run_id(struct client *client)
         client_answer(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
         return;
     }
-    if (client_knows_id(client)) {
+    if (client->state == CLIENT_AUTHENTICATED || client_knows_id(client)) {
         client_finish_id(client);
         return;
     }
@@ -978,7 +981,9 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     list_move(&client->link, &worker->clients[CLIENT_PROXYING]);
     client_rearm(client);
     stream_start(&client->stream);
-    if (!listener->accept_proxy)
+    if (listener->accept_proxy)
+        client_read_proxy_header(client);
+    else
         client_begin(client);
     return true;
 }

@@ -126,9 +126,6 @@ void client_frame_is_bad(struct client *client);
 /* Octets of input before login are counted; false: there were too many, and the client has been ended. */
 bool client_count_before_login(struct client *client, size_t octets);
 
-/* Can ID be answered without an upstream? */
-bool client_knows_id(const struct client *client);
-
 /* The time of the next deadline has changed. */
 void client_rearm(struct client *client);
 

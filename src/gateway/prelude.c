@@ -103,6 +103,9 @@ bool prelude_id(const char *upstream, struct imapstate_buf *ret_line)
 
 void prelude_learn_id(const char *upstream, struct imapstate_span line)
 {
+    /* Of an answer with literals this would be the beginning only. */
+    if (line.len >= 3 && line.at[line.len - 3] == '}')
+        return;
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_need(upstream);
     if (prelude)

@@ -25,7 +25,7 @@ bool prelude_names_for_greeting(const char *upstream, struct imapstate_span gree
 void prelude_learn_names(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
                          uint64_t now_ms);
 
-/* The untagged ID response, line end included. */
+/* The untagged ID response, line end included. One with literals is not learned. */
 bool prelude_id(const char *upstream, struct imapstate_buf *ret_line);
 void prelude_learn_id(const char *upstream, struct imapstate_span line);
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#define V1_HEADER_MIN   15u  /* "PROXY UNKNOWN" CRLF; less than the fixed part of version 2 */
 #define V1_HEADER_MAX   107u /* section 2.1, line end included */
 #define V1_PORT_MAX     65535u
 #define V2_FIXED_OCTETS 16u
@@ -201,6 +202,17 @@ enum proxy_result proxy_read(struct imapstate_span in, size_t *ret_octets, struc
     if (!may_begin(in, v1_begin, sizeof v1_begin))
         return PROXY_BAD;
     return in.len < sizeof v1_begin ? PROXY_MORE : read_v1(in, ret_octets, ret_source, ret_destination);
+}
+
+size_t proxy_octets_wanted(struct imapstate_span in)
+{
+    if (in.len < V1_HEADER_MIN)
+        return V1_HEADER_MIN - in.len;
+    if (in.at[0] != v2_signature[0])
+        return in.at[in.len - 1] == '\r' ? 1 : 2;
+    if (in.len < V2_FIXED_OCTETS)
+        return V2_FIXED_OCTETS - in.len;
+    return V2_FIXED_OCTETS + read_u16(in.at + 14) - in.len;
 }
 
 static void write_u16(uint8_t *at, uint16_t number)

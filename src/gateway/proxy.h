@@ -21,6 +21,10 @@ enum proxy_result {
 enum proxy_result proxy_read(struct imapstate_span in, size_t *ret_octets, struct address *ret_source,
                              struct address *ret_destination);
 
+/* in: what has arrived, of which proxy_read() says MORE, or nothing. How many more octets are certain to belong to the
+ * header: whoever reads no more than these at a time takes nothing that is behind it. Never 0. */
+size_t proxy_octets_wanted(struct imapstate_span in);
+
 /* Appends a version 2 header. Addresses of different families, or AF_UNIX ones, give a LOCAL header. False if it does
  * not fit. */
 bool proxy_write(const struct address *source, const struct address *destination, struct imapstate_buf *ret_octets);

@@ -22,7 +22,8 @@ struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
 
 bool relay_is_quiet(const struct client *client)
 {
-    return client->pipeline.count == 0 && !client->sending_command && client_may_speak(client);
+    return client->pipeline.count == 0 && !client->sending_command && client_may_speak(client) &&
+           !(client->upstream && client->upstream->is_introducing);
 }
 
 /* --- down --- */
@@ -44,7 +45,7 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     case IMAPSTATE_COMMAND_CAPABILITY:
         return !client->upstream;
     case IMAPSTATE_COMMAND_ID:
-        return !client->upstream && client_knows_id(client);
+        return !client->upstream;
     default:
         return false;
     }
@@ -391,6 +392,21 @@ static void relay_up_untagged_bad(struct client *client)
     }
 }
 
+/* The answer to an ID of ours. */
+static bool relay_up_introduction(struct upstream *upstream, struct imapstate_span line)
+{
+    if (*line.at == '*') {
+        bool is_id = imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID"));
+        if (is_id)
+            prelude_learn_id(upstream->config->name, line);
+        return is_id;
+    }
+    if (!imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
+        return false;
+    upstream->is_introducing = false;
+    return true;
+}
+
 /* The first line of a response. True: it goes on to the client, with all that belongs to it. */
 static bool relay_up_line(struct client *client, const struct imapstate_piece *piece)
 {
@@ -400,12 +416,16 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
     if (piece->is_text && relay_word(line, 0).len == 1 && line.at[0] == '*' &&
         imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BYE")))
         client->upstream->has_said_bye = true;
+    if (client->upstream->is_introducing && relay_up_introduction(client->upstream, line))
+        return false;
     if (login_is_running(client->login))
         return login_hear(client, line);
     if (client->restore)
         return restore_hear(client, line) == RESTORE_PASS;
     if (!piece->is_text) {
         session_saw_response(&client->session, line);
+        if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID")))
+            prelude_learn_id(client->upstream->config->name, line);
         return true;
     }
     if (line.at[0] == '+')
@@ -420,7 +440,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
 /* Untagged responses that are looked into must be there as a whole; of all others the beginning may go on already. */
 static bool relay_holds(struct imapstate_span in)
 {
-    static const char *const held[] = { "CAPABILITY", "ENABLED", "LANGUAGE", "COMPARATOR", "NAMESPACE" };
+    static const char *const held[] = { "CAPABILITY", "ENABLED", "LANGUAGE", "COMPARATOR", "NAMESPACE", "ID" };
     if (relay_is_numbered(in))
         return false;
     struct imapstate_span word = relay_word(in, 1);

@@ -237,7 +237,10 @@ static void stream_read_tls(struct stream *stream)
 
 static void stream_read_plain(struct stream *stream)
 {
-    ssize_t got = recv(stream->fd, stream->in + stream->in_to, POOL_BUFFER_OCTETS - stream->in_to, 0);
+    size_t room = POOL_BUFFER_OCTETS - stream->in_to;
+    if (stream->read_max > 0 && stream->read_max < room)
+        room = stream->read_max;
+    ssize_t got = recv(stream->fd, stream->in + stream->in_to, room, 0);
     if (got > 0) {
         stream->in_to += (uint32_t)got;
         stream->in_octets += (uint64_t)got;

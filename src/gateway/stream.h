@@ -45,6 +45,7 @@ struct stream {
     struct imapstate_span forwarded; /* borrowed until the next flush */
     uint64_t in_octets, out_octets;  /* since stream_init(), in clear */
     uint32_t in_from, in_to;         /* the input is in[in_from .. in_to) */
+    uint32_t read_max;               /* by the owner: so many octets at a time, in clear; 0: no limit */
     int fd;                          /* owned; -1 when there is none */
     int error;                       /* errno of the failure, 0 for an orderly end */
     bool is_connecting, is_securing, is_at_eof, is_closed;
