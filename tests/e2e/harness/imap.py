@@ -60,6 +60,18 @@ class Wire:
             self.fill()
         return self._take(count)
 
+    def exactly(self, count):
+        """So many octets, and none that follows is read: it may be a TLS handshake."""
+        assert not self.left()
+        octets = bytearray()
+        while len(octets) < count:
+            more = self.sock.recv(count - len(octets))
+            if not more:
+                raise Closed("closed within what was expected")
+            octets += more
+        self.received += octets
+        return self._take(count)
+
     def left(self):
         """What has arrived and was not read."""
         return bytes(self.received[self._at:])

@@ -274,8 +274,8 @@ class Connection:
 
     def _begin(self):
         if self.upstream.proxy:
-            head = self.wire.octets(16)
-            self.proxied = head + self.wire.octets(int.from_bytes(head[14:16], "big"))
+            head = self.wire.exactly(16)
+            self.proxied = head + self.wire.exactly(int.from_bytes(head[14:16], "big"))
         if self.upstream.tls == "implicit":
             self.wire.wrap(self.upstream.context, server_side=True)
         if self.upstream.script or not self.upstream.greeting:

@@ -1,0 +1,425 @@
+"""The client's address: taken from a PROXY header, and told to the upstream by ID or by a PROXY header of our own."""
+import re
+import socket
+import ssl
+import struct
+
+import pytest
+
+from harness import net
+from harness.gateway import listener, upstream
+from harness.imap import Closed, literal
+from harness.net import Authority
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+V1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n"
+V1_V6 = b"PROXY TCP6 2001:db8::7 2001:db8::1 50122 993\r\n"
+
+
+def v2(source="192.0.2.7", destination="192.0.2.1", ports=(50122, 143), command=1, extra=b"", family=None):
+    """A PROXY protocol header, version 2 (section 2.2)."""
+    kind = socket.AF_INET6 if ":" in source else socket.AF_INET
+    addresses = socket.inet_pton(kind, source) + socket.inet_pton(kind, destination) + struct.pack(">HH", *ports) + extra
+    family = family if family is not None else 0x21 if kind == socket.AF_INET6 else 0x11
+    return SIGNATURE + bytes([0x20 | command, family]) + struct.pack(">H", len(addresses)) + addresses
+
+
+HEADERS = {
+    "v1": (V1, "192.0.2.7"),
+    "v1 IPv6": (V1_V6, "2001:db8::7"),
+    "v2": (v2(), "192.0.2.7"),
+    "v2 IPv6": (v2("2001:db8::7", "2001:db8::1"), "2001:db8::7"),
+    "v2 with more behind the addresses": (v2(extra=b"\x04\x00\x05\0\0\0\0\0"), "192.0.2.7"),
+    "v2 of a mapped address": (v2("::ffff:192.0.2.7", "::ffff:192.0.2.1"), "192.0.2.7"),
+}
+# The proxy says nothing of a client: then it is the client itself.
+LOCAL = {
+    "v1 unknown": b"PROXY UNKNOWN\r\n",
+    "v1 unknown with addresses": b"PROXY UNKNOWN 192.0.2.7 192.0.2.1 1 2\r\n",
+    "v2 local": SIGNATURE + b"\x20\x00\x00\x00",
+    "v2 local with addresses": v2(command=0),
+    "v2 unspecified": SIGNATURE + b"\x21\x00\x00\x00",
+}
+DAMAGED = {
+    "none": b"a NOOP\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "lower case": b"proxy TCP4 192.0.2.7 192.0.2.1 50122 143\r\n",
+    "too long": b"PROXY UNKNOWN " + b"x" * 200 + b"\r\n",
+    "LF alone": V1.replace(b"\r", b""),
+    "no address": b"PROXY TCP4 mail.example.org 192.0.2.1 50122 143\r\n",
+    "wrong family": b"PROXY TCP6 192.0.2.7 192.0.2.1 50122 143\r\n",
+    "port": b"PROXY TCP4 192.0.2.7 192.0.2.1 70000 143\r\n",
+    "one field more": b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143 1\r\n",
+    "v2 version": SIGNATURE + b"\x11\x11\x00\x0c" + bytes(12),
+    "v2 command": SIGNATURE + b"\x22\x11\x00\x0c" + bytes(12),
+    "v2 too short": SIGNATURE + b"\x21\x11\x00\x04" + bytes(4),
+    "v2 too long": SIGNATURE + b"\x21\x11\xff\xff" + bytes(70000),
+    "v2 signature": SIGNATURE[:-1] + b"X" + b"\x21\x11\x00\x0c" + bytes(12),
+}
+
+
+@pytest.fixture
+def proxied(scripted, start_gateway, certificate):
+    """A gateway whose listeners proxied_port and proxied_tls_port want a header."""
+    accepts = {"accept_proxy": True, "trusted_networks": ["127.0.0.0/8", "::1"]}
+    pair = {"tls_cert_file": str(certificate[0]), "tls_key_file": str(certificate[1])}
+    ports = [net.free_port(), net.free_port()]
+    gateway = start_gateway(scripted.port, sections=[
+        listener("proxied", ports[0], **accepts), listener("proxied-tls", ports[1], tls="implicit", **accepts, **pair)])
+    gateway.proxied_port, gateway.proxied_tls_port = ports
+    return gateway
+
+
+def assert_ended_unheard(client):
+    try:
+        assert client.wire.sock.recv(4096) == b""
+    except ConnectionResetError:
+        pass
+
+
+# From the proxy
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_the_address_in_the_header_is_the_clients(proxied, header):
+    octets, address = HEADERS[header]
+    client = proxied.client(proxied.proxied_port, first=octets)
+    client.no("LOGIN ann wrong")
+    client.ok("LOGIN ann secret")
+    client.logout()
+    shown = re.escape(f"[{address}]" if ":" in address else address)
+    proxied.wait_log(rf"login failed: from={re.escape(address)} port=50122 user=ann ")
+    proxied.wait_log(rf"from={shown}:50122 user=ann .*closing: logout")
+
+
+@pytest.mark.parametrize("header", LOCAL)
+def test_a_header_without_a_client_leaves_the_proxys_address(proxied, header):
+    client = proxied.client(proxied.proxied_port, first=LOCAL[header])
+    client.ok("LOGIN ann secret")
+    client.logout()
+    proxied.wait_log(r"from=127\.0\.0\.1:\d+ user=ann .*closing: logout")
+
+
+@pytest.mark.parametrize("header", ["v1", "v1 IPv6", "v2", "v2 with more behind the addresses"])
+def test_a_header_may_come_octet_by_octet(proxied, header):
+    client = proxied.client(proxied.proxied_port, greet=False)
+    client.send_bytewise(HEADERS[header][0])
+    assert client.response().startswith(b"* OK ")
+    client.ok("LOGIN ann secret")
+    client.logout()
+    proxied.wait_log(r"from=\S+:50122 user=ann ")
+
+
+@pytest.mark.parametrize("header", ["v1", "v2", "v2 with more behind the addresses"])
+def test_commands_may_stand_behind_the_header_in_the_same_segment(proxied, header):
+    client = proxied.client(proxied.proxied_port, first=HEADERS[header][0] + b"a LOGIN ann secret\r\nb NOOP\r\n")
+    assert [client.wait(tag).status for tag in "ab"] == [b"OK", b"OK"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("header", [*HEADERS, *LOCAL])
+def test_the_header_comes_before_tls(proxied, trust, header, at_once):
+    """at_once: the handshake begins in the same segment, as a proxy that has waited for it sends it."""
+    octets = LOCAL.get(header) or HEADERS[header][0]
+    client = proxied.client(proxied.proxied_tls_port, greet=False)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    for part in [octets + outgoing.read()] if at_once else [octets, outgoing.read()]:
+        client.send(part)
+    heard = b""
+    while not heard:
+        incoming.write(client.wire.sock.recv(65536))
+        try:
+            tls.do_handshake()
+            client.send(outgoing.read())
+            heard = tls.read(65536)
+        except ssl.SSLWantReadError:
+            client.send(outgoing.read())
+    assert heard.startswith(b"* OK ")
+
+
+@pytest.mark.parametrize("header", ["v1", "v2 IPv6"])
+def test_the_address_in_a_header_before_tls_is_the_clients(proxied, trust, header):
+    client = proxied.client(proxied.proxied_tls_port, tls=trust, first=HEADERS[header][0])
+    client.ok("LOGIN ann secret")
+    client.logout()
+    proxied.wait_log(r"from=\S+:50122 user=ann .*closing: logout")
+
+
+def test_a_header_under_tls_is_none(proxied, trust):
+    client = proxied.client(proxied.proxied_tls_port, greet=False)
+    with pytest.raises((OSError, Closed)):
+        client.wire.wrap(trust, server_hostname="localhost")
+        client.send(V1)
+        client.response()
+    proxied.wait_log("closing: PROXY header missing or damaged")
+
+
+@pytest.mark.parametrize("header", DAMAGED)
+def test_a_damaged_header_ends_the_connection_without_a_word(proxied, header):
+    client = proxied.client(proxied.proxied_port, greet=False)
+    try:
+        client.send(DAMAGED[header])
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert_ended_unheard(client)
+    proxied.wait_log("closing: PROXY header missing or damaged")
+
+
+def test_no_greeting_comes_before_the_header(proxied):
+    client = proxied.client(proxied.proxied_port, greet=False)
+    client.expect_silence()
+    client.send(V1)
+    assert client.response().startswith(b"* OK ")
+
+
+def test_a_header_that_never_comes_ends_with_the_time_to_log_in(scripted, start_gateway):
+    port = net.free_port()
+    gateway = start_gateway(scripted.port, login_timeout="1s",
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    for beginning in (b"", V1[:20], SIGNATURE + b"\x21\x11\x00\x0c"):
+        assert_ended_unheard(gateway.client(port, greet=False, first=beginning))
+    assert len(re.findall("closing: login timeout", gateway.log())) == 3
+
+
+@pytest.mark.parametrize("octets", [b"", V1, b"a NOOP\r\n"])
+def test_who_is_not_in_a_trusted_network_is_refused(scripted, start_gateway, octets):
+    port = net.free_port()
+    gateway = start_gateway(scripted.port, sections=[listener("proxied", port, accept_proxy=True, trusted_networks=["192.0.2.0/24", "127.0.0.2"])])
+    client = gateway.client(port, greet=False)
+    try:
+        client.send(octets)
+    except OSError:
+        pass
+    try:
+        assert re.fullmatch(rb"(\* BYE [^\r\n]*\r\n)?", client.wire.sock.recv(4096))
+        assert client.wire.sock.recv(4096) == b""
+    except ConnectionResetError:
+        pass
+    assert not scripted.connections
+    gateway.wait_log("not in trusted_networks")
+
+
+def test_a_header_where_none_is_accepted_is_a_bad_command(proxied):
+    client = proxied.client(first=b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n")
+    assert client.response().startswith(b"PROXY BAD ")
+    client.ok("LOGIN ann secret")
+    client.logout()
+    proxied.wait_log(r"from=127\.0\.0\.1:\d+ user=ann")
+    assert "192.0.2.7" not in proxied.log()
+
+
+def test_a_header_on_a_unix_socket_is_believed_where_it_is_trusted(scripted, start_gateway, tmp_path):
+    path = tmp_path / "socket"
+    gateway = start_gateway(scripted.port, sections=[listener("unix", 0, address=f"unix:{path}", accept_proxy=True, trusted_networks="unix")])
+    client = gateway.client(path, first=V1)
+    client.ok("LOGIN ann secret")
+    client.logout()
+    gateway.wait_log(r"from=192\.0\.2\.7:50122 user=ann")
+
+
+def test_clients_behind_a_proxy_are_counted_by_their_own_address(scripted, start_gateway):
+    port = net.free_port()
+    gateway = start_gateway(scripted.port, max_clients_per_address=2,
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    kept = [gateway.client(port, first=v2(f"192.0.2.{number}", ports=(1000 + n, 143))) for number in (7, 8) for n in range(2)]
+    third = gateway.client(port, greet=False, first=v2("192.0.2.7"))
+    assert not [line for line in third.rest() if line.startswith(b"* OK")]
+    gateway.wait_log("too many connections from this address")
+    for client in kept:
+        client.ok("LOGIN ann secret")
+    kept[0].logout()
+    kept[0].close()
+    gateway.wait_log("closing: logout(.|\n)*CLOSING -> DEAD")
+    gateway.client(port, first=v2("192.0.2.7"))
+
+
+# To the upstream, by ID
+
+def ids(connection):
+    return [arguments for arguments in connection.arguments("ID")]
+
+
+def pairs(arguments):
+    """The pairs of an ID's list, in order."""
+    words = re.findall(rb'"((?:[^"\\]|\\.)*)"|(NIL)', arguments.strip(b"()"))
+    flat = [re.sub(rb"\\(.)", rb"\1", word) if not nil else None for word, nil in words]
+    return list(zip(flat[::2], flat[1::2]))
+
+
+@pytest.fixture
+def telling(scripted, start_gateway):
+    """A gateway that tells `scripted` the client's address by ID."""
+    port = net.free_port()
+    gateway = start_gateway(upstream(scripted.port, send_client_address="id"),
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    gateway.proxied_port = port
+    return gateway
+
+
+def test_the_first_id_before_login_has_the_clients_address(scripted, telling):
+    client = telling.client(telling.proxied_port, first=V1)
+    client.ok("LOGIN ann secret")
+    session, = scripted.sessions
+    first, = ids(session)
+    assert dict(pairs(first)) == {b"x-originating-ip": b"192.0.2.7", b"x-originating-port": b"50122",
+                                  b"x-connected-ip": b"192.0.2.1", b"x-connected-port": b"143"}
+    assert session.names.index("ID") < session.names.index("AUTHENTICATE")
+
+
+def test_the_clients_own_id_is_merged_into_it(scripted, telling):
+    client = telling.client(telling.proxied_port, first=V1)
+    assert client.ok('ID ("name" "mutt" "os" NIL "quote" "a\\"b\\\\c")').of("ID") == [b'* ID ("name" "foo2" "version" "2.0")\r\n']
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert pairs(first)[4:] == [(b"name", b"mutt"), (b"os", None), (b"quote", b'a"b\\c')]
+    assert dict(pairs(first))[b"x-originating-ip"] == b"192.0.2.7"
+
+
+@pytest.mark.parametrize("name", [
+    "x-originating-ip", "X-Originating-IP", "x-originating-port", "x-connected-ip", "x-connected-port", "x-proxy-ttl", "x-session-id",
+    "x-session-ext-id", "x-forward-user", "x-originating-anything", "x-forward-"])
+@pytest.mark.parametrize("form", ['"{}"', "{{{0}+}}\r\n{1}", "{}"])
+def test_a_client_does_not_smuggle_an_address_of_its_own(scripted, telling, name, form):
+    spelled = form.format(name) if "+" not in form else form.format(len(name), name)
+    client = telling.client(telling.proxied_port, first=V1)
+    client.ok(f'ID ("name" "x" {spelled} "203.0.113.66" "version" "1")')
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert b"203.0.113.66" not in b"".join(c.received for c in scripted.connections)
+    assert [value for key, value in pairs(first) if key.lower() == b"x-originating-ip"] == [b"192.0.2.7"]
+    assert (b"name", b"x") in pairs(first) and (b"version", b"1") in pairs(first)
+
+
+def test_what_is_reserved_is_kept_back_where_no_address_is_told_too(scripted, scripted_gateway):
+    """The gateway is in the upstream's trusted networks, so what passes it would be believed."""
+    client = scripted_gateway.client()
+    client.ok('ID ("x-originating-ip" "203.0.113.66" "name" "x")')
+    client.ok("LOGIN ann secret")
+    assert ids(scripted.sessions[0]) == [b'("name" "x")']
+
+
+def test_values_cannot_break_out_of_their_quotes(scripted, telling):
+    client = telling.client()
+    client.ok(b'ID ("name" ' + literal('x" "x-originating-ip" "203.0.113.66') + b")")
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert (b"name", b'x" "x-originating-ip" "203.0.113.66') in pairs(first)
+    assert dict(pairs(first))[b"x-originating-ip"] == b"127.0.0.1"
+
+
+@pytest.mark.parametrize("value", [b'{3+}\r\na\r\n', b'"\xc3\xa4"', b'{2+}\r\n\r\n'])
+def test_a_value_that_cannot_be_quoted_is_left_out(scripted, telling, value):
+    client = telling.client()
+    client.ok(b'ID ("name" ' + value + b' "version" "1")')
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert b"name" not in dict(pairs(first)) and dict(pairs(first))[b"version"] == b"1"
+
+
+def test_an_upstream_without_id_gets_none_and_the_login_works(start_scripted, start_gateway):
+    server = start_scripted(caps_before="IMAP4rev1 SASL-IR AUTH=PLAIN")
+    start_gateway(upstream(server.port, send_client_address="id")).client().ok("LOGIN ann secret")
+    assert "ID" not in server.sessions[0].names
+
+
+@pytest.mark.parametrize("answer", ["NO never", "BAD what"])
+def test_an_upstream_that_refuses_the_id_is_logged_in_to_all_the_same(scripted, telling, answer):
+    scripted.on("ID", answer)
+    telling.client().ok("LOGIN ann secret")
+
+
+def test_the_id_after_login_is_the_clients_own(scripted, telling):
+    client = telling.session()
+    client.ok('ID ("name" "x" "x-originating-ip" "203.0.113.66")')
+    assert ids(scripted.sessions[0])[1:] == [b'("name" "x" "x-originating-ip" "203.0.113.66")']
+
+
+def test_a_client_on_a_unix_socket_has_no_address_to_tell(scripted, start_gateway, tmp_path):
+    path = tmp_path / "socket"
+    gateway = start_gateway(upstream(scripted.port, send_client_address="id"), sections=[listener("unix", 0, address=f"unix:{path}")])
+    client = gateway.client(path)
+    client.ok('ID ("name" "x")')
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert b"x-originating-ip" not in first and (b"name", b"x") in pairs(first)
+
+
+# To Dovecot, both ways
+
+def login_line(dovecot, user):
+    line, = [line for line in dovecot.log().splitlines() if "imap-login: Info: Login: " in line and f"user=<{user}>" in line]
+    return line
+
+
+@pytest.mark.parametrize("header,address", [(V1, "192.0.2.7"), (V1_V6, "2001:db8::7"), (b"PROXY UNKNOWN\r\n", "127.0.0.1")])
+@pytest.mark.parametrize("way", ["id", "proxy-v2"])
+def test_dovecot_believes_the_address(dovecot, start_gateway, way, header, address):
+    target, port, user = dovecot.plain_port if way == "id" else dovecot.proxied_port, net.free_port(), dovecot.new_user()
+    gateway = start_gateway(upstream(target, send_client_address=way),
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    client = gateway.client(port, first=header)
+    client.ok("ID NIL")
+    client.ok(f"LOGIN {user} secret")
+    client.ok("SELECT INBOX")
+    assert f"rip={address}," in login_line(dovecot, user)
+
+
+def test_dovecot_does_not_believe_the_client(dovecot, start_gateway):
+    user, gateway = dovecot.new_user(), start_gateway(upstream(dovecot.plain_port, send_client_address="id"))
+    client = gateway.client()
+    client.ok('ID ("x-originating-ip" "203.0.113.66" "x-originating-port" "1" "name" "x")')
+    client.ok(f"LOGIN {user} secret")
+    assert "rip=127.0.0.1," in login_line(dovecot, user)
+    assert "203.0.113.66" not in dovecot.log()
+
+
+def test_dovecot_logs_the_address_of_a_failed_login(dovecot, start_gateway):
+    port, user = net.free_port(), dovecot.new_user()
+    gateway = start_gateway(upstream(dovecot.proxied_port, send_client_address="proxy-v2"),
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    client = gateway.client(port, first=v2("198.51.100.9"))
+    client.no(f"LOGIN {user} wrong")
+    client.logout()
+    assert re.search(rf"{user},198\.51\.100\.9", dovecot.log())
+
+
+# To the upstream, by PROXY header
+
+def test_the_header_to_the_upstream_has_the_clients_address(start_scripted, start_gateway):
+    server, port = start_scripted(proxy=True), net.free_port()
+    gateway = start_gateway(upstream(server.port, send_client_address="proxy-v2"),
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    for header, told in ((V1, v2()), (V1_V6, v2("2001:db8::7", "2001:db8::1", (50122, 993))), (b"PROXY UNKNOWN\r\n", None)):
+        client = gateway.client(port, first=header)
+        client.ok("LOGIN ann secret")
+        own = client.wire.sock.getsockname()[1]
+        assert server.sessions[-1].proxied == (told or v2("127.0.0.1", "127.0.0.1", (own, port)))
+
+
+def test_a_client_on_a_unix_socket_is_local_to_the_upstream(start_scripted, start_gateway, tmp_path):
+    server, path = start_scripted(proxy=True), tmp_path / "socket"
+    gateway = start_gateway(upstream(server.port, send_client_address="proxy-v2"), sections=[listener("unix", 0, address=f"unix:{path}")])
+    gateway.client(path).ok("LOGIN ann secret")
+    assert server.sessions[0].proxied == SIGNATURE + b"\x20\x00\x00\x00"
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_the_header_to_the_upstream_comes_before_tls(start_scripted, start_gateway, certificate, authority, tls):
+    server = start_scripted(proxy=True, tls=tls, context=Authority.server_context(certificate), caps_before="IMAP4rev1 STARTTLS AUTH=PLAIN")
+    gateway = start_gateway(upstream(server.port, tls=tls, send_client_address="proxy-v2", tls_ca_file=str(authority.ca_file)))
+    client = gateway.client()
+    client.ok("LOGIN ann secret")
+    own = client.wire.sock.getsockname()[1]
+    assert server.sessions[0].proxied == v2("127.0.0.1", "127.0.0.1", (own, gateway.plain_port))
+
+
+def test_every_client_has_a_header_of_its_own(start_scripted, start_gateway):
+    """The connection that was made for the greeting of one is never used for the login of another."""
+    server = start_scripted(proxy=True)
+    gateway = start_gateway(upstream(server.port, send_client_address="proxy-v2"))
+    clients = [gateway.client() for _ in range(4)]
+    for client in reversed(clients):
+        client.ok("LOGIN ann secret")
+        assert server.sessions[-1].proxied == v2("127.0.0.1", "127.0.0.1", (client.wire.sock.getsockname()[1], gateway.plain_port))
