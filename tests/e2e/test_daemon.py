@@ -1,0 +1,509 @@
+"""imapstated as a process: its options, the check of its configuration, signals, reload, privileges, its end."""
+import base64
+import grp
+import os
+import pathlib
+import pwd
+import re
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.gateway import Section, program, upstream, write_keys
+from harness.imap import Client
+from harness.net import LOOPBACK, free_port
+from harness.tokens import restore, save
+
+
+def imapstated(*arguments):
+    return subprocess.run([str(program("imapstated")), *map(str, arguments)], capture_output=True, text=True, timeout=20,
+                          check=False, stdin=subprocess.DEVNULL)
+
+
+# Options
+
+
+def test_version_and_help():
+    for option in ("-V", "--version"):
+        done = imapstated(option)
+        assert done.returncode == 0 and re.fullmatch(r"imapstated \d+\.\d+\.\d+\S*\n", done.stdout) and not done.stderr
+    for option in ("-h", "--help"):
+        done = imapstated(option)
+        assert done.returncode == 0 and done.stdout.startswith("Usage: imapstated -c FILE [-t]\n") and not done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("-t",), ("-x",), ("-c",), ("--nonsense",), ("-c", "file", "another")])
+def test_wrong_options_are_answered_by_the_usage(arguments):
+    done = imapstated(*arguments)
+    assert done.returncode == 2 and "Usage: imapstated -c FILE" in done.stderr and not done.stdout
+
+
+# Checking the configuration
+
+
+class Configuration:
+    """A configuration that is right, to be spoilt."""
+
+    def __init__(self, folder, certificate):
+        self.file = folder / "imapstated.conf"
+        self.cert, self.key = folder / "cert.pem", folder / "key.pem"
+        shutil.copy(certificate[0], self.cert)
+        shutil.copy(certificate[1], self.key)
+        self.keys = write_keys(folder / "keys", (1, "2020-01-01T00:00:00Z"))
+        self.text = f"""workers = 1
+keys_file = "{self.keys}"
+listener "imaps" {{
+  address = "127.0.0.1:{free_port()}"
+  tls_cert_file = "{self.cert}"
+  tls_key_file = "{self.key}"
+}}
+upstream "main" {{
+  address = "127.0.0.1:143"
+  tls = "none"
+}}
+"""
+
+    def check(self, text=None):
+        self.file.write_text(self.text if text is None else text)
+        return imapstated("-t", "-c", self.file)
+
+    def complaint(self, text=None):
+        """What -t says of a configuration that is not right."""
+        done = self.check(text)
+        assert done.returncode == 1, done
+        assert not done.stdout
+        return done.stderr
+
+
+@pytest.fixture
+def configuration(tmp_path, certificate):
+    return Configuration(tmp_path, certificate)
+
+
+def test_a_configuration_that_is_right_is_passed_in_silence(configuration):
+    done = configuration.check()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("line", "instead", "blamed", "says"), [
+    ("workers = 1", "workers = many", 1, "workers"),
+    ("workers = 1", "wrokers = 1", 1, "wrokers"),
+    ("workers = 1", "workers = 1\nworkers = 2", 2, "workers"),
+    ("workers = 1", "idle_timeout = \"29m\"", 1, "idle_timeout = \"29m\" is below 30m"),
+    ("workers = 1", "login_timeout = 30", 1, "login_timeout"),
+    ("workers = 1", "max_clients = 0", 1, "max_clients"),
+    ("workers = 1", "log_level = loud", 1, "log_level"),
+    ("  tls = \"none\"", "  tls = \"sometimes\"", 10, "tls"),
+    ("  tls = \"none\"", "  tls = \"none\"\n  send_client_address = \"yes\"", 11, "send_client_address"),
+    ("  address = \"127.0.0.1:143\"", "  # none", 8, "address"),
+    ("}\n", "", 8, "not closed"),
+])
+def test_what_is_wrong_is_told_with_file_and_line(configuration, line, instead, blamed, says):
+    assert line in configuration.text
+    head, _, tail = configuration.text.rpartition(line)
+    complaint = configuration.complaint(head + instead + tail)
+    assert complaint.startswith(f"{configuration.file}:{blamed}: "), complaint
+    assert says in complaint
+
+
+def test_a_missing_configuration_is_told(tmp_path):
+    done = imapstated("-t", "-c", tmp_path / "missing")
+    assert done.returncode == 1 and str(tmp_path / "missing") in done.stderr and "No such file" in done.stderr
+
+
+def test_certificates_are_checked_too(configuration, authority):
+    stranger = authority.issue("stranger")
+    configuration.key.write_bytes(pathlib.Path(stranger[1]).read_bytes())
+    assert f"{configuration.file}:3: tls_key_file {configuration.key}: " in configuration.complaint()
+    configuration.key.write_text("nonsense")
+    assert str(configuration.key) in configuration.complaint()
+    configuration.cert.unlink()
+    assert f"{configuration.file}:3: tls_cert_file {configuration.cert}" in configuration.complaint()
+
+
+def test_keys_are_checked_too(configuration):
+    configuration.keys.write_text(configuration.keys.read_text() + "00000002 0 tooshort\n")
+    assert f"{configuration.keys}:2: " in configuration.complaint()
+    configuration.keys.unlink()
+    assert str(configuration.keys) in configuration.complaint()
+
+
+def test_warnings_are_printed_and_do_not_fail(configuration):
+    configuration.keys.chmod(0o644)
+    done = configuration.check()
+    assert done.returncode == 0 and "warning" in done.stderr
+
+
+def test_the_check_opens_no_port_and_writes_nothing_secret(configuration):
+    with socket.create_server((LOOPBACK, int(re.search(r"127\.0\.0\.1:(\d+)", configuration.text).group(1)))):
+        done = configuration.check()
+    assert done.returncode == 0
+
+
+def test_two_daemons_do_not_share_a_port(scripted, scripted_gateway, certificate, tmp_path):
+    done = imapstated("-c", scripted_gateway.config_file)
+    assert done.returncode == 1
+    assert f'listener "plain": 127.0.0.1:{scripted_gateway.plain_port}: Address already in use' in done.stderr
+    scripted_gateway.session().ok("NOOP")
+
+
+def test_two_daemons_do_not_share_a_unix_socket_but_a_dead_ones_is_taken_over(scripted, start_gateway, tmp_path):
+    path = tmp_path / "imap.sock"
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(path))
+    dead.close()
+    gateway = start_gateway(scripted.port, sections=[Section("listener", "unix", address=f"unix:{path}", tls="none")])
+    assert path.stat().st_mode & 0o777 == 0o600
+    gateway.client(str(path)).login("ann", "secret")
+    done = imapstated("-c", gateway.config_file)
+    assert done.returncode == 1 and "Address already in use" in done.stderr
+    gateway.client(str(path)).login("ann", "secret")
+
+
+# The end
+
+
+def wait_ended(gateway, seconds=10):
+    process, gateway.process = gateway.process, None
+    return process.wait(seconds)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_everybody_is_told_and_the_exit_code_is_zero(scripted, scripted_gateway, trust, number):
+    clients = [scripted_gateway.client(), scripted_gateway.session(), scripted_gateway.session()]
+    clients[2].start("IDLE")
+    clients[2].continuation()
+    secure = scripted_gateway.session(listener_port=scripted_gateway.tls_port, tls=trust)
+    scripted_gateway.process.send_signal(number)
+    for client in (*clients, secure):
+        bye, = client.rest()
+        assert bye.startswith(b"* BYE "), bye
+        client.close()
+    assert wait_ended(scripted_gateway) == 0
+    assert scripted_gateway.log().count("closing: shutdown") == 4
+    assert scripted_gateway.log().rstrip().endswith("info: stopped")
+
+
+def test_a_command_in_flight_is_answered_first(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, shutdown_timeout="10s")
+    stopping, in_flight = threading.Event(), threading.Event()
+
+    def slow(connection, tag, arguments):
+        in_flight.set()
+        assert stopping.wait(10)
+        connection.send(f"* 1 FETCH (BODY[] {{5}}\r\nhello)\r\n{tag} OK done.\r\n".encode())
+
+    scripted.on("FETCH", slow)
+    client, idle = gateway.session(), gateway.session()
+    client.send(b"f FETCH 1 BODY[]\r\n")
+    assert in_flight.wait(10)
+    gateway.process.send_signal(signal.SIGTERM)
+    idle.rest()
+    with pytest.raises(OSError):
+        Client(gateway.plain_port, timeout=1)
+    stopping.set()
+    answer = client.wait("f")
+    assert answer.untagged == [b"* 1 FETCH (BODY[] {5}\r\nhello)\r\n"] and answer.status == b"OK"
+    bye, = client.rest()
+    assert bye.startswith(b"* BYE ")
+    client.close()
+    idle.close()
+    assert wait_ended(gateway) == 0
+
+
+def test_a_command_that_is_never_answered_delays_the_end_only_so_long(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, shutdown_timeout="300ms")
+    scripted.on("CHECK", lambda connection, tag, arguments: None)
+    client = gateway.session()
+    client.start("CHECK")
+    scripted.wait_for(lambda: "CHECK" in scripted.sessions[-1].names)
+    began = time.monotonic()
+    gateway.process.send_signal(signal.SIGTERM)
+    bye, = client.rest()
+    assert bye.startswith(b"* BYE ")
+    client.close()
+    assert wait_ended(gateway) == 0
+    assert 0.29 < time.monotonic() - began < 3
+
+
+def test_it_ends_though_nobody_hangs_up_or_answers(start_scripted, start_gateway):
+    """Clients that keep their end open, an upstream that is silent, one that is still being connected to."""
+    deaf = socket.create_server((LOOPBACK, 0))
+    port = deaf.getsockname()[1]
+    gateway = start_gateway(upstream(port, connect_timeout="30s", answer_timeout="30s"), shutdown_timeout="100ms")
+    clients = [gateway.client(greet=False) for _ in range(3)]
+    clients[0].send(b"a LOGIN ann secret\r\n")
+    gateway.wait_log("RESOLVING -> CONNECTING")
+    gateway.process.send_signal(signal.SIGTERM)
+    assert wait_ended(gateway) == 0
+    deaf.close()
+
+
+# Reload
+
+
+def certificate_of(port, trust):
+    with socket.create_connection((LOOPBACK, port), 10) as sock, trust.wrap_socket(sock, server_hostname="localhost") as tls:
+        return tls.getpeercert()["serialNumber"]
+
+
+@pytest.fixture
+def own_pair(tmp_path, certificate):
+    """A copy of the certificate and its key, to be replaced."""
+    return [pathlib.Path(shutil.copy(path, tmp_path / name)) for path, name in zip(certificate, ("cert.pem", "key.pem"))]
+
+
+@pytest.fixture
+def reloadable(start_gateway, scripted, own_pair, tmp_path):
+    """A gateway whose own listener "own" has the pair, with a key file."""
+    keys = write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z"))
+    port = free_port()
+    section = Section("listener", "own", address=f"{LOOPBACK}:{port}", tls="implicit",
+                      tls_cert_file=str(own_pair[0]), tls_key_file=str(own_pair[1]))
+    gateway = start_gateway(scripted.port, sections=[section], keys_file=str(keys))
+    gateway.own_port, gateway.keys = port, keys
+    return gateway
+
+
+def reload(gateway, expect="reloaded: "):
+    seen = gateway.log_octets()
+    gateway.reload()
+    gateway.wait_log(expect, since=seen)
+    return gateway.log(seen)
+
+
+def test_a_reload_reads_certificates_and_leaves_sessions_alone(reloadable, authority, own_pair, trust):
+    old = reloadable.session(listener_port=reloadable.own_port, tls=trust)
+    before = certificate_of(reloadable.own_port, trust)
+    for new, path in zip(authority.issue("renewed"), own_pair):
+        path.write_bytes(pathlib.Path(new).read_bytes())
+    assert certificate_of(reloadable.own_port, trust) == before
+    reload(reloadable)
+    wait_until(lambda: certificate_of(reloadable.own_port, trust) != before)
+    old.ok("SELECT INBOX")
+    old.ok("FETCH 1 BODY[]")
+    old.logout()
+
+
+def wait_until(what, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def key_id_of(token):
+    """Version and key id stand at the front of a token in clear (P14)."""
+    return int.from_bytes(base64.urlsafe_b64decode(token[:8])[1:5], "big")
+
+
+def test_a_reload_reads_keys_the_new_one_seals_and_the_old_one_opens(reloadable):
+    old_token = save(reloadable.session(), "ENABLE X-ONE")
+    assert key_id_of(old_token) == 1
+    old_line = reloadable.keys.read_text()
+    write_keys(reloadable.keys, (2, "2021-01-01T00:00:00Z"))
+    reloadable.keys.write_text(old_line + reloadable.keys.read_text())
+    running = reloadable.session()
+    reload(reloadable)
+
+    def token():
+        return save(reloadable.session(), "ENABLE X-ONE")
+
+    wait_until(lambda: key_id_of(token()) == 2)
+    client = reloadable.session()
+    restore(client, old_token)
+    assert restore(reloadable.session(), token())
+    running.ok("NOOP")
+
+
+def test_an_ephemeral_key_survives_a_reload(scripted, scripted_gateway):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE")
+    reload(scripted_gateway)
+    restore(scripted_gateway.session(), token)
+
+
+@pytest.mark.parametrize(("spoil", "complaint"), [
+    (lambda gateway: gateway.config_file.write_text(gateway.config_file.read_text().replace("workers = 1", "workers = x")),
+     r"error: {file}:1: \S"),
+    (lambda gateway: gateway.config_file.write_text(gateway.config_file.read_text() + "upstream {\n"), r"error: {file}:\d+: \S"),
+    (lambda gateway: gateway.config_file.unlink(), r"error: {file}: \S"),
+    (lambda gateway: gateway.keys.write_text("nonsense\n"), r"error: {keys}:1: \S"),
+    (lambda gateway: gateway.keys.unlink(), r"error: {keys}: \S"),
+], ids=["value", "syntax", "no file", "keys", "no keys"])
+def test_a_reload_of_something_wrong_changes_nothing(reloadable, trust, spoil, complaint):
+    token = save(reloadable.session(), "ENABLE X-ONE")
+    before = certificate_of(reloadable.own_port, trust)
+    spoil(reloadable)
+    log = reload(reloadable, "reload failed; ")
+    pattern = complaint.replace("{file}", re.escape(str(reloadable.config_file))).replace("{keys}", re.escape(str(reloadable.keys)))
+    assert re.search(pattern, log), log
+    restore(reloadable.session(), token)
+    assert certificate_of(reloadable.own_port, trust) == before
+
+
+def test_a_reload_of_a_certificate_that_is_wrong_changes_nothing(reloadable, own_pair, trust):
+    before = certificate_of(reloadable.own_port, trust)
+    own_pair[1].write_text("nonsense")
+    log = reload(reloadable, "reload failed; ")
+    assert re.search(rf"error: {re.escape(str(reloadable.config_file))}:\d+: .*{re.escape(str(own_pair[1]))}", log), log
+    assert certificate_of(reloadable.own_port, trust) == before
+
+
+def test_what_needs_a_restart_is_refused_and_told(scripted_gateway):
+    scripted_gateway.write_config(workers=2)
+    reload(scripted_gateway, "reload refused: .*restart")
+    scripted_gateway.session().ok("NOOP")
+
+
+def test_a_reload_changes_settings_for_new_sessions(scripted, scripted_gateway):
+    kept = scripted_gateway.session()
+    scripted_gateway.write_config(max_clients=1, log_level="info")
+    reload(scripted_gateway)
+    wait_until(lambda: scripted_gateway.client().greeting.startswith(b"* BYE "))
+    seen = scripted_gateway.log_octets()
+    kept.ok("NOOP")
+    kept.logout()
+    kept.close()
+    scripted_gateway.wait_log("closing: logout", since=seen)
+    assert "debug: " not in scripted_gateway.log(seen)
+
+
+def test_many_reloads_under_load_drop_nobody(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, workers=2)
+    stop, problems = threading.Event(), []
+
+    def work():
+        try:
+            while not stop.is_set():
+                with Client(gateway.plain_port) as client:
+                    client.login("ann", "secret")
+                    client.ok("SELECT INBOX")
+                    client.logout()
+        except BaseException as problem:  # pylint: disable=broad-except
+            problems.append(repr(problem))
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for thread in workers:
+        thread.start()
+    for _ in range(20):
+        reload(gateway)
+    stop.set()
+    for thread in workers:
+        thread.join()
+    assert not problems
+
+
+# Privileges
+
+
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root has privileges to drop")
+
+
+def ids_of(gateway):
+    """The real, effective, saved and file system ids of user and group, and the further groups."""
+    status = pathlib.Path(f"/proc/{gateway.process.pid}/status").read_text()
+    lines = {name: values.split() for name, values in re.findall(r"^(Uid|Gid|Groups|CapEff|CapPrm):(.*)$", status, re.M)}
+    return lines
+
+
+@as_root
+@pytest.mark.parametrize("group", [None, "mail"])
+def test_privileges_are_dropped_to_the_configured_user(scripted, start_gateway, group):
+    account = pwd.getpwnam("nobody")
+    gateway = start_gateway(scripted.port, user="nobody", **({"group": group} if group else {}))
+    ids = ids_of(gateway)
+    gid = account.pw_gid if not group else grp.getgrnam(group).gr_gid
+    assert ids["Uid"] == [str(account.pw_uid)] * 4 and ids["Gid"] == [str(gid)] * 4
+    assert "0" not in ids["Groups"]
+    assert ids["CapEff"] == ids["CapPrm"] == ["0000000000000000"]
+    gateway.session().ok("NOOP")
+    tasks = os.listdir(f"/proc/{gateway.process.pid}/task")
+    assert len(tasks) >= 2
+    for task in tasks:
+        assert f"Uid:\t{account.pw_uid}\t{account.pw_uid}\t" in pathlib.Path(f"/proc/{gateway.process.pid}/task/{task}/status").read_text()
+
+
+@as_root
+def test_a_port_below_1024_is_opened_before(scripted, start_gateway):
+    port = next(port for port in range(700, 1000) if is_free(port))
+    section = Section("listener", "low", address=f"{LOOPBACK}:{port}", tls="none")
+    gateway = start_gateway(scripted.port, user="nobody", sections=[section])
+    gateway.client(port).login("ann", "secret")
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+@as_root
+def test_a_user_that_does_not_exist_is_an_error(scripted_gateway):
+    scripted_gateway.stop()
+    scripted_gateway.write_config(user="no-such-user")
+    done = imapstated("-c", scripted_gateway.config_file)
+    assert done.returncode == 1 and 'user "no-such-user" does not exist' in done.stderr
+
+
+@as_root
+def test_what_only_root_may_do_is_an_error_for_others(scripted_gateway, tmp_path):
+    scripted_gateway.stop()
+    scripted_gateway.write_config(user="root")
+    config = scripted_gateway.config_file
+    for folder in (config, *config.parents[:-1]):
+        folder.chmod(folder.stat().st_mode | (0o755 if folder.is_dir() else 0o644))
+    text = re.sub(r'listener "(starttls|tls)" \{.*?\n\}\n', "", config.read_text(), flags=re.S)
+    config.write_text(text)
+    done = subprocess.run([str(program("imapstated")), "-c", str(config)], user="nobody", capture_output=True, text=True,
+                          timeout=20, check=False)
+    assert done.returncode == 1 and 'only root can become user "root"' in done.stderr
+
+
+def test_no_core_dump_and_no_debugger(scripted_gateway):
+    limits = pathlib.Path(f"/proc/{scripted_gateway.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
+    # The kernel gives the files of a process that cannot be dumped to root.
+    assert pathlib.Path(f"/proc/{scripted_gateway.process.pid}/mem").stat().st_uid == 0
+
+
+# Listening
+
+
+def test_ipv6_and_several_addresses(scripted, start_gateway):
+    ports = free_port(), free_port()
+    section = Section("listener", "two", address=[f"[::1]:{ports[0]}", f"{LOOPBACK}:{ports[1]}"], tls="none")
+    gateway = start_gateway(scripted.port, sections=[section], workers=2)
+    for target in (("::1", ports[0]), (LOOPBACK, ports[1])):
+        gateway.client(target).login("ann", "secret")
+    gateway.wait_log(r"from=\[::1\]:\d+ user=ann")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_old_tls_is_refused(scripted_gateway, trust):
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        scripted_gateway.client(scripted_gateway.tls_port, tls=old)
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_2
+    scripted_gateway.client(scripted_gateway.tls_port, tls=old).login("ann", "secret")
+
+
+def test_clients_are_spread_over_the_workers(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, workers=4)
+    for _ in range(40):
+        gateway.session()
+    seen = {match[-2:] for match in re.findall(r"client=(\w+) from=\S+ user=ann .* login mechanism", gateway.log())}
+    assert len(seen) >= 3
+    assert select.select([client.wire.sock for client in gateway.transcripts], (), (), 0)[0] == []
