@@ -320,6 +320,23 @@ TEST(a_header_that_does_not_fit_is_not_written)
     imapstate_buf_done(&header);
 }
 
+/* Read by what is wanted, no header takes an octet of what is behind it. */
+TEST(what_is_wanted_of_a_header_is_never_more_than_is_left_of_it)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        size_t octets = 0, at = 0;
+        struct address source, destination;
+        if (cases[i].want != PROXY_OK && cases[i].want != PROXY_LOCAL)
+            continue;
+        while (read_copy((struct imapstate_span){ cases[i].in.at, at }, &octets, &source, &destination) == PROXY_MORE) {
+            size_t wanted = proxy_octets_wanted((struct imapstate_span){ cases[i].in.at, at });
+            CHECK_ROW(cases[i].name, wanted > 0 && wanted <= cases[i].in.len - at);
+            at += wanted;
+        }
+        CHECK_ROW(cases[i].name, octets == at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_header_with_a_flipped_bit_is_read_without_harm),
         cmocka_unit_test(an_endless_line_is_refused_at_the_limit),
         cmocka_unit_test(the_longest_header_of_version_2_is_taken),
+        cmocka_unit_test(what_is_wanted_of_a_header_is_never_more_than_is_left_of_it),
         cmocka_unit_test(a_header_is_written_as_version_2_and_read_again),
         cmocka_unit_test(a_header_that_does_not_fit_is_not_written),
     };
