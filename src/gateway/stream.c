@@ -419,23 +419,19 @@ bool stream_forward(struct stream *stream, struct imapstate_span octets)
 /* Writes out and forwarded once. Octets written, or -1. */
 static ssize_t stream_write_plain(struct stream *stream)
 {
-    struct iovec parts[2] = {
-        { stream->out.at, stream->out.len },
-        { (void *)(uintptr_t)stream->forwarded.at, stream->forwarded.len },
-    };
-    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-    if (stream->out.len == 0) {
-        message.msg_iov = &parts[1];
-        message.msg_iovlen = 1;
-    } else if (stream->forwarded.len == 0) {
-        message.msg_iovlen = 1;
+    struct imapstate_span out = imapstate_buf_span(&stream->out), forwarded = stream->forwarded;
+    ssize_t sent;
+    if (out.len > 0 && forwarded.len > 0) {
+        struct iovec parts[2] = { { (void *)(uintptr_t)out.at, out.len },
+                                  { (void *)(uintptr_t)forwarded.at, forwarded.len } };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+        sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+    } else {
+        struct imapstate_span octets = out.len > 0 ? out : forwarded;
+        sent = send(stream->fd, octets.at, octets.len, MSG_NOSIGNAL);
     }
-    ssize_t sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
-    if (sent < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            stream_fail(stream, errno);
-        return -1;
-    }
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        stream_fail(stream, errno);
     return sent;
 }
 
