@@ -10,27 +10,29 @@ import visits
 WIDTH, LABEL_RIGHT, PLOT_LEFT, PLOT_RIGHT = 920, 246, 262, 700
 ROW, TOP, AXIS_ROOM, HEADING_ROOM = 22, 84, 40, 32
 KINDS = {"direct": "direct", "cold": "ours", "warm": "ours", "floor": "floor"}
-STYLE = """
-  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--ink) }
-  .title { font-size: 16px; font-weight: 600 }
-  .heading { font-weight: 600 }
-  .faint { fill: var(--faint); font-size: 12px }
-  .right { text-anchor: end }
-  .middle { text-anchor: middle }
-  .page { fill: var(--page) }
-  .grid { stroke: var(--grid) }
-  .direct { --mark: var(--direct) } .ours { --mark: var(--ours) }
-  .other { --mark: var(--other) } .floor { --mark: var(--faint) }
-  .span, .tick { stroke: var(--mark); stroke-width: 2 }
-  .dot { fill: var(--mark) }
-  .floor .dot { fill: var(--page); stroke: var(--mark); stroke-width: 2 }
-  svg { --page: #ffffff; --ink: #1f2328; --faint: #656d76; --grid: #d8dee4;
-        --direct: #57606a; --ours: #0969da; --other: #bc4c00 }
-  @media (prefers-color-scheme: dark) {
-    svg { --page: #0d1117; --ink: #e6edf3; --faint: #8d96a0; --grid: #30363d;
-          --direct: #9ea7b3; --ours: #58a6ff; --other: #f0883e }
-  }
-"""
+LAYOUT = """
+  text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif }
+  .title { font-size: 16px; font-weight: 600 } .heading { font-weight: 600 } .faint { font-size: 12px }
+  .right { text-anchor: end } .middle { text-anchor: middle }
+  .span, .tick, .floor .dot { stroke-width: 2 }"""
+LIGHT = {"page": "#ffffff", "ink": "#1f2328", "faint": "#656d76", "grid": "#d8dee4",
+         "direct": "#57606a", "ours": "#0969da", "other": "#bc4c00", "floor": "#656d76"}
+DARK = {"page": "#0d1117", "ink": "#e6edf3", "faint": "#8d96a0", "grid": "#30363d",
+        "direct": "#9ea7b3", "ours": "#58a6ff", "other": "#f0883e", "floor": "#8d96a0"}
+
+
+def colours(palette):
+    """Without CSS variables: not every viewer has them."""
+    rules = [f"text {{ fill: {palette['ink']} }} .faint {{ fill: {palette['faint']} }}",
+             f".page {{ fill: {palette['page']} }} .grid {{ stroke: {palette['grid']} }}"]
+    rules += [f".{kind} .span, .{kind} .tick {{ stroke: {palette[kind]} }} .{kind} .dot {{ fill: {palette[kind]} }}"
+              for kind in ("direct", "ours", "other", "floor")]
+    rules.append(f".floor .dot {{ fill: {palette['page']}; stroke: {palette['floor']} }}")
+    return "".join(f"\n  {rule}" for rule in rules)
+
+
+def style():
+    return LAYOUT + colours(LIGHT) + "\n  @media (prefers-color-scheme: dark) {" + colours(DARK) + "\n  }\n"
 
 
 def text(x, y, words, kind=""):
@@ -111,6 +113,6 @@ def draw(results):
             text(790, TOP - 14, "median", "faint right"), text(900, TOP - 14, "8 clients", "faint right")]
     height = y + AXIS_ROOM
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-                      f'height="{height}" role="img">', "<title>Time of a page request</title>", f"<style>{STYLE}</style>",
+                      f'height="{height}" role="img">', "<title>Time of a page request</title>", f"<style>{style()}</style>",
                       f'<rect width="{WIDTH}" height="{height}" class="page"/>', *grid_draw(axis, y), *head, *marks,
                       "</svg>", ""])
