@@ -684,13 +684,14 @@ static void login_answer_with_names(struct client *client, struct imapstate_span
 {
     struct login *login = client->login;
     struct imapstate_span status = relay_word(line, 1);
-    const uint8_t *text = status.at + status.len + 1, *end = line.at + line.len;
+    const uint8_t *text = status.at + status.len, *end = line.at + line.len;
+    if (*text == ' ')
+        text++; /* else the line ends here */
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     capability_rewrite(imapstate_buf_span(&login->names), &view, &shown);
-    bool has_code = text < end && *text == '[';
-    if (has_code) {
+    if (*text == '[') {
         stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
         stream_put(&client->stream, imapstate_buf_span(&shown));
         stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
@@ -699,9 +700,8 @@ static void login_answer_with_names(struct client *client, struct imapstate_span
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(status.at + status.len - line.at) });
         stream_put(&client->stream, IMAPSTATE_SPAN(" [CAPABILITY "));
         stream_put(&client->stream, imapstate_buf_span(&shown));
-        stream_put(&client->stream, text < end ? IMAPSTATE_SPAN("] ") : IMAPSTATE_SPAN("]\r\n"));
-        if (text < end)
-            stream_put(&client->stream, (struct imapstate_span){ text, (size_t)(end - text) });
+        stream_put(&client->stream, IMAPSTATE_SPAN("] "));
+        stream_put(&client->stream, (struct imapstate_span){ text, (size_t)(end - text) });
     }
     imapstate_buf_done(&shown);
 }
