@@ -1,0 +1,85 @@
+"""A gateway that parks its connections, and what the upstream's side tells of where sessions landed."""
+import time
+
+PARKED = "park: parked,"
+MARK = "STATUS"  # repeatable, changes nothing, and its mailbox's name says which session it was
+
+
+class Lot:
+    """A gateway with parking on, in front of a scripted upstream."""
+
+    def __init__(self, gateway, scripted):
+        self.gateway, self.scripted = gateway, scripted
+        self._marks = 0
+
+    @property
+    def logins(self):
+        """How many logins have succeeded upstream."""
+        return len(self.scripted.sessions)
+
+    def mark(self, client):
+        """One command of the client's that the upstream can tell from all others; gives the connection that it came by."""
+        self._marks += 1
+        name = f"mark-{self._marks}"
+        client.ok(f"{MARK} {name} (MESSAGES)")
+        return self.marked(name)
+
+    def marked(self, name):
+        landed = [c for c in self.scripted.connections if f"{name} (MESSAGES)".encode() in c.arguments(MARK)]
+        assert len(landed) == 1, f"{name} came by {len(landed)} connections"
+        return landed[0]
+
+    def leave(self, client, connection=None, *, hang_up=False):
+        """The session ends; returns once its upstream connection is parked (True) or closed (False)."""
+        since = self.gateway.log_octets()
+        connection = connection or self.scripted.sessions[-1]
+        if hang_up:
+            client.close()
+        else:
+            client.logout()
+        return self.settled(connection, since)
+
+    def settled(self, connection, since):
+        deadline = time.monotonic() + 10
+        while True:
+            if PARKED in self.gateway.log(since):
+                return True
+            if connection.closed:
+                return False
+            assert time.monotonic() < deadline, f"neither parked nor closed:\n{self.gateway.log(since)[-4000:]}"
+            time.sleep(0.002)
+
+    def visit(self, *commands, user="ann", password="secret", hang_up=False):
+        """A session that runs these commands and leaves; gives the connection that it was on, which is parked now."""
+        client = self.gateway.session(user, password)
+        for command in commands:
+            client.ok(command)
+        connection = self.mark(client)
+        assert self.leave(client, connection, hang_up=hang_up), "not parked"
+        return connection
+
+    def land(self, user="ann", password="secret"):
+        """A new session's connection; the session stays. Gives (client, connection)."""
+        client = self.gateway.session(user, password)
+        return client, self.mark(client)
+
+    def wait_closed(self, connection, seconds=10.0):
+        self.scripted.wait_for(lambda: connection.closed, seconds)
+
+
+def mine(connection):
+    """What clients had it run: without the login and what the gateway sends of its own accord."""
+    return [(name, arguments) for tag, name, arguments in list(connection.commands) if not tag.startswith("imapstate")]
+
+
+def chores(connection):
+    """What the gateway sent of its own accord, as ["UNSELECT", "NOTIFY NONE", ...]."""
+    return [f"{name} {arguments.decode()}".rstrip() for tag, name, arguments in list(connection.commands)
+            if tag.startswith("imapstate")]
+
+
+def log_out(gateway, client):
+    """The session ends; gives what the log says of it: restored "no", "cold" or "warm"."""
+    port = client.wire.sock.getsockname()[1]
+    client.logout()
+    return gateway.wait_log(rf"from=127\.0\.0\.1:{port} .*closing: .*\(restored=(\w+)").group(1)
