@@ -313,6 +313,36 @@ def test_a_session_is_the_same_through_the_gateway(dovecot, gateway, trust, conn
         assert transcript(connected()) == direct, way
 
 
+@pytest.fixture
+def parking(start_gateway, dovecot):
+    """A gateway that parks connections."""
+    return start_gateway(dovecot.plain_port, park={"per_user": 2})
+
+
+# Until a connection is chosen the gateway answers these itself.
+OWN_BEFORE_CHOICE = {"capability", "id"}
+
+
+@pytest.mark.parametrize("name", [name for name in SESSIONS if name not in UNORDERED | OWN_BEFORE_CHOICE])
+def test_a_session_is_the_same_on_a_connection_that_was_parked(dovecot, parking, connect, name):
+    """An earlier session of the same user has listed, and had a mailbox selected."""
+    def transcript(port, left):
+        user = prepare(dovecot)
+        with connect(port) as earlier:
+            earlier.login(user, NEW_USER_PASSWORD)
+            earlier.ok('LIST "" *')
+            earlier.ok("SELECT INBOX")
+            earlier.ok("FETCH 1:* FLAGS")
+            earlier.logout()
+        left()
+        return run(connect(port), user, SESSIONS[name])
+
+    direct = transcript(dovecot.plain_port, lambda: None)
+    assert transcript(parking.plain_port, lambda: parking.wait_log("park: parked,")) == direct
+    assert len(re.findall(r"user=user\d+ upstream=main LOGGING_IN -> AUTHENTICATED", parking.log())) == 2
+    assert parking.log().count("READY -> LOGGING_IN") == 1, "it was not picked up"
+
+
 LOGINS = {
     "LOGIN": b'a LOGIN "%s" secret\r\n',
     "LOGIN with literals": b"a LOGIN {%d+}\r\n%s {6+}\r\nsecret\r\n",
