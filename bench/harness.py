@@ -54,7 +54,7 @@ def client_end(process, text=None):
             process.kill()
             process.wait()
     if process.returncode:
-        raise peers.Failure(errors.strip() or f"the client ended with {process.returncode}")
+        raise peers.Failure("; ".join(dict.fromkeys(errors.splitlines())) or f"the client ended with {process.returncode}")
     return out
 
 
