@@ -1,4 +1,6 @@
 """A gateway that parks its connections, and what the upstream's side tells of where sessions landed."""
+import socket
+import struct
 import time
 
 PARKED = "park: parked,"
@@ -30,7 +32,8 @@ class Lot:
         return landed[0]
 
     def leave(self, client, connection=None, *, hang_up=False):
-        """The session ends; returns once its upstream connection is parked (True) or closed (False)."""
+        """The session ends by LOGOUT, or by an end of file; returns once its upstream connection is parked (True) or closed
+        (False)."""
         since = self.gateway.log_octets()
         connection = connection or self.scripted.sessions[-1]
         if hang_up:
@@ -73,9 +76,16 @@ def mine(connection):
 
 
 def chores(connection):
-    """What the gateway sent of its own accord, as ["UNSELECT", "NOTIFY NONE", ...]."""
-    return [f"{name} {arguments.decode()}".rstrip() for tag, name, arguments in list(connection.commands)
-            if tag.startswith("imapstate")]
+    """What the gateway sent of its own accord since the login, as ["UNSELECT", "NOTIFY NONE", ...]."""
+    commands = list(connection.commands)
+    login = next(number for number, command in enumerate(commands) if command[1] in ("LOGIN", "AUTHENTICATE"))
+    return [f"{name} {arguments.decode()}".rstrip() for tag, name, arguments in commands[login + 1:] if tag.startswith("imapstate")]
+
+
+def vanish(client):
+    """The client's end at once: whatever is in flight, it will not be there to hear it."""
+    client.wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
 
 
 def log_out(gateway, client):

@@ -1,0 +1,597 @@
+"""Parked connections never leak state: whoever did not send a command that lasts never lands on a connection that saw
+it. And: what is parked, in what condition, and what is never parked."""
+import socket
+
+import pytest
+
+from harness.gateway import upstream
+from harness.imap import Closed, literal
+from harness.parking import Lot, chores, log_out, mine, vanish
+from harness.scripted import AFTER
+from harness.tokens import assert_restored, restore, save, saved, setup_of
+
+
+@pytest.fixture(name="lot")
+def fixture_lot(scripted, start_gateway):
+    return Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
+
+
+def run(client, command):
+    octets = command if isinstance(command, bytes) else command.encode()
+    if octets.split()[0].upper() in (b"FETCH", b"STORE", b"SEARCH", b"SORT", b"UID"):
+        client.ok("SELECT INBOX")
+    return client.command(octets)
+
+
+LEAVING = pytest.mark.parametrize("hang_up", [False, True], ids=["logout", "hanging up"])
+
+STORABLE = ["ENABLE X-ONE", "enable x-one", "ENABLE QRESYNC", "ENABLE CONDSTORE", "ENABLE UTF8=ACCEPT", "ENABLE NONSENSE X-ONE",
+            "LANGUAGE DE", "LANGUAGE FR DE", "COMPARATOR i;octet", "NOTIFY NONE", "NOTIFY SET (personal (MessageNew MessageExpunge))",
+            "NOTIFY SET STATUS (personal (MessageNew MessageExpunge FlagChange))",
+            b"NOTIFY SET (mailboxes " + literal("INBOX") + b" (MessageNew MessageExpunge))"]
+
+# RFC 7162 section 3.1, and what real servers do beyond it.
+IMPLICIT = ["SELECT INBOX (CONDSTORE)", "EXAMINE INBOX (condstore)", "STATUS INBOX (HIGHESTMODSEQ)",
+            "STATUS INBOX (MESSAGES HighestModSeq)", "FETCH 1 (MODSEQ)", "FETCH 1 (FLAGS) (CHANGEDSINCE 1)",
+            "UID FETCH 1 (FLAGS) (changedsince 1)", "UID FETCH 1 (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+            "STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)", "UID STORE 1 (unchangedsince 1) +FLAGS (\\Seen)", "SEARCH MODSEQ 1",
+            "UID SEARCH modseq 1", 'LIST "" % RETURN (STATUS (HIGHESTMODSEQ))', "SELECT INBOX (QRESYNC (7 1))",
+            "NOTIFY SET (personal (MessageNew MessageExpunge FlagChange))",
+            b"SEARCH " + literal("MODSEQ") + b" 1", b"STATUS " + literal("INBOX") + b" (MESSAGES)", b"LIST " + literal("") + b" %"]
+
+# What is not in the table of commands could have done anything.
+UNKNOWN = ["XYZZY", "X-ENABLE QRESYNC", "SETSTATE 1", "XAPPLEPUSHSERVICE aps-version 2"]
+
+HARMLESS = ["NOOP", "CAPABILITY", 'ID ("name" "test")', "NAMESPACE", 'LIST "" "*"', 'LSUB "" "*"', "STATUS INBOX (MESSAGES)",
+            "SELECT INBOX", "EXAMINE INBOX", "FETCH 1 (FLAGS)", "UID FETCH 1 BODY[]", "SEARCH SUBJECT x", "STORE 1 +FLAGS (\\Seen)",
+            "CREATE box", "SUBSCRIBE box", "CHECK", "EXPUNGE", "LANGUAGE", "COMPARATOR", "ENABLE NONSENSE", "LANGUAGE XX",
+            b"APPEND INBOX " + literal("Subject: MODSEQ CONDSTORE\r\n\r\nQRESYNC\r\n")]
+
+
+def never_again(lot, connection):
+    """Many sessions, one after the other and at once; none gets the connection."""
+    held = [lot.land() for _ in range(3)]
+    assert all(landed is not connection for _, landed in held)
+    client, landed = lot.land("bob", "hunter2")
+    assert landed is not connection
+    for client, landed in held:
+        lot.leave(client, landed)
+    assert lot.visit() is not connection
+
+
+@LEAVING
+@pytest.mark.parametrize("command", STORABLE)
+def test_nobody_lands_where_a_storable_command_was_run(lot, command, hang_up):
+    client = lot.gateway.session()
+    run(client, command)
+    connection = lot.mark(client)
+    lot.leave(client, connection, hang_up=hang_up)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("command", STORABLE)
+def test_nobody_without_the_token_lands_where_a_tracked_storable_command_was_run(lot, command):
+    client = lot.gateway.session()
+    client.ok("STATE")
+    run(client, command)
+    token = saved(client.ok("SAVESTATE"))
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    never_again(lot, connection)
+    client = lot.gateway.session()
+    assert_restored(client.ok(f"STATE {token}"), token)
+
+
+@LEAVING
+@pytest.mark.parametrize("command", IMPLICIT)
+def test_nobody_lands_where_condstore_may_have_been_switched_on(lot, command, hang_up):
+    client = lot.gateway.session()
+    run(client, command)
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection, hang_up=hang_up)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("answer", ["NO not today", "BAD what?"])
+@pytest.mark.parametrize("command", ["ENABLE X-ONE", "STATUS INBOX (HIGHESTMODSEQ)", "SELECT INBOX (CONDSTORE)"])
+def test_nor_where_it_was_refused(lot, command, answer):
+    # The server may have done it before it came upon the error.
+    lot.scripted.on(command.split()[0], answer, times=1)
+    client = lot.gateway.session()
+    client.command(command)
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("command", UNKNOWN)
+def test_what_nobody_knows_is_not_parked(lot, command):
+    client = lot.gateway.session()
+    client.bad(command)
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection)
+    never_again(lot, connection)
+
+
+@LEAVING
+@pytest.mark.parametrize("command", HARMLESS)
+def test_what_does_not_last_does_not_keep_a_connection_from_its_next_user(lot, command, hang_up):
+    client = lot.gateway.session()
+    run(client, command)
+    connection = lot.mark(client)
+    assert lot.leave(client, connection, hang_up=hang_up)
+    assert lot.visit() is connection and lot.logins == 1
+
+
+@pytest.mark.parametrize("command", IMPLICIT)
+def test_a_token_is_not_restored_where_condstore_may_be_on_besides(lot, command):
+    client = lot.gateway.session()
+    client.ok("STATE")
+    client.ok("ENABLE X-ONE")
+    token = saved(client.ok("SAVESTATE"))
+    run(client, command)
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is not connection
+
+
+@pytest.mark.parametrize("command", ["SELECT INBOX (CONDSTORE)", "STATUS INBOX (HIGHESTMODSEQ)", "FETCH 1 (FLAGS MODSEQ)"])
+def test_where_condstore_is_part_of_the_state_it_cannot_come_unseen(lot, command):
+    client = lot.gateway.session()
+    token = save(client, "ENABLE CONDSTORE")
+    run(client, command)
+    connection = lot.mark(client)
+    assert lot.leave(client, connection)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is connection
+
+
+def test_a_state_that_was_set_up_before_tracking_is_not_the_tokens(lot):
+    client = lot.gateway.session()
+    client.ok("ENABLE QRESYNC")
+    token = save(client, "ENABLE X-ONE")       # P10: QRESYNC is in effect, but not in the token
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is not connection
+    assert setup_of(lot.scripted.sessions[-1]) == ["ENABLE X-ONE"]
+    never_again(lot, connection)
+
+
+def test_the_order_of_a_state_counts(lot):
+    first = lot.gateway.session()
+    token = save(first, "ENABLE X-ONE", "LANGUAGE DE")
+    one = lot.mark(first)
+    lot.leave(first, one)
+    second = lot.gateway.session()
+    other = save(second, "LANGUAGE DE", "ENABLE X-ONE")
+    two = lot.mark(second)
+    lot.leave(second, two)
+    client = lot.gateway.session()
+    restore(client, other)
+    assert lot.mark(client) is two
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is one
+
+
+def test_a_server_that_enables_more_than_it_was_asked_for_does_not_leak_it(lot):
+    lot.scripted.on("ENABLE", "* ENABLED X-ONE QRESYNC", "OK done")
+    client = lot.gateway.session()
+    client.ok("ENABLE X-ONE")
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    never_again(lot, connection)
+
+
+def test_what_a_server_enables_unasked_does_not_leak(lot):
+    lot.scripted.on("NOOP", "* ENABLED QRESYNC", "OK done", times=1)
+    client = lot.gateway.session()
+    client.ok("NOOP")
+    connection = lot.mark(client)
+    lot.leave(client, connection)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("command", ["ENABLE QRESYNC", "SELECT INBOX (CONDSTORE)", "NOTIFY SET (personal (MessageNew MessageExpunge))"])
+def test_nobody_lands_there_on_a_real_server(dovecot, start_gateway, command):
+    gateway = start_gateway(dovecot.plain_port, park={})
+    user = dovecot.new_user()
+    for number in (1, 2):
+        client = gateway.session(user)
+        client.ok(command)
+        client.logout()
+        client = gateway.session(user)
+        client.ok("NOOP")
+        assert dovecot.log().count(f"Login: user=<{user}>") == 2 * number
+        client.ok("SELECT INBOX (CONDSTORE)")  # so that this one is not parked either
+        client.logout()
+
+
+# What is never parked
+
+
+def in_flight(lot, command="SEARCH"):
+    """A session that waits for an answer; gives (client, its connection, a function that gives the answer)."""
+    asked = []
+    lot.scripted.on(command, lambda connection, tag, arguments: asked.append(tag))
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    connection = lot.mark(client)
+    client.start(f"{command} ALL")
+    lot.scripted.wait_for(lambda: asked)
+    return client, connection, lambda: connection.send(f"* SEARCH 1 2 3\r\n{asked[0]} OK done.\r\n")
+
+
+def test_a_command_in_flight_at_the_end_is_not_parked(lot):
+    client, connection, _ = in_flight(lot)
+    since = lot.gateway.log_octets()
+    vanish(client)
+    assert not lot.settled(connection, since)
+    never_again(lot, connection)
+
+
+def test_a_command_that_is_answered_after_the_clients_end_of_file_may_be_the_last(lot):
+    client, connection, answer = in_flight(lot)
+    client.wire.sock.shutdown(socket.SHUT_WR)  # no more commands; but it still listens
+    since = lot.gateway.log_octets()
+    answer()
+    assert client.rest()[-1].split()[1] == b"OK"
+    assert lot.settled(connection, since)
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == [] and lot.mark(client) is connection
+
+
+def test_a_client_that_is_gone_before_its_answer_comes_leaves_none_of_it_to_the_next(lot):
+    client, connection, answer = in_flight(lot)
+    since = lot.gateway.log_octets()
+    client.close()
+    answer()
+    lot.settled(connection, since)
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == []
+
+
+@pytest.mark.parametrize("part", [b"x", b"x ", b"x NOO", b"x NOOP\r", b"x LOGOU"])
+def test_a_part_of_a_line_at_the_end_never_reaches_the_next_session(lot, part):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.send(part)
+    if lot.leave(client, connection, hang_up=True):
+        assert lot.visit() is connection
+        assert "BAD" not in str(connection.names) and all(name in ("LOGIN", "AUTHENTICATE", "STATUS") or tag.startswith("imapstate")
+                                                          for tag, name, _ in connection.commands)
+    else:
+        never_again(lot, connection)
+
+
+@pytest.mark.parametrize("octets", [
+    b"x APPEND INBOX {100+}\r\nSubject: half a mess", b"x APPEND INBOX {100+}\r\n", b"x APPEND INBOX {3+}\r\nabc",
+    b"x STATUS {5+}\r\nINBOX (MESSA", b'x LIST "" "half'])
+def test_a_literal_or_a_line_cut_in_the_middle_is_not_parked(lot, octets):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.send(octets)
+    # A line that is not whole may have stayed with the gateway; then the connection is clean.
+    if lot.leave(client, connection, hang_up=True):
+        assert b"\n" not in octets
+        assert lot.visit() is connection
+    else:
+        never_again(lot, connection)
+
+
+def test_a_synchronizing_literal_that_was_never_sent_is_not_parked(lot):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.send(b"x APPEND INBOX {100}\r\n")
+    client.continuation()
+    assert not lot.leave(client, connection, hang_up=True)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_idle_that_was_not_ended_is_not_parked(lot, waits):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.start("IDLE")
+    if waits:
+        client.continuation()
+    assert not lot.leave(client, connection, hang_up=True)
+    never_again(lot, connection)
+
+
+def test_an_idle_that_was_ended_is(lot):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    tag = client.start("IDLE")
+    client.continuation()
+    client.send(b"DONE\r\n")
+    client.wait(tag)
+    assert lot.leave(client, connection)
+
+
+def test_a_bye_at_any_time_ends_it(lot):
+    lot.scripted.on("NOOP", "* BYE soon", "OK done", times=1)
+    client = lot.gateway.session()
+    client.ok("NOOP")
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection, hang_up=True)
+    never_again(lot, connection)
+
+
+def test_half_a_response_at_the_end_is_not_parked(lot):
+    lot.scripted.on("NOOP", lambda connection, tag, arguments: connection.send(f"{tag} OK done.\r\n* 4 EXI"))
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.ok("NOOP")
+    assert not lot.leave(client, connection, hang_up=True)
+    never_again(lot, connection)
+
+
+def test_p16_what_was_unauthenticated_is_closed(start_scripted, start_gateway):
+    scripted = start_scripted(caps_after=AFTER + " UNAUTHENTICATE")
+    lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    client.ok("UNAUTHENTICATE")
+    lot.wait_closed(connection)
+    assert "UNAUTHENTICATE" not in connection.names
+    never_again(lot, connection)
+
+
+def test_a_connection_that_was_not_logged_in_to_is_not_parked(lot):
+    refused = lot.gateway.client()
+    refused.no("LOGIN ann wrong")
+    refused.logout()
+    lot.scripted.wait_for(lambda: all(c.closed for c in lot.scripted.connections))
+    assert "park: parked" not in lot.gateway.log()
+
+
+def test_commands_pipelined_before_a_logout_are_done_before_it_is_parked(lot):
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    since = lot.gateway.log_octets()
+    client.send(b"a SELECT INBOX\r\nb FETCH 1 BODY[]\r\nc LOGOUT\r\n")
+    assert client.wait("c").status == b"OK"
+    assert lot.settled(connection, since)
+    assert [name for name, _ in mine(connection)[-2:]] == ["SELECT", "FETCH"]
+    assert lot.visit() is connection
+
+
+# How a mailbox is left
+
+
+@LEAVING
+@pytest.mark.parametrize("command", ["SELECT INBOX", "EXAMINE INBOX"])
+def test_a_mailbox_is_left_by_unselect(lot, command, hang_up):
+    first = lot.visit(command, hang_up=hang_up)
+    assert chores(first) == ["UNSELECT"] and "CLOSE" not in first.names
+    assert lot.visit() is first
+    assert chores(first) == ["UNSELECT"]  # nothing to leave the second time
+
+
+@pytest.mark.parametrize("command", ["CLOSE", "UNSELECT"])
+def test_unselect_is_sent_even_if_no_mailbox_seems_to_be_selected(lot, command):
+    # A server that took CLOSE for something else must not keep the mailbox open for the next session.
+    lot.scripted.on("UNSELECT", "BAD no mailbox is selected")
+    if command == "UNSELECT":
+        lot.scripted.on("UNSELECT", "OK done", times=1)
+    first = lot.visit("SELECT INBOX", command)
+    assert chores(first) == ["UNSELECT"]
+    assert lot.visit() is first
+
+
+def test_unselect_is_sent_after_a_select_that_failed(lot):
+    lot.scripted.on("SELECT", "NO no such mailbox", times=1)
+    lot.scripted.on("UNSELECT", "BAD no mailbox is selected", times=1)
+    client = lot.gateway.session()
+    client.no("SELECT nowhere")
+    first = lot.mark(client)
+    assert lot.leave(client, first)
+    assert chores(first) == ["UNSELECT"]
+
+
+@pytest.mark.parametrize("answer", ["NO it stays open", "BAD what?"])
+def test_a_mailbox_that_cannot_be_left_is_not_parked(lot, answer):
+    lot.scripted.on("UNSELECT", answer)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    assert not lot.leave(client, first)
+    never_again(lot, first)
+
+
+WITHOUT_UNSELECT = AFTER.replace(" UNSELECT", "")
+
+
+@LEAVING
+@pytest.mark.parametrize("command", ["SELECT INBOX", "SELECT box", "EXAMINE INBOX"])
+def test_without_unselect_a_mailbox_is_examined_and_closed(start_scripted, start_gateway, command, hang_up):
+    scripted = start_scripted(caps_after=WITHOUT_UNSELECT)
+    lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
+    first = lot.visit(command, hang_up=hang_up)
+    sent = chores(first)
+    assert sent[-1] == "CLOSE" and sent[-2].startswith("EXAMINE") and "UNSELECT" not in first.names
+    assert lot.visit() is first
+
+
+@pytest.mark.parametrize("answer", ["NO no such mailbox", "BAD what?"])
+def test_without_unselect_a_mailbox_that_cannot_be_examined_is_never_closed_by_close(start_scripted, start_gateway, answer):
+    scripted = start_scripted(caps_after=WITHOUT_UNSELECT)
+    lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
+    scripted.on("EXAMINE", answer)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    assert not lot.leave(client, first)
+    assert "CLOSE" not in first.names
+    never_again(lot, first)
+
+
+def test_parking_expunges_nothing_on_a_real_server(dovecot, start_gateway):
+    gateway = start_gateway(dovecot.plain_port, park={})
+    user = dovecot.new_user()
+    dovecot.add_message(user)
+    since = gateway.log_octets()
+    client = gateway.session(user)
+    client.ok("SELECT INBOX")
+    client.ok("STORE 1 +FLAGS (\\Deleted)")
+    client.logout()
+    gateway.wait_log("park: parked, pristine", since)
+    client = gateway.session(user)
+    client.bad("FETCH 1 FLAGS")  # no mailbox is selected for the next session
+    assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]
+    assert b"\\Deleted" in client.ok("FETCH 1 FLAGS").of("FETCH")[0]
+    assert dovecot.log().count(f"Login: user=<{user}>") == 1
+
+
+# NOTIFY
+
+
+NOTIFY = "NOTIFY SET STATUS (personal (MessageNew MessageExpunge))"
+
+
+def park_notified(lot, *commands):
+    client = lot.gateway.session()
+    token = save(client, *commands)
+    connection = lot.mark(client)
+    assert lot.leave(client, connection)
+    return token, connection
+
+
+def test_notify_is_silenced_while_parked_and_set_again(lot):
+    token, first = park_notified(lot, "ENABLE QRESYNC", NOTIFY)
+    assert chores(first) == ["NOTIFY NONE"]
+    lot.scripted.on("NOTIFY", '* STATUS fresh (MESSAGES 5)', "OK done")
+    client = lot.gateway.session()
+    answer = restore(client, token)
+    assert answer.untagged == [b"* STATUS fresh (MESSAGES 5)\r\n", b"* STATE " + token.encode() + b"\r\n"]
+    assert lot.mark(client) is first
+    assert first.arguments("NOTIFY") == [b"SET STATUS (personal (MessageNew MessageExpunge))", b"NONE",
+                                         b"SET STATUS (personal (MessageNew MessageExpunge))"]
+    assert first.arguments("ENABLE") == [b"QRESYNC"]
+    assert log_out(lot.gateway, client) == "warm"
+
+
+def test_notify_none_needs_no_silencing_and_is_no_other_state_than_it_was(lot):
+    token, first = park_notified(lot, "NOTIFY NONE")
+    client, landed = lot.land()
+    assert landed is not first  # NONE is not the same as never
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is first
+
+
+def test_a_notify_with_literals_is_set_again_as_it_was(lot):
+    client = lot.gateway.session()
+    token = save(client, b"NOTIFY SET (mailboxes " + literal("a box") + b" (MessageNew MessageExpunge))")
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection)  # the client's own literal could have been anything (P7)
+    client = lot.gateway.session()
+    restore(client, token)
+    replayed = lot.mark(client)
+    assert lot.leave(client, replayed)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is replayed
+    first, silence, again = replayed.arguments("NOTIFY")
+    assert silence == b"NONE" and b"a box" in first and again == first
+
+
+@pytest.mark.parametrize("answer", ["NO not now", "BAD what?"])
+def test_a_notify_that_cannot_be_silenced_is_not_parked(lot, answer):
+    client = lot.gateway.session()
+    token = save(client, NOTIFY)
+    first = lot.mark(client)
+    lot.scripted.on("NOTIFY", answer, times=1)
+    assert not lot.leave(client, first)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is not first
+
+
+@pytest.mark.parametrize("answer", ["NO not now", "BAD what?"])
+def test_p18_a_notify_that_cannot_be_set_again_costs_the_connection(lot, answer):
+    token, first = park_notified(lot, NOTIFY)
+    lot.scripted.on("NOTIFY", answer, times=1)
+    client = lot.gateway.session()
+    client.command(f"STATE {token}")
+    # Restored elsewhere, or not at all: never on the connection that is not in the state.
+    lot.wait_closed(first)
+    assert lot.mark(client) is not first
+
+
+def test_both_mailbox_and_notify_are_left(lot):
+    client = lot.gateway.session()
+    save(client, NOTIFY)
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    assert lot.leave(client, first)
+    assert sorted(chores(first)) == ["NOTIFY NONE", "UNSELECT"]
+
+
+def test_what_comes_while_it_settles_is_nobodys(lot):
+    def chatty(connection, tag, arguments):
+        connection.send("* 7 EXISTS\r\n* STATUS box (MESSAGES 1)\r\n")
+        connection.do_UNSELECT(tag, arguments)
+    lot.scripted.on("UNSELECT", chatty)
+    first = lot.visit("SELECT INBOX")
+    client = lot.gateway.session()
+    answer = client.ok("NOOP")
+    assert answer.untagged == []
+    assert lot.mark(client) is first
+
+
+def test_a_client_that_is_back_before_the_connection_has_settled_gets_another(lot):
+    held = []
+    lot.scripted.on("UNSELECT", lambda connection, tag, arguments: held.append((connection, tag)), times=1)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    client.logout()
+    lot.scripted.wait_for(lambda: held)
+    client, second = lot.land()
+    assert second is not first
+    since = lot.gateway.log_octets()
+    held[0][0].ok(held[0][1])
+    assert lot.settled(first, since)
+    client, third = lot.land()
+    assert third is first
+
+
+def test_a_server_that_hangs_while_it_settles_is_given_up(scripted, start_gateway):
+    lot = Lot(start_gateway(upstream(scripted.port, answer_timeout="300ms"), park={}), scripted)
+    scripted.on("UNSELECT", lambda connection, tag, arguments: None)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    assert not lot.leave(client, first)
+
+
+def test_a_client_that_vanishes_in_its_own_answer_leaves_nothing_behind(lot):
+    """imapproxy's fault: the next login reads the answers of the session before."""
+    big = b"* LIST () \"/\" " + b"x" * 500 + b"\r\n"
+
+    def flood(connection, tag, arguments):
+        for _ in range(2000):
+            connection.send(big)
+        connection.ok(tag)
+
+    lot.scripted.on("LIST", flood, times=1)
+    client = lot.gateway.session()
+    first = lot.mark(client)
+    client.start('LIST "" "*"')
+    client.response()
+    client.close()
+    for _ in range(3):
+        client = lot.gateway.session()
+        assert client.ok("NOOP").untagged == []
+        try:
+            lot.mark(client)
+        except Closed:
+            raise AssertionError("the next session was closed") from None
+        client.logout()

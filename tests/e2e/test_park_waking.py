@@ -1,0 +1,288 @@
+"""Waking: what has happened to a connection while it was parked, and one that turns out dead when it is used."""
+import pytest
+
+from harness.imap import Closed, literal
+from harness.parking import Lot, log_out, mine
+from harness.scripted import CLOSE
+from harness.tokens import restore, save, saved, setup_of
+
+
+@pytest.fixture(name="lot")
+def fixture_lot(scripted, start_gateway):
+    return Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
+
+
+def park_several(lot, count, *commands):
+    """As many connections of one user, all parked; the one that was parked last at the end."""
+    clients = []
+    for _ in range(count):
+        client = lot.gateway.session()
+        token = save(client, *commands) if commands else ""
+        clients.append((client, lot.mark(client), token))
+    for client, connection, _ in clients:
+        assert lot.leave(client, connection)
+    return [connection for _, connection, _ in clients], clients[-1][2]
+
+
+def say(octets):
+    return lambda connection: connection.send(octets)
+
+
+def hang_up(connection):
+    connection.hang_up()
+
+
+def bye_and_hang_up(connection):
+    connection.send(b"* BYE Autologout; idle for too long\r\n")
+    connection.hang_up()
+
+
+ENDINGS = {"hangs up": hang_up, "says BYE and hangs up": bye_and_hang_up, "says BYE": say(b"* BYE going down\r\n"),
+           "says bye in another case": say(b"* bye [UNAVAILABLE] x\r\n"),
+           "says BYE behind other things": say(b"* 4 EXISTS\r\n* OK still here\r\n* BYE now\r\n"),
+           "says half a line": say(b"* 4 EXI"), "says half a literal": say(b"* LIST () \"/\" {10}\r\nabc"),
+           "answers what nobody asked": say(b"x1 OK done\r\n"), "asks for a literal": say(b"+ go ahead\r\n"),
+           "tells of a mailbox": say(b"* 4 EXISTS\r\n"), "complains": say(b"* BAD what?\r\n"),
+           "speaks nonsense": say(b"\x16\x03\x01\x00\xa5\r\n")}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_end_meanwhile_is_unseen_by_the_client(lot, ending):
+    (older, newer), _ = park_several(lot, 2)
+    ENDINGS[ending](newer)
+    client = lot.gateway.session()
+    answer = client.ok("NOOP")
+    assert answer.untagged == []
+    assert lot.mark(client) is older and lot.logins == 2
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_if_all_have_ended_there_is_a_new_login(lot, ending):
+    connections, _ = park_several(lot, 2)
+    for connection in connections:
+        ENDINGS[ending](connection)
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == []
+    assert lot.mark(client) not in connections and lot.logins == 3
+
+
+@pytest.mark.parametrize("ending", ["hangs up", "says BYE"])
+def test_p04_the_same_for_a_state(lot, ending):
+    (older, newer), token = park_several(lot, 2, "ENABLE QRESYNC")
+    ENDINGS[ending](newer)
+    client = lot.gateway.session()
+    assert restore(client, token).untagged == [b"* STATE " + token.encode() + b"\r\n"]
+    assert lot.mark(client) is older and log_out(lot.gateway, client) == "warm"
+
+
+def test_p04_a_state_whose_connections_have_all_ended_is_replayed(lot):
+    connections, token = park_several(lot, 2, "ENABLE QRESYNC")
+    lot.scripted.drop_all()
+    client = lot.gateway.session()
+    restore(client, token)
+    connection = lot.mark(client)
+    assert connection not in connections and setup_of(connection) == ["ENABLE QRESYNC"]
+    assert log_out(lot.gateway, client) == "cold"
+
+
+ALERT = b"* OK [ALERT] The server goes down at noon.\r\n"
+
+
+@pytest.mark.parametrize("line", [ALERT, b"* NO [ALERT] Your mailbox is full.\r\n", b"* ok [alert] in any case\r\n"])
+def test_an_alert_is_passed_on_to_the_next_session(lot, line):
+    first = lot.visit()
+    first.send(line)
+    client = lot.gateway.session()
+    assert line in client.ok("NOOP").untagged
+    assert lot.mark(client) is first
+    lot.leave(client, first)
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == []  # once
+
+
+def test_alerts_and_nothing_else_are_passed_on(lot):
+    first = lot.visit()
+    first.send(b"* OK still here\r\n" + ALERT + b"* NO I am bored.\r\n" + ALERT.replace(b"noon", b"one"))
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == [ALERT, ALERT.replace(b"noon", b"one")]
+    assert lot.mark(client) is first
+
+
+def test_p17_an_alert_comes_before_the_state(lot):
+    (connection,), token = park_several(lot, 1, "ENABLE QRESYNC")
+    connection.send(ALERT)
+    client = lot.gateway.session()
+    assert restore(client, token).untagged == [ALERT, b"* STATE " + token.encode() + b"\r\n"]
+
+
+def test_an_alert_that_came_while_it_settled_is_passed_on(lot):
+    def alerting(connection, tag, arguments):
+        connection.send(ALERT)
+        connection.do_UNSELECT(tag, arguments)
+    lot.scripted.on("UNSELECT", alerting, times=1)
+    first = lot.visit("SELECT INBOX")
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == [ALERT]
+    assert lot.mark(client) is first
+
+
+def test_an_alert_reaches_somebody_even_if_the_next_session_never_chose(lot):
+    first = lot.visit()
+    first.send(ALERT)
+    lot.gateway.session().logout()
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == [ALERT]
+
+
+def test_of_several_the_one_that_was_parked_last_is_taken_first(lot):
+    (_, newer), _ = park_several(lot, 2)
+    _, landed = lot.land()
+    assert landed is newer
+
+
+# Dead at the first write: the upstream reads the command, and hangs up instead of answering.
+
+
+REPEATABLE = ["SELECT INBOX", "EXAMINE INBOX", 'LIST "" "*"', "STATUS INBOX (MESSAGES)", "NAMESPACE", "ENABLE QRESYNC", "NOTIFY NONE", "NOOP"]
+NEVER_TWICE = [b"APPEND INBOX " + literal("Subject: x\r\n\r\nonce\r\n"), b"CREATE box", b"SUBSCRIBE box", b"DELETE box", b"RENAME a b",
+               b"SETMETADATA INBOX (/private/comment once)", b"IDLE"]
+
+
+def name_of(command):
+    return (command if isinstance(command, str) else command.decode()).split()[0]
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["by a new login", "by another that was parked"])
+@pytest.mark.parametrize("command", REPEATABLE)
+def test_a_repeatable_command_is_sent_again_elsewhere(lot, command, others):
+    connections, _ = park_several(lot, 1 + others)
+    lot.scripted.on(name_of(command), CLOSE, times=1)
+    client = lot.gateway.session()
+    client.ok(command)
+    landed = lot.mark(client)
+    assert landed is not connections[-1] and (landed in connections) == bool(others)
+    assert name_of(command) in [name for name, _ in mine(connections[-1])]
+    assert [arguments for name, arguments in mine(landed) if name == name_of(command)]
+    assert lot.logins == 2
+
+
+def test_an_id_that_was_kept_for_the_chosen_connection_does_no_harm_if_that_dies_of_it(lot):
+    (older, newer), _ = park_several(lot, 2)
+    lot.scripted.on("ID", CLOSE, times=1)
+    client = lot.gateway.session()
+    client.ok('ID ("name" "test")')
+    landed = lot.mark(client)
+    assert landed is not newer and "ID" in newer.names and landed is older
+
+
+@pytest.mark.parametrize("command", NEVER_TWICE)
+def test_any_other_is_answered_no_and_never_runs_twice(lot, command):
+    connections, _ = park_several(lot, 2)
+    name = name_of(command)
+    lot.scripted.on(name, CLOSE)
+    client = lot.gateway.session()
+    tag = client.start(command)
+    responses = client.rest()
+    assert responses[-1].startswith(b"* BYE")
+    assert [r.split(b" ")[1] for r in responses if r.startswith(tag.encode())] in ([b"NO"], [])
+    assert sum(c.names.count(name) for c in lot.scripted.connections) == 1
+    assert name in connections[-1].names and lot.logins == 2
+
+
+@pytest.mark.parametrize("command", ["STATUS INBOX (MESSAGES)", "SELECT INBOX", 'LIST "" "*"'])
+def test_once_an_octet_of_an_answer_has_come_nothing_is_sent_again(lot, command):
+    park_several(lot, 2)
+
+    def speak_and_die(connection, tag, arguments):
+        connection.send(b"* 3")
+        raise Closed
+
+    lot.scripted.on(name_of(command), speak_and_die)
+    client = lot.gateway.session()
+    tag = client.start(command)
+    heard = bytearray()
+    with pytest.raises(Closed):
+        while True:
+            heard += client.wire.octets(1)
+    assert f"{tag} OK".encode() not in heard
+    assert sum(c.arguments(name_of(command)).count(command.split(" ", 1)[1].encode()) for c in lot.scripted.connections) == 1
+
+
+def test_an_append_behind_a_repeatable_command_is_not_sent_twice_either(lot):
+    park_several(lot, 2)
+    lot.scripted.on("APPEND", CLOSE)
+    lot.scripted.on("NOOP", lambda connection, tag, arguments: None)
+    client = lot.gateway.session()
+    client.send(b"a NOOP\r\nb APPEND INBOX " + literal("once") + b"\r\n")
+    client.rest()
+    assert sum(c.names.count("APPEND") for c in lot.scripted.connections) <= 1
+
+
+@pytest.mark.parametrize("command", ["SELECT INBOX", "NOOP"])
+def test_repeatable_commands_in_one_write_are_sent_again_together_and_in_order(lot, command):
+    (_, newer), _ = park_several(lot, 2)
+    lot.scripted.on(name_of(command), CLOSE, times=1)
+    client = lot.gateway.session()
+    client.send(f"a {command}\r\nb NAMESPACE\r\nc LIST \"\" %\r\n".encode())
+    for tag in "abc":
+        assert client.wait(tag).status == b"OK"
+    landed = lot.mark(client)
+    assert landed is not newer
+    assert [name for name, _ in mine(landed)[-4:-1]] == [name_of(command), "NAMESPACE", "LIST"]
+
+
+def test_after_the_first_answer_a_connection_that_dies_ends_the_session(lot):
+    park_several(lot, 2)
+    client = lot.gateway.session()
+    client.ok("NOOP")
+    lot.scripted.on("NAMESPACE", CLOSE)
+    client.start("NAMESPACE")
+    assert client.rest()[-1].startswith(b"* BYE")
+    assert sum(c.names.count("NAMESPACE") for c in lot.scripted.connections) == 1
+
+
+def test_p04_a_warm_connection_that_dies_at_its_first_command_is_replaced_in_its_state(lot):
+    (older, newer), token = park_several(lot, 2, "ENABLE QRESYNC")
+    client = lot.gateway.session()
+    restore(client, token)
+    lot.scripted.on("SELECT", CLOSE, times=1)
+    tag = client.start("SELECT INBOX")
+    # By one that is in the state; or, if none could be had, by none at all.
+    answer = client.wait(tag)
+    assert answer.status == b"OK" and "SELECT" in newer.names
+    landed = lot.mark(client)
+    assert landed is older
+    client.ok("SAVESTATE")
+
+
+def test_p06_if_no_other_can_be_had_the_command_is_answered_no(lot):
+    lot.visit()
+    lot.scripted.stop_listening()
+    lot.scripted.on("SELECT", CLOSE)
+    client = lot.gateway.session()
+    answer = client.no("SELECT INBOX")
+    assert answer.code == b"UNAVAILABLE"
+    assert client.rest()[-1].startswith(b"* BYE")
+
+
+def test_the_state_of_a_dead_connection_is_not_lost_with_it(lot):
+    """Tracking is on before the choice; the connection that was chosen then dies."""
+    (older, newer), _ = park_several(lot, 2)
+    client = lot.gateway.session()
+    client.ok("STATE")
+    lot.scripted.on("ENABLE", CLOSE, times=1)
+    answer = client.ok("ENABLE QRESYNC")
+    assert answer.codes("STATECMD")
+    token = saved(client.ok("SAVESTATE"))
+    assert lot.mark(client) is older and "ENABLE" in newer.names
+    client = lot.gateway.session()
+    restore(client, token)
+
+
+def test_many_sessions_survive_restarts_of_the_upstream(lot):
+    for _ in range(5):
+        lot.visit()
+        client = lot.gateway.session()
+        lot.scripted.drop_all()
+        client.ok("NOOP")
+        lot.leave(client, lot.mark(client))
