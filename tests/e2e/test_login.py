@@ -89,14 +89,44 @@ def test_a_state_saved_by_a_master_belongs_to_whom_he_acts_for(gateway):
 
 
 @pytest.fixture(scope="module")
-def no_sasl_ir(tmp_path_factory, authority):
+def start_dovecot(tmp_path_factory, authority):
+    """start_dovecot((line of the configuration, another), ...): a Dovecot with other habits."""
+    servers = []
+
+    def start(*changes):
+        class Changed(dovecot_module.Dovecot):
+            def _write(self, name, text):
+                for old, new in changes if name == "dovecot.conf" else ():
+                    assert text.count(old) == 1
+                    text = text.replace(old, new)
+                super()._write(name, text)
+        servers.append(Changed(tmp_path_factory.mktemp("dovecot"), authority))
+        return servers[-1]
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def no_sasl_ir(start_dovecot):
     """A Dovecot that offers neither SASL-IR nor LITERAL+, so that LOGIN and synchronizing literals are used."""
-    class Plain(dovecot_module.Dovecot):
-        def _write(self, name, text):
-            super()._write(name, text.replace("protocols = imap\n", "protocols = imap\nimap_capability = IMAP4rev1 ID\n"))
-    server = Plain(tmp_path_factory.mktemp("dovecot"), authority)
-    yield server
-    server.stop()
+    return start_dovecot(("protocols = imap\n", "protocols = imap\nimap_capability = IMAP4rev1 ID\n"))
+
+
+MECHANISMS = "auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer\n"
+
+
+@pytest.fixture(scope="module")
+def login_only(start_dovecot):
+    """A Dovecot with LOGINDISABLED AUTH=LOGIN."""
+    return start_dovecot((MECHANISMS, "auth_mechanisms = login\n"))
+
+
+@pytest.fixture(scope="module")
+def secure_only(start_dovecot):
+    """A Dovecot that takes passwords only under TLS; asked on 127.0.0.2, since one address on both ends counts as secure."""
+    return start_dovecot((MECHANISMS, "auth_mechanisms = plain cram-md5\n"), ("disable_plaintext_auth = no\n", "disable_plaintext_auth = yes\n"),
+                         ("listen = 127.0.0.1\n", "listen = 127.0.0.1, 127.0.0.2\n"), ("login_trusted_networks = 127.0.0.0/8 ::1\n", ""))
 
 
 @pytest.mark.parametrize("user,way", CASES)
@@ -106,6 +136,32 @@ def test_every_password_passes_to_a_dovecot_without_extensions(no_sasl_ir, _gate
     assert logins.by(way, client, user, no_sasl_ir.users[user]).status == b"OK"
     assert b"INBOX" in client.ok('LIST "" INBOX').of("LIST")[0]
     client.close()
+
+
+@pytest.mark.parametrize("user,way", CASES)
+def test_every_password_passes_to_a_dovecot_that_has_only_the_mechanism_login(login_only, _gateways, user, way):
+    gateway = _gateways("gateway", [upstream(login_only.plain_port)])
+    client = gateway.client()
+    assert logins.by(way, client, user, login_only.users[user]).status == b"OK"
+    assert b"INBOX" in client.ok('LIST "" INBOX').of("LIST")[0]
+    client.close()
+
+
+def test_that_dovecot_does_not_get_an_authorization_identity(login_only, start_gateway):
+    client = start_gateway(login_only.plain_port).client()
+    assert logins.by_plain_at_once(client, "master", "of all", authorization="ann").code == b"CANNOT"
+    assert logins.by_plain_at_once(client, "ann", "secret", authorization="ann").status == b"OK"
+
+
+@pytest.mark.parametrize("way", logins.WAYS)
+def test_a_dovecot_that_takes_no_password_in_clear_does_not_get_one(secure_only, start_gateway, authority, way):
+    target = f"127.0.0.2:{secure_only.plain_port}"
+    client = start_gateway(upstream(target)).client()
+    assert logins.by(way, client, "ann", "secret").code == b"CANNOT"
+    assert logins.by_cram_md5(client, "ann", "secret").status == b"OK"
+    assert "the password was exposed" not in secure_only.log()
+    client = start_gateway(upstream(target, tls="starttls", tls_ca_file=str(authority.ca_file), tls_name="localhost")).client()
+    assert logins.by(way, client, "ann", "secret").status == b"OK"
 
 
 # On the scripted upstream: what exactly arrives there
