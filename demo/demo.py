@@ -44,8 +44,10 @@ class DemoDovecot(Dovecot):
 def main(arguments):
     if arguments == ["--stop"]:
         return stop()
-    if keeper := keeper_pid():
-        return fail(f"it is up already (process {keeper}); ./run --stop ends it")
+    if keeper_pid():
+        print("It is up already, and starts anew.")
+        if status := stop():
+            return status
     for port in (STARTTLS_PORT, TLS_PORT):
         if not is_free(port):
             return fail(f"127.0.0.1:{port} is in use by another program")
@@ -54,7 +56,7 @@ def main(arguments):
     if keeper is None:
         return 1
     try:
-        show.main(TLS_PORT, RUN / "ca.pem", USER, PASSWORD)
+        show.main(TLS_PORT, RUN / "ca.pem", USER, PASSWORD, RUN / "imapstated.log")
     except BaseException:
         stop()
         raise
@@ -172,7 +174,7 @@ def start_gateway(pair, upstream_port):
         Section("listener", "imap", address=f"127.0.0.1:{STARTTLS_PORT}", tls="starttls", **tls),
         Section("listener", "imaps", address=f"127.0.0.1:{TLS_PORT}", tls="implicit", **tls),
         Section("upstream", "dovecot", address=f"127.0.0.1:{upstream_port}", tls="none", send_client_address="id"),
-    ), {"keys_file": keys}))
+    ), {"keys_file": keys, "log_level": "debug"}))
     with open(log, "wb") as out:
         gateway = subprocess.Popen((program("imapstated"), "-c", config), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
