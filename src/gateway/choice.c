@@ -125,9 +125,7 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
     bool is_changed = capability_rewrite(names, &view, &shown) &&
                       !imapstate_span_equal(imapstate_buf_span(&shown), imapstate_buf_span(&session->names));
     if (is_changed) {
-        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&shown));
-        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        client_say_names(client, &shown);
         imapstate_buf_clear(&session->names);
         imapstate_buf_put(&session->names, imapstate_buf_span(&shown));
         imapstate_token_fingerprint(imapstate_buf_span(&shown), client->service->config->epoch, session->fingerprint);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "introduction.h"
 #include "peers.h"
 #include "prelude.h"
@@ -78,6 +79,13 @@ void client_say(struct client *client, const struct imapstate_span *tag, const c
     stream_put(&client->stream, tag ? *tag : IMAPSTATE_SPAN("*"));
     stream_put(&client->stream, IMAPSTATE_SPAN(" "));
     stream_put(&client->stream, (struct imapstate_span){ (const uint8_t *)text, (size_t)len });
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+}
+
+void client_say_names(struct client *client, const struct imapstate_buf *names)
+{
+    stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
+    stream_put(&client->stream, imapstate_buf_span(names));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
@@ -306,8 +314,7 @@ struct capability_view client_view(const struct client *client, bool is_before_l
     };
 }
 
-/* What this client sees of the upstream's list before login. */
-static bool client_names(const struct client *client, struct imapstate_buf *ret_names)
+bool client_names(const struct client *client, struct imapstate_buf *ret_names)
 {
     struct imapstate_buf names;
     imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
@@ -365,7 +372,7 @@ static void client_greet(struct client *client)
     client_say_greeting(client);
 }
 
-static void client_secure(struct client *client)
+void client_secure(struct client *client)
 {
     SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
     client_enter(client, CLIENT_SECURING);
@@ -421,356 +428,15 @@ static void client_secured(struct client *client)
     client_go_on(client);
 }
 
-/* --- commands before login --- */
-
-static void client_answer(struct client *client, const char *answer)
-{
-    struct imapstate_span tag = request_tag(&client->request);
-    client_say(client, &tag, "%s", answer);
-}
-
-/* An SP behind the name is one too many already. */
-static bool client_has_arguments(const struct client *client)
-{
-    return request_has_arguments(&client->request);
-}
-
-static void client_run_capability(struct client *client)
-{
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    if (client_names(client, &names)) {
-        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&names));
-        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-        client_answer(client, "OK Capability completed.");
-    } else {
-        client_answer(client, "NO [UNAVAILABLE] Out of memory.");
-    }
-    imapstate_buf_done(&names);
-}
-
-static void client_run_starttls(struct client *client)
-{
-    if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
-        client_answer(client, client->stream.ssl ? "BAD TLS is active already." : "BAD STARTTLS is not offered.");
-        return;
-    }
-    client_answer(client, "OK Begin TLS negotiation now.");
-    stream_flush(&client->stream);
-    if (stream_is_drained(&client->stream))
-        client_secure(client);
-    else
-        client_close(client, "slow reader before STARTTLS");
-}
-
-static void client_run_logout(struct client *client)
-{
-    client_say(client, NULL, "BYE Logging out");
-    client_answer(client, "OK Logout completed.");
-    client_close(client, "logout");
-}
-
-static void client_finish_id(struct client *client)
-{
-    struct imapstate_buf line;
-    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
-    if (prelude_id(client->listener->upstream->name, &line))
-        stream_put(&client->stream, imapstate_buf_span(&line));
-    else
-        client_say(client, NULL, "ID NIL");
-    client_answer(client, "OK ID completed.");
-    imapstate_buf_done(&line);
-}
-
-static bool client_knows_id(const struct client *client)
-{
-    struct imapstate_buf line;
-    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
-    bool is_known = prelude_id(client->listener->upstream->name, &line);
-    imapstate_buf_done(&line);
-    return is_known;
-}
-
-static bool client_is_offered_id(const struct client *client)
-{
-    struct imapstate_buf names;
-    struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
-        capability_parse(imapstate_buf_span(&names), &offers);
-    imapstate_buf_done(&names);
-    return offers.id;
-}
-
-/* Asks the upstream that is ready. False if there is nothing to ask. */
-static bool client_ask_id(struct client *client)
-{
-    struct imapstate_buf arguments;
-    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
-    bool is_asked = client_introduction(client, client->upstream, &arguments);
-    if (is_asked)
-        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
-    imapstate_buf_done(&arguments);
-    return is_asked;
-}
-
-/* The client's ID is kept for the upstream that the login will be made on; the answer is what the upstream last said.
- * Only if it never said anything, it is asked now. */
-static void client_run_id(struct client *client)
-{
-    struct imapstate_span arguments = request_arguments(&client->request);
-    struct imapstate_buf checked;
-    imapstate_buf_init(&checked, INTRODUCTION_MAX);
-    bool is_valid = arguments.len > 0 && introduction_write(arguments, NULL, NULL, &checked) == IMAPSTATE_OK;
-    imapstate_buf_clear(&client->id);
-    if (is_valid)
-        is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
-    imapstate_buf_done(&checked);
-    if (!is_valid || !client_is_offered_id(client)) {
-        client_answer(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
-        return;
-    }
-    if (client->state == CLIENT_AUTHENTICATED || client_knows_id(client)) {
-        client_finish_id(client);
-        return;
-    }
-    client->asks_id = true;
-    if (!client->upstream)
-        client->upstream = upstream_open(client, client->listener->upstream);
-    else if (client->upstream->state == UPSTREAM_READY && !client_ask_id(client))
-        client->asks_id = false;
-    if (!client->upstream) {
-        client->asks_id = false;
-        client_answer(client, "NO [UNAVAILABLE] Out of memory.");
-    } else if (!client->asks_id) {
-        client_finish_id(client);
-    }
-}
-
-static void client_run_before_login(struct client *client)
-{
-    switch (client->request.command->id) {
-    case IMAPSTATE_COMMAND_CAPABILITY:
-        client_run_capability(client);
-        break;
-    case IMAPSTATE_COMMAND_NOOP:
-        client_answer(client, "OK NOOP completed.");
-        break;
-    case IMAPSTATE_COMMAND_STARTTLS:
-        client_run_starttls(client);
-        break;
-    case IMAPSTATE_COMMAND_LOGOUT:
-        client_run_logout(client);
-        break;
-    case IMAPSTATE_COMMAND_ID:
-        client_run_id(client);
-        break;
-    case IMAPSTATE_COMMAND_LOGIN:
-        login_command(client);
-        break;
-    case IMAPSTATE_COMMAND_AUTHENTICATE:
-        login_authenticate(client);
-        break;
-    default:
-        client_answer(client, "BAD Command not allowed before login.");
-    }
-}
-
-/* --- commands after login --- */
-
-/* RFC 8437, and P16 */
-static void client_run_unauthenticate(struct client *client)
-{
-    client_answer(client, "OK Unauthenticated.");
-    client_log_end(client, "unauthenticated");
-    client_leave_upstream(client, false); /* RFC 8437 section 3: nothing of the session stays (P16) */
-    session_done(&client->session);
-    imapstate_buf_done(&client->id);
-    client->was_logged_in = false;
-    client->unauthenticated_octets = 0;
-    client->login_failures = 0;
-    client->began_at_ms = worker_now_ms();
-    client_enter(client, CLIENT_NOT_AUTHENTICATED);
-}
-
-/* Before there is an upstream; afterwards it is asked. */
-static void client_run_capability_after_login(struct client *client)
-{
-    stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-    stream_put(&client->stream, imapstate_buf_span(&client->session.names));
-    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    client_answer(client, "OK Capability completed.");
-}
-
-static void client_run_after_login(struct client *client)
-{
-    switch (client->request.command->id) {
-    case IMAPSTATE_COMMAND_STATE:
-        restore_state(client);
-        break;
-    case IMAPSTATE_COMMAND_SAVESTATE:
-        restore_savestate(client);
-        break;
-    case IMAPSTATE_COMMAND_LOGOUT:
-        client_run_logout(client);
-        break;
-    case IMAPSTATE_COMMAND_UNAUTHENTICATE:
-        client_run_unauthenticate(client);
-        break;
-    case IMAPSTATE_COMMAND_COMPRESS:
-        client_answer(client, "NO [CANNOT] Compression is not offered.");
-        break;
-    case IMAPSTATE_COMMAND_CAPABILITY:
-        client_run_capability_after_login(client);
-        break;
-    case IMAPSTATE_COMMAND_ID:
-        client_run_id(client);
-        break;
-    default:
-        client_answer(client, "BAD Command not allowed after login.");
-    }
-}
-
-/* These take no arguments, wherever they are answered. */
-static bool client_takes_no_arguments(uint8_t id)
-{
-    return id == IMAPSTATE_COMMAND_CAPABILITY || id == IMAPSTATE_COMMAND_NOOP || id == IMAPSTATE_COMMAND_STARTTLS ||
-           id == IMAPSTATE_COMMAND_LOGOUT || id == IMAPSTATE_COMMAND_SAVESTATE ||
-           id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
-}
-
-static void client_run(struct client *client)
-{
-    struct request *request = &client->request;
-    if (request->complaint)
-        client_answer(client, request->complaint);
-    else if (client_takes_no_arguments(request->command->id) && client_has_arguments(client))
-        client_answer(client, "BAD The command takes no arguments.");
-    else if (client->state == CLIENT_AUTHENTICATED)
-        client_run_after_login(client);
-    else
-        client_run_before_login(client);
-    if (!client->asks_id)
-        request_done(request);
-}
-
-/* --- collecting a request --- */
-
-static const char *client_complaint(const struct client *client, enum imapstate_error error,
-                                    const struct imapstate_command *command, const struct imapstate_piece *line)
-{
-    if (line->has_nul)
-        return "BAD NUL in a command.";
-    if (error != IMAPSTATE_OK)
-        return "BAD Command is not valid IMAP.";
-    if (client->state == CLIENT_AUTHENTICATED)
-        return NULL;
-    if (!command->is_known)
-        return "BAD Unknown command.";
-    if (!(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED))
-        return "BAD Command not allowed before login.";
-    /* Whoever has not logged in gets no "+" for anything else: the octets behind it would be held for nothing. */
-    bool may_have_literal = command->id == IMAPSTATE_COMMAND_LOGIN || command->id == IMAPSTATE_COMMAND_AUTHENTICATE;
-    if (line->literal.announced && line->literal.synchronizing && !may_have_literal)
-        return "BAD Literal not allowed before login.";
-    return NULL;
-}
-
-static void client_begin_request(struct client *client, const struct imapstate_piece *piece)
-{
-    struct imapstate_command_line line;
-    enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
-    request_begin(&client->request, line.command, piece, client_complaint(client, error, line.command, piece));
-}
-
-/* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
-static void client_answer_bad_frame(struct client *client)
-{
-    bool is_command = !client->sending_command && client->request.phase == REQUEST_NONE &&
-                      client->idle == CLIENT_IDLE_NO && !(client->login && client->login->wants_line);
-    struct imapstate_command_line line;
-    imapstate_command_parse(stream_input(&client->stream), &line);
-    if (is_command && line.tag.len > 0 && client_may_speak(client))
-        client_say(client, &line.tag, "BAD %s.", imapstate_strerror(imapstate_frame_error(&client->frame)));
-}
-
-void client_frame_is_bad(struct client *client)
-{
-    client_answer_bad_frame(client);
-    client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
-    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
-}
-
-bool client_count_before_login(struct client *client, size_t octets)
-{
-    if (client->state == CLIENT_AUTHENTICATED)
-        return true;
-    client->unauthenticated_octets += (uint32_t)octets;
-    if (client->unauthenticated_octets <= CLIENT_UNAUTHENTICATED_OCTETS_MAX)
-        return true;
-    client_end(client, "too much input before login", "Too much input before login");
-    return false;
-}
-
-/* A piece of a command that the gateway answers itself. */
-void client_collect(struct client *client, const struct imapstate_piece *piece)
-{
-    if (!client_count_before_login(client, piece->octets.len))
-        return;
-    if (piece->begins)
-        client_begin_request(client, piece);
-    else
-        request_add(&client->request, piece);
-    if (client->request.phase == REQUEST_COMPLETE && piece->literal.announced)
-        imapstate_frame_literal_refused(&client->frame);
-    stream_consume_wiping(&client->stream, piece->octets.len);
-}
-
-static bool client_collect_step(struct client *client)
-{
-    struct imapstate_piece piece;
-    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
-    case IMAPSTATE_FRAME_LINE:
-    case IMAPSTATE_FRAME_LITERAL:
-        client_collect(client, &piece);
-        return true;
-    case IMAPSTATE_FRAME_BAD:
-        client_frame_is_bad(client);
-        return false;
-    default:
-        return false;
-    }
-}
-
-static bool client_request_step(struct client *client)
-{
-    if (client->request.phase == REQUEST_OWES_GO) {
-        if (!client_may_speak(client))
-            return false;
-        stream_put(&client->stream, IMAPSTATE_SPAN("+ OK\r\n"));
-        imapstate_frame_literal_go(&client->frame);
-        client->request.phase = REQUEST_COLLECTING;
-        return true;
-    }
-    if (client->request.phase != REQUEST_COMPLETE)
-        return client_collect_step(client);
-    /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->asks_id || client->restore || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
-        return false;
-    client_run(client);
-    return true;
-}
-
 static bool client_step(struct client *client)
 {
     switch (client->state) {
     case CLIENT_NOT_AUTHENTICATED:
-        return client_request_step(client);
+        return answer_step(client);
     case CLIENT_LOGGING_IN:
         return login_step(client);
     case CLIENT_AUTHENTICATED:
-        return client->request.phase == REQUEST_NONE ? relay_down_step(client) : client_request_step(client);
+        return client->request.phase == REQUEST_NONE ? relay_down_step(client) : answer_step(client);
     default:
         return false;
     }
@@ -781,7 +447,8 @@ static bool client_has_business(const struct client *client)
 {
     if (client->state == CLIENT_LOGGING_IN)
         return !client->login->wants_line;
-    if (client->state == CLIENT_GREETING || client->restore || client->request.phase == REQUEST_COMPLETE)
+    if (client->state == CLIENT_GREETING || client->restore || client->request.phase == REQUEST_COMPLETE ||
+        login_is_running(client->login))
         return true;
     return client->pipeline.count > 0 && !client->sending_command && client->idle == CLIENT_IDLE_NO;
 }
@@ -819,7 +486,6 @@ void client_login_began(struct client *client)
 
 void client_logged_in(struct client *client)
 {
-    client->was_logged_in = true;
     client->login_failures = 0;
     client->active_at_ms = worker_now_ms();
     client_enter(client, CLIENT_AUTHENTICATED);
@@ -837,6 +503,18 @@ void client_login_failed(struct client *client)
         client_end(client, "too many failed logins", "Too many failed logins");
 }
 
+void client_unauthenticate(struct client *client)
+{
+    client_log_end(client, "unauthenticated");
+    client_leave_upstream(client, false); /* P16: the connection has been somebody's, and is nobody's now */
+    session_done(&client->session);
+    imapstate_buf_done(&client->id);
+    client->unauthenticated_octets = 0;
+    client->login_failures = 0;
+    client->began_at_ms = worker_now_ms();
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+}
+
 /* --- upstream --- */
 
 void client_upstream_ready(struct client *client)
@@ -846,11 +524,7 @@ void client_upstream_ready(struct client *client)
         client_say_greeting(client);
         break;
     case CLIENT_NOT_AUTHENTICATED:
-        if (client->asks_id && !client_ask_id(client)) {
-            client->asks_id = false;
-            client_finish_id(client);
-            request_done(&client->request);
-        }
+        answer_upstream_ready(client);
         break;
     default:
         login_upstream_ready(client);
@@ -867,11 +541,7 @@ void client_upstream_lost(struct client *client, const char *why)
         client_say_greeting(client);
         break;
     case CLIENT_NOT_AUTHENTICATED:
-        if (client->asks_id) {
-            client->asks_id = false;
-            client_answer(client, "NO [UNAVAILABLE] The mail server cannot be reached.");
-            request_done(&client->request);
-        }
+        answer_upstream_lost(client);
         break;
     case CLIENT_LOGGING_IN:
         login_upstream_lost(client, why);

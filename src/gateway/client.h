@@ -1,4 +1,4 @@
-/* client: a client's connection, from accept to close: its states, the commands that the gateway answers itself.
+/* client: a client's connection, from accept to close: its states, and whose turn it is.
  *
  *   PROXYING -> SECURING -> GREETING -> NOT_AUTHENTICATED -> LOGGING_IN -> AUTHENTICATED -> CLOSING -> DEAD
  *                  ^                       |  ^                 |               |
@@ -38,9 +38,6 @@ enum client_state {
 /* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+", and then only DONE. */
 enum client_idle { CLIENT_IDLE_NO, CLIENT_IDLE_ASKED, CLIENT_IDLE_ACTIVE };
 
-/* Octets of commands before login, in all. */
-#define CLIENT_UNAUTHENTICATED_OCTETS_MAX 65536u
-
 struct client {
     struct list link; /* in worker->clients[state] */
     struct grave grave;
@@ -67,12 +64,11 @@ struct client {
     uint64_t began_at_ms, active_at_ms;
     uint32_t unauthenticated_octets;
     uint16_t login_failures;
-    uint8_t state;      /* enum client_state; client_enter() alone writes it */
-    uint8_t idle;       /* enum client_idle */
-    bool awaits_go;     /* a synchronizing literal was passed on; the upstream has not answered */
-    bool asks_id;       /* the upstream is being asked, for the client's ID before login */
-    bool was_logged_in; /* there has been a session: the line at the end names it */
-    char detail[96];    /* more of the reason, for the log; may be empty */
+    uint8_t state;   /* enum client_state; client_enter() alone writes it */
+    uint8_t idle;    /* enum client_idle */
+    bool awaits_go;  /* a synchronizing literal was passed on; the upstream has not answered */
+    bool asks_id;    /* the upstream is being asked, for the client's ID before login */
+    char detail[96]; /* more of the reason, for the log; may be empty */
 };
 
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
@@ -90,6 +86,9 @@ bool client_may_speak(const struct client *client);
 /* "TAG text" or, with tag NULL, "* text". The caller has seen to client_may_speak(). */
 void client_say(struct client *client, const struct imapstate_span *tag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* "* CAPABILITY" with the names that this client sees. */
+void client_say_names(struct client *client, const struct imapstate_buf *names);
 
 /* Untagged BYE, if it can be said, and the end. reason is static, for the log. */
 void client_end(struct client *client, const char *reason, const char *bye);
@@ -119,12 +118,12 @@ struct capability_view client_view(const struct client *client, bool is_before_l
 bool client_introduction(const struct client *client, const struct upstream *upstream,
                          struct imapstate_buf *ret_arguments);
 
-/* From relay.c: a piece of a command that the gateway answers itself; the frame has said BAD. */
-void client_collect(struct client *client, const struct imapstate_piece *piece);
-void client_frame_is_bad(struct client *client);
+/* What this client sees of the upstream's list before login. False if memory is out. */
+bool client_names(const struct client *client, struct imapstate_buf *ret_names);
 
-/* Octets of input before login are counted; false: there were too many, and the client has been ended. */
-bool client_count_before_login(struct client *client, size_t octets);
+/* From answer.c: TLS begins; the session is over, the connection is not (RFC 8437). */
+void client_secure(struct client *client);
+void client_unauthenticate(struct client *client);
 
 /* The time of the next deadline has changed. */
 void client_rearm(struct client *client);

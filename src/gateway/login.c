@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "answer.h"
 #include "client.h"
 #include "introduction.h"
 #include "prelude.h"
@@ -395,13 +396,13 @@ bool login_step(struct client *client)
     case IMAPSTATE_FRAME_LINE:
         break;
     case IMAPSTATE_FRAME_BAD:
-        client_frame_is_bad(client);
+        answer_bad_frame(client);
         return false;
     default:
         client->frame = before;
         return false;
     }
-    if (!client_count_before_login(client, piece.octets.len))
+    if (!answer_count_before_login(client, piece.octets.len))
         return false;
     size_t line_end = piece.is_bare_lf ? 1 : 2;
     login_read_line(client, (struct imapstate_span){ piece.octets.at, piece.octets.len - line_end });
@@ -692,9 +693,7 @@ static void login_answer_with_names(struct client *client, struct imapstate_span
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     capability_rewrite(imapstate_buf_span(&login->names), &view, &shown);
     if (*text == '[') {
-        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&shown));
-        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        client_say_names(client, &shown);
         stream_put(&client->stream, line);
     } else {
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(status.at + status.len - line.at) });

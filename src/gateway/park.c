@@ -48,6 +48,7 @@ struct proof {
 static struct {
     pthread_mutex_t lock;
     struct config_park limits;
+    const struct config *config; /* borrowed; NULL before there is one */
     struct account *accounts;
     struct list by_age; /* all that are parked, the oldest first */
     unsigned count;
@@ -123,11 +124,17 @@ static void parked_end_doomed(struct list *doomed)
     list_each_safe(link, doomed) parked_free(list_entry(link, struct parked, age_link));
 }
 
+/* Whoever waited for the lock brings an older now than whoever had it before. */
+static uint64_t park_age_ms(uint64_t since_ms, uint64_t now_ms)
+{
+    return now_ms > since_ms ? now_ms - since_ms : 0;
+}
+
 static const char *parked_expiry(const struct parked *parked, uint64_t now_ms)
 {
-    if (now_ms - parked->parked_at_ms >= park.limits.time_ms)
+    if (park_age_ms(parked->parked_at_ms, now_ms) >= park.limits.time_ms)
         return "time is up";
-    if (now_ms - parked->born_at_ms >= park.limits.lifetime_ms)
+    if (park_age_ms(parked->born_at_ms, now_ms) >= park.limits.lifetime_ms)
         return "lifetime is up";
     return NULL;
 }
@@ -164,9 +171,14 @@ static bool proof_is_place(const struct proof *proof, const struct park_identity
     return !identity->address || memcmp(&proof->address, &address, sizeof address) == 0;
 }
 
+static bool proof_is_fresh(const struct proof *proof, uint64_t now_ms)
+{
+    return park_age_ms(proof->proved_at_ms, now_ms) < park.limits.reauth_interval_ms;
+}
+
 static bool proof_is_good(const struct proof *proof, uint64_t now_ms)
 {
-    return !proof->is_void && !proof->is_suspended && now_ms - proof->proved_at_ms < park.limits.reauth_interval_ms;
+    return !proof->is_void && !proof->is_suspended && proof_is_fresh(proof, now_ms);
 }
 
 static void proof_doom(struct proof *proof, struct list *doomed, const char *why)
@@ -295,6 +307,23 @@ static void account_void_others(struct account *account, const struct park_ident
         proof->is_void = true;
         proof_doom(proof, doomed, "another password is in use");
     }
+}
+
+/* --- configuration --- */
+
+static bool park_is_same_upstream(const struct config_upstream *a, const struct config_upstream *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 &&
+           a->tls == b->tls && a->tls_verify == b->tls_verify && strcmp(a->tls_name, b->tls_name) == 0 &&
+           strcmp(a->tls_ca_file, b->tls_ca_file) == 0 && a->send_client_address == b->send_client_address;
+}
+
+static bool park_is_configured(const struct config_upstream *upstream)
+{
+    for (size_t i = 0; park.config && i < park.config->upstream_count; i++)
+        if (park_is_same_upstream(&park.config->upstreams[i], upstream))
+            return true;
+    return false;
 }
 
 /* --- what sessions do --- */
@@ -462,9 +491,9 @@ void park_put(struct parked *parked, uint64_t now_ms)
     pthread_mutex_lock(&park.lock);
     struct proof *proof = parked->proof;
     bool is_on = park.limits.per_user > 0 && park.limits.max > 0;
-    /* A suspended proof may become good again; one that is void or too old would have to be proved anew, on a new
-     * connection. */
-    bool may_wait = is_on && !proof->is_void && now_ms - proof->proved_at_ms < park.limits.reauth_interval_ms &&
+    /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
+     * again; one that is void or too old would have to be proved anew, on a new connection. */
+    bool may_wait = is_on && park_is_configured(parked->config) && !proof->is_void && proof_is_fresh(proof, now_ms) &&
                     !parked_expiry(parked, now_ms);
     if (may_wait) {
         park_make_room(proof->account, &doomed);
@@ -509,11 +538,11 @@ struct parked *park_sweep(uint64_t now_ms)
         struct parked *parked = list_entry(link, struct parked, age_link);
         const struct proof *proof = parked->proof;
         const char *why = parked_expiry(parked, now_ms);
-        if (!why && now_ms - proof->proved_at_ms >= park.limits.reauth_interval_ms)
+        if (!why && !proof_is_fresh(proof, now_ms))
             why = "the proof is too old";
         if (why) {
             parked_doom(parked, &doomed, why);
-        } else if (!tired && now_ms - parked->used_at_ms >= park.limits.keepalive_ms) {
+        } else if (!tired && park_age_ms(parked->used_at_ms, now_ms) >= park.limits.keepalive_ms) {
             parked_remove(parked);
             tired = parked;
         }
@@ -523,22 +552,7 @@ struct parked *park_sweep(uint64_t now_ms)
     return tired;
 }
 
-/* --- configuration, end --- */
-
-static bool park_is_same_upstream(const struct config_upstream *a, const struct config_upstream *b)
-{
-    return strcmp(a->name, b->name) == 0 && strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 &&
-           a->tls == b->tls && a->tls_verify == b->tls_verify && strcmp(a->tls_name, b->tls_name) == 0 &&
-           strcmp(a->tls_ca_file, b->tls_ca_file) == 0 && a->send_client_address == b->send_client_address;
-}
-
-static bool park_is_configured(const struct config *config, const struct config_upstream *upstream)
-{
-    for (size_t i = 0; i < config->upstream_count; i++)
-        if (park_is_same_upstream(&config->upstreams[i], upstream))
-            return true;
-    return false;
-}
+/* --- reload, end --- */
 
 void park_configure(const struct config *config)
 {
@@ -546,10 +560,11 @@ void park_configure(const struct config *config)
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     park.limits = config->park;
+    park.config = config;
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (park.limits.per_user == 0 || park.limits.max == 0 || !park_is_configured(config, parked->config))
+        if (park.limits.per_user == 0 || park.limits.max == 0 || !park_is_configured(parked->config))
             parked_doom(parked, &doomed, "the configuration has changed");
     }
     pthread_mutex_unlock(&park.lock);
@@ -575,4 +590,5 @@ void park_done(void)
     parked_end_doomed(&doomed);
     sodium_memzero(park.key, sizeof park.key);
     park.has_key = false;
+    park.config = NULL;
 }

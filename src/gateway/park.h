@@ -45,7 +45,8 @@ struct parked {
 };
 
 /* Limits, from the configuration; at any time. Connections to upstreams that are not in config any more, or there are
- * others by their name, are given up. */
+ * others by their name, are given up, and those that sessions still have are not taken. config is borrowed until the
+ * next call, or park_done(). */
 void park_configure(const struct config *config);
 
 bool park_is_on(void);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "answer.h"
 #include "client.h"
 #include "prelude.h"
 
@@ -72,6 +73,7 @@ static const char *relay_doubt_literal(const struct client *client, const struct
 
 static void relay_distrust(struct client *client, const char *detail)
 {
+    client->session.is_uncertain = true; /* the upstream may be elsewhere than we are: never to be parked */
     client_set_detail(client, detail);
     client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
 }
@@ -182,7 +184,7 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     struct imapstate_command_line line;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
     if (error != IMAPSTATE_OK || piece->has_nul || relay_is_ours(client, line.command)) {
-        client_collect(client, piece);
+        answer_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
     if (!choice_make(client) || relay_must_wait(client, &line))
@@ -248,7 +250,7 @@ bool relay_down_step(struct client *client)
     case IMAPSTATE_FRAME_LITERAL:
         break;
     case IMAPSTATE_FRAME_BAD:
-        client_frame_is_bad(client);
+        answer_bad_frame(client);
         return false;
     default:
         /* Whether the line is DONE or a command is decided when it is there: the upstream may end IDLE by itself. */
@@ -282,6 +284,7 @@ static bool relay_is_numbered(struct imapstate_span line)
 
 static void relay_distrust_upstream(struct client *client, const char *detail)
 {
+    client->session.is_uncertain = true;
     client_set_detail(client, detail);
     client_end(client, "answer that cannot be matched", "[UNAVAILABLE] The mail server's answer makes no sense");
 }
@@ -502,7 +505,7 @@ void relay_up(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     client->active_at_ms = worker_now_ms();
-    if (upstream->is_woken)
+    if (upstream->is_woken && stream_input(&upstream->stream).len > 0)
         choice_heard(client);
     while (relay_up_step(client, upstream))
         ;

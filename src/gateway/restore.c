@@ -113,9 +113,7 @@ static void restore_put_held_names(struct client *client)
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     if (capability_rewrite(names, &view, &shown)) {
-        stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&shown));
-        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+        client_say_names(client, &shown);
     }
     imapstate_buf_done(&shown);
 }

@@ -1,0 +1,350 @@
+#include "answer.h"
+
+#include "client.h"
+#include "introduction.h"
+#include "prelude.h"
+#include "relay.h"
+
+static void answer_say(struct client *client, const char *answer)
+{
+    struct imapstate_span tag = request_tag(&client->request);
+    client_say(client, &tag, "%s", answer);
+}
+
+/* --- before login --- */
+
+static void answer_capability(struct client *client)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (client_names(client, &names)) {
+        client_say_names(client, &names);
+        answer_say(client, "OK Capability completed.");
+    } else {
+        answer_say(client, "NO [UNAVAILABLE] Out of memory.");
+    }
+    imapstate_buf_done(&names);
+}
+
+static void answer_starttls(struct client *client)
+{
+    if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
+        answer_say(client, client->stream.ssl ? "BAD TLS is active already." : "BAD STARTTLS is not offered.");
+        return;
+    }
+    answer_say(client, "OK Begin TLS negotiation now.");
+    stream_flush(&client->stream);
+    if (stream_is_drained(&client->stream))
+        client_secure(client);
+    else
+        client_close(client, "slow reader before STARTTLS");
+}
+
+static void answer_logout(struct client *client)
+{
+    client_say(client, NULL, "BYE Logging out");
+    answer_say(client, "OK Logout completed.");
+    client_close(client, "logout");
+}
+
+static void answer_known_id(struct client *client)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
+    if (prelude_id(client->listener->upstream->name, &line))
+        stream_put(&client->stream, imapstate_buf_span(&line));
+    else
+        client_say(client, NULL, "ID NIL");
+    answer_say(client, "OK ID completed.");
+    imapstate_buf_done(&line);
+}
+
+static bool answer_knows_id(const struct client *client)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
+    bool is_known = prelude_id(client->listener->upstream->name, &line);
+    imapstate_buf_done(&line);
+    return is_known;
+}
+
+static bool answer_may_id(const struct client *client)
+{
+    struct imapstate_buf names;
+    struct capabilities offers = { 0 };
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+        capability_parse(imapstate_buf_span(&names), &offers);
+    imapstate_buf_done(&names);
+    return offers.id;
+}
+
+/* Asks the upstream that is ready. False if there is nothing to ask. */
+static bool answer_ask_id(struct client *client)
+{
+    struct imapstate_buf arguments;
+    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    bool is_asked = client_introduction(client, client->upstream, &arguments);
+    if (is_asked)
+        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
+    imapstate_buf_done(&arguments);
+    return is_asked;
+}
+
+/* The client's ID is kept for the upstream that the login will be made on; the answer is what the upstream last said.
+ * Only if it never said anything, it is asked now. */
+static void answer_id(struct client *client)
+{
+    struct imapstate_span arguments = request_arguments(&client->request);
+    struct imapstate_buf checked;
+    imapstate_buf_init(&checked, INTRODUCTION_MAX);
+    bool is_valid = arguments.len > 0 && introduction_write(arguments, NULL, NULL, &checked) == IMAPSTATE_OK;
+    imapstate_buf_clear(&client->id);
+    if (is_valid)
+        is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
+    imapstate_buf_done(&checked);
+    if (!is_valid || !answer_may_id(client)) {
+        answer_say(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
+        return;
+    }
+    if (client->state == CLIENT_AUTHENTICATED || answer_knows_id(client)) {
+        answer_known_id(client);
+        return;
+    }
+    client->asks_id = true;
+    if (!client->upstream)
+        client->upstream = upstream_open(client, client->listener->upstream);
+    else if (client->upstream->state == UPSTREAM_READY && !answer_ask_id(client))
+        client->asks_id = false;
+    if (!client->upstream) {
+        client->asks_id = false;
+        answer_say(client, "NO [UNAVAILABLE] Out of memory.");
+    } else if (!client->asks_id) {
+        answer_known_id(client);
+    }
+}
+
+static void answer_before_login(struct client *client)
+{
+    switch (client->request.command->id) {
+    case IMAPSTATE_COMMAND_CAPABILITY:
+        answer_capability(client);
+        break;
+    case IMAPSTATE_COMMAND_NOOP:
+        answer_say(client, "OK NOOP completed.");
+        break;
+    case IMAPSTATE_COMMAND_STARTTLS:
+        answer_starttls(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGOUT:
+        answer_logout(client);
+        break;
+    case IMAPSTATE_COMMAND_ID:
+        answer_id(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGIN:
+        login_command(client);
+        break;
+    case IMAPSTATE_COMMAND_AUTHENTICATE:
+        login_authenticate(client);
+        break;
+    default:
+        answer_say(client, "BAD Command not allowed before login.");
+    }
+}
+
+/* --- commands after login --- */
+
+/* RFC 8437, and P16 */
+static void answer_unauthenticate(struct client *client)
+{
+    answer_say(client, "OK Unauthenticated.");
+    client_unauthenticate(client);
+}
+
+/* Before there is an upstream; afterwards it is asked. */
+static void answer_capability_after_login(struct client *client)
+{
+    client_say_names(client, &client->session.names);
+    answer_say(client, "OK Capability completed.");
+}
+
+static void answer_after_login(struct client *client)
+{
+    switch (client->request.command->id) {
+    case IMAPSTATE_COMMAND_STATE:
+        restore_state(client);
+        break;
+    case IMAPSTATE_COMMAND_SAVESTATE:
+        restore_savestate(client);
+        break;
+    case IMAPSTATE_COMMAND_LOGOUT:
+        answer_logout(client);
+        break;
+    case IMAPSTATE_COMMAND_UNAUTHENTICATE:
+        answer_unauthenticate(client);
+        break;
+    case IMAPSTATE_COMMAND_COMPRESS:
+        answer_say(client, "NO [CANNOT] Compression is not offered.");
+        break;
+    case IMAPSTATE_COMMAND_CAPABILITY:
+        answer_capability_after_login(client);
+        break;
+    case IMAPSTATE_COMMAND_ID:
+        answer_id(client);
+        break;
+    default:
+        answer_say(client, "BAD Command not allowed after login.");
+    }
+}
+
+/* These take no arguments, wherever they are answered. */
+static bool answer_takes_no_arguments(uint8_t id)
+{
+    return id == IMAPSTATE_COMMAND_CAPABILITY || id == IMAPSTATE_COMMAND_NOOP || id == IMAPSTATE_COMMAND_STARTTLS ||
+           id == IMAPSTATE_COMMAND_LOGOUT || id == IMAPSTATE_COMMAND_SAVESTATE ||
+           id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
+}
+
+static void answer_run(struct client *client)
+{
+    struct request *request = &client->request;
+    if (request->complaint)
+        answer_say(client, request->complaint);
+    else if (answer_takes_no_arguments(request->command->id) && request_has_arguments(request))
+        answer_say(client, "BAD The command takes no arguments.");
+    else if (client->state == CLIENT_AUTHENTICATED)
+        answer_after_login(client);
+    else
+        answer_before_login(client);
+    if (!client->asks_id)
+        request_done(request);
+}
+
+/* --- collecting a request --- */
+
+static const char *answer_complaint(const struct client *client, enum imapstate_error error,
+                                    const struct imapstate_command *command, const struct imapstate_piece *line)
+{
+    if (line->has_nul)
+        return "BAD NUL in a command.";
+    if (error != IMAPSTATE_OK)
+        return "BAD Command is not valid IMAP.";
+    if (client->state == CLIENT_AUTHENTICATED)
+        return NULL;
+    if (!command->is_known)
+        return "BAD Unknown command.";
+    if (!(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED))
+        return "BAD Command not allowed before login.";
+    /* Whoever has not logged in gets no "+" for anything else: the octets behind it would be held for nothing. */
+    bool may_have_literal = command->id == IMAPSTATE_COMMAND_LOGIN || command->id == IMAPSTATE_COMMAND_AUTHENTICATE;
+    if (line->literal.announced && line->literal.synchronizing && !may_have_literal)
+        return "BAD Literal not allowed before login.";
+    return NULL;
+}
+
+static void answer_begin(struct client *client, const struct imapstate_piece *piece)
+{
+    struct imapstate_command_line line;
+    enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
+    request_begin(&client->request, line.command, piece, answer_complaint(client, error, line.command, piece));
+}
+
+/* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
+static void answer_bad_line(struct client *client)
+{
+    bool is_command = !client->sending_command && client->request.phase == REQUEST_NONE &&
+                      client->idle == CLIENT_IDLE_NO && !(client->login && client->login->wants_line);
+    struct imapstate_command_line line;
+    imapstate_command_parse(stream_input(&client->stream), &line);
+    if (is_command && line.tag.len > 0 && client_may_speak(client))
+        client_say(client, &line.tag, "BAD %s.", imapstate_strerror(imapstate_frame_error(&client->frame)));
+}
+
+void answer_bad_frame(struct client *client)
+{
+    client->session.is_uncertain = true; /* never to be parked */
+    answer_bad_line(client);
+    client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
+    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
+}
+
+bool answer_count_before_login(struct client *client, size_t octets)
+{
+    if (client->state == CLIENT_AUTHENTICATED)
+        return true;
+    client->unauthenticated_octets += (uint32_t)octets;
+    if (client->unauthenticated_octets <= ANSWER_BEFORE_LOGIN_MAX)
+        return true;
+    client_end(client, "too much input before login", "Too much input before login");
+    return false;
+}
+
+/* A piece of a command that the gateway answers itself. */
+void answer_collect(struct client *client, const struct imapstate_piece *piece)
+{
+    if (!answer_count_before_login(client, piece->octets.len))
+        return;
+    if (piece->begins)
+        answer_begin(client, piece);
+    else
+        request_add(&client->request, piece);
+    if (client->request.phase == REQUEST_COMPLETE && piece->literal.announced)
+        imapstate_frame_literal_refused(&client->frame);
+    stream_consume_wiping(&client->stream, piece->octets.len);
+}
+
+static bool answer_collect_step(struct client *client)
+{
+    struct imapstate_piece piece;
+    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
+    case IMAPSTATE_FRAME_LINE:
+    case IMAPSTATE_FRAME_LITERAL:
+        answer_collect(client, &piece);
+        return true;
+    case IMAPSTATE_FRAME_BAD:
+        answer_bad_frame(client);
+        return false;
+    default:
+        return false;
+    }
+}
+
+bool answer_step(struct client *client)
+{
+    if (client->request.phase == REQUEST_OWES_GO) {
+        if (!client_may_speak(client))
+            return false;
+        stream_put(&client->stream, IMAPSTATE_SPAN("+ OK\r\n"));
+        imapstate_frame_literal_go(&client->frame);
+        client->request.phase = REQUEST_COLLECTING;
+        return true;
+    }
+    if (client->request.phase != REQUEST_COMPLETE)
+        return answer_collect_step(client);
+    /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
+    if (client->asks_id || client->restore || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+        return false;
+    answer_run(client);
+    return true;
+}
+
+/* --- what the upstream has to do with it --- */
+
+void answer_upstream_ready(struct client *client)
+{
+    if (!client->asks_id || answer_ask_id(client))
+        return;
+    client->asks_id = false;
+    answer_known_id(client);
+    request_done(&client->request);
+}
+
+void answer_upstream_lost(struct client *client)
+{
+    if (!client->asks_id)
+        return;
+    client->asks_id = false;
+    answer_say(client, "NO [UNAVAILABLE] The mail server cannot be reached.");
+    request_done(&client->request);
+}
