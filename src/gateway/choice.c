@@ -175,8 +175,11 @@ bool choice_accept(struct client *client)
     client->upstream = NULL;
     /* Whoever is told that a connection is reused must get one, whatever its state. */
     bool is_had = !client->listener->imapproxy_compat || choice_wake(client, PARK_ANY, (struct imapstate_span){ 0 });
-    struct imapstate_buf *names = client->upstream ? &client->upstream->names : &choice->reserved->names;
-    if (!is_had || !choice_begin_session(client, imapstate_buf_span(names))) {
+    if (is_had) {
+        struct imapstate_buf *names = client->upstream ? &client->upstream->names : &choice->reserved->names;
+        is_had = choice_begin_session(client, imapstate_buf_span(names));
+    }
+    if (!is_had) {
         client->upstream = unused;
         choice_done(choice);
         return false;

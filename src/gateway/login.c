@@ -150,7 +150,8 @@ static bool login_is_crowded(struct imapstate_span line)
 static bool login_makes_room(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
-    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED;
+    /* A challenge that the client has seen cannot be had again. */
+    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED || !login->was_challenged;
     if (login->is_pressed || login->is_cancelled || !may_repeat || !login_is_crowded(line) ||
         park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity)) == 0)
         return false;
@@ -768,7 +769,7 @@ static bool login_hear_challenge(struct client *client)
     }
     bool is_relayed = login->mechanism && login->mechanism->passing != SASL_CONVERTED && !login->is_again;
     if (is_relayed) {
-        login->wants_line = true;
+        login->wants_line = login->was_challenged = true;
         return true;
     }
     /* The server wants more than a password; nobody here can give it. */

@@ -31,13 +31,14 @@ struct login {
     uint8_t phase; /* enum login_phase; login_enter() alone writes it */
     uint8_t owed_count, owed_next;
     bool has_first_message;
-    bool wants_line;   /* the client's next line belongs to the dialog */
-    bool has_user;     /* AUTH=LOGIN: the user has been read, the password comes next */
-    bool is_retried;   /* a connection broke without an octet of an answer; this is the second try */
-    bool is_again;     /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
-    bool is_pressed;   /* it was refused for too many connections, and parked ones have been given up for it */
-    bool was_heard;    /* an octet of an answer has come */
-    bool is_cancelled; /* by the client or by us: "*" has been sent */
+    bool wants_line;     /* the client's next line belongs to the dialog */
+    bool has_user;       /* AUTH=LOGIN: the user has been read, the password comes next */
+    bool is_retried;     /* a connection broke without an octet of an answer; this is the second try */
+    bool is_again;       /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
+    bool is_pressed;     /* it was refused for too many connections, and parked ones have been given up for it */
+    bool was_challenged; /* the client has been passed a challenge */
+    bool was_heard;      /* an octet of an answer has come */
+    bool is_cancelled;   /* by the client or by us: "*" has been sent */
 };
 
 void login_free(struct login *login); /* wipes; accepts NULL */

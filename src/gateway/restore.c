@@ -304,7 +304,7 @@ static void restore_token(struct client *client, struct imapstate_span arguments
 void restore_state(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request);
-    if (!client->session.is_certain || !client_may_carry_secrets(client))
+    if (!client_view(client, false).has_state)
         restore_answer(client, "BAD STATE is not offered.");
     else if (client->session.selected != SESSION_SELECTED_NO)
         restore_answer(client, "BAD STATE is not allowed while a mailbox is selected.");
@@ -410,7 +410,7 @@ static void restore_put_token(struct client *client, struct imapstate_span token
 
 void restore_savestate(struct client *client)
 {
-    if (!client->session.is_certain || !client_may_carry_secrets(client)) {
+    if (!client_view(client, false).has_state) {
         restore_answer(client, "BAD SAVESTATE is not offered.");
         return;
     }
