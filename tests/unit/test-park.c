@@ -1,0 +1,491 @@
+#include "check.h"
+
+#include "parking.h"
+
+#include <signal.h>
+#include <sodium.h>
+
+#define MAIN  "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" }\n"
+#define OTHER "upstream \"other\" { address = \"127.0.0.1:144\" tls = \"none\" }\n"
+#define PARK(settings)                                                                                                 \
+    "park { time = \"60s\" lifetime = \"600s\" reauth_interval = \"300s\" keepalive = \"50s\" " settings " }\n"
+
+#define S(seconds) (1000u * (seconds))
+
+static struct service *service;
+
+static void begin(const char *text)
+{
+    service = parking_service(text);
+    park_configure(service->config);
+}
+
+/* Nothing is left behind, whatever the test did. */
+static void end(void)
+{
+    park_done();
+    assert_int_equal(park_count(), 0);
+    service_unref(service);
+}
+
+static struct proof *prove(const char *user, const char *secret, uint64_t now_ms)
+{
+    struct park_identity identity = parking_identity(user, secret);
+    struct proof *proof = park_prove(&identity, now_ms);
+    assert_non_null(proof);
+    return proof;
+}
+
+/* Proves, parks, and gives the server's end. */
+static int park_one(const char *user, const char *state, uint64_t now_ms)
+{
+    int peer;
+    struct proof *proof = prove(user, "secret", now_ms);
+    park_put(parking_connection(service, proof, state, now_ms, &peer), now_ms);
+    park_proof_unref(proof);
+    return peer;
+}
+
+static struct parked *match(const char *user, const char *secret, uint64_t now_ms)
+{
+    struct park_identity identity = parking_identity(user, secret);
+    return park_match(&identity, now_ms, NULL);
+}
+
+static bool is_ended(int peer)
+{
+    char said[64];
+    return parking_is_ended(peer, said, sizeof said);
+}
+
+static const struct address here = { AF_INET, 1, { 192, 0, 2, 1 } }, here_too = { AF_INET, 2, { 192, 0, 2, 1 } },
+                            there = { AF_INET, 1, { 192, 0, 2, 2 } };
+
+#define ID(text) IMAPSTATE_SPAN(text)
+static const struct {
+    const char *name;
+    struct park_identity proved, tried;
+    bool matches;
+} matches[] = {
+    { "the same credentials",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      true },
+    { "another password",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("ann"), ID("secreT") },
+      false },
+    { "a password that the other begins with",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("ann"), ID("secre") },
+      false },
+    { "another user with the same password",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("bob"), ID("bob"), ID("secret") },
+      false },
+    { "another upstream",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("other"), ID("ann"), ID("ann"), ID("secret") },
+      false },
+    { "somebody else acts for the user",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("boss"), ID("secret") },
+      false },
+    { "the same somebody acts for another user",
+      { ID("main"), ID("ann"), ID("boss"), ID("secret") },
+      { ID("main"), ID("bob"), ID("boss"), ID("secret") },
+      false },
+    { "the same octets, divided otherwise",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("mai"), ID("nann"), ID("ann"), ID("secret") },
+      false },
+    { "a bearer token that looks like the password",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .is_bearer = true },
+      false },
+    { "the same bearer token",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .is_bearer = true },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .is_bearer = true },
+      true },
+    { "a listener with imapproxy_compat",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .is_compat = true },
+      false },
+    { "a listener without imapproxy_compat",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .is_compat = true },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      false },
+    { "the same address, another port",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here_too },
+      true },
+    { "another address",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &there },
+      false },
+    { "addresses are not passed on any more",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret") },
+      false },
+};
+
+TEST(a_connection_serves_only_whom_it_belongs_to)
+{
+    for (size_t i = 0; i < ARRAY_LEN(matches); i++) {
+        int peer;
+        begin(MAIN PARK(""));
+        struct proof *proof = park_prove(&matches[i].proved, S(1)), *matched = NULL;
+        park_put(parking_connection(service, proof, "", S(1), &peer), S(1));
+        struct parked *parked = park_match(&matches[i].tried, S(2), &matched);
+        CHECK_ROW(matches[i].name, (parked != NULL) == matches[i].matches);
+        CHECK_ROW(matches[i].name, matched == (matches[i].matches ? proof : NULL));
+        CHECK_ROW(matches[i].name, park_count() == !matches[i].matches);
+        /* A wrong password neither evicts nor touches what is parked. */
+        CHECK_ROW(matches[i].name, !is_ended(peer));
+        parked_free(parked);
+        park_proof_unref(matched);
+        park_proof_unref(proof);
+        end();
+        CHECK_ROW(matches[i].name, is_ended(peer));
+        close(peer);
+    }
+}
+
+TEST(a_connection_in_a_state_serves_just_that_state)
+{
+    begin(MAIN PARK("per_user = 4"));
+    struct proof *proof = prove("ann", "secret", S(1));
+    int pristine = park_one("ann", "", S(1)), in_state = park_one("ann", "QRESYNC", S(2));
+    assert_null(park_take(proof, PARK_STATE, ID("QRESYN"), S(3)));
+    assert_null(park_take(proof, PARK_STATE, ID("QRESYNC2"), S(3)));
+    struct parked *parked = park_take(proof, PARK_PRISTINE, ID("QRESYNC"), S(3));
+    assert_int_equal(parked->state.len, 0);
+    assert_null(park_take(proof, PARK_PRISTINE, ID(""), S(3)));
+    struct parked *second = park_take(proof, PARK_STATE, ID("QRESYNC"), S(3));
+    assert_non_null(second);
+    assert_null(park_take(proof, PARK_ANY, ID(""), S(3)));
+    parked_free(parked);
+    parked_free(second);
+    park_proof_unref(proof);
+    end();
+    close(pristine);
+    close(in_state);
+}
+
+TEST(the_one_that_was_parked_last_is_taken_first)
+{
+    begin(MAIN PARK("per_user = 4"));
+    int peers[3];
+    for (unsigned i = 0; i < 3; i++)
+        peers[i] = park_one("ann", "", S(i + 1));
+    for (unsigned i = 3; i-- > 0;) {
+        struct parked *parked = match("ann", "secret", S(5));
+        assert_int_equal(parked->parked_at_ms, S(i + 1));
+        parked_free(parked);
+        assert_true(is_ended(peers[i]));
+        close(peers[i]);
+    }
+    end();
+}
+
+TEST(a_connection_that_ends_says_logout)
+{
+    char said[64];
+    begin(MAIN PARK(""));
+    int peer = park_one("ann", "", S(1));
+    end();
+    assert_true(parking_is_ended(peer, said, sizeof said));
+    assert_string_equal(said, "imapstate LOGOUT\r\n");
+    close(peer);
+}
+
+TEST(the_oldest_of_the_user_makes_room)
+{
+    begin(MAIN PARK("per_user = 2"));
+    int bob = park_one("bob", "", S(1)), first = park_one("ann", "", S(2)), second = park_one("ann", "", S(3)),
+        third = park_one("ann", "", S(4));
+    assert_true(is_ended(first));
+    assert_false(is_ended(second));
+    assert_false(is_ended(third));
+    assert_false(is_ended(bob));
+    assert_int_equal(park_count(), 3);
+    end();
+    close(bob), close(first), close(second), close(third);
+}
+
+TEST(the_oldest_of_all_makes_room)
+{
+    begin(MAIN PARK("per_user = 2 max = 2"));
+    int ann = park_one("ann", "", S(1)), bob = park_one("bob", "", S(2)), eve = park_one("eve", "", S(3));
+    assert_true(is_ended(ann));
+    assert_false(is_ended(bob));
+    assert_false(is_ended(eve));
+    assert_int_equal(park_count(), 2);
+    end();
+    close(ann), close(bob), close(eve);
+}
+
+/* What waits since 1000 s, with a proof of then. */
+static const struct {
+    const char *name;
+    uint64_t born_at_ms, now_ms;
+    bool is_over;
+} ages[] = {
+    { "just parked", S(1000), S(1000), false },
+    { "by the clock of a thread that has waited for the lock", S(1000), S(1000) - 1, false },
+    { "before its time is up", S(1000), S(1060) - 1, false },
+    { "its time is up", S(1000), S(1060), true },
+    { "before its lifetime is up", S(430) + 1, S(1030), false },
+    { "its lifetime is up", S(430), S(1030), true },
+};
+
+TEST(what_has_waited_or_lived_too_long_serves_nobody)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ages); i++)
+        for (int sweeps = 0; sweeps < 2; sweeps++) {
+            int peer;
+            begin(MAIN "park { time = \"60s\" lifetime = \"600s\" reauth_interval = \"300s\" keepalive = \"600s\" }\n");
+            struct proof *proof = prove("ann", "secret", S(1000));
+            struct parked *parked = parking_connection(service, proof, "", S(1000), &peer);
+            parked->born_at_ms = ages[i].born_at_ms;
+            park_put(parked, S(1000));
+            CHECK_ROW(ages[i].name, park_count() == 1);
+            if (sweeps) {
+                CHECK_ROW(ages[i].name, park_sweep(ages[i].now_ms) == NULL);
+                CHECK_ROW(ages[i].name, is_ended(peer) == ages[i].is_over);
+            } else {
+                parked = park_take(proof, PARK_ANY, ID(""), ages[i].now_ms);
+                CHECK_ROW(ages[i].name, (parked == NULL) == ages[i].is_over);
+                parked_free(parked);
+            }
+            park_proof_unref(proof);
+            end();
+            close(peer);
+        }
+}
+
+TEST(credentials_are_proved_anew_after_reauth_interval)
+{
+    begin(MAIN "park { time = \"500s\" lifetime = \"600s\" reauth_interval = \"300s\" keepalive = \"600s\" }\n");
+    struct proof *proof = prove("ann", "secret", S(100));
+    int early, late;
+    park_put(parking_connection(service, proof, "", S(100), &early), S(100));
+    struct parked *parked = match("ann", "secret", S(400) - 1);
+    assert_non_null(parked);
+    park_put(parked, S(400) - 1);
+    /* That it was accepted without the upstream proves nothing. */
+    assert_null(match("ann", "secret", S(400)));
+    park_put(parking_connection(service, proof, "", S(400), &late), S(400));
+    assert_true(is_ended(late));
+    park_proof_unref(prove("ann", "secret", S(401)));
+    parked = match("ann", "secret", S(402));
+    assert_non_null(parked);
+    park_put(parked, S(402));
+    assert_null(park_sweep(S(599)));
+    assert_false(is_ended(early));
+    park_proof_unref(proof);
+    end();
+    close(early), close(late);
+}
+
+TEST(the_janitor_ends_what_has_an_old_proof)
+{
+    begin(MAIN "park { time = \"500s\" lifetime = \"600s\" reauth_interval = \"300s\" keepalive = \"600s\" }\n");
+    int peer = park_one("ann", "", S(100));
+    assert_null(park_sweep(S(400) - 1));
+    assert_false(is_ended(peer));
+    assert_null(park_sweep(S(400)));
+    assert_true(is_ended(peer));
+    end();
+    close(peer);
+}
+
+TEST(the_janitor_takes_out_what_needs_a_sign_of_life)
+{
+    begin(MAIN PARK("per_user = 4"));
+    int first = park_one("ann", "", S(100)), second = park_one("ann", "", S(101));
+    assert_null(park_sweep(S(150) - 1));
+    struct parked *tired = park_sweep(S(151));
+    assert_int_equal(tired->parked_at_ms, S(100));
+    struct parked *other = park_sweep(S(151));
+    assert_int_equal(other->parked_at_ms, S(101));
+    assert_null(park_sweep(S(151)));
+    assert_int_equal(park_count(), 0);
+    tired->used_at_ms = S(151);
+    park_put(tired, S(151));
+    assert_null(park_sweep(S(152)));
+    assert_int_equal(park_count(), 1);
+    /* It showed a sign of life, but has waited no less for that. */
+    assert_null(park_sweep(S(160)));
+    assert_true(is_ended(first));
+    parked_free(other);
+    end();
+    close(first), close(second);
+}
+
+TEST(a_refusal_ends_what_that_secret_has_parked)
+{
+    begin(MAIN PARK("per_user = 4"));
+    struct park_identity refused = parking_identity("ann", "secret");
+    struct proof *other = prove("ann", "app password", S(1)), *held = prove("ann", "secret", S(1));
+    int peer = park_one("ann", "", S(1)), other_peer, late;
+    park_put(parking_connection(service, other, "", S(1), &other_peer), S(1));
+    park_refuse(&refused);
+    assert_true(is_ended(peer));
+    assert_false(is_ended(other_peer));
+    park_put(parking_connection(service, held, "", S(2), &late), S(2));
+    assert_true(is_ended(late));
+    /* The identity's logins go upstream, whatever the secret, until one succeeds there. */
+    assert_null(match("ann", "app password", S(2)));
+    park_proof_unref(prove("ann", "third", S(3)));
+    struct parked *parked = match("ann", "app password", S(4));
+    assert_non_null(parked);
+    assert_null(match("ann", "secret", S(4)));
+    parked_free(parked);
+    park_proof_unref(other);
+    park_proof_unref(held);
+    end();
+    close(peer), close(other_peer), close(late);
+}
+
+TEST(a_refusal_of_another_secret_touches_nothing_that_is_parked)
+{
+    begin(MAIN PARK(""));
+    struct park_identity wrong = parking_identity("ann", "secreT");
+    int peer = park_one("ann", "", S(1));
+    park_refuse(&wrong);
+    assert_false(is_ended(peer));
+    assert_int_equal(park_count(), 1);
+    assert_null(match("ann", "secret", S(2)));
+    park_proof_unref(prove("ann", "secret", S(3)));
+    struct parked *parked = match("ann", "secret", S(4));
+    assert_non_null(parked);
+    parked_free(parked);
+    end();
+    close(peer);
+}
+
+TEST(a_refusal_elsewhere_suspends_nobody_here)
+{
+    begin(MAIN PARK(""));
+    struct park_identity from_here = parking_identity("ann", "secret"), from_there = parking_identity("ann", "wrong");
+    from_here.address = &here;
+    from_there.address = &there;
+    struct proof *proof = park_prove(&from_here, S(1));
+    int peer;
+    park_put(parking_connection(service, proof, "", S(1), &peer), S(1));
+    park_proof_unref(park_prove(&from_there, S(1)));
+    park_refuse(&from_there);
+    struct parked *parked = park_match(&from_here, S(2), NULL);
+    assert_non_null(parked);
+    park_put(parked, S(2));
+    from_here.secret = ID("wrong");
+    park_refuse(&from_here);
+    from_here.secret = ID("secret");
+    assert_null(park_match(&from_here, S(3), NULL));
+    park_proof_unref(proof);
+    end();
+    close(peer);
+}
+
+TEST(another_password_voids_the_older_proofs_only_where_that_is_asked_for)
+{
+    for (int is_asked = 0; is_asked < 2; is_asked++) {
+        begin(is_asked ? MAIN PARK("per_user = 4 one_password = true") : MAIN PARK("per_user = 4"));
+        int peer = park_one("ann", "", S(1)), bob = park_one("bob", "", S(1));
+        park_proof_unref(prove("ann", "new", S(2)));
+        assert_int_equal(is_ended(peer), is_asked);
+        assert_false(is_ended(bob));
+        end();
+        close(peer), close(bob);
+    }
+}
+
+TEST(all_that_a_user_has_parked_is_given_up)
+{
+    begin(MAIN PARK("per_user = 4"));
+    int peers[] = { park_one("ann", "", S(1)), park_one("ann", "QRESYNC", S(2)), park_one("bob", "", S(3)) };
+    assert_int_equal(park_give_up(ID("other"), ID("ann")), 0);
+    assert_int_equal(park_give_up(ID("main"), ID("ann")), 2);
+    assert_true(is_ended(peers[0]) && is_ended(peers[1]));
+    assert_false(is_ended(peers[2]));
+    assert_int_equal(park_give_up(ID("main"), ID("ann")), 0);
+    end();
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++)
+        close(peers[i]);
+}
+
+static const struct {
+    const char *name, *text;
+    bool is_kept;
+} reloads[] = {
+    { "the same", MAIN PARK(""), true },
+    { "another upstream joins", MAIN OTHER PARK(""), true },
+    { "other limits", MAIN PARK("per_user = 1 max = 1"), true },
+    { "parking is off", MAIN PARK("per_user = 0"), false },
+    { "another port", "upstream \"main\" { address = \"127.0.0.1:145\" tls = \"none\" }\n" PARK(""), false },
+    { "another host", "upstream \"main\" { address = \"127.0.0.2:143\" tls = \"none\" }\n" PARK(""), false },
+    { "TLS", "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"starttls\" }\n" PARK(""), false },
+    { "addresses are passed on now",
+      "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" send_client_address = \"id\" }\n" PARK(""),
+      false },
+};
+
+TEST(a_reload_gives_up_what_is_not_configured_any_more)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reloads); i++) {
+        begin(MAIN PARK(""));
+        int parked = park_one("ann", "", S(1)), in_use;
+        struct proof *proof = prove("ann", "secret", S(1));
+        struct parked *taken = parking_connection(service, proof, "QRESYNC", S(1), &in_use);
+        struct service *before = service;
+        begin(reloads[i].text);
+        service_unref(before);
+        CHECK_ROW(reloads[i].name, is_ended(parked) == !reloads[i].is_kept);
+        /* A session that began before the reload ends after it. */
+        park_put(taken, S(2));
+        CHECK_ROW(reloads[i].name, is_ended(in_use) == !reloads[i].is_kept);
+        park_proof_unref(proof);
+        end();
+        close(parked), close(in_use);
+    }
+}
+
+TEST(without_parking_nothing_is_proved)
+{
+    struct park_identity identity = parking_identity("ann", "secret");
+    assert_false(park_is_on());
+    begin(MAIN PARK("per_user = 0"));
+    assert_false(park_is_on());
+    assert_null(park_prove(&identity, S(1)));
+    assert_null(match("ann", "secret", S(1)));
+    end();
+    begin(MAIN PARK(""));
+    assert_true(park_is_on());
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_parking_nothing_is_proved),
+        cmocka_unit_test(a_connection_serves_only_whom_it_belongs_to),
+        cmocka_unit_test(a_connection_in_a_state_serves_just_that_state),
+        cmocka_unit_test(the_one_that_was_parked_last_is_taken_first),
+        cmocka_unit_test(a_connection_that_ends_says_logout),
+        cmocka_unit_test(the_oldest_of_the_user_makes_room),
+        cmocka_unit_test(the_oldest_of_all_makes_room),
+        cmocka_unit_test(what_has_waited_or_lived_too_long_serves_nobody),
+        cmocka_unit_test(credentials_are_proved_anew_after_reauth_interval),
+        cmocka_unit_test(the_janitor_ends_what_has_an_old_proof),
+        cmocka_unit_test(the_janitor_takes_out_what_needs_a_sign_of_life),
+        cmocka_unit_test(a_refusal_ends_what_that_secret_has_parked),
+        cmocka_unit_test(a_refusal_of_another_secret_touches_nothing_that_is_parked),
+        cmocka_unit_test(a_refusal_elsewhere_suspends_nobody_here),
+        cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
+        cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
+        cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
