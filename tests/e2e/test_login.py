@@ -305,6 +305,38 @@ def test_a_malformed_login_is_bad_and_does_not_count_as_a_failure(scripted, scri
     assert "login failed" not in scripted_gateway.log()
 
 
+@pytest.mark.parametrize("command,status", [
+    ("login ann secret", b"OK"), ("Login ann secret", b"OK"), ('LOGIN utf8 "pässwörd€"', b"OK"), ('LOGIN "Ünï" name', b"OK"),
+    ("LOGIN utf8 pässwörd€", b"BAD"), ("LOGIN Ünï name", b"BAD")])
+def test_what_dovecot_takes_for_a_login_is_one_here_too_and_nothing_else(gateway, connect, dovecot, command, status):
+    assert connect(dovecot.plain_port).command(command).status == status
+    assert gateway.client().command(command).status == status
+
+
+@pytest.mark.parametrize("form", [b"a AUTHENTICATE {5+}\r\nPLAIN\r\n", b"a AUTHENTICATE PLAIN {16+}\r\nAGFubgBzZWNyZXQ=\r\n"])
+def test_a_literal_behind_authenticate_is_no_mechanism_and_no_message(scripted, scripted_gateway, form):
+    client = scripted_gateway.client()
+    client.send(form)
+    assert client.wait("a").status in (b"NO", b"BAD")
+    client.ok("NOOP")
+    assert not scripted.sessions
+
+
+@pytest.mark.parametrize("habit", ["code", "untagged", "none"])
+@pytest.mark.parametrize("tag", ["imapstate", "*x", "]", "a.b-c_d", "1", "x" * 500])
+def test_any_tag_may_be_the_logins(start_scripted, start_gateway, tag, habit):
+    """Even the one of the gateway's own commands, which it never has in flight together with the client's."""
+    server = start_scripted(caps_login=habit)
+    client = start_gateway(server.port).client()
+    if tag == "*x":  # RFC 9051 section 9: no tag has an asterisk
+        client.send(f"{tag} LOGIN ann secret\r\n".encode())
+        assert b" BAD " in client.response()
+        return
+    client.no("LOGIN ann wrong", tag=tag)
+    client.ok("LOGIN ann secret", tag=tag)
+    client.ok("NOOP", tag=tag)
+
+
 def test_a_login_line_may_come_octet_by_octet(gateway):
     client = gateway.client()
     client.send_bytewise(b"a LOGIN {5+}\r\nspace {10}\r\n")
@@ -407,6 +439,19 @@ def test_an_upstream_that_does_not_answer_a_login_is_unavailable(start_scripted,
     silent.on("AUTHENTICATE", lambda c, tag, arguments: None)
     client = start_gateway(upstream(silent.port, answer_timeout="300ms")).client()
     assert client.no("LOGIN ann secret").code == b"UNAVAILABLE"
+
+
+@pytest.mark.parametrize("way", logins.WAYS)
+def test_passwords_are_in_no_log(scripted, scripted_gateway, way):
+    """P15: neither those that are good nor those that are not, at the debug level."""
+    client = scripted_gateway.client()
+    assert logins.by(way, client, "ann", "Tr0ub4dor").status == b"NO"
+    scripted.users["ann"] = "Tr0ub4dor"
+    assert logins.by(way, client, "ann", "Tr0ub4dor").status == b"OK"
+    client.logout()
+    scripted_gateway.wait_log("closing: logout")
+    for secret in (b"Tr0ub4dor", logins.encoded("Tr0ub4dor"), logins.encoded("\0ann\0Tr0ub4dor")):
+        assert secret.decode() not in scripted_gateway.log()
 
 
 def test_an_upstream_that_asks_for_more_than_a_password_is_cancelled(scripted, scripted_gateway):
