@@ -2,6 +2,8 @@
 import contextlib
 import hashlib
 import os
+import pathlib
+import re
 import resource
 import select
 import socket
@@ -370,6 +372,34 @@ def test_answers_that_nobody_reads_hold_back_the_commands(dovecot, gateway):
         sent += client.wire.sock.send(line * 1000)
     assert sent < LARGE
     assert resident_kib(gateway) - before <= 1024
+
+
+@needs_plain_build
+def test_without_memory_new_clients_are_refused_and_old_ones_stay(scripted, start_gateway, trust):
+    gateway = start_gateway(scripted.port)
+    old = [gateway.session() for _ in range(3)]
+    pid, refused, held = gateway.process.pid, 0, []
+    data = re.search(r"VmData:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)
+    before = resource.prlimit(pid, resource.RLIMIT_DATA)
+    resource.prlimit(pid, resource.RLIMIT_DATA, (int(data) * 1024 + 2_000_000, before[1]))
+    # Each makes the gateway hold a buffer, and half of them what TLS takes.
+    for number in range(300):
+        try:
+            client = gateway.client(gateway.tls_port if number % 2 else None, tls=trust if number % 2 else None)
+            client.send(b"a LOGIN ann {60000+}\r\n" + b"x" * 30000)
+            held.append(client)
+        except (OSError, Closed):
+            refused += 1
+    assert refused > 100 and len(held) > 10
+    for client in old:
+        client.ok("SELECT INBOX")
+        client.ok("FETCH 1 BODY[]")
+    for client in held:
+        client.close()
+    resource.prlimit(pid, resource.RLIMIT_DATA, before)
+    gateway.session().ok("NOOP")
+    for client in old:
+        client.ok("NOOP")
 
 
 def test_many_sessions_leave_nothing_behind(dovecot, gateway):
