@@ -1,22 +1,12 @@
 /* A list that was rewritten is one that can stand anywhere a list can, has nothing that cannot pass, nothing twice,
  * nothing that the upstream did not say or that is not ours, and stays the same when it is rewritten again. */
+#include "fuzz.h"
+
 #include "capability.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LIST_MAX 8192u
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static bool begins(struct imapstate_span word, struct imapstate_span with)
 {

@@ -1,11 +1,10 @@
 /* What is taken out of a command lies inside of it, and an astring that was read reads the same when it is written
  * anew. */
+#include "fuzz.h"
+
 #include <imapstate/command.h>
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
 
 static void require(bool condition)
 {

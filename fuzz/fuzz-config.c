@@ -1,20 +1,10 @@
 /* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing. */
+#include "fuzz.h"
+
 #include "config.h"
 #include "sasl.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static void check_messages(const char *messages)
 {

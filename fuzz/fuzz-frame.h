@@ -2,9 +2,9 @@
 #ifndef FUZZ_FRAME_H
 #define FUZZ_FRAME_H
 
-#include "../tests/unit/frame-events.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+#include "../tests/unit/frame-events.h"
 
 /* Octets in front of the input: two for the first part, one for the further ones, five for the server's decisions. */
 #define FUZZ_FRAME_HEAD 8u

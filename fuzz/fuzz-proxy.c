@@ -1,20 +1,10 @@
 /* A PROXY header: cutting it wants more, what follows changes nothing, and what was read can be written and read again.
  */
+#include "fuzz.h"
+
 #include "proxy.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 struct reading {
     enum proxy_result result;

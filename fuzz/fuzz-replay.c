@@ -1,24 +1,14 @@
 /* Properties: what a replay writes frames as exactly one command for each entry, whatever the entries hold; a server
  * that obeys restores the state; and whatever a server answers, nothing is restored without a tagged answer for each.
  */
+#include "fuzz.h"
+
 #include <imapstate/frame.h>
 #include <imapstate/replay.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX 2000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 /* Entries: kind (1 octet), length (1), value; up to a kind of 0. What is left is moved to the front of *in. */
 static struct imapstate_state *take_state(struct imapstate_span *in)

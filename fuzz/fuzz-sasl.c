@@ -1,20 +1,10 @@
 /* SASL: base64 has one spelling; an identity has no NUL, is within its limits and is the one that a careless reader of
  * the same message would see. */
+#include "fuzz.h"
+
 #include "sasl.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static void check_base64(struct imapstate_span line, bool is_initial)
 {

@@ -1,21 +1,10 @@
 /* Property: what decodes encodes to the same octets; and whatever commands a session records, its state decodes from
  * its encoding and is the same. */
+#include "fuzz.h"
+
 #include <imapstate/state.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #define MAX 2000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static void check_round_trip(const struct imapstate_state *state, struct imapstate_span *want)
 {

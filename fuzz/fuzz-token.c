@@ -1,25 +1,15 @@
 /* Properties, by the first octet: nothing that was not sealed opens, whatever it looks like; a seal around octets of
  * any kind opens only if they are what seal writes; what was sealed opens to the same state, and not if an octet
  * differs; the fingerprint does not depend on repetition; a keyring that was read reads again as it was written. */
+#include "fuzz.h"
+
 #include <imapstate/keyring.h>
 #include <imapstate/token.h>
 
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NOW_S 1795478400u
-
-int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "not so: %s\n", #condition);                                                               \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static const uint8_t key_octets[IMAPSTATE_KEY_OCTETS] = { 1, 2, 3 };
 static const uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS] = { 4, 5, 6 };

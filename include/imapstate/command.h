@@ -102,4 +102,11 @@ IMAPSTATE_API bool imapstate_command_may_enable(struct imapstate_span arguments)
 IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in,
                                                              struct imapstate_buf *ret_value);
 
+/* Can a quoted string carry value whatever was enabled? Not so for NUL, CR, LF, and for 8-bit octets, which a server
+ * takes there only after UTF8=ACCEPT (RFC 6855 section 3). */
+IMAPSTATE_API bool imapstate_command_is_quotable(struct imapstate_span value);
+
+/* Appends value, which is quotable, as a quoted string. False if it does not fit; then nothing of use was appended. */
+IMAPSTATE_API bool imapstate_command_put_quoted(struct imapstate_buf *to, struct imapstate_span value);
+
 #endif

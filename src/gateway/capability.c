@@ -235,3 +235,10 @@ bool capability_find(struct imapstate_span line, struct imapstate_span *ret_name
     *ret_names = rest;
     return true;
 }
+
+uint32_t capability_nonsync_max(const struct capabilities *capabilities)
+{
+    if (capabilities->literal_plus)
+        return UINT32_MAX;
+    return capabilities->literal_minus ? 4096 : 0;
+}

@@ -21,6 +21,10 @@ struct capabilities {
  * LITERAL-, SASL-IR and UNSELECT along (RFC 9051 appendix E). */
 void capability_parse(struct imapstate_span names, struct capabilities *ret_capabilities);
 
+/* Octets in a non-synchronizing literal that the server takes: 0 for none at all, UINT32_MAX for LITERAL+, 4096 for
+ * LITERAL- (RFC 7888). */
+uint32_t capability_nonsync_max(const struct capabilities *capabilities);
+
 /* For whom a list is rewritten. */
 struct capability_view {
     bool is_before_login;

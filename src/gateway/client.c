@@ -20,6 +20,9 @@
 /* How long commands that were sent before the client's end of file may take. */
 #define CLIENT_EOF_MS 60000u
 
+/* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
+_Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
+
 #define BIT(state) (1u << (state))
 
 static const unsigned client_may_enter[CLIENT_STATE_MAX] = {
@@ -544,7 +547,7 @@ void client_upstream_lost(struct client *client, const char *why)
         answer_upstream_lost(client);
         break;
     case CLIENT_LOGGING_IN:
-        login_upstream_lost(client, why);
+        login_upstream_lost(client, lost, why);
         break;
     default:
         relay_upstream_lost(client, lost, why);

@@ -36,33 +36,14 @@ static bool introduction_is_reserved(struct imapstate_span name)
            imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("x-proxy-ttl"));
 }
 
-static bool introduction_is_quotable(struct imapstate_span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] < ' ' || value.at[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-static bool introduction_put_quoted(struct imapstate_buf *to, struct imapstate_span value)
-{
-    bool fits = imapstate_buf_put_byte(to, '"');
-    for (size_t i = 0; fits && i < value.len; i++) {
-        if (value.at[i] == '"' || value.at[i] == '\\')
-            fits = imapstate_buf_put_byte(to, '\\');
-        fits = fits && imapstate_buf_put_byte(to, value.at[i]);
-    }
-    return fits && imapstate_buf_put_byte(to, '"');
-}
-
 static bool introduction_put_pair(struct imapstate_buf *to, struct imapstate_span name, struct imapstate_span value,
                                   bool is_nil)
 {
     if (to->at[to->len - 1] != '(' && !imapstate_buf_put_byte(to, ' '))
         return false;
-    if (!introduction_put_quoted(to, name) || !imapstate_buf_put_byte(to, ' '))
+    if (!imapstate_command_put_quoted(to, name) || !imapstate_buf_put_byte(to, ' '))
         return false;
-    return is_nil ? imapstate_buf_put(to, IMAPSTATE_SPAN("NIL")) : introduction_put_quoted(to, value);
+    return is_nil ? imapstate_buf_put(to, IMAPSTATE_SPAN("NIL")) : imapstate_command_put_quoted(to, value);
 }
 
 static bool introduction_put_address(struct imapstate_buf *to, const char *kind, const struct address *address)
@@ -91,8 +72,8 @@ static enum imapstate_error introduction_copy_pair(struct imapstate_span *in, st
     if (error == IMAPSTATE_OK && !(is_nil = introduction_take_nil(in)))
         error = imapstate_command_astring(in, &value);
     struct imapstate_span name_span = imapstate_buf_span(&name), value_span = imapstate_buf_span(&value);
-    if (error == IMAPSTATE_OK && !introduction_is_reserved(name_span) && introduction_is_quotable(name_span) &&
-        introduction_is_quotable(value_span) && !introduction_put_pair(to, name_span, value_span, is_nil))
+    if (error == IMAPSTATE_OK && !introduction_is_reserved(name_span) && imapstate_command_is_quotable(name_span) &&
+        imapstate_command_is_quotable(value_span) && !introduction_put_pair(to, name_span, value_span, is_nil))
         error = IMAPSTATE_NO_MEMORY;
     imapstate_buf_done(&name);
     imapstate_buf_done(&value);

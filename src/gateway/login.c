@@ -16,7 +16,7 @@
 
 static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
     [LOGIN_PROMPTING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_THROUGH),
-    [LOGIN_CONNECTING] = BIT(LOGIN_ANSWERING) | BIT(LOGIN_DELAYING),
+    [LOGIN_CONNECTING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_ANSWERING) | BIT(LOGIN_DELAYING),
     [LOGIN_ANSWERING] = BIT(LOGIN_CONNECTING) | BIT(LOGIN_ASKING) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
     [LOGIN_ASKING] = BIT(LOGIN_THROUGH) | BIT(LOGIN_DELAYING),
     [LOGIN_THROUGH] = BIT(LOGIN_CONNECTING),
@@ -417,6 +417,7 @@ bool login_step(struct client *client)
 static void login_connect(struct client *client)
 {
     login_enter(client->login, LOGIN_CONNECTING);
+    client->login->was_waiting = client->upstream;
     if (!client->upstream) {
         client->upstream = upstream_open(client, client->listener->upstream);
         if (!client->upstream)
@@ -455,37 +456,14 @@ static struct imapstate_buf *login_owe(struct login *login)
     return &login->owed[login->owed_count++];
 }
 
-static bool login_is_quotable(struct imapstate_span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] < ' ' || value.at[i] >= 0x7f)
-            return false;
-    return true;
-}
-
-static uint32_t login_nonsync_max(const struct client *client)
-{
-    const struct capabilities *offers = &client->upstream->before_login;
-    if (offers->literal_plus)
-        return UINT32_MAX;
-    return offers->literal_minus ? 4096 : 0;
-}
-
 /* Appends SP and a string to the command, on *to or, behind a "+", on what is owed next; *to follows. CR, LF and 8-bit
  * octets travel only as a literal. */
 static bool login_put_string(struct client *client, struct imapstate_buf **to, struct imapstate_span value)
 {
     bool fits = imapstate_buf_put_byte(*to, ' ');
-    if (login_is_quotable(value)) {
-        fits = fits && imapstate_buf_put_byte(*to, '"');
-        for (size_t i = 0; fits && i < value.len; i++) {
-            if (value.at[i] == '"' || value.at[i] == '\\')
-                fits = imapstate_buf_put_byte(*to, '\\');
-            fits = fits && imapstate_buf_put_byte(*to, value.at[i]);
-        }
-        return fits && imapstate_buf_put_byte(*to, '"');
-    }
-    bool is_synchronizing = value.len > login_nonsync_max(client);
+    if (imapstate_command_is_quotable(value))
+        return fits && imapstate_command_put_quoted(*to, value);
+    bool is_synchronizing = value.len > capability_nonsync_max(&client->upstream->before_login);
     fits = fits && imapstate_buf_printf(*to, "{%zu%s}\r\n", value.len, is_synchronizing ? "" : "+");
     if (is_synchronizing)
         *to = login_owe(client->login);
@@ -565,8 +543,8 @@ static bool login_send_password(struct client *client, bool *ret_fits)
     const struct capabilities *offers = &client->upstream->before_login;
     const struct sasl_identity *identity = &client->login->identity;
     bool has_plain = offers->mechanisms & SASL_BIT(SASL_PLAIN);
-    bool is_simple = login_is_quotable(imapstate_buf_span(&identity->authentication)) &&
-                     login_is_quotable(imapstate_buf_span(&identity->password));
+    bool is_simple = imapstate_command_is_quotable(imapstate_buf_span(&identity->authentication)) &&
+                     imapstate_command_is_quotable(imapstate_buf_span(&identity->password));
     bool may_login = !offers->logindisabled && identity->authorization.len == 0;
     if (has_plain && (offers->sasl_ir || !may_login || !is_simple))
         *ret_fits = login_send_plain(client);
@@ -626,14 +604,14 @@ void login_upstream_ready(struct client *client)
     imapstate_buf_done(&arguments);
 }
 
-void login_upstream_lost(struct client *client, const char *why)
+void login_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     struct login *login = client->login;
     client_log(client, LOG_LEVEL_DEBUG, "upstream lost at login: %s", why);
-    /* A connection that had been waiting for the login may have been closed by the server at any time; nothing came of
-     * this one. */
-    if (login->phase == LOGIN_ANSWERING && !login->was_heard && !login->is_retried) {
-        login->is_retried = true;
+    /* A connection that had been waiting for the login may have been closed by the server at any time. One that is open
+     * and does not answer is another matter: nobody waits for that twice. */
+    bool is_closed = lost->stream.is_at_eof || lost->stream.is_closed;
+    if (login->phase <= LOGIN_ANSWERING && login->was_waiting && !login->was_heard && is_closed) {
         login_connect(client);
         return;
     }
@@ -804,7 +782,7 @@ bool login_again(struct client *client)
     if (!has_credentials)
         return false;
     login->is_again = true;
-    login->is_retried = login->is_pressed = false;
+    login->is_pressed = false;
     imapstate_buf_clear(&login->names);
     imapstate_buf_clear(&login->answer);
     login_connect(client);

@@ -16,6 +16,7 @@
 #include "sasl.h"
 
 struct client;
+struct upstream;
 
 enum login_phase { LOGIN_PROMPTING, LOGIN_CONNECTING, LOGIN_ANSWERING, LOGIN_ASKING, LOGIN_DELAYING, LOGIN_THROUGH };
 
@@ -33,7 +34,7 @@ struct login {
     bool has_first_message;
     bool wants_line;     /* the client's next line belongs to the dialog */
     bool has_user;       /* AUTH=LOGIN: the user has been read, the password comes next */
-    bool is_retried;     /* a connection broke without an octet of an answer; this is the second try */
+    bool was_waiting;    /* the connection was made for the greeting and had to wait for the login */
     bool is_again;       /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
     bool is_pressed;     /* it was refused for too many connections, and parked ones have been given up for it */
     bool was_challenged; /* the client has been passed a challenge */
@@ -57,7 +58,7 @@ bool login_step(struct client *client);
 void login_upstream_ready(struct client *client);
 
 /* It is gone, or could not be reached. */
-void login_upstream_lost(struct client *client, const char *why);
+void login_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
 /* What the upstream says meanwhile: a whole line that begins a response. True: the line is the client's and is to be
  * passed on. */

@@ -20,6 +20,9 @@
 
 #define PARK_HASH_OCTETS 32u
 
+/* A capability list and a state come to it, each in as much memory as it takes. */
+_Static_assert(sizeof(struct parked) <= 256, "a parked connection in clear is to stay below 1 KiB");
+
 /* All that a user has at an upstream. */
 struct account {
     struct list proofs;

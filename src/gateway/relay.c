@@ -64,7 +64,7 @@ static const char *relay_doubt_literal(const struct client *client, const struct
         return "literal in an unknown command";
     if (command->literals == IMAPSTATE_LITERALS_NONE)
         return "literal in a command that takes none";
-    if (!offers->literal_plus && !(offers->literal_minus && literal->octets <= 4096))
+    if (literal->octets > capability_nonsync_max(offers) || capability_nonsync_max(offers) == 0)
         return "non-synchronizing literal that the server does not offer";
     if (literal->binary && !offers->binary)
         return "literal8 that the server does not offer";
@@ -527,7 +527,7 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
         return;
     }
     if (login_is_running(client->login)) {
-        login_upstream_lost(client, why);
+        login_upstream_lost(client, lost, why);
         return;
     }
     if (choice_replace(client, lost))

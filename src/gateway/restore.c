@@ -176,13 +176,6 @@ static void restore_check(struct client *client)
     }
 }
 
-static uint32_t restore_nonsync_max(const struct capabilities *offers)
-{
-    if (offers->literal_plus)
-        return UINT32_MAX;
-    return offers->literal_minus ? 4096 : 0;
-}
-
 /* Of a state that a parked connection is in, all but NOTIFY: that was silenced, and is set again so that its data is
  * fresh. */
 static struct imapstate_state *restore_silenced(const struct restore *restore)
@@ -204,7 +197,7 @@ static struct imapstate_state *restore_silenced(const struct restore *restore)
 static void restore_replay(struct client *client)
 {
     struct restore *restore = client->restore;
-    struct imapstate_replay_literals literals = { restore_nonsync_max(&client->session.offers) };
+    struct imapstate_replay_literals literals = { capability_nonsync_max(&client->session.offers) };
     struct imapstate_state *silenced = restore->is_warm ? restore_silenced(restore) : NULL;
     imapstate_replay_free(restore->replay);
     restore->replay = NULL;
@@ -346,7 +339,7 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
 void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     if (login_is_running(client->login)) {
-        login_upstream_lost(client, why);
+        login_upstream_lost(client, lost, why);
         return;
     }
     /* A parked connection that turns out dead: all that a replay sends may be sent again elsewhere. */

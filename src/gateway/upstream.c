@@ -544,7 +544,8 @@ static bool upstream_hear_resting(struct upstream *upstream, const struct imapst
 {
     struct imapstate_span line = piece->octets;
     bool is_status = upstream_line_begins(line, "* OK") || upstream_line_begins(line, "* NO");
-    if ((is_status || upstream_line_begins(line, "* BAD")) && imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[ALERT]")))
+    if ((is_status || upstream_line_begins(line, "* BAD")) &&
+        imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[ALERT]")))
         return imapstate_buf_put(&upstream->alerts, line);
     return is_status || (may_have_data && !piece->is_text);
 }

@@ -72,7 +72,7 @@ struct upstream {
     uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
     uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is in flight */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
-    bool is_introducing; /* an ID of ours is in flight, though the client's commands may be too */
+    bool is_introducing;    /* an ID of ours is in flight, though the client's commands may be too */
     bool is_woken;          /* it was parked, and no octet has come since that shows that it lives */
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
     bool is_introduced;     /* an ID has been sent */

@@ -383,3 +383,22 @@ enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct
     }
     return error;
 }
+
+bool imapstate_command_is_quotable(struct imapstate_span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] == '\0' || value.at[i] == '\r' || value.at[i] == '\n' || value.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
+bool imapstate_command_put_quoted(struct imapstate_buf *to, struct imapstate_span value)
+{
+    bool fits = imapstate_buf_put_byte(to, '"');
+    for (size_t i = 0; i < value.len && fits; i++) {
+        if (value.at[i] == '"' || value.at[i] == '\\')
+            fits = imapstate_buf_put_byte(to, '\\');
+        fits = fits && imapstate_buf_put_byte(to, value.at[i]);
+    }
+    return fits && imapstate_buf_put_byte(to, '"');
+}

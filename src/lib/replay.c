@@ -66,32 +66,12 @@ static bool is_atomic(struct imapstate_span value)
     return value.len > 0;
 }
 
-/* 8-bit is left out: whether a quoted string may hold it depends on what was enabled (RFC 6855 section 3). */
-static bool is_quotable(struct imapstate_span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] == '\0' || value.at[i] == '\r' || value.at[i] == '\n' || value.at[i] >= 0x80)
-            return false;
-    return value.len <= QUOTED_MAX;
-}
-
-static bool put_quoted(struct imapstate_buf *wire, struct imapstate_span value)
-{
-    bool fits = imapstate_buf_put_byte(wire, '"');
-    for (size_t i = 0; i < value.len && fits; i++) {
-        if (value.at[i] == '"' || value.at[i] == '\\')
-            fits = imapstate_buf_put_byte(wire, '\\');
-        fits = fits && imapstate_buf_put_byte(wire, value.at[i]);
-    }
-    return fits && imapstate_buf_put_byte(wire, '"');
-}
-
 static bool replay_put_literal(struct imapstate_replay *replay, struct imapstate_span literal)
 {
     struct imapstate_buf *wire = &replay->wire;
 
-    if (is_quotable(literal))
-        return put_quoted(wire, literal);
+    if (literal.len <= QUOTED_MAX && imapstate_command_is_quotable(literal))
+        return imapstate_command_put_quoted(wire, literal);
     bool is_synchronizing = literal.len > replay->nonsync_max;
     if (!imapstate_buf_printf(wire, "{%zu%s}\r\n", literal.len, is_synchronizing ? "" : "+"))
         return false;
@@ -123,7 +103,7 @@ static bool replay_put_arguments(struct imapstate_replay *replay, const struct i
         return replay_put_notify(replay, entry->value);
     if (entry->kind == IMAPSTATE_ENTRY_ENABLE || is_atomic(entry->value))
         return imapstate_buf_put(&replay->wire, entry->value);
-    return put_quoted(&replay->wire, entry->value);
+    return imapstate_command_put_quoted(&replay->wire, entry->value);
 }
 
 static bool replay_add_step(struct imapstate_replay *replay, const struct imapstate_entry *entry,
