@@ -116,14 +116,20 @@ static bool choice_log_in(struct client *client)
     return login_again(client);
 }
 
+/* Would the client see another list than the one that it was told? ret_shown is the one that it would see. */
+static bool choice_differs(const struct client *client, struct imapstate_span names, struct imapstate_buf *ret_shown)
+{
+    struct capability_view view = client_view(client, false);
+    return capability_rewrite(names, &view, ret_shown) &&
+           !imapstate_span_equal(imapstate_buf_span(ret_shown), imapstate_buf_span(&client->session.names));
+}
+
 bool choice_heed_names(struct client *client, struct imapstate_span names)
 {
     struct session *session = &client->session;
-    struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
-    bool is_changed = capability_rewrite(names, &view, &shown) &&
-                      !imapstate_span_equal(imapstate_buf_span(&shown), imapstate_buf_span(&session->names));
+    bool is_changed = choice_differs(client, names, &shown);
     if (is_changed) {
         client_say_names(client, &shown);
         imapstate_buf_clear(&session->names);
@@ -180,6 +186,8 @@ bool choice_accept(struct client *client)
         is_had = choice_begin_session(client, imapstate_buf_span(names));
     }
     if (!is_had) {
+        if (client->upstream)
+            upstream_release(client->upstream, false);
         client->upstream = unused;
         choice_done(choice);
         return false;
@@ -208,11 +216,28 @@ bool choice_make(struct client *client)
     return false;
 }
 
+/* One in this state. But if the upstream has come to offer something else since it was parked, the token is dead for it
+ * (P12), and the client would go on in a state that it was told it is not in. */
+static bool choice_wake_state(struct client *client, struct imapstate_span state)
+{
+    while (choice_wake(client, PARK_STATE, state)) {
+        struct imapstate_buf shown;
+        imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->names), &shown);
+        imapstate_buf_done(&shown);
+        if (!differs)
+            return true;
+        upstream_release(client->upstream, false);
+        client->upstream = NULL;
+    }
+    return false;
+}
+
 enum choice_result choice_make_state(struct client *client, struct imapstate_span state)
 {
     if (client->upstream)
         return CHOICE_PRISTINE;
-    if (choice_wake(client, PARK_STATE, state))
+    if (choice_wake_state(client, state))
         return CHOICE_EXACT;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
         return CHOICE_PRISTINE;
