@@ -1,11 +1,14 @@
 """Shows on the terminal what STATE saves: a session that sets itself up and saves its state, the same set-up on another
-connection without a token, a restore on a new upstream connection, and one on the connection that was parked after that.
-Counts round trips: writes after which the client has to wait for an answer.
+connection without a token, a restore on a new upstream connection (cold), and one on the connection that was parked after
+that (warm). Then it does all of that again some times without a word, as one time says little on a busy machine, and
+shows round trips (writes after which the client has to wait for an answer) and the median of the times.
 
     show.py PORT CA-FILE USER PASSWORD LOG-FILE      (the gateway's log, at its debug level)"""
+import itertools
 import pathlib
 import re
 import ssl
+import statistics
 import sys
 import time
 
@@ -14,9 +17,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "
 from harness.imap import Client, quoted  # noqa: E402
 
 HEAD, TAIL = 64, 30  # of a long line; a capability list has STATE at its end
-SET_UP = ('ID ("name" "demo")', "ENABLE QRESYNC", "NAMESPACE",
-          "NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange)) (PERSONAL (MailboxName SubscriptionChange))")
 WORK = ("SELECT INBOX", "FETCH * (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+
+
+def set_ups():
+    """Each is another state, as NOTIFY is stored as it was sent: what earlier rounds have parked is of no use to a later one."""
+    for events in itertools.permutations(("MessageNew", "MessageExpunge", "FlagChange")):
+        for names in itertools.permutations(("MailboxName", "SubscriptionChange")):
+            yield ('ID ("name" "demo")', "ENABLE QRESYNC", "NAMESPACE",
+                   f"NOTIFY SET (SELECTED ({' '.join(events)})) (PERSONAL ({' '.join(names)}))")
 
 
 class Log:
@@ -25,32 +34,32 @@ class Log:
     def __init__(self, path):
         self._path = pathlib.Path(path)
 
-    def find_all(self, pattern):
-        return re.findall(pattern, self._path.read_text(errors="replace"), re.MULTILINE)
-
     def wait(self, pattern, count=1):
         """Once the pattern has matched so often, the last match."""
         deadline = time.monotonic() + 10
-        while len(found := self.find_all(pattern)) < count:
+        while len(found := re.findall(pattern, self._path.read_text(errors="replace"))) < count:
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self._path} has no line with {pattern}")
+                raise SystemExit(f"{self._path} lacks a line with {pattern}")
             time.sleep(0.01)
         return found[-1]
 
 
 class Session:
-    """One connection. Its clock runs from the connect, while it waits for the server."""
+    """One connection, shown if it has a title. Its clock runs from the connect, while it waits for the server."""
 
-    def __init__(self, title, port, context):
-        print(f"\n--- {title}")
+    def __init__(self, demo, title):
+        self._demo = demo
+        self._is_shown = title is not None
+        if self._is_shown:
+            print(f"\n--- {title}")
         began = time.monotonic()
-        self._client = Client(port, context)
+        self._client = Client(demo.port, demo.context)
         self._seconds = time.monotonic() - began
         self._number = self._round_trips = 0
-        show("S", self._client.greeting)
+        self._show("S", self._client.greeting)
 
-    def flight(self, *commands, hidden=()):
-        """Sends the commands in one write and waits for all their answers, which it gives. hidden: words not to be shown."""
+    def flight(self, *commands):
+        """Sends the commands in one write and waits for all their answers, which it gives."""
         tags = []
         for _ in commands:
             self._number += 1
@@ -61,80 +70,85 @@ class Session:
         answers = [self._client.wait(tag) for tag in tags]
         self._seconds += time.monotonic() - began
         self._round_trips += 1
-        for line in octets.splitlines():
-            show("C", line, hidden)
+        self._show("C", octets)
         for answer in answers:
-            for line in (*answer.untagged, answer.tagged):
-                show("S", line)
+            self._show("S", b"".join((*answer.untagged, answer.tagged)))
             if answer.status != b"OK":
                 raise SystemExit(f"not expected: {answer!r}")
         return answers
 
-    def end(self, log):
+    def end(self):
         """Logs out. Gives the round trips before that, their milliseconds, and what the gateway's log says of the session."""
         port = self._client.wire.sock.getsockname()[1]
         self._client.logout()
         self._client.close()
-        restored = log.wait(rf"from=127\.0\.0\.1:{port} .* closing: logout \((restored=\w+)")
+        restored = self._demo.log.wait(rf"from=127\.0\.0\.1:{port} .* closing: logout \((restored=\w+)")
         return self._round_trips, self._seconds * 1000, restored
 
-
-def save(port, context, login, secret):
-    """Gives the session, which stays, and its token."""
-    session = Session("A client without a token sets its session up, step by step, and saves it.", port, context)
-    session.flight(login, hidden=[secret])
-    session.flight("CAPABILITY")
-    session.flight("STATE")
-    for command in SET_UP:
-        session.flight(command)
-    answer = session.flight("SAVESTATE")[0]
-    return session, answer.of("SAVESTATE")[0].split()[2]
+    def _show(self, side, octets):
+        if not self._is_shown:
+            return
+        for line in octets.replace(*self._demo.hidden).decode("utf-8", "backslashreplace").splitlines():
+            print(f"{side}: {line if len(line) <= HEAD + TAIL + 5 else f'{line[:HEAD]} ... {line[-TAIL:]}'}")
 
 
-def set_up_anew(port, context, login, secret):
-    session = Session("The next connection without STATE: all of it again.", port, context)
-    session.flight(login, hidden=[secret])
-    session.flight("CAPABILITY")
-    for command in (*SET_UP, *WORK):
-        session.flight(command)
-    return session
+class Demo:
+    def __init__(self, port, ca_file, user, password, log_path):
+        self.port, self.log = port, Log(log_path)
+        self.context = ssl.create_default_context(cafile=str(ca_file))
+        self._login = b"LOGIN " + quoted(user) + b" " + quoted(password)
+        self.hidden = self._login, b"LOGIN " + quoted(user) + b" ********"
+        self._parked = 0
+
+    def round(self, set_up, *titles):
+        """Gives (round trips, ms, the log's word) of each kind. titles: of the four sessions, None for those not shown."""
+        # The one that saves stays, like a second window: its upstream connection is not to be had for the cold restore.
+        saving = Session(self, titles[0])
+        token = self._save(saving, set_up)
+        anew = self._set_up_anew(Session(self, titles[1]), set_up)
+        cold = self._restore(Session(self, titles[2]), token)
+        self._wait_until_parked()
+        warm = self._restore(Session(self, titles[3]), token)
+        self._wait_until_parked()
+        saving.end()
+        self._wait_until_parked()
+        return anew, cold, warm
+
+    def _save(self, session, set_up):
+        for command in (self._login, "CAPABILITY", "STATE", *set_up):
+            session.flight(command)
+        return session.flight("SAVESTATE")[0].of("SAVESTATE")[0].split()[2]
+
+    def _set_up_anew(self, session, set_up):
+        for command in (self._login, "CAPABILITY", *set_up, *WORK):
+            session.flight(command)
+        return session.end()
+
+    def _restore(self, session, token):
+        session.flight(self._login, b"STATE " + token, *WORK)
+        return session.end()
+
+    def _wait_until_parked(self):
+        self._parked += 1
+        self.log.wait("park: parked, in a state", self._parked)
 
 
-def restore(title, port, context, login, secret, token):
-    session = Session(title, port, context)
-    session.flight(login, b"STATE " + token, *WORK, hidden=[secret])
-    return session
-
-
-def main(port, ca_file, user, password, log_path):
-    log, context = Log(log_path), ssl.create_default_context(cafile=str(ca_file))
-    secret = quoted(password)
-    login = b"LOGIN " + quoted(user) + b" " + secret
-    # The one that saves stays, like a second window: its upstream connection is not to be had for the first restore.
-    saving, token = save(port, context, login, secret)
-    rows = [("set up anew", *set_up_anew(port, context, login, secret).end(log))]
-    rows.append(("restored by STATE, cold", *restore(
-        "The next connection with STATE: one write. The gateway logs in upstream and replays the state (cold).",
-        port, context, login, secret, token).end(log)))
-    log.wait("park: parked, in a state")
-    rows.append(("restored by STATE, warm", *restore(
-        "Once more. The upstream connection of the session before was parked, and is still in that state (warm).",
-        port, context, login, secret, token).end(log)))
-    saving.end(log)
-    print(f"\n{'from the connect to the mail':32}{'round trips':>12}{'ms':>8}   the gateway's log")
-    for name, round_trips, ms, restored in rows:
-        print(f"{name:32}{round_trips:12}{ms:8.1f}   {restored}")
+def main(*arguments):
+    demo = Demo(*arguments)
+    first, *others = set_ups()
+    rounds = [demo.round(first, "A client without a token sets its session up, step by step, and saves it.",
+                         "The next connection without STATE: all of it again.",
+                         "The next connection with STATE: one write. The gateway logs in upstream and replays (cold).",
+                         "Once more. The upstream connection of before was parked, and is still in that state (warm).")]
+    rounds += [demo.round(set_up, None, None, None, None) for set_up in others]
+    print(f"\n{f'from the connect to the mail, {len(rounds)} times':36}{'round trips':>12}{'median ms':>11}   the gateway's log")
+    for name, results in zip(("set up anew", "restored by STATE, cold", "restored by STATE, warm"), zip(*rounds)):
+        round_trips, times, words = zip(*results)
+        print(f"{name:36}{max(round_trips):12}{statistics.median(times):11.1f}   {' '.join(sorted(set(words)))}")
 
 
 def as_octets(command):
     return command.encode() if isinstance(command, str) else command
-
-
-def show(side, octets, hidden=()):
-    for secret in hidden:
-        octets = octets.replace(secret, b"********")
-    for line in octets.decode("utf-8", "backslashreplace").splitlines():
-        print(f"{side}: {line if len(line) <= HEAD + TAIL + 5 else f'{line[:HEAD]} ... {line[-TAIL:]}'}")
 
 
 if __name__ == "__main__":
