@@ -417,6 +417,21 @@ def test_a_connection_that_breaks_at_login_is_made_once_more(scripted, scripted_
     assert len(scripted.sessions) == 1
 
 
+def test_a_waiting_connection_that_breaks_at_the_id_is_made_once_more(scripted, start_gateway):
+    gateway = start_gateway(upstream(scripted.port, send_client_address="id"))
+    scripted.on("ID", CLOSE, times=1)
+    gateway.client().ok("LOGIN ann secret")
+    assert len(scripted.sessions) == 1
+
+
+def test_a_connection_made_for_the_login_that_breaks_at_it_is_not_made_once_more(scripted, scripted_gateway):
+    scripted_gateway.session()
+    scripted.on("AUTHENTICATE", CLOSE, times=1)
+    client = scripted_gateway.client()
+    assert client.no("LOGIN bob hunter2").code == b"UNAVAILABLE"
+    client.ok("LOGIN bob hunter2")
+
+
 def test_an_upstream_that_always_breaks_at_login_is_unavailable(scripted, scripted_gateway):
     scripted.on("AUTHENTICATE", CLOSE)
     client = scripted_gateway.client()
@@ -439,6 +454,7 @@ def test_an_upstream_that_does_not_answer_a_login_is_unavailable(start_scripted,
     silent.on("AUTHENTICATE", lambda c, tag, arguments: None)
     client = start_gateway(upstream(silent.port, answer_timeout="300ms")).client()
     assert client.no("LOGIN ann secret").code == b"UNAVAILABLE"
+    assert sum(c.names.count("AUTHENTICATE") for c in silent.connections) == 1
 
 
 @pytest.mark.parametrize("way", logins.WAYS)
