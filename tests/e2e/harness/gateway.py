@@ -15,8 +15,8 @@ BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build"))
 _SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 
 # Short where a test would wait, and no waiting where a test does not ask for it. No parking: each session has an
-# upstream connection of its own, unless a test gives park={...}.
-DEFAULTS = {"workers": 1, "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
+# upstream connection of its own, unless a test gives park={...}. More workers make more of ThreadSanitizer.
+DEFAULTS = {"workers": int(os.environ.get("IMAPSTATE_WORKERS", 1)), "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
             "park": {"per_user": 0}}
 
 
