@@ -349,8 +349,7 @@ def test_a_client_on_a_unix_socket_has_no_address_to_tell(scripted, start_gatewa
 # To Dovecot, both ways
 
 def login_line(dovecot, user):
-    line, = [line for line in dovecot.log().splitlines() if "imap-login: Info: Login: " in line and f"user=<{user}>" in line]
-    return line
+    return dovecot.wait_log(rf".*imap-login: Info: Login: user=<{user}>.*").group(0)
 
 
 @pytest.mark.parametrize("header,address", [(V1, "192.0.2.7"), (V1_V6, "2001:db8::7"), (b"PROXY UNKNOWN\r\n", "127.0.0.1")])
@@ -382,7 +381,7 @@ def test_dovecot_logs_the_address_of_a_failed_login(dovecot, start_gateway):
     client = gateway.client(port, first=v2("198.51.100.9"))
     client.no(f"LOGIN {user} wrong")
     client.logout()
-    assert re.search(rf"{user},198\.51\.100\.9", dovecot.log())
+    dovecot.wait_log(rf"{user},198\.51\.100\.9")
 
 
 # To the upstream, by PROXY header

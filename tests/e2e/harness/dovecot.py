@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -163,6 +164,14 @@ class Dovecot:
     def log(self):
         path = self.folder / "dovecot.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_log(self, pattern, seconds=10.0):
+        """Until the log has the regular expression: a login's line comes after the answer to it. Gives the match."""
+        deadline = time.monotonic() + seconds
+        while not (match := re.search(pattern, self.log())):
+            assert time.monotonic() < deadline, f"not in Dovecot's log in time: {pattern}"
+            time.sleep(0.01)
+        return match
 
     def new_user(self):
         """A user whose mailboxes no other test touches; gives the name. The password is NEW_USER_PASSWORD."""
