@@ -22,7 +22,7 @@ def test_dovecot_lets_the_master_user_act_for_another(dovecot, connect):
     client = connect(dovecot.plain_port)
     response = base64.b64encode(b"ann\0master\0of all").decode()
     client.ok(f"AUTHENTICATE PLAIN {response}")
-    assert "Master user logging in as ann" in dovecot.log()
+    dovecot.wait_log("Master user logging in as ann")
 
 
 @pytest.mark.parametrize("mechanism,form", [
@@ -48,7 +48,7 @@ def test_dovecot_speaks_tls_both_ways_with_the_private_certificate(dovecot, conn
 def test_dovecot_believes_a_proxy_header(dovecot, connect):
     client = connect(dovecot.proxied_port, first=b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n")
     client.login("ann", "secret")
-    assert "rip=192.0.2.7" in dovecot.log()
+    dovecot.wait_log(r"rip=192\.0\.2\.7")
 
 
 def test_a_message_of_30_mb_comes_through_whole(dovecot, connect):
