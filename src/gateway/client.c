@@ -602,12 +602,15 @@ static void client_on_stream(void *owner, enum stream_event event)
         client_on_drained(client);
         break;
     case STREAM_EOF:
-        if (client->state == CLIENT_CLOSING)
-            client_die(client);
-        else if (client->state <= CLIENT_SECURING)
+        if (client->state == CLIENT_CLOSING) {
+            /* Half a close: it may still be reading. */
+            if (stream_is_drained(&client->stream))
+                client_die(client);
+        } else if (client->state <= CLIENT_SECURING) {
             client_close(client, "client disconnected");
-        else
+        } else {
             client_go_on(client);
+        }
         break;
     case STREAM_CLOSED:
         if (client->state == CLIENT_CLOSING) {

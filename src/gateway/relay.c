@@ -232,7 +232,7 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
 static bool relay_has_room(const struct client *client)
 {
     return client->pipeline.count < PIPELINE_FLIGHTS_MAX &&
-           (!client->upstream || stream_pending(&client->upstream->stream) <= STREAM_OUT_HIGH);
+           (!client->upstream || stream_has_room(&client->upstream->stream));
 }
 
 bool relay_down_step(struct client *client)
@@ -477,7 +477,7 @@ static void relay_up_piece(struct client *client, struct upstream *upstream, con
 static bool relay_up_step(struct client *client, struct upstream *upstream)
 {
     struct imapstate_span in = stream_input(&upstream->stream);
-    if (in.len == 0 || stream_pending(&client->stream) > STREAM_OUT_HIGH)
+    if (in.len == 0 || !stream_has_room(&client->stream))
         return false;
     struct imapstate_piece piece;
     switch (imapstate_frame_next(&upstream->frame, in, &piece)) {

@@ -280,7 +280,7 @@ static void stream_on_read(evutil_socket_t fd, short what, void *arg)
         stream_tell_closed(stream);
         return;
     }
-    if (stream->owes_eof) {
+    if (stream->owes_eof && !stream->is_paused) {
         stream->owes_eof = false;
         stream->callback(stream->owner, STREAM_EOF);
     }
@@ -316,7 +316,8 @@ static void stream_on_read(evutil_socket_t fd, short what, void *arg)
 
 void stream_pause(struct stream *stream)
 {
-    if (stream->is_paused || stream->is_closed || stream->is_at_eof)
+    /* The end can have been read together with the last input, which the owner has no room for: it waits, too. */
+    if (stream->is_paused || stream->is_closed || (stream->is_at_eof && !stream->owes_eof))
         return;
     stream->is_paused = true;
     event_del(&stream->read_event);
@@ -343,11 +344,12 @@ static void stream_on_again(struct stream *stream)
 
 void stream_resume(struct stream *stream)
 {
-    if (!stream->is_paused || stream->is_closed || stream->is_at_eof || stream_is_full(stream))
+    if (!stream->is_paused || stream->is_closed || stream_is_full(stream))
         return;
     stream->is_paused = false;
-    event_add(&stream->read_event, NULL);
-    if (stream->ssl && SSL_pending(stream->ssl) > 0)
+    if (!stream->is_at_eof)
+        event_add(&stream->read_event, NULL);
+    if (stream->owes_eof || (stream->ssl && SSL_pending(stream->ssl) > 0))
         stream_on_again(stream);
 }
 
@@ -361,6 +363,13 @@ size_t stream_pending(const struct stream *stream)
 bool stream_is_drained(const struct stream *stream)
 {
     return stream_pending(stream) == 0;
+}
+
+bool stream_has_room(struct stream *stream)
+{
+    if (stream_pending(stream) > STREAM_OUT_HIGH)
+        stream->is_over_high = true;
+    return !stream->is_over_high;
 }
 
 static bool stream_append(struct stream *stream, struct imapstate_span octets)
@@ -461,15 +470,14 @@ static void stream_wrote(struct stream *stream, size_t octets)
     stream->forwarded.len -= octets - from_out;
 }
 
+/* Whoever ends the stream waits for the last octet. */
 static void stream_tell_drained(struct stream *stream)
 {
-    if (stream->is_over_high && stream->out.len <= STREAM_OUT_LOW) {
-        stream->is_over_high = false;
-        stream->callback(stream->owner, STREAM_DRAINED);
-    } else if (stream->wants_drained && stream->out.len == 0) {
-        stream->wants_drained = false;
-        stream->callback(stream->owner, STREAM_DRAINED);
-    }
+    size_t low = stream->wants_drained ? 0 : STREAM_OUT_LOW;
+    if ((!stream->is_over_high && !stream->wants_drained) || stream->out.len > low)
+        return;
+    stream->is_over_high = stream->wants_drained = false;
+    stream->callback(stream->owner, STREAM_DRAINED);
 }
 
 void stream_flush(struct stream *stream)
@@ -487,13 +495,12 @@ void stream_flush(struct stream *stream)
     stream_own_forwarded(stream);
     if (stream->is_closed)
         return;
-    if (stream->out.len == 0) {
+    if (stream->out.len == 0)
         imapstate_buf_done(&stream->out);
-        return;
-    }
     if (stream->out.len > STREAM_OUT_HIGH)
         stream->is_over_high = true;
-    if (!stream->write_wants_read)
+    /* DRAINED is owed even if all has been written at once: it was said that there is no room. */
+    if ((stream->out.len > 0 || stream->is_over_high) && !stream->write_wants_read)
         event_add(&stream->write_event, NULL);
 }
 

@@ -26,8 +26,8 @@ enum stream_event {
     STREAM_CONNECTED, /* stream_connect() has come through */
     STREAM_SECURE,    /* the TLS handshake is done */
     STREAM_INPUT,     /* octets have arrived */
-    STREAM_DRAINED,   /* output has fallen below STREAM_OUT_LOW again; told only after it was above STREAM_OUT_HIGH,
-                       * or to whoever waits for stream_is_drained() */
+    STREAM_DRAINED,   /* output has fallen below STREAM_OUT_LOW again; told only after it was above STREAM_OUT_HIGH; or
+                       * to the last octet, to whoever waits for that (wants_drained) */
     STREAM_EOF,       /* the peer sends no more; it may still read */
     STREAM_CLOSED,    /* an error: stream_failure() tells. Told once; nothing follows, nothing can be written. */
 };
@@ -99,6 +99,9 @@ void stream_flush(struct stream *stream);
 /* Octets queued and not written. */
 size_t stream_pending(const struct stream *stream);
 bool stream_is_drained(const struct stream *stream);
+
+/* May more be queued? If not, DRAINED follows after the next stream_flush(). */
+bool stream_has_room(struct stream *stream);
 
 void stream_pause(struct stream *stream);  /* stop reading */
 void stream_resume(struct stream *stream); /* read again; input that is there already is told by INPUT, later */

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness.gateway import program
+from harness.gateway import Section, program, upstream
 from harness.imap import Client, Closed, literal
 from harness.net import LOOPBACK
 
@@ -372,6 +372,52 @@ def test_answers_that_nobody_reads_hold_back_the_commands(dovecot, gateway):
         sent += client.wire.sock.send(line * 1000)
     assert sent < LARGE
     assert resident_kib(gateway) - before <= 1024
+
+
+def read_slowly(path, number, octets, ends, problems):
+    """Lets the answer pile up first, then reads it in small parts; it must come to its end."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.settimeout(10)
+        sock.sendall(b"a LOGIN ann secret\r\nf FETCH %d\r\n" % octets + (b"z LOGOUT\r\n" if ends == "LOGOUT" else b""))
+        time.sleep(0.5)
+        received, want = bytearray(), {"LOGOUT": b"z OK Logout completed.\r\n", "BYE": b"* BYE over.\r\n", "OK": b"f OK done.\r\n"}[ends]
+        try:
+            while not received.endswith(want):
+                more = sock.recv(1000 + 531 * number % 20000)
+                if not more:
+                    problems.append(f"{octets} octets: closed before the end, {bytes(received[-50:])}")
+                    return
+                received += more
+        except TimeoutError:
+            problems.append(f"{octets} octets: stuck before the end, {bytes(received[-50:])}")
+
+
+@pytest.mark.parametrize("ends", ["OK", "LOGOUT", "BYE"])
+@pytest.mark.parametrize("tls", [None, "implicit"], ids=["in clear", "TLS"])
+def test_a_slow_reader_gets_the_last_octet(start_scripted, start_gateway, tmp_path, authority, certificate, ends, tls):
+    """However much is in the way when the upstream has said all: a unix socket holds little, so most of it waits in here."""
+    scripted = start_scripted(tls=tls, context=authority.server_context(certificate))
+    main = upstream(scripted.port, tls=tls or "none", tls_ca_file=str(authority.ca_file), tls_name="localhost")
+    gateway = start_gateway(main, sections=[Section("listener", "unix", address=f"unix:{tmp_path}/s", tls="none")])
+
+    def fetch(connection, tag, arguments):
+        octets = int(arguments)
+        connection.wire.sock.sendall(b"* 1 FETCH (BODY[] {%d}\r\n" % octets + b"x" * octets + b")\r\n")
+        connection.ok(tag)
+        if ends == "BYE":
+            connection.wire.sock.sendall(b"* BYE over.\r\n")
+            raise Closed
+
+    scripted.on("FETCH", fetch)
+    problems = []
+    readers = [threading.Thread(target=read_slowly, args=(f"{tmp_path}/s", number, 200_000 + number * 8_000, ends, problems))
+               for number in range(100)]
+    for thread in readers:
+        thread.start()
+    for thread in readers:
+        thread.join()
+    assert not problems
 
 
 @needs_plain_build
