@@ -1,5 +1,6 @@
 """Loopback ports and certificates."""
 import pathlib
+import random
 import socket
 import ssl
 import subprocess
@@ -7,17 +8,23 @@ import time
 
 LOOPBACK = "127.0.0.1"
 _given_ports = set()
+_dice = random.SystemRandom()
 
 
 def free_port():
-    """A port of 127.0.0.1 that was free a moment ago, and that this process has not given away before."""
+    """A port of 127.0.0.1 that was free a moment ago, and that this process has not given away before. Not one of those that
+    the kernel gives to outgoing connections: it might be in use by one when somebody is to listen on it."""
     while True:
+        port = _dice.randrange(20000, 32768)
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = probe.getsockname()[1]
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+        _given_ports.add(port)
+        return port
 
 
 def wait_for_port(port, is_alive, seconds=10.0):
