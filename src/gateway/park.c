@@ -127,17 +127,12 @@ static void parked_end_doomed(struct list *doomed)
     list_each_safe(link, doomed) parked_free(list_entry(link, struct parked, age_link));
 }
 
-/* Whoever waited for the lock brings an older now than whoever had it before. */
-static uint64_t park_age_ms(uint64_t since_ms, uint64_t now_ms)
-{
-    return now_ms > since_ms ? now_ms - since_ms : 0;
-}
-
+/* Whoever waited for the lock brings an older now than whoever had it before: sums do not wrap, differences would. */
 static const char *parked_expiry(const struct parked *parked, uint64_t now_ms)
 {
-    if (park_age_ms(parked->parked_at_ms, now_ms) >= park.limits.time_ms)
+    if (now_ms >= parked->parked_at_ms + park.limits.time_ms)
         return "time is up";
-    if (park_age_ms(parked->born_at_ms, now_ms) >= park.limits.lifetime_ms)
+    if (now_ms >= parked->born_at_ms + park.limits.lifetime_ms)
         return "lifetime is up";
     return NULL;
 }
@@ -176,7 +171,7 @@ static bool proof_is_place(const struct proof *proof, const struct park_identity
 
 static bool proof_is_fresh(const struct proof *proof, uint64_t now_ms)
 {
-    return park_age_ms(proof->proved_at_ms, now_ms) < park.limits.reauth_interval_ms;
+    return now_ms < proof->proved_at_ms + park.limits.reauth_interval_ms;
 }
 
 static bool proof_is_good(const struct proof *proof, uint64_t now_ms)
@@ -545,7 +540,7 @@ struct parked *park_sweep(uint64_t now_ms)
             why = "the proof is too old";
         if (why) {
             parked_doom(parked, &doomed, why);
-        } else if (!tired && park_age_ms(parked->used_at_ms, now_ms) >= park.limits.keepalive_ms) {
+        } else if (!tired && now_ms >= parked->used_at_ms + park.limits.keepalive_ms) {
             parked_remove(parked);
             tired = parked;
         }

@@ -17,6 +17,12 @@ struct prelude {
 static pthread_mutex_t prelude_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct prelude *preludes;
 
+/* Whoever waited for the lock may bring a time from before the list was learned. */
+static bool prelude_is_fresh(const struct prelude *prelude, uint64_t now_ms)
+{
+    return now_ms < prelude->learned_at_ms + PRELUDE_FRESH_MS;
+}
+
 static struct prelude *prelude_find(const char *upstream)
 {
     struct prelude *prelude;
@@ -61,7 +67,7 @@ bool prelude_names(const char *upstream, uint64_t now_ms, struct imapstate_buf *
     bool is_known =
         prelude && prelude->names.len > 0 && imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
     if (ret_fresh)
-        *ret_fresh = is_known && now_ms - prelude->learned_at_ms < PRELUDE_FRESH_MS;
+        *ret_fresh = is_known && prelude_is_fresh(prelude, now_ms);
     pthread_mutex_unlock(&prelude_lock);
     return is_known;
 }
@@ -71,8 +77,7 @@ bool prelude_names_for_greeting(const char *upstream, struct imapstate_span gree
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
-    bool is_known = prelude && greeting_names.len > 0 && prelude->names.len > 0 &&
-                    now_ms - prelude->learned_at_ms < PRELUDE_FRESH_MS &&
+    bool is_known = prelude && greeting_names.len > 0 && prelude->names.len > 0 && prelude_is_fresh(prelude, now_ms) &&
                     imapstate_span_equal(imapstate_buf_span(&prelude->greeting_names), greeting_names) &&
                     imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
     pthread_mutex_unlock(&prelude_lock);

@@ -1,0 +1,197 @@
+#include "check.h"
+
+#include "prelude.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct imapstate_buf heard;
+
+static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, bool *ret_known, bool *ret_fresh)
+{
+    imapstate_buf_done(&heard);
+    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    *ret_known = prelude_names(upstream, now_ms, &heard, ret_fresh);
+    return imapstate_buf_span(&heard);
+}
+
+static void forget(void)
+{
+    prelude_done();
+    imapstate_buf_done(&heard);
+}
+
+TEST(nothing_is_known_of_an_upstream_that_was_never_asked)
+{
+    bool is_known, is_fresh = true;
+    prelude_learn_names("other", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
+    assert_int_equal(names_of("main", 1000, &is_known, &is_fresh).len, 0);
+    assert_false(is_known || is_fresh);
+    assert_int_equal(names_of("othe", 1000, &is_known, &is_fresh).len, 0);
+    assert_false(is_known || is_fresh);
+    assert_false(prelude_id("main", &heard));
+    assert_false(prelude_names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1000, &heard));
+    forget();
+}
+
+TEST(what_was_learned_last_is_known_of_each_upstream)
+{
+    bool is_known, is_fresh;
+    prelude_learn_names("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ONE"), 1000);
+    prelude_learn_names("b", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 TWO"), 1000);
+    prelude_learn_names("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
+    CHECK_SPAN("a", names_of("a", 1000, &is_known, &is_fresh), IMAPSTATE_SPAN("IMAP4rev1"));
+    assert_true(is_known && is_fresh);
+    CHECK_SPAN("b", names_of("b", 1000, &is_known, NULL), IMAPSTATE_SPAN("IMAP4rev1 TWO"));
+    assert_true(is_known);
+    forget();
+    names_of("a", 1000, &is_known, NULL);
+    assert_false(is_known);
+    forget();
+}
+
+static const struct {
+    const char *name;
+    uint64_t now_ms;
+    bool is_fresh;
+} ages[] = {
+    { "at once", 1000, true },
+    { "just in time", 1000 + PRELUDE_FRESH_MS - 1, true },
+    { "too late", 1000 + PRELUDE_FRESH_MS, false },
+    { "by the clock of a thread that has waited for the lock", 999, true },
+};
+
+TEST(a_list_is_fresh_for_a_minute_and_known_for_ever)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
+        bool is_known, is_fresh;
+        prelude_learn_names("a", IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN("IMAP4rev1 ONE"), 1000);
+        CHECK_SPAN(ages[i].name, names_of("a", ages[i].now_ms, &is_known, &is_fresh), IMAPSTATE_SPAN("IMAP4rev1 ONE"));
+        CHECK_ROW(ages[i].name, is_known);
+        CHECK_ROW(ages[i].name, is_fresh == ages[i].is_fresh);
+        imapstate_buf_clear(&heard);
+        CHECK_ROW(ages[i].name, prelude_names_for_greeting("a", IMAPSTATE_SPAN("IMAP4rev1"), ages[i].now_ms, &heard) ==
+                                    ages[i].is_fresh);
+        CHECK_SPAN(ages[i].name, imapstate_buf_span(&heard),
+                   ages[i].is_fresh ? IMAPSTATE_SPAN("IMAP4rev1 ONE") : IMAPSTATE_SPAN(""));
+        forget();
+    }
+}
+
+static const struct {
+    const char *name;
+    struct imapstate_span learned, greeting;
+    bool is_known;
+} greetings[] = {
+    { "the same greeting", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1 ID"), true },
+    { "a longer one", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1 ID X"), false },
+    { "a shorter one", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1"), false },
+    { "one without a list", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), false },
+    { "learned after TLS had begun", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), false },
+    { "learned after TLS had begun, without a list", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), false },
+};
+
+TEST(a_full_list_goes_with_the_greeting_that_came_before_it)
+{
+    for (size_t i = 0; i < ARRAY_LEN(greetings); i++) {
+        imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+        prelude_learn_names("a", greetings[i].learned, IMAPSTATE_SPAN("IMAP4rev1 ID FULL"), 1000);
+        CHECK_ROW(greetings[i].name,
+                  prelude_names_for_greeting("a", greetings[i].greeting, 1000, &heard) == greetings[i].is_known);
+        forget();
+    }
+}
+
+TEST(a_list_that_does_not_fit_is_not_cut)
+{
+    bool is_fresh = true;
+    struct imapstate_buf small;
+    imapstate_buf_init(&small, 4);
+    prelude_learn_names("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
+    assert_false(prelude_names("a", 1000, &small, &is_fresh));
+    assert_false(is_fresh);
+    assert_false(prelude_names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &small));
+    assert_int_equal(small.len, 0);
+    imapstate_buf_done(&small);
+    forget();
+
+    uint8_t *long_names = malloc(PRELUDE_NAMES_MAX + 1);
+    memset(long_names, 'x', PRELUDE_NAMES_MAX + 1);
+    prelude_learn_names("a", IMAPSTATE_SPAN(""), (struct imapstate_span){ long_names, PRELUDE_NAMES_MAX + 1 }, 1000);
+    bool is_known;
+    names_of("a", 1000, &is_known, &is_fresh);
+    assert_false(is_known || is_fresh);
+    free(long_names);
+    forget();
+}
+
+static const struct {
+    const char *name;
+    struct imapstate_span line;
+    bool is_learned;
+} ids[] = {
+    { "an answer", IMAPSTATE_SPAN("* ID (\"name\" \"Dovecot\")\r\n"), true },
+    { "NIL", IMAPSTATE_SPAN("* ID NIL\r\n"), true },
+    { "the first line of one with a literal", IMAPSTATE_SPAN("* ID (\"name\" {7}\r\n"), false },
+};
+
+TEST(an_id_is_learned_if_it_is_one_line)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        imapstate_buf_init(&heard, PRELUDE_ANSWER_MAX);
+        prelude_learn_id("a", ids[i].line);
+        CHECK_ROW(ids[i].name, prelude_id("a", &heard) == ids[i].is_learned);
+        CHECK_SPAN(ids[i].name, imapstate_buf_span(&heard), ids[i].is_learned ? ids[i].line : IMAPSTATE_SPAN(""));
+        CHECK_ROW(ids[i].name, !prelude_id("b", &heard));
+        forget();
+    }
+}
+
+static atomic_uint faults;
+
+/* Whoever reads gets one of the lists that somebody learned, never a mixture. */
+static void *learn_and_look(void *arg)
+{
+    const char *name = arg;
+    char names[600];
+    memset(names, *name, sizeof names);
+    for (unsigned i = 0; i < 5000; i++) {
+        struct imapstate_buf got;
+        imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
+        prelude_learn_names("shared", (struct imapstate_span){ (const uint8_t *)names, 1 },
+                            (struct imapstate_span){ (const uint8_t *)names, i % sizeof names + 1 }, i);
+        faults += !prelude_names("shared", i, &got, NULL);
+        for (size_t at = 1; at < got.len; at++)
+            faults += got.at[at] != got.at[0];
+        imapstate_buf_done(&got);
+    }
+    return NULL;
+}
+
+TEST(threads_learn_and_look_at_the_same_time)
+{
+    static char names[] = "abcd";
+    pthread_t threads[4];
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, learn_and_look, &names[i]), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(faults, 0);
+    forget();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_known_of_an_upstream_that_was_never_asked),
+        cmocka_unit_test(what_was_learned_last_is_known_of_each_upstream),
+        cmocka_unit_test(a_list_is_fresh_for_a_minute_and_known_for_ever),
+        cmocka_unit_test(a_full_list_goes_with_the_greeting_that_came_before_it),
+        cmocka_unit_test(a_list_that_does_not_fit_is_not_cut),
+        cmocka_unit_test(an_id_is_learned_if_it_is_one_line),
+        cmocka_unit_test(threads_learn_and_look_at_the_same_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
