@@ -2,6 +2,7 @@
 
 #include "client.h"
 #include "introduction.h"
+#include "opening.h"
 #include "prelude.h"
 #include "relay.h"
 
@@ -86,7 +87,7 @@ static bool answer_ask_id(struct client *client)
     imapstate_buf_init(&arguments, INTRODUCTION_MAX);
     bool is_asked = client_introduction(client, client->upstream, &arguments);
     if (is_asked)
-        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
+        opening_introduce(client->upstream, imapstate_buf_span(&arguments));
     imapstate_buf_done(&arguments);
     return is_asked;
 }

@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "client.h"
 #include "introduction.h"
+#include "opening.h"
 #include "prelude.h"
 #include "relay.h"
 
@@ -146,16 +147,18 @@ static bool login_is_crowded(struct imapstate_span line)
            imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[INUSE]"));
 }
 
-/* Those that only wait give way to one that works. True: the login is tried again. */
+/* Those that only wait give way to one that works. True: the login is tried again. One that only the client can repeat
+ * is refused all the same; its next try finds room. */
 static bool login_makes_room(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
-    /* A challenge that the client has seen cannot be had again. */
-    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED || !login->was_challenged;
-    if (login->is_pressed || login->is_cancelled || !may_repeat || !login_is_crowded(line) ||
+    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED;
+    if (login->is_pressed || login->is_cancelled || !login_is_crowded(line) ||
         park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity)) == 0)
         return false;
     client_log(client, LOG_LEVEL_DEBUG, "park: given up, the upstream wants fewer connections");
+    if (!may_repeat)
+        return false;
     login->is_pressed = true;
     login_connect(client);
     return true;
@@ -598,7 +601,7 @@ void login_upstream_ready(struct client *client)
     struct imapstate_buf arguments;
     imapstate_buf_init(&arguments, INTRODUCTION_MAX);
     if (client_introduction(client, client->upstream, &arguments))
-        upstream_introduce(client->upstream, imapstate_buf_span(&arguments));
+        opening_introduce(client->upstream, imapstate_buf_span(&arguments));
     else
         login_send(client);
     imapstate_buf_done(&arguments);

@@ -1,43 +1,19 @@
 #include "upstream.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "client.h"
-#include "introduction.h"
 #include "log.h"
+#include "opening.h"
 #include "prelude.h"
-#include "proxy.h"
 #include "relay.h"
 #include "tls.h"
 
 /* How long the server may take to answer LOGOUT; nobody waits for it. */
 #define UPSTREAM_LEAVING_MS 5000u
-
-enum upstream_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
-
-/* A name being resolved. The resolver's callback comes even after a cancellation, so it outlives the upstream if need
- * be. */
-struct upstream_resolution {
-    struct upstream *upstream; /* NULL: nobody waits any more */
-    struct evdns_getaddrinfo_request *request;
-};
-
-/* What is needed only while a connection is being made. */
-struct upstream_opening {
-    enum upstream_step step;
-    struct evutil_addrinfo *addresses;      /* owned; NULL for a unix socket */
-    struct evutil_addrinfo *address;        /* the one being tried */
-    struct upstream_resolution *resolution; /* the one under way; freed by its own callback */
-    struct imapstate_buf greeting_names, names;
-    bool is_secure;
-    bool is_failing; /* this address is given up as soon as the stream has unwound */
-    char why[192];
-};
 
 #define BIT(state) (1u << (state))
 
@@ -64,7 +40,7 @@ const char *upstream_state_name(const struct upstream *upstream)
     return upstream_state_names[upstream->state];
 }
 
-static void upstream_enter(struct upstream *upstream, enum upstream_state next)
+void upstream_enter(struct upstream *upstream, enum upstream_state next)
 {
     assert(upstream_may_enter[upstream->state] & BIT(next));
     log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->client ? upstream->client->id_number : 0,
@@ -73,28 +49,10 @@ static void upstream_enter(struct upstream *upstream, enum upstream_state next)
     list_move(&upstream->link, &upstream->worker->upstreams[next]);
 }
 
-static void upstream_set_timer(struct upstream *upstream, uint64_t after_ms)
+void upstream_set_timer(struct upstream *upstream, uint64_t after_ms)
 {
     struct timeval after = { .tv_sec = (time_t)(after_ms / 1000), .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
     evtimer_add(&upstream->timer, &after);
-}
-
-static void upstream_close_opening(struct upstream *upstream)
-{
-    struct upstream_opening *opening = upstream->opening;
-    if (!opening)
-        return;
-    upstream->opening = NULL;
-    if (opening->resolution) {
-        opening->resolution->upstream = NULL;
-        if (opening->resolution->request)
-            evdns_getaddrinfo_cancel(opening->resolution->request);
-    }
-    if (opening->addresses)
-        evutil_freeaddrinfo(opening->addresses);
-    imapstate_buf_done(&opening->greeting_names);
-    imapstate_buf_done(&opening->names);
-    free(opening);
 }
 
 static void upstream_end(struct grave *grave)
@@ -117,13 +75,13 @@ static void upstream_die(struct upstream *upstream)
     upstream_enter(upstream, UPSTREAM_DEAD);
     upstream->client = NULL;
     evtimer_del(&upstream->timer);
-    upstream_close_opening(upstream);
+    opening_free(upstream);
     stream_pause(&upstream->stream);
     worker_bury(upstream->worker, &upstream->grave, upstream_end);
 }
 
 /* The connection is of no more use to the client, which is told. */
-static void upstream_lose(struct upstream *upstream, const char *why)
+void upstream_lose(struct upstream *upstream, const char *why)
 {
     struct client *client = upstream->client;
     char words[192];
@@ -133,131 +91,15 @@ static void upstream_lose(struct upstream *upstream, const char *why)
         client_upstream_lost(client, words);
 }
 
-/* --- connecting --- */
-
-static void upstream_on_stream(void *owner, enum stream_event event);
-static void upstream_on_timer(evutil_socket_t fd, short what, void *arg);
-static void upstream_try_next(struct upstream *upstream);
-
-static void upstream_complain(struct upstream *upstream, const char *why)
-{
-    char text[ADDRESS_TEXT_MAX] = "";
-    struct address address;
-    if (upstream->opening && upstream->opening->address) {
-        address_set(&address, upstream->opening->address->ai_addr);
-        address_text_with_port(&address, text);
-    }
-    log_warning("upstream=%s address=%s: %s", upstream->config->name, *text ? text : upstream->config->host, why);
-    if (upstream->opening && why != upstream->opening->why)
-        snprintf(upstream->opening->why, sizeof upstream->opening->why, "%s", why);
-}
-
-/* This address did not lead to a usable server: the next one, if there is one. */
-static void upstream_fail_address(struct upstream *upstream, const char *why)
-{
-    if (!upstream->opening) {
-        upstream_lose(upstream, why);
-        return;
-    }
-    upstream_complain(upstream, why);
-    struct evutil_addrinfo *next = upstream->opening->address ? upstream->opening->address->ai_next : NULL;
-    if (!next || upstream->state == UPSTREAM_RESOLVING) {
-        upstream_lose(upstream, upstream->opening->why);
-        return;
-    }
-    upstream->opening->address = next;
-    upstream->opening->is_failing = true;
-    stream_pause(&upstream->stream);
-    upstream_set_timer(upstream, 0);
-}
-
-static void upstream_connect_to(struct upstream *upstream, const struct sockaddr *address, socklen_t len)
-{
-    struct upstream_opening *opening = upstream->opening;
-    opening->step = STEP_GREETING;
-    opening->is_secure = opening->is_failing = false;
-    imapstate_buf_clear(&opening->greeting_names);
-    imapstate_buf_clear(&opening->names);
-    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    stream_done(&upstream->stream);
-    stream_init(&upstream->stream, upstream->worker->base, &upstream->worker->pool, -1, upstream_on_stream, upstream);
-    upstream_enter(upstream, UPSTREAM_CONNECTING);
-    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
-    if (!stream_connect(&upstream->stream, address, len))
-        upstream_fail_address(upstream, strerror(upstream->stream.error));
-}
-
-static void upstream_try_next(struct upstream *upstream)
-{
-    struct evutil_addrinfo *address = upstream->opening->address;
-    upstream_connect_to(upstream, address->ai_addr, (socklen_t)address->ai_addrlen);
-}
-
-static void upstream_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
-{
-    struct upstream_resolution *resolution = arg;
-    struct upstream *upstream = resolution->upstream;
-    free(resolution);
-    if (!upstream) {
-        if (addresses)
-            evutil_freeaddrinfo(addresses);
-        return;
-    }
-    upstream->opening->resolution = NULL;
-    if (error || !addresses) {
-        upstream_fail_address(upstream, error ? evutil_gai_strerror(error) : "name has no address");
-        return;
-    }
-    upstream->opening->addresses = upstream->opening->address = addresses;
-    upstream_try_next(upstream);
-}
-
-static void upstream_resolve(struct upstream *upstream)
-{
-    struct evutil_addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP };
-    struct upstream_resolution *resolution = calloc(1, sizeof *resolution);
-    if (!resolution) {
-        upstream_fail_address(upstream, "out of memory");
-        return;
-    }
-    resolution->upstream = upstream;
-    upstream->opening->resolution = resolution;
-    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(
-        upstream->worker->dns, upstream->config->host, upstream->config->port, &hints, upstream_resolved, resolution);
-    /* NULL: it was answered from within the call, as numeric addresses are, and resolution is gone. */
-    if (request)
-        resolution->request = request;
-}
-
-static void upstream_begin(struct upstream *upstream)
-{
-    if (!upstream->config->is_unix) {
-        upstream_resolve(upstream);
-        return;
-    }
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->config->host);
-    upstream_connect_to(upstream, (const struct sockaddr *)&address, sizeof address);
-}
-
 static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct upstream *upstream = arg;
     switch (upstream->state) {
     case UPSTREAM_RESOLVING:
-        if (!upstream->opening->resolution)
-            upstream_begin(upstream);
-        else
-            upstream_fail_address(upstream, "name resolution timed out");
-        break;
     case UPSTREAM_CONNECTING:
     case UPSTREAM_SECURING:
     case UPSTREAM_PREPARING:
-        if (upstream->opening && upstream->opening->is_failing)
-            upstream_try_next(upstream);
-        else
-            upstream_fail_address(upstream, "timed out");
+        opening_on_timer(upstream);
         break;
     case UPSTREAM_SETTLING:
     case UPSTREAM_LEAVING:
@@ -267,6 +109,8 @@ static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
         upstream_lose(upstream, "answer timed out");
     }
 }
+
+static void upstream_on_stream(void *owner, enum stream_event event);
 
 static struct upstream *upstream_new(struct worker *worker, struct service *service,
                                      const struct config_upstream *config, enum upstream_state state)
@@ -290,212 +134,25 @@ static struct upstream *upstream_new(struct worker *worker, struct service *serv
     return upstream;
 }
 
+void upstream_renew_stream(struct upstream *upstream)
+{
+    stream_done(&upstream->stream);
+    stream_init(&upstream->stream, upstream->worker->base, &upstream->worker->pool, -1, upstream_on_stream, upstream);
+}
+
 struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
 {
-    struct upstream_opening *opening = calloc(1, sizeof *opening);
-    struct upstream *upstream =
-        opening ? upstream_new(client->worker, client->service, config, UPSTREAM_RESOLVING) : NULL;
-    if (!upstream) {
-        free(opening);
+    struct upstream *upstream = upstream_new(client->worker, client->service, config, UPSTREAM_RESOLVING);
+    if (!upstream)
+        return NULL;
+    if (!opening_new(upstream)) {
+        upstream_die(upstream);
         return NULL;
     }
-    imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
-    snprintf(opening->why, sizeof opening->why, "no address could be reached");
-    upstream->opening = opening;
     upstream->client = client;
     /* A turn later, so that the caller has what it asked for before it hears of it. */
     upstream_set_timer(upstream, 0);
     return upstream;
-}
-
-/* --- preparing --- */
-
-static void upstream_become_ready(struct upstream *upstream)
-{
-    upstream_close_opening(upstream);
-    evtimer_del(&upstream->timer);
-    upstream_enter(upstream, UPSTREAM_READY);
-    client_upstream_ready(upstream->client);
-}
-
-static void upstream_say(struct upstream *upstream, enum upstream_step step, const char *command)
-{
-    upstream->opening->step = step;
-    imapstate_buf_clear(&upstream->opening->names);
-    stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", command);
-    stream_flush(&upstream->stream);
-}
-
-static void upstream_secure(struct upstream *upstream)
-{
-    SSL *ssl = tls_connect(service_upstream_tls(upstream->service, upstream->config), upstream->config);
-    if (!ssl) {
-        upstream_fail_address(upstream, "out of memory");
-        return;
-    }
-    upstream_enter(upstream, UPSTREAM_SECURING);
-    stream_secure(&upstream->stream, ssl);
-}
-
-/* The list before login is known: what now? */
-static void upstream_has_names(struct upstream *upstream, struct imapstate_span names)
-{
-    capability_parse(names, &upstream->before_login);
-    if (upstream->config->tls == CONFIG_TLS_STARTTLS && !upstream->opening->is_secure) {
-        if (upstream->before_login.starttls)
-            upstream_say(upstream, STEP_STARTTLS, "STARTTLS");
-        else
-            upstream_fail_address(upstream, "the server offers no STARTTLS");
-        return;
-    }
-    upstream_become_ready(upstream);
-}
-
-static bool upstream_is_preliminary(const struct upstream *upstream)
-{
-    return upstream->config->tls == CONFIG_TLS_STARTTLS && !upstream->opening->is_secure;
-}
-
-static void upstream_greeted(struct upstream *upstream, struct imapstate_span line)
-{
-    struct upstream_opening *opening = upstream->opening;
-    struct imapstate_span names;
-    if (!capability_find(line, &names)) {
-        upstream_say(upstream, STEP_CAPABILITY, "CAPABILITY");
-        return;
-    }
-    if (upstream_is_preliminary(upstream)) {
-        upstream_has_names(upstream, names);
-        return;
-    }
-    imapstate_buf_put(&opening->greeting_names, names);
-    struct imapstate_buf known;
-    imapstate_buf_init(&known, PRELUDE_NAMES_MAX);
-    if (!prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
-        upstream_say(upstream, STEP_CAPABILITY, "CAPABILITY");
-    else
-        upstream_has_names(upstream, imapstate_buf_span(&known));
-    imapstate_buf_done(&known);
-}
-
-static bool upstream_line_begins(struct imapstate_span line, const char *words)
-{
-    struct imapstate_span want = imapstate_span_of(words);
-    return line.len > want.len && imapstate_span_equal_nocase((struct imapstate_span){ line.at, want.len }, want) &&
-           (line.at[want.len] == ' ' || line.at[want.len] == '\r');
-}
-
-static void upstream_hear_greeting(struct upstream *upstream, struct imapstate_span line)
-{
-    if (upstream_line_begins(line, "* OK"))
-        upstream_greeted(upstream, line);
-    else if (upstream_line_begins(line, "* PREAUTH"))
-        /* Somebody is logged in already, and STARTTLS is not possible any more: an attacker's way to have us go on in
-         * clear. */
-        upstream_fail_address(upstream, "the server greets with PREAUTH");
-    else if (upstream_line_begins(line, "* BYE"))
-        upstream_fail_address(upstream, "the server greets with BYE");
-    else
-        upstream_fail_address(upstream, "the server's greeting is none of IMAP");
-}
-
-static void upstream_hear_tagged(struct upstream *upstream, bool is_ok)
-{
-    struct upstream_opening *opening = upstream->opening;
-    switch (opening->step) {
-    case STEP_CAPABILITY:
-        if (!is_ok || opening->names.len == 0) {
-            upstream_fail_address(upstream, "the server does not answer CAPABILITY");
-            return;
-        }
-        if (!upstream_is_preliminary(upstream))
-            prelude_learn_names(upstream->config->name, imapstate_buf_span(&opening->greeting_names),
-                                imapstate_buf_span(&opening->names), worker_now_ms());
-        upstream_has_names(upstream, imapstate_buf_span(&opening->names));
-        return;
-    case STEP_STARTTLS:
-        if (!is_ok)
-            upstream_fail_address(upstream, "the server refuses STARTTLS");
-        else if (stream_input(&upstream->stream).len > 0)
-            /* Written by whoever sits between us and the server, to be taken for the server's own under TLS. */
-            upstream_fail_address(upstream, "octets in clear behind the answer to STARTTLS");
-        else
-            upstream_secure(upstream);
-        return;
-    case STEP_ID:
-        upstream_become_ready(upstream);
-        return;
-    case STEP_GREETING:
-        return;
-    }
-}
-
-static void upstream_hear(struct upstream *upstream, struct imapstate_span line)
-{
-    struct upstream_opening *opening = upstream->opening;
-    struct imapstate_span names;
-    if (opening->step == STEP_GREETING)
-        upstream_hear_greeting(upstream, line);
-    else if (upstream_line_begins(line, UPSTREAM_TAG " OK"))
-        upstream_hear_tagged(upstream, true);
-    else if (upstream_line_begins(line, UPSTREAM_TAG))
-        upstream_hear_tagged(upstream, false);
-    else if (upstream_line_begins(line, "* BYE"))
-        upstream_fail_address(upstream, "the server says BYE");
-    else if (opening->step == STEP_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
-        imapstate_buf_put(&opening->names, names);
-    else if (opening->step == STEP_ID && upstream_line_begins(line, "* ID"))
-        prelude_learn_id(upstream->config->name, line);
-    else if (*line.at != '*')
-        upstream_fail_address(upstream, "the server answers what was not asked");
-}
-
-/* Is the stream still where this pass over its input began? */
-static bool upstream_is_opening(const struct upstream *upstream, const SSL *ssl)
-{
-    return upstream->opening && !upstream->opening->is_failing && upstream->stream.ssl == ssl &&
-           upstream->state == UPSTREAM_PREPARING;
-}
-
-static void upstream_prepare(struct upstream *upstream)
-{
-    SSL *ssl = upstream->stream.ssl;
-    while (upstream_is_opening(upstream, ssl)) {
-        struct imapstate_piece piece;
-        enum imapstate_frame_result result =
-            imapstate_frame_next(&upstream->frame, stream_input(&upstream->stream), &piece);
-        if (result == IMAPSTATE_FRAME_MORE && !stream_is_full(&upstream->stream))
-            return;
-        if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL) {
-            upstream_fail_address(upstream, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
-            return;
-        }
-        stream_consume(&upstream->stream, piece.octets.len);
-        if (result == IMAPSTATE_FRAME_LINE && piece.begins)
-            upstream_hear(upstream, piece.octets);
-    }
-}
-
-void upstream_introduce(struct upstream *upstream, struct imapstate_span arguments)
-{
-    struct upstream_opening *opening = calloc(1, sizeof *opening);
-    if (!opening) {
-        upstream_lose(upstream, "out of memory");
-        return;
-    }
-    imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
-    opening->is_secure = true;
-    opening->step = STEP_ID;
-    upstream->opening = opening;
-    upstream->is_introduced = true;
-    upstream_enter(upstream, UPSTREAM_PREPARING);
-    upstream_set_timer(upstream, upstream->config->answer_timeout_ms);
-    stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));
-    stream_put(&upstream->stream, arguments);
-    stream_put(&upstream->stream, IMAPSTATE_SPAN("\r\n"));
-    stream_flush(&upstream->stream);
 }
 
 /* --- in use --- */
@@ -534,6 +191,13 @@ void upstream_release(struct upstream *upstream, bool is_clean)
     stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " LOGOUT\r\n"));
     stream_flush(&upstream->stream);
     stream_resume(&upstream->stream);
+}
+
+bool upstream_line_begins(struct imapstate_span line, const char *words)
+{
+    struct imapstate_span want = imapstate_span_of(words);
+    return line.len > want.len && imapstate_span_equal_nocase((struct imapstate_span){ line.at, want.len }, want) &&
+           (line.at[want.len] == ' ' || line.at[want.len] == '\r');
 }
 
 /* --- parked, and back --- */
@@ -730,35 +394,6 @@ void upstream_abandon(struct upstream *upstream)
         upstream_die(upstream);
 }
 
-static void upstream_connected(struct upstream *upstream)
-{
-    if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2) {
-        struct imapstate_buf header;
-        imapstate_buf_init(&header, PROXY_HEADER_MAX);
-        if (proxy_write(&upstream->client->peer, &upstream->client->local, &header))
-            stream_put(&upstream->stream, imapstate_buf_span(&header));
-        imapstate_buf_done(&header);
-        stream_flush(&upstream->stream);
-    }
-    if (upstream->config->tls == CONFIG_TLS_IMPLICIT) {
-        upstream_secure(upstream);
-        return;
-    }
-    upstream_enter(upstream, UPSTREAM_PREPARING);
-    stream_start(&upstream->stream);
-}
-
-static void upstream_secured(struct upstream *upstream)
-{
-    struct upstream_opening *opening = upstream->opening;
-    opening->is_secure = true;
-    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    upstream_enter(upstream, UPSTREAM_PREPARING);
-    /* RFC 9051 section 6.2.1: what was known of the capabilities before TLS is void. */
-    if (upstream->config->tls == CONFIG_TLS_STARTTLS)
-        upstream_say(upstream, STEP_CAPABILITY, "CAPABILITY");
-}
-
 static void upstream_ended(struct upstream *upstream)
 {
     const struct stream *stream = &upstream->stream;
@@ -767,7 +402,7 @@ static void upstream_ended(struct upstream *upstream)
     snprintf(words, sizeof words, "%s%s", refused ? "certificate refused: " : "",
              refused ? refused : stream_failure(stream));
     if (upstream->opening && upstream->state < UPSTREAM_READY)
-        upstream_fail_address(upstream, words);
+        opening_fail_address(upstream, words);
     else if (upstream->state == UPSTREAM_LEAVING || upstream->state == UPSTREAM_SETTLING)
         upstream_die(upstream);
     else
@@ -778,7 +413,7 @@ static void upstream_heard(struct upstream *upstream)
 {
     switch (upstream->state) {
     case UPSTREAM_PREPARING:
-        upstream_prepare(upstream);
+        opening_prepare(upstream);
         break;
     case UPSTREAM_LOGGING_IN:
     case UPSTREAM_ATTACHED:
@@ -803,14 +438,14 @@ static void upstream_heard(struct upstream *upstream)
 static void upstream_on_stream(void *owner, enum stream_event event)
 {
     struct upstream *upstream = owner;
-    if (upstream->state == UPSTREAM_DEAD || (upstream->opening && upstream->opening->is_failing))
+    if (upstream->state == UPSTREAM_DEAD || opening_is_failing(upstream))
         return;
     switch (event) {
     case STREAM_CONNECTED:
-        upstream_connected(upstream);
+        opening_connected(upstream);
         break;
     case STREAM_SECURE:
-        upstream_secured(upstream);
+        opening_secured(upstream);
         break;
     case STREAM_INPUT:
         upstream_heard(upstream);

@@ -59,7 +59,7 @@ struct upstream {
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
     struct client *client;                /* borrowed: whom it works for; NULL when it has been released */
-    struct upstream_opening *opening;     /* owned; only until READY */
+    struct opening *opening;              /* owned; only until READY */
     struct capabilities before_login;
     struct stream stream;
     struct imapstate_frame frame;
@@ -83,10 +83,6 @@ struct upstream {
 /* Begins to connect for client; client_upstream_ready() or client_upstream_lost() follows, never from within this call.
  * NULL if memory is out. */
 struct upstream *upstream_open(struct client *client, const struct config_upstream *config);
-
-/* READY: sends ID with these arguments; READY again follows. The upstream's untagged answer is in upstream_id_answer()
- * then. */
-void upstream_introduce(struct upstream *upstream, struct imapstate_span arguments);
 
 /* READY: the login begins; the caller writes it to the stream. */
 void upstream_log_in(struct upstream *upstream);
@@ -115,6 +111,15 @@ void upstream_release(struct upstream *upstream, bool is_clean);
 
 /* Ends all that were released, at the end. */
 void upstream_abandon(struct upstream *upstream);
+
+/* From opening.c: the one mover of the state; the timer; the end, of which the client is told; a stream anew. */
+void upstream_enter(struct upstream *upstream, enum upstream_state next);
+void upstream_set_timer(struct upstream *upstream, uint64_t after_ms);
+void upstream_lose(struct upstream *upstream, const char *why);
+void upstream_renew_stream(struct upstream *upstream);
+
+/* Does a line begin with these words, in any case, and a word's end behind them? */
+bool upstream_line_begins(struct imapstate_span line, const char *words);
 
 const char *upstream_state_name(const struct upstream *upstream);
 

@@ -1,0 +1,393 @@
+#include "opening.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "client.h"
+#include "log.h"
+#include "prelude.h"
+#include "proxy.h"
+#include "tls.h"
+#include "upstream.h"
+
+enum opening_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
+
+/* A name being resolved. The resolver's callback comes even after a cancellation, so it outlives the upstream if need
+ * be. */
+struct opening_resolution {
+    struct upstream *upstream; /* NULL: nobody waits any more */
+    struct evdns_getaddrinfo_request *request;
+};
+
+/* What is needed only while a connection is being made. */
+struct opening {
+    enum opening_step step;
+    struct evutil_addrinfo *addresses;     /* owned; NULL for a unix socket */
+    struct evutil_addrinfo *address;       /* the one being tried */
+    struct opening_resolution *resolution; /* the one under way; freed by its own callback */
+    struct imapstate_buf greeting_names, names;
+    bool is_secure;
+    bool is_failing; /* this address is given up as soon as the stream has unwound */
+    char why[192];
+};
+
+bool opening_new(struct upstream *upstream)
+{
+    struct opening *opening = calloc(1, sizeof *opening);
+    if (!opening)
+        return false;
+    imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
+    snprintf(opening->why, sizeof opening->why, "no address could be reached");
+    upstream->opening = opening;
+    return true;
+}
+
+void opening_free(struct upstream *upstream)
+{
+    struct opening *opening = upstream->opening;
+    if (!opening)
+        return;
+    upstream->opening = NULL;
+    if (opening->resolution) {
+        opening->resolution->upstream = NULL;
+        if (opening->resolution->request)
+            evdns_getaddrinfo_cancel(opening->resolution->request);
+    }
+    if (opening->addresses)
+        evutil_freeaddrinfo(opening->addresses);
+    imapstate_buf_done(&opening->greeting_names);
+    imapstate_buf_done(&opening->names);
+    free(opening);
+}
+
+/* --- connecting --- */
+
+static void opening_complain(struct upstream *upstream, const char *why)
+{
+    char text[ADDRESS_TEXT_MAX] = "";
+    struct address address;
+    if (upstream->opening && upstream->opening->address) {
+        address_set(&address, upstream->opening->address->ai_addr);
+        address_text_with_port(&address, text);
+    }
+    log_warning("upstream=%s address=%s: %s", upstream->config->name, *text ? text : upstream->config->host, why);
+    if (upstream->opening && why != upstream->opening->why)
+        snprintf(upstream->opening->why, sizeof upstream->opening->why, "%s", why);
+}
+
+/* This address did not lead to a usable server: the next one, if there is one. */
+void opening_fail_address(struct upstream *upstream, const char *why)
+{
+    if (!upstream->opening) {
+        upstream_lose(upstream, why);
+        return;
+    }
+    opening_complain(upstream, why);
+    struct evutil_addrinfo *next = upstream->opening->address ? upstream->opening->address->ai_next : NULL;
+    if (!next || upstream->state == UPSTREAM_RESOLVING) {
+        upstream_lose(upstream, upstream->opening->why);
+        return;
+    }
+    upstream->opening->address = next;
+    upstream->opening->is_failing = true;
+    stream_pause(&upstream->stream);
+    upstream_set_timer(upstream, 0);
+}
+
+static void opening_connect_to(struct upstream *upstream, const struct sockaddr *address, socklen_t len)
+{
+    struct opening *opening = upstream->opening;
+    opening->step = STEP_GREETING;
+    opening->is_secure = opening->is_failing = false;
+    imapstate_buf_clear(&opening->greeting_names);
+    imapstate_buf_clear(&opening->names);
+    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
+    upstream_renew_stream(upstream);
+    upstream_enter(upstream, UPSTREAM_CONNECTING);
+    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
+    if (!stream_connect(&upstream->stream, address, len))
+        opening_fail_address(upstream, strerror(upstream->stream.error));
+}
+
+static void opening_try_next(struct upstream *upstream)
+{
+    struct evutil_addrinfo *address = upstream->opening->address;
+    opening_connect_to(upstream, address->ai_addr, (socklen_t)address->ai_addrlen);
+}
+
+static void opening_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
+{
+    struct opening_resolution *resolution = arg;
+    struct upstream *upstream = resolution->upstream;
+    free(resolution);
+    if (!upstream) {
+        if (addresses)
+            evutil_freeaddrinfo(addresses);
+        return;
+    }
+    upstream->opening->resolution = NULL;
+    if (error || !addresses) {
+        opening_fail_address(upstream, error ? evutil_gai_strerror(error) : "name has no address");
+        return;
+    }
+    upstream->opening->addresses = upstream->opening->address = addresses;
+    opening_try_next(upstream);
+}
+
+static void opening_resolve(struct upstream *upstream)
+{
+    struct evutil_addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP };
+    struct opening_resolution *resolution = calloc(1, sizeof *resolution);
+    if (!resolution) {
+        opening_fail_address(upstream, "out of memory");
+        return;
+    }
+    resolution->upstream = upstream;
+    upstream->opening->resolution = resolution;
+    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
+    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(
+        upstream->worker->dns, upstream->config->host, upstream->config->port, &hints, opening_resolved, resolution);
+    /* NULL: it was answered from within the call, as numeric addresses are, and resolution is gone. */
+    if (request)
+        resolution->request = request;
+}
+
+static void opening_begin(struct upstream *upstream)
+{
+    if (!upstream->config->is_unix) {
+        opening_resolve(upstream);
+        return;
+    }
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->config->host);
+    opening_connect_to(upstream, (const struct sockaddr *)&address, sizeof address);
+}
+
+/* --- preparing --- */
+
+static void opening_finish(struct upstream *upstream)
+{
+    opening_free(upstream);
+    evtimer_del(&upstream->timer);
+    upstream_enter(upstream, UPSTREAM_READY);
+    client_upstream_ready(upstream->client);
+}
+
+static void opening_say(struct upstream *upstream, enum opening_step step, const char *command)
+{
+    upstream->opening->step = step;
+    imapstate_buf_clear(&upstream->opening->names);
+    stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", command);
+    stream_flush(&upstream->stream);
+}
+
+static void opening_secure(struct upstream *upstream)
+{
+    SSL *ssl = tls_connect(service_upstream_tls(upstream->service, upstream->config), upstream->config);
+    if (!ssl) {
+        opening_fail_address(upstream, "out of memory");
+        return;
+    }
+    upstream_enter(upstream, UPSTREAM_SECURING);
+    stream_secure(&upstream->stream, ssl);
+}
+
+/* The list before login is known: what now? */
+static void opening_has_names(struct upstream *upstream, struct imapstate_span names)
+{
+    capability_parse(names, &upstream->before_login);
+    if (upstream->config->tls == CONFIG_TLS_STARTTLS && !upstream->opening->is_secure) {
+        if (upstream->before_login.starttls)
+            opening_say(upstream, STEP_STARTTLS, "STARTTLS");
+        else
+            opening_fail_address(upstream, "the server offers no STARTTLS");
+        return;
+    }
+    opening_finish(upstream);
+}
+
+static bool opening_is_preliminary(const struct upstream *upstream)
+{
+    return upstream->config->tls == CONFIG_TLS_STARTTLS && !upstream->opening->is_secure;
+}
+
+static void opening_greeted(struct upstream *upstream, struct imapstate_span line)
+{
+    struct opening *opening = upstream->opening;
+    struct imapstate_span names;
+    if (!capability_find(line, &names)) {
+        opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
+        return;
+    }
+    if (opening_is_preliminary(upstream)) {
+        opening_has_names(upstream, names);
+        return;
+    }
+    imapstate_buf_put(&opening->greeting_names, names);
+    struct imapstate_buf known;
+    imapstate_buf_init(&known, PRELUDE_NAMES_MAX);
+    if (!prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
+        opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
+    else
+        opening_has_names(upstream, imapstate_buf_span(&known));
+    imapstate_buf_done(&known);
+}
+
+static void opening_hear_greeting(struct upstream *upstream, struct imapstate_span line)
+{
+    if (upstream_line_begins(line, "* OK"))
+        opening_greeted(upstream, line);
+    else if (upstream_line_begins(line, "* PREAUTH"))
+        /* Somebody is logged in already, and STARTTLS is not possible any more: an attacker's way to have us go on in
+         * clear. */
+        opening_fail_address(upstream, "the server greets with PREAUTH");
+    else if (upstream_line_begins(line, "* BYE"))
+        opening_fail_address(upstream, "the server greets with BYE");
+    else
+        opening_fail_address(upstream, "the server's greeting is none of IMAP");
+}
+
+static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
+{
+    struct opening *opening = upstream->opening;
+    switch (opening->step) {
+    case STEP_CAPABILITY:
+        if (!is_ok || opening->names.len == 0) {
+            opening_fail_address(upstream, "the server does not answer CAPABILITY");
+            return;
+        }
+        if (!opening_is_preliminary(upstream))
+            prelude_learn_names(upstream->config->name, imapstate_buf_span(&opening->greeting_names),
+                                imapstate_buf_span(&opening->names), worker_now_ms());
+        opening_has_names(upstream, imapstate_buf_span(&opening->names));
+        return;
+    case STEP_STARTTLS:
+        if (!is_ok)
+            opening_fail_address(upstream, "the server refuses STARTTLS");
+        else if (stream_input(&upstream->stream).len > 0)
+            /* Written by whoever sits between us and the server, to be taken for the server's own under TLS. */
+            opening_fail_address(upstream, "octets in clear behind the answer to STARTTLS");
+        else
+            opening_secure(upstream);
+        return;
+    case STEP_ID:
+        opening_finish(upstream);
+        return;
+    case STEP_GREETING:
+        return;
+    }
+}
+
+static void opening_hear(struct upstream *upstream, struct imapstate_span line)
+{
+    struct opening *opening = upstream->opening;
+    struct imapstate_span names;
+    if (opening->step == STEP_GREETING)
+        opening_hear_greeting(upstream, line);
+    else if (upstream_line_begins(line, UPSTREAM_TAG " OK"))
+        opening_hear_tagged(upstream, true);
+    else if (upstream_line_begins(line, UPSTREAM_TAG))
+        opening_hear_tagged(upstream, false);
+    else if (upstream_line_begins(line, "* BYE"))
+        opening_fail_address(upstream, "the server says BYE");
+    else if (opening->step == STEP_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
+        imapstate_buf_put(&opening->names, names);
+    else if (opening->step == STEP_ID && upstream_line_begins(line, "* ID"))
+        prelude_learn_id(upstream->config->name, line);
+    else if (*line.at != '*')
+        opening_fail_address(upstream, "the server answers what was not asked");
+}
+
+/* Is the stream still where this pass over its input began? */
+static bool opening_is_going_on(const struct upstream *upstream, const SSL *ssl)
+{
+    return upstream->opening && !upstream->opening->is_failing && upstream->stream.ssl == ssl &&
+           upstream->state == UPSTREAM_PREPARING;
+}
+
+void opening_prepare(struct upstream *upstream)
+{
+    SSL *ssl = upstream->stream.ssl;
+    while (opening_is_going_on(upstream, ssl)) {
+        struct imapstate_piece piece;
+        enum imapstate_frame_result result =
+            imapstate_frame_next(&upstream->frame, stream_input(&upstream->stream), &piece);
+        if (result == IMAPSTATE_FRAME_MORE && !stream_is_full(&upstream->stream))
+            return;
+        if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL) {
+            opening_fail_address(upstream, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
+            return;
+        }
+        stream_consume(&upstream->stream, piece.octets.len);
+        if (result == IMAPSTATE_FRAME_LINE && piece.begins)
+            opening_hear(upstream, piece.octets);
+    }
+}
+
+void opening_introduce(struct upstream *upstream, struct imapstate_span arguments)
+{
+    if (!opening_new(upstream)) {
+        upstream_lose(upstream, "out of memory");
+        return;
+    }
+    upstream->opening->is_secure = true;
+    upstream->opening->step = STEP_ID;
+    upstream->is_introduced = true;
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    upstream_set_timer(upstream, upstream->config->answer_timeout_ms);
+    stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));
+    stream_put(&upstream->stream, arguments);
+    stream_put(&upstream->stream, IMAPSTATE_SPAN("\r\n"));
+    stream_flush(&upstream->stream);
+}
+
+void opening_connected(struct upstream *upstream)
+{
+    if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2) {
+        struct imapstate_buf header;
+        imapstate_buf_init(&header, PROXY_HEADER_MAX);
+        if (proxy_write(&upstream->client->peer, &upstream->client->local, &header))
+            stream_put(&upstream->stream, imapstate_buf_span(&header));
+        imapstate_buf_done(&header);
+        stream_flush(&upstream->stream);
+    }
+    if (upstream->config->tls == CONFIG_TLS_IMPLICIT) {
+        opening_secure(upstream);
+        return;
+    }
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    stream_start(&upstream->stream);
+}
+
+void opening_secured(struct upstream *upstream)
+{
+    struct opening *opening = upstream->opening;
+    opening->is_secure = true;
+    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    /* RFC 9051 section 6.2.1: what was known of the capabilities before TLS is void. */
+    if (upstream->config->tls == CONFIG_TLS_STARTTLS)
+        opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
+}
+
+bool opening_is_failing(const struct upstream *upstream)
+{
+    return upstream->opening && upstream->opening->is_failing;
+}
+
+void opening_on_timer(struct upstream *upstream)
+{
+    if (upstream->state != UPSTREAM_RESOLVING) {
+        if (opening_is_failing(upstream))
+            opening_try_next(upstream);
+        else
+            opening_fail_address(upstream, "timed out");
+    } else if (!upstream->opening->resolution) {
+        opening_begin(upstream);
+    } else {
+        opening_fail_address(upstream, "name resolution timed out");
+    }
+}

@@ -1,0 +1,32 @@
+/* opening: what an upstream connection goes through until somebody can log in on it: name resolution, addresses tried
+ * in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never in clear by accident: STARTTLS that is
+ * missing or refused, a PREAUTH greeting, octets before the handshake end it. It moves the upstream from RESOLVING to
+ * READY, or loses it. */
+#ifndef GATEWAY_OPENING_H
+#define GATEWAY_OPENING_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+
+struct upstream;
+
+/* Makes upstream->opening; false if memory is out. It is freed when the upstream is READY or dies. */
+bool opening_new(struct upstream *upstream);
+void opening_free(struct upstream *upstream);
+
+/* The upstream's timer is up: begins, tries the next address, or gives this one up. */
+void opening_on_timer(struct upstream *upstream);
+
+/* The stream: connected, under TLS, has input, has ended. */
+void opening_connected(struct upstream *upstream);
+void opening_secured(struct upstream *upstream);
+void opening_prepare(struct upstream *upstream);
+void opening_fail_address(struct upstream *upstream, const char *why);
+
+/* This address has been given up, and what its stream still tells is of no interest. */
+bool opening_is_failing(const struct upstream *upstream);
+
+/* READY: sends ID with these arguments; READY again follows. The untagged answer is learned by the prelude. */
+void opening_introduce(struct upstream *upstream, struct imapstate_span arguments);
+
+#endif
