@@ -12,7 +12,7 @@ from harness.gateway import upstream
 from harness.imap import capabilities, literal
 
 MESSAGE = message("appended", 300)
-DATED = b'"24-Nov-2026 10:00:00 +0000"'
+DATED = b'"24-Nov-2020 10:00:00 +0000"'  # of the past: Dovecot takes no other
 UTF8_NAME = b"Entw&APw-rfe"
 
 # What no two runs of the same session share, with or without a gateway; nothing else is overlooked.
