@@ -152,7 +152,8 @@ static bool login_is_crowded(struct imapstate_span line)
 static bool login_makes_room(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
-    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED;
+    /* A challenge that the client has seen cannot be had again. */
+    bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED || !login->was_challenged;
     if (login->is_pressed || login->is_cancelled || !login_is_crowded(line) ||
         park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity)) == 0)
         return false;
@@ -172,10 +173,14 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
     login_drop_upstream(client);
     if (login_makes_room(client, line))
         return;
-    if (!is_passing && !login->is_cancelled)
+    if (!is_passing && !login->is_cancelled && !login->is_unanswerable)
         choice_refuse(client);
     if (login->is_again) {
         choice_login_failed(client, !is_passing);
+        return;
+    }
+    if (login->is_unanswerable) {
+        login_cannot(client);
         return;
     }
     if (login->is_cancelled) {
@@ -183,7 +188,8 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
         client_login_failed(client);
         return;
     }
-    login_log_failure(client, login_is_passing(line) ? "unavailable" : "refused");
+    login->is_counted = !is_passing;
+    login_log_failure(client, is_passing ? "unavailable" : "refused");
     imapstate_buf_clear(&login->answer);
     imapstate_buf_put(&login->answer, line);
     login_enter(login, LOGIN_DELAYING);
@@ -697,7 +703,7 @@ static bool login_hear_names(struct client *client, struct imapstate_span line)
             login_keep_names(login, line);
         return !is_list;
     }
-    if (login->names.len == 0) {
+    if (login->names.len == 0 || !imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG))) {
         login_is_unavailable(client);
         return false;
     }
@@ -754,6 +760,7 @@ static bool login_hear_challenge(struct client *client)
         return true;
     }
     /* The server wants more than a password; nobody here can give it. */
+    login->is_unanswerable = true;
     stream_put(stream, IMAPSTATE_SPAN("*\r\n"));
     stream_flush(stream);
     return false;
