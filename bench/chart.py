@@ -44,18 +44,17 @@ def line(x1, y1, x2, y2, kind):
 
 
 class Axis:
-    """From the power of ten below the smallest value to the one above the largest."""
+    """From a step of 1, 2, 5, 10, ... that no value is below to one that none is above."""
 
     def __init__(self, values_ms):
-        self.low, self.high = math.floor(math.log10(min(values_ms))), math.ceil(math.log10(max(values_ms)))
+        steps = [step * 10.0 ** power for power in range(-4, 7) for step in (1, 2, 5)]
+        first = max(at for at, step in enumerate(steps) if step <= min(values_ms))
+        last = min(at for at, step in enumerate(steps) if step >= max(values_ms))
+        self.ticks_ms = steps[first:last + 1]
 
     def x(self, ms):
-        share = (math.log10(ms) - self.low) / max(1, self.high - self.low)
-        return PLOT_LEFT + share * (PLOT_RIGHT - PLOT_LEFT)
-
-    def ticks_ms(self):
-        powers = [10.0 ** power for power in range(self.low, self.high + 1)]
-        return [ms for power in powers for ms in (power, 2 * power, 5 * power) if ms <= powers[-1]]
+        low, high = math.log10(self.ticks_ms[0]), math.log10(self.ticks_ms[-1])
+        return PLOT_LEFT + (math.log10(ms) - low) / ((high - low) or 1) * (PLOT_RIGHT - PLOT_LEFT)
 
 
 def rows_of(results):
@@ -86,7 +85,7 @@ def row_draw(axis, y, name, pages, per_s):
 
 def grid_draw(axis, bottom):
     marks = []
-    for ms in axis.ticks_ms():
+    for ms in axis.ticks_ms:
         marks.append(line(axis.x(ms), TOP - 8, axis.x(ms), bottom, "grid"))
         marks.append(text(axis.x(ms), bottom + 16, f"{ms:g}", "faint middle"))
     return marks + [text((PLOT_LEFT + PLOT_RIGHT) / 2, bottom + 33, "milliseconds, logarithmic", "faint middle")]

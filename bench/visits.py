@@ -59,9 +59,9 @@ def latency_table(results, group):
         pages = us_all(results, kind, variant)
         times = [report.show(report.percentile(pages, share) / 1000 if pages else None) for share in (0.5, 0.9, 0.99)]
         rows.append([variant, *times, report.show(results.ratio(kind, variant, "direct", us_median)),
-                     f"{results.stalls(kind, variant)} of {len(pages)}"])
+                     f"{results.stalls(kind, variant)} in {len(pages)}"])
     return [f"### Connect to FETCH answer, {GROUPS[group]}", ""] + \
-        report.table(["", "p50 ms", "p90 ms", "p99 ms", "× direct", "waits of 38 ms or more"], rows)
+        report.table(["", "p50 ms", "p90 ms", "p99 ms", "× direct", "waits of 38 ms or more, in visits"], rows)
 
 
 def rate_table(results, group):
