@@ -5,7 +5,7 @@ from harness import logins
 from harness.gateway import listener, upstream
 from harness.imap import capabilities
 from harness.net import free_port
-from harness.parking import Lot, log_out, mine
+from harness.parking import Lot, assert_logins, log_out, mine
 from harness.scripted import AFTER, BEFORE
 from harness.tokens import assert_not_restored, assert_restored, restore, save, saved, setup_of
 
@@ -115,6 +115,17 @@ def test_an_authorization_identity_is_part_of_the_match(lot):
     assert connection is on_behalf_of_ann
 
 
+def test_who_vouches_for_an_authorization_identity_is_part_of_the_match_too(lot):
+    """By the same password: the upstream may still see a difference between the two."""
+    lot.scripted.users["master"] = "secret"
+    client, by_master = by_authorization(lot, "master", "secret", "ann")
+    assert lot.leave(client, by_master)
+    client, by_herself = by_authorization(lot, "ann", "secret")
+    assert by_herself is not by_master
+    assert lot.leave(client, by_herself)
+    assert by_authorization(lot, "master", "secret", "ann")[1] is by_master
+
+
 def test_an_authorization_identity_that_is_the_user_changes_nothing(lot):
     first = lot.visit()
     _, connection = by_authorization(lot, "ann", "secret", "ann")
@@ -198,23 +209,19 @@ def test_a_mechanism_that_only_proves_always_goes_upstream(lot):
 def test_scram_goes_upstream_on_a_real_server_and_plain_does_not(dovecot, start_gateway):
     gateway = start_gateway(dovecot.plain_port, park={})
     user = dovecot.new_user()
-
-    def count():
-        return dovecot.log().count(f"Login: user=<{user}>")
-
     for expected in (1, 2):
         client = gateway.client()
         assert logins.by_scram(client, "SCRAM-SHA-256", user, "secret").status == b"OK"
         client.ok("NOOP")
         client.logout()
-        assert count() == expected
+        assert_logins(dovecot, user, expected)
     for _ in range(3):
         since = gateway.log_octets()
         client = gateway.session(user)
         client.ok("NOOP")
         client.logout()
         gateway.wait_log("park: parked,", since)
-        assert count() == 3
+    assert_logins(dovecot, user, 3)
 
 
 def test_the_capability_list_is_that_of_the_connection(lot):
@@ -570,7 +577,7 @@ def test_p04_a_warm_restore_on_a_real_server(dovecot, start_gateway):
         assert client.ok("FETCH 1 BODY[]").of("FETCH")
         assert log_out(gateway, client) == "warm"
         gateway.wait_log("park: parked, in a state", since)
-    assert dovecot.log().count(f"Login: user=<{user}>") == 1
+    assert_logins(dovecot, user, 1)
 
 
 def test_a_session_without_qresync_never_sees_vanished_on_a_real_server(dovecot, start_gateway):

@@ -6,7 +6,7 @@ import pytest
 
 from harness.gateway import upstream
 from harness.imap import Closed, literal
-from harness.parking import Lot, chores, log_out, mine, vanish
+from harness.parking import Lot, assert_logins, chores, log_out, mine, vanish
 from harness.scripted import AFTER
 from harness.tokens import assert_restored, restore, save, saved, setup_of
 
@@ -207,7 +207,7 @@ def test_nobody_lands_there_on_a_real_server(dovecot, start_gateway, command):
         client.logout()
         client = gateway.session(user)
         client.ok("NOOP")
-        assert dovecot.log().count(f"Login: user=<{user}>") == 2 * number
+        assert_logins(dovecot, user, 2 * number)
         client.ok("SELECT INBOX (CONDSTORE)")  # so that this one is not parked either
         client.logout()
 
@@ -446,7 +446,7 @@ def test_parking_expunges_nothing_on_a_real_server(dovecot, start_gateway):
     client.bad("FETCH 1 FLAGS")  # no mailbox is selected for the next session
     assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]
     assert b"\\Deleted" in client.ok("FETCH 1 FLAGS").of("FETCH")[0]
-    assert dovecot.log().count(f"Login: user=<{user}>") == 1
+    assert_logins(dovecot, user, 1)
 
 
 # NOTIFY

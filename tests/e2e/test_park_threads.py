@@ -1,5 +1,4 @@
 """The pool is shared by all workers: a connection that one of them parked is taken by any other."""
-import re
 import threading
 
 import pytest
@@ -7,7 +6,6 @@ import pytest
 from harness.gateway import upstream
 from harness.imap import Client, Closed
 from harness.parking import Lot
-from harness.scripted import AFTER
 from harness.tokens import restore, save
 
 WORKERS = 4

@@ -93,3 +93,12 @@ def log_out(gateway, client):
     port = client.wire.sock.getsockname()[1]
     client.logout()
     return gateway.wait_log(rf"from=127\.0\.0\.1:{port} .*closing: .*\(restored=(\w+)").group(1)
+
+
+def assert_logins(dovecot, user, count):
+    """So many logins of the user has Dovecot seen, and no more. Its log may lag behind."""
+    deadline = time.monotonic() + 10
+    while (seen := dovecot.log().count(f"Login: user=<{user}>")) < count:
+        assert time.monotonic() < deadline, f"{seen} logins of {user}, not {count}"
+        time.sleep(0.01)
+    assert seen == count, f"{seen} logins of {user}, not {count}"
