@@ -498,7 +498,7 @@ void client_logged_in(struct client *client)
 
 void client_login_failed(struct client *client)
 {
-    bool is_counted = client->login->phase == LOGIN_DELAYING;
+    bool is_counted = client->login->is_counted;
     login_free(client->login);
     client->login = NULL;
     client_enter(client, CLIENT_NOT_AUTHENTICATED);

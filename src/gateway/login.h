@@ -32,14 +32,16 @@ struct login {
     uint8_t phase; /* enum login_phase; login_enter() alone writes it */
     uint8_t owed_count, owed_next;
     bool has_first_message;
-    bool wants_line;     /* the client's next line belongs to the dialog */
-    bool has_user;       /* AUTH=LOGIN: the user has been read, the password comes next */
-    bool was_waiting;    /* the connection was made for the greeting and had to wait for the login */
-    bool is_again;       /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
-    bool is_pressed;     /* it was refused for too many connections, and parked ones have been given up for it */
-    bool was_challenged; /* the client has been passed a challenge */
-    bool was_heard;      /* an octet of an answer has come */
-    bool is_cancelled;   /* by the client or by us: "*" has been sent */
+    bool wants_line;      /* the client's next line belongs to the dialog */
+    bool has_user;        /* AUTH=LOGIN: the user has been read, the password comes next */
+    bool was_waiting;     /* the connection was made for the greeting and had to wait for the login */
+    bool is_again;        /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
+    bool is_pressed;      /* it was refused for too many connections, and parked ones have been given up for it */
+    bool was_challenged;  /* the client has been passed a challenge */
+    bool was_heard;       /* an octet of an answer has come */
+    bool is_cancelled;    /* by the client: "*" has been sent */
+    bool is_unanswerable; /* the upstream asks for what we do not have: we have sent "*" */
+    bool is_counted;      /* refused: counts for max_login_failures */
 };
 
 void login_free(struct login *login); /* wipes; accepts NULL */

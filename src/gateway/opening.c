@@ -186,6 +186,11 @@ static void opening_say(struct upstream *upstream, enum opening_step step, const
 
 static void opening_secure(struct upstream *upstream)
 {
+    if (!stream_is_drained(&upstream->stream)) {
+        /* What is left of a PROXY header would be lost. */
+        opening_fail_address(upstream, "the server does not take the PROXY header");
+        return;
+    }
     SSL *ssl = tls_connect(service_upstream_tls(upstream->service, upstream->config), upstream->config);
     if (!ssl) {
         opening_fail_address(upstream, "out of memory");
