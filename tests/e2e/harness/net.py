@@ -1,4 +1,5 @@
 """Loopback ports and certificates."""
+import os
 import pathlib
 import random
 import socket
@@ -13,9 +14,11 @@ _dice = random.SystemRandom()
 
 def free_port():
     """A port of 127.0.0.1 that was free a moment ago, and that this process has not given away before. Not one of those that
-    the kernel gives to outgoing connections: it might be in use by one when somebody is to listen on it."""
+    the kernel gives to outgoing connections: it might be in use by one when somebody is to listen on it. Two runs side by
+    side have ports of their own, by IMAPSTATE_PORTS, or one could take what the other has just found free."""
+    first, end = map(int, os.environ.get("IMAPSTATE_PORTS", "20000-32768").split("-"))
     while True:
-        port = _dice.randrange(20000, 32768)
+        port = _dice.randrange(first, end)
         if port in _given_ports:
             continue
         with socket.socket() as probe:
