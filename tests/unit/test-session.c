@@ -1,0 +1,318 @@
+#include "check.h"
+
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a session goes through, as text, "|" between the steps:
+ *   "T" tracking begins; "C COMMAND ..." a command goes up, its line; "L" a literal with it; "< LINE" an untagged
+ *   response; "OK", "NO", "BAD": the command's answer, "OK+" if it is to be announced (P9), "OK-" if not; "BIG": its
+ *   arguments did not fit; "R E NAMES", "R L de" ...: a state with that one entry is restored. */
+struct walk {
+    struct session session;
+    struct pipeline pipeline;
+    struct flight *flight;
+    const char *row;
+};
+
+static void walk_command(struct walk *walk, const char *words)
+{
+    struct imapstate_command_line line;
+    char text[256];
+    snprintf(text, sizeof text, "a %s\r\n", words);
+    assert_int_equal(imapstate_command_parse(imapstate_span_of(text), &line), IMAPSTATE_OK);
+    session_sent_line(&walk->session, line.command, line.arguments);
+    walk->flight =
+        pipeline_push(&walk->pipeline, line.command, strstr(words, "]TAG") ? IMAPSTATE_SPAN("a]") : line.tag);
+    imapstate_buf_init(&walk->flight->arguments, 1024);
+    assert_true(imapstate_buf_put(&walk->flight->arguments, line.arguments));
+}
+
+static void walk_answer(struct walk *walk, const char *words)
+{
+    enum session_status status = *words == 'O' ? SESSION_OK : *words == 'N' ? SESSION_NO : SESSION_BAD;
+    bool is_announced = session_completed(&walk->session, walk->flight, status);
+    CHECK_ROW(walk->row, words[strlen(words) - 1] != '+' || is_announced);
+    CHECK_ROW(walk->row, words[strlen(words) - 1] == '+' || !is_announced);
+    flight_free(pipeline_take(&walk->pipeline, (struct imapstate_span){ walk->flight->tag, walk->flight->tag_len }));
+    walk->flight = NULL;
+}
+
+static void walk_restore(struct walk *walk, char kind, const char *value)
+{
+    struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    struct imapstate_span span = imapstate_span_of(value);
+    enum imapstate_error error = kind == 'E'   ? imapstate_state_enable(state, span)
+                                 : kind == 'L' ? imapstate_state_language(state, span)
+                                               : imapstate_state_notify(state, span);
+    assert_int_equal(error, IMAPSTATE_OK);
+    session_restore(&walk->session, state, SESSION_RESTORED_COLD);
+}
+
+static void walk_step(struct walk *walk, const char *step)
+{
+    struct imapstate_span rest = imapstate_span_of(step + 2);
+    char line[256];
+    switch (*step) {
+    case '\0':
+        break;
+    case 'T':
+        assert_true(session_track(&walk->session, "main"));
+        break;
+    case 'C':
+        walk_command(walk, step + 2);
+        break;
+    case 'L':
+        session_sent_literal(&walk->session, walk->flight->command);
+        break;
+    case '<':
+        snprintf(line, sizeof line, "* %s\r\n", step + 2);
+        session_saw_response(&walk->session, imapstate_span_of(line));
+        break;
+    case 'R':
+        walk_restore(walk, step[2], step + 4);
+        break;
+    default:
+        if (rest.len > 0 && step[0] == 'B' && step[1] == 'I')
+            walk->flight->is_too_large = true;
+        else
+            walk_answer(walk, step);
+    }
+}
+
+static void walk_begin(struct walk *walk, const char *row, const char *steps)
+{
+    char text[512];
+    *walk = (struct walk){ .row = row };
+    session_init(&walk->session);
+    assert_true(session_begin(&walk->session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1 STATE"), 0));
+    snprintf(text, sizeof text, "%s", steps);
+    for (char *rest = text, *step; (step = strsep(&rest, "|"));)
+        walk_step(walk, step);
+}
+
+static void walk_end(struct walk *walk)
+{
+    session_done(&walk->session);
+    pipeline_done(&walk->pipeline);
+}
+
+/* The entries, "E QRESYNC|L de". */
+static const char *entries_of(const struct imapstate_state *state)
+{
+    static char text[256];
+    struct imapstate_entry entry;
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; state && imapstate_state_at(state, i, &entry); i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%c %.*s", i ? "|" : "", "?ELCN"[entry.kind],
+                                (int)entry.value.len, (const char *)entry.value.at);
+    return text;
+}
+
+static const struct {
+    const char *name, *steps, *state; /* what SAVESTATE would save */
+} tracked[] = {
+    { "P10: nothing before tracking", "C ENABLE QRESYNC|< ENABLED QRESYNC|OK|T", "" },
+    { "P9: a confirmed ENABLE", "T|C ENABLE QRESYNC X|< ENABLED QRESYNC|OK+", "E QRESYNC" },
+    { "an ENABLE of nothing known", "T|C ENABLE X|OK", "" },
+    { "an ENABLE of nothing known, answered with an empty line", "T|C ENABLE X|< ENABLED|OK", "" },
+    { "what was on already is on", "C ENABLE QRESYNC|< ENABLED QRESYNC|OK|T|C ENABLE QRESYNC|OK+", "E QRESYNC" },
+    { "more was switched on than was asked for", "T|C ENABLE QRESYNC|< ENABLED QRESYNC CONDSTORE|OK+", "E QRESYNC" },
+    { "P9: NO is never stored", "T|C NOTIFY NONE|NO", "" },
+    { "P9: BAD is never stored", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|BAD", "" },
+    { "a language that was chosen", "T|C LANGUAGE de en|< LANGUAGE (DE)|OK+", "L DE" },
+    { "a list of languages chooses none", "T|C LANGUAGE de|< LANGUAGE (DE EN)|OK", "" },
+    { "LANGUAGE without arguments asks", "T|C LANGUAGE|< LANGUAGE (DE EN)|OK", "" },
+    { "an old choice says nothing of a new command", "< LANGUAGE (FR)|T|C LANGUAGE de|OK", "" },
+    { "a later language takes the place of an earlier one",
+      "T|C LANGUAGE de|< LANGUAGE (de)|OK+|C NOTIFY NONE|OK+|C LANGUAGE fr|< LANGUAGE (fr)|OK+", "N NONE|L fr" },
+    { "P9: one that cannot be stored removes the earlier one", "T|C NOTIFY NONE|OK+|C NOTIFY NONE|BIG|OK", "" },
+    { "P9: a tag with ] removes the earlier one, too",
+      "T|C LANGUAGE de|< LANGUAGE (de)|OK+|C LANGUAGE ]TAG|< LANGUAGE (fr)|OK", "" },
+    { "P9: of ENABLE nothing goes", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|C ENABLE X-TWO|< ENABLED X-TWO|BIG|OK",
+      "E X-ONE" },
+    { "a comparator", "T|C COMPARATOR \"i;octet\"|< COMPARATOR \"i;octet\"|OK+", "C i;octet" },
+    { "other comparators to choose from", "T|C COMPARATOR \"x*\"|< COMPARATOR (\"x1\" \"x2\")|OK", "" },
+    { "COMPARATOR without arguments asks", "T|C COMPARATOR|< COMPARATOR i;octet|OK", "" },
+    { "NOTIFY as it was sent", "T|C NOTIFY SET (personal (MessageNew))|OK+", "N SET (personal (MessageNew))" },
+    { "what is never stored", "T|C NOOP|OK|C SELECT x|OK|C ID NIL|OK", "" },
+    { "P8: what was restored is in it", "R E QRESYNC|C NOTIFY NONE|OK+", "E QRESYNC|N NONE" },
+    { "what was restored is on", "R E QRESYNC|C ENABLE QRESYNC|OK+", "E QRESYNC" },
+};
+
+TEST(confirmed_commands_become_the_state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(tracked); i++) {
+        struct walk walk;
+        walk_begin(&walk, tracked[i].name, tracked[i].steps);
+        CHECK_SPAN(tracked[i].name, imapstate_span_of(entries_of(walk.session.state)),
+                   imapstate_span_of(tracked[i].state));
+        walk_end(&walk);
+    }
+}
+
+/* Whom may the connection serve afterwards? NULL: nobody; "": whoever wants a pristine one. */
+static const struct {
+    const char *name, *steps, *serves;
+} parked[] = {
+    { "nothing was done", "", "" },
+    { "P3: tracking alone", "T", "" },
+    { "queries", "C LIST \"\" *|OK|C STATUS x (MESSAGES)|OK|C NOOP|OK", "" },
+    { "a mailbox was selected", "C SELECT x|OK", "" },
+    { "tracked", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+", "E QRESYNC" },
+    { "not tracked", "C ENABLE QRESYNC|< ENABLED QRESYNC|OK", NULL },
+    { "partly tracked", "C ENABLE X-ONE|< ENABLED X-ONE|OK|T|C ENABLE X-TWO|< ENABLED X-TWO|OK+", NULL },
+    { "ENABLE was refused, and may have done something", "C ENABLE QRESYNC|NO", NULL },
+    { "ENABLE was not understood, and may have done something", "C ENABLE QRESYNC|BAD", NULL },
+    { "ENABLE told of more than was asked for", "T|C ENABLE X-ONE|< ENABLED X-TWO|OK", NULL },
+    { "ENABLED that nobody asked for", "< ENABLED QRESYNC", NULL },
+    { "NOTIFY was refused", "C NOTIFY NONE|NO", "" },
+    { "a command that nobody knows", "C XYZZY|OK", NULL },
+    { "a command that nobody knows, refused", "C XYZZY|BAD", NULL },
+    { "CONDSTORE by SELECT", "C SELECT x (CONDSTORE)|OK", NULL },
+    { "CONDSTORE by FETCH", "C FETCH 1 (MODSEQ)|OK", NULL },
+    { "CONDSTORE by STATUS, refused", "C STATUS x (HIGHESTMODSEQ)|NO", NULL },
+    { "the same where QRESYNC is on anyway", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C FETCH 1 (MODSEQ)|OK",
+      "E QRESYNC" },
+    { "a literal that nobody looked into", "C SEARCH x|L|OK", NULL },
+    { "a message", "C APPEND x|L|OK", "" },
+    { "a language that nobody told of", "T|C LANGUAGE de|OK", NULL },
+    { "a language that did not fit", "T|C LANGUAGE de|< LANGUAGE (de)|BIG|OK", NULL },
+    { "NOTIFY that did not fit", "T|C NOTIFY NONE|BIG|OK", NULL },
+    { "P9: a tag with ]: in effect, but in no token", "T|C LANGUAGE ]TAG|< LANGUAGE (fr)|OK", NULL },
+    { "restored", "R E QRESYNC", "E QRESYNC" },
+    { "restored, and more", "R E X-ONE|C NOTIFY NONE|OK+", "E X-ONE|N NONE" },
+    { "restored, and a notification", "R N SET (personal (MessageNew))", "N SET (personal (MessageNew))" },
+    { "restored without CONDSTORE, then implied", "R L de|C FETCH 1 (MODSEQ)|OK", NULL },
+};
+
+TEST(a_connection_is_parked_only_as_what_it_certainly_is)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parked); i++) {
+        struct walk walk;
+        struct imapstate_buf encoded;
+        struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+        imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+        walk_begin(&walk, parked[i].name, parked[i].steps);
+        CHECK_ROW(parked[i].name, session_is_parkable(&walk.session, &encoded) == (parked[i].serves != NULL));
+        if (parked[i].serves && *parked[i].serves) {
+            CHECK_ROW(parked[i].name, imapstate_state_decode(state, imapstate_buf_span(&encoded)) == IMAPSTATE_OK);
+            CHECK_SPAN(parked[i].name, imapstate_span_of(entries_of(state)), imapstate_span_of(parked[i].serves));
+        } else if (parked[i].serves) {
+            CHECK_ROW(parked[i].name, encoded.len == 0);
+        }
+        walk_end(&walk);
+        imapstate_buf_done(&encoded);
+        imapstate_state_free(state);
+    }
+}
+
+static const struct {
+    const char *name, *steps;
+    enum session_selected selected;
+} selections[] = {
+    { "at first", "C NOOP|OK", SESSION_SELECTED_NO },
+    { "SELECT", "C SELECT x|OK", SESSION_SELECTED_YES },
+    { "EXAMINE", "C EXAMINE x|OK", SESSION_SELECTED_YES },
+    { "a SELECT that fails leaves none", "C SELECT x|OK|C SELECT y|NO", SESSION_SELECTED_NO },
+    { "P2: after BAD nobody can know", "C SELECT x|OK|C SELECT y|BAD", SESSION_SELECTED_UNKNOWN },
+    { "P2: nor from the start", "C SELECT x|BAD", SESSION_SELECTED_UNKNOWN },
+    { "P2: UNSELECT settles it", "C SELECT x|BAD|C UNSELECT|OK", SESSION_SELECTED_NO },
+    { "P2: one that fails does not", "C SELECT x|BAD|C UNSELECT|NO", SESSION_SELECTED_UNKNOWN },
+    { "P2: another SELECT settles it", "C SELECT x|BAD|C SELECT y|OK", SESSION_SELECTED_YES },
+    { "CLOSE", "C SELECT x|OK|C CLOSE|OK", SESSION_SELECTED_NO },
+    { "a CLOSE that is refused", "C SELECT x|OK|C CLOSE|BAD", SESSION_SELECTED_YES },
+};
+
+TEST(it_is_known_whether_a_mailbox_is_selected)
+{
+    for (size_t i = 0; i < ARRAY_LEN(selections); i++) {
+        struct walk walk;
+        walk_begin(&walk, selections[i].name, selections[i].steps);
+        CHECK_ROW(selections[i].name, walk.session.selected == selections[i].selected);
+        CHECK_ROW(selections[i].name, walk.session.has_selected == (strstr(selections[i].steps, "x") != NULL));
+        walk_end(&walk);
+    }
+}
+
+TEST(notifications_are_on_after_a_set_and_off_after_none)
+{
+    static const struct {
+        const char *name, *steps;
+        bool is_on;
+    } notifications[] = {
+        { "at first", "T", false },
+        { "set", "C NOTIFY SET (personal (MessageNew))|OK", true },
+        { "refused", "C NOTIFY SET (personal (MessageNew))|NO", false },
+        { "none", "T|C NOTIFY NONE|OK+", false },
+        { "none, in small letters", "T|C NOTIFY none|OK+", false },
+        { "set, then none", "C NOTIFY SET (personal (MessageNew))|OK|C NOTIFY NONE|OK", false },
+        { "restored", "R N SET (personal (MessageNew))", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(notifications); i++) {
+        struct walk walk;
+        walk_begin(&walk, notifications[i].name, notifications[i].steps);
+        CHECK_ROW(notifications[i].name, session_is_notified(&walk.session) == notifications[i].is_on);
+        walk_end(&walk);
+    }
+}
+
+TEST(a_session_that_is_done_begins_as_if_there_had_been_none)
+{
+    struct walk walk;
+    struct imapstate_buf state;
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    walk_begin(&walk, "before", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C XYZZY|OK|C FETCH 1 (MODSEQ)|OK");
+    session_done(&walk.session);
+    assert_true(session_begin(&walk.session, IMAPSTATE_SPAN("bob"), false, IMAPSTATE_SPAN("IMAP4rev1"), 1));
+    assert_false(walk.session.is_tracking || walk.session.is_changed || walk.session.is_certain);
+    assert_null(walk.session.state);
+    assert_true(session_is_parkable(&walk.session, &state));
+    assert_int_equal(state.len, 0);
+    CHECK_SPAN("user", session_binding(&walk.session, "main").user, IMAPSTATE_SPAN("bob"));
+    CHECK_SPAN("upstream", session_binding(&walk.session, "main").upstream, IMAPSTATE_SPAN("main"));
+    walk_end(&walk);
+}
+
+TEST(p12_the_binding_follows_the_list_and_the_epoch)
+{
+    static const struct {
+        const char *name, *names;
+        uint64_t epoch;
+        bool is_same;
+    } lists[] = {
+        { "the same", "IMAP4rev1 ID STATE", 7, true },
+        { "another order", "ID STATE IMAP4rev1", 7, true },
+        { "one more", "IMAP4rev1 ID STATE QRESYNC", 7, false },
+        { "another epoch", "IMAP4rev1 ID STATE", 8, false },
+    };
+    struct session first, other;
+    session_init(&first);
+    session_init(&other);
+    assert_true(session_begin(&first, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1 ID STATE"), 7));
+    struct imapstate_token_binding want = session_binding(&first, "main");
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        assert_true(
+            session_begin(&other, IMAPSTATE_SPAN("ann"), true, imapstate_span_of(lists[i].names), lists[i].epoch));
+        struct imapstate_token_binding got = session_binding(&other, "main");
+        CHECK_ROW(lists[i].name,
+                  (memcmp(got.fingerprint, want.fingerprint, sizeof got.fingerprint) == 0) == lists[i].is_same);
+    }
+    session_done(&first);
+    session_done(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(confirmed_commands_become_the_state),
+        cmocka_unit_test(a_connection_is_parked_only_as_what_it_certainly_is),
+        cmocka_unit_test(it_is_known_whether_a_mailbox_is_selected),
+        cmocka_unit_test(notifications_are_on_after_a_set_and_off_after_none),
+        cmocka_unit_test(a_session_that_is_done_begins_as_if_there_had_been_none),
+        cmocka_unit_test(p12_the_binding_follows_the_list_and_the_epoch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
