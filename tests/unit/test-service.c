@@ -1,0 +1,233 @@
+#include "check.h"
+
+#include "certificate.h"
+#include "service.h"
+
+#include <imapstate/token.h>
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define CLEAR                                                                                                          \
+    "listener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" }\n"                                             \
+    "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" }\n"
+
+#define KEY_A "0000000a 2020-01-01T00:00:00Z AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+#define KEY_B "0000000b 2020-01-02T00:00:00Z BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA\n"
+#define KEY_Z "0000000c 9999-01-01T00:00:00Z CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA\n"
+
+static char *errors; /* what the last load complained about */
+
+static struct service *load(const char *text, const struct service *previous)
+{
+    size_t len = 0;
+    free(errors);
+    FILE *file = open_memstream(&errors, &len);
+    struct config *config = config_parse("test.conf", text, file);
+    assert_non_null(config);
+    struct service *service = service_load(config, previous, file);
+    fclose(file);
+    return service;
+}
+
+static void forget_errors(void)
+{
+    free(errors);
+    errors = NULL;
+}
+
+/* Loads with a key file that holds text. ret_path has room for 64. */
+static struct service *load_keys(const char *text, mode_t mode, char *ret_path)
+{
+    char whole[1024];
+    int fd = memfd_create("keys", MFD_CLOEXEC);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, mode), 0);
+    snprintf(ret_path, 64, "/proc/self/fd/%d", fd);
+    snprintf(whole, sizeof whole, "keys_file = \"%s\"\n" CLEAR, ret_path);
+    struct service *service = load(whole, NULL);
+    close(fd);
+    return service;
+}
+
+static const struct {
+    const char *name, *text;
+    mode_t mode;
+    size_t keys;        /* 0: refused */
+    const char *errors; /* behind the path */
+} key_files[] = {
+    { "one key", KEY_A, 0600, 1, "" },
+    { "several", KEY_A KEY_B KEY_Z, 0600, 3, "" },
+    { "comments", "# new\n\n" KEY_A, 0600, 1, "" },
+    { "others may read it", KEY_A, 0640, 1, ": warning: others than its owner may read this file\n" },
+    { "none that seals yet", KEY_Z, 0600, 1,
+      ": warning: no key seals at this time: SAVESTATE is answered NO until one does\n" },
+    { "a line that is no key", KEY_A "secret\n", 0600, 0, ":2: key line is malformed\n" },
+    { "an id that occurs twice", KEY_A KEY_B KEY_A, 0600, 0, ":3: key id occurs twice\n" },
+};
+
+TEST(a_key_file_is_read_or_refused_with_its_line)
+{
+    for (size_t i = 0; i < ARRAY_LEN(key_files); i++) {
+        char path[64], want[256];
+        struct service *service = load_keys(key_files[i].text, key_files[i].mode, path);
+        CHECK_ROW(key_files[i].name, (service != NULL) == (key_files[i].keys > 0));
+        if (service)
+            CHECK_ROW(key_files[i].name, imapstate_keyring_count(service->keyring) == key_files[i].keys);
+        CHECK_ROW(key_files[i].name, !service || !service->has_ephemeral_key);
+        snprintf(want, sizeof want, "%s%s", *key_files[i].errors ? path : "", key_files[i].errors);
+        CHECK_SPAN(key_files[i].name, imapstate_span_of(errors), imapstate_span_of(want));
+        service_unref(service);
+    }
+    forget_errors();
+}
+
+TEST(a_key_file_that_is_not_there_or_too_large_is_refused)
+{
+    char *large = malloc(IMAPSTATE_KEYRING_TEXT_MAX + 2), path[64];
+    memset(large, '\n', IMAPSTATE_KEYRING_TEXT_MAX + 1);
+    large[IMAPSTATE_KEYRING_TEXT_MAX + 1] = '\0';
+    assert_null(load_keys(large, 0600, path));
+    assert_non_null(strstr(errors, ": larger than 65536 octets\n"));
+    large[IMAPSTATE_KEYRING_TEXT_MAX] = '\0';
+    struct service *service = load_keys(large, 0600, path);
+    assert_non_null(service);
+    service_unref(service);
+    free(large);
+    assert_null(load("keys_file = \"/nonexistent/keys\"\n" CLEAR, NULL));
+    assert_string_equal(errors, "/nonexistent/keys: No such file or directory\n");
+    assert_null(load("keys_file = \"/proc/self\"\n" CLEAR, NULL));
+    assert_non_null(strstr(errors, "/proc/self: Is a directory\n"));
+    forget_errors();
+}
+
+static void sealing_key(const struct service *service, uint32_t *ret_id, uint8_t ret_octets[IMAPSTATE_KEY_OCTETS])
+{
+    struct imapstate_key key;
+    assert_true(imapstate_keyring_sealing(service->keyring, (uint64_t)time(NULL), &key));
+    *ret_id = key.id;
+    memcpy(ret_octets, key.octets, IMAPSTATE_KEY_OCTETS);
+}
+
+TEST(an_ephemeral_key_lives_over_reloads)
+{
+    uint32_t id, id_afterwards;
+    uint8_t octets[IMAPSTATE_KEY_OCTETS], octets_afterwards[IMAPSTATE_KEY_OCTETS];
+    struct service *service = load(CLEAR, NULL);
+    assert_true(service->has_ephemeral_key);
+    sealing_key(service, &id, octets);
+    for (int times = 0; times < 2; times++) {
+        struct service *next = load(CLEAR, service);
+        service_unref(service);
+        service = next;
+        sealing_key(service, &id_afterwards, octets_afterwards);
+        assert_int_equal(id, id_afterwards);
+        assert_memory_equal(octets, octets_afterwards, sizeof octets);
+        assert_true(service->has_ephemeral_key);
+    }
+    /* Another process has another. */
+    struct service *other = load(CLEAR, NULL);
+    sealing_key(other, &id_afterwards, octets_afterwards);
+    assert_memory_not_equal(octets, octets_afterwards, sizeof octets);
+    service_unref(other);
+    service_unref(service);
+    forget_errors();
+}
+
+TEST(a_key_from_a_file_is_never_taken_for_an_ephemeral_one)
+{
+    char path[64];
+    uint32_t id;
+    uint8_t octets[IMAPSTATE_KEY_OCTETS];
+    struct service *from_file = load_keys(KEY_A, 0600, path), *without = load(CLEAR, from_file);
+    assert_true(without->has_ephemeral_key);
+    sealing_key(without, &id, octets);
+    assert_false(sodium_is_zero(octets, sizeof octets)); /* KEY_A */
+    service_unref(from_file);
+    service_unref(without);
+    forget_errors();
+}
+
+/* Which file stands where: 'c' the certificate, 'k' its key, 'o' another key, '-' none that exists. */
+static const struct {
+    const char *name;
+    char cert_file, key_file, ca_file;
+    const char *errors;
+} tls_files[] = {
+    { "both there", 'c', 'k', 'c', "" },
+    { "no certificate", '-', 'k', 'c', "test.conf:1: tls_cert_file /nonexistent: " },
+    { "no key", 'c', '-', 'c', "test.conf:1: tls_key_file /nonexistent: " },
+    { "the certificate for the key", 'c', 'c', 'c', "test.conf:1: tls_key_file /proc/self/fd/" },
+    { "the key for the certificate", 'k', 'k', 'c', "test.conf:1: tls_cert_file /proc/self/fd/" },
+    { "another key", 'c', 'o', 'c', "test.conf:1: tls_key_file /proc/self/fd/" },
+    { "no CA", 'c', 'k', '-', "test.conf:2: tls_ca_file /nonexistent: " },
+};
+
+static const char *tls_path(const struct certificate certificates[2], char which)
+{
+    switch (which) {
+    case 'c':
+        return certificates[0].cert_file;
+    case 'k':
+        return certificates[0].key_file;
+    case 'o':
+        return certificates[1].key_file;
+    default:
+        return "/nonexistent";
+    }
+}
+
+TEST(certificates_are_loaded_or_refused_with_their_line)
+{
+    struct certificate certificates[2];
+    certificate_make(&certificates[0], "localhost");
+    certificate_make(&certificates[1], "localhost");
+    for (size_t i = 0; i < ARRAY_LEN(tls_files); i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "listener \"l\" { address = \"127.0.0.1:1993\" tls = \"implicit\" tls_cert_file = \"%s\" tls_key_file "
+                 "= \"%s\" }\n"
+                 "upstream \"u\" { address = \"127.0.0.1:993\" tls = \"implicit\" tls_ca_file = \"%s\" }\n",
+                 tls_path(certificates, tls_files[i].cert_file), tls_path(certificates, tls_files[i].key_file),
+                 tls_path(certificates, tls_files[i].ca_file));
+        struct service *service = load(text, NULL);
+        CHECK_ROW(tls_files[i].name, (service != NULL) == (*tls_files[i].errors == '\0'));
+        CHECK_ROW(tls_files[i].name, strncmp(errors, tls_files[i].errors, strlen(tls_files[i].errors)) == 0);
+        CHECK_ROW(tls_files[i].name, service != NULL || strchr(errors, '\n') == errors + strlen(errors) - 1);
+        if (service) {
+            CHECK_ROW(tls_files[i].name, service_listener_tls(service, &service->config->listeners[0]) != NULL);
+            CHECK_ROW(tls_files[i].name, service_upstream_tls(service, &service->config->upstreams[0]) != NULL);
+        }
+        service_unref(service);
+    }
+    certificate_done(&certificates[0]);
+    certificate_done(&certificates[1]);
+    forget_errors();
+}
+
+TEST(sessions_keep_the_service_that_they_began_with)
+{
+    struct service *service = load(CLEAR, NULL), *session = service_ref(service);
+    service_unref(service);
+    assert_string_equal(session->config->upstreams[0].name, "main"); /* the sanitizer watches */
+    assert_null(service_listener_tls(session, &session->config->listeners[0]));
+    service_unref(session);
+    service_unref(NULL);
+    forget_errors();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_file_is_read_or_refused_with_its_line),
+        cmocka_unit_test(a_key_file_that_is_not_there_or_too_large_is_refused),
+        cmocka_unit_test(an_ephemeral_key_lives_over_reloads),
+        cmocka_unit_test(a_key_from_a_file_is_never_taken_for_an_ephemeral_one),
+        cmocka_unit_test(certificates_are_loaded_or_refused_with_their_line),
+        cmocka_unit_test(sessions_keep_the_service_that_they_began_with),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
