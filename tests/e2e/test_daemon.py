@@ -192,7 +192,7 @@ def test_everybody_is_told_and_the_exit_code_is_zero(scripted, scripted_gateway,
 
 
 def test_a_command_in_flight_is_answered_first(scripted, start_gateway):
-    gateway = start_gateway(scripted.port, shutdown_timeout="10s")
+    gateway = start_gateway(scripted.port, shutdown_timeout="10s", workers=1)
     stopping, in_flight = threading.Event(), threading.Event()
 
     def slow(connection, tag, arguments):
@@ -330,7 +330,7 @@ def test_an_ephemeral_key_survives_a_reload(scripted, scripted_gateway):
 
 
 @pytest.mark.parametrize(("spoil", "complaint"), [
-    (lambda gateway: gateway.config_file.write_text(gateway.config_file.read_text().replace("workers = 1", "workers = x")),
+    (lambda gateway: gateway.config_file.write_text("workers = x\n" + gateway.config_file.read_text()),
      r"error: {file}:1: \S"),
     (lambda gateway: gateway.config_file.write_text(gateway.config_file.read_text() + "upstream {\n"), r"error: {file}:\d+: \S"),
     (lambda gateway: gateway.config_file.unlink(), r"error: {file}: \S"),
@@ -357,7 +357,7 @@ def test_a_reload_of_a_certificate_that_is_wrong_changes_nothing(reloadable, own
 
 
 def test_what_needs_a_restart_is_refused_and_told(scripted_gateway):
-    scripted_gateway.write_config(workers=2)
+    scripted_gateway.write_config(workers=7)
     reload(scripted_gateway, "reload refused: .*restart")
     scripted_gateway.session().ok("NOOP")
 
