@@ -625,6 +625,11 @@ static void client_on_stream(void *owner, enum stream_event event)
 
 void client_stop(struct client *client, bool now)
 {
+    if (client->state == CLIENT_CLOSING) {
+        if (now)
+            client_die(client);
+        return;
+    }
     bool is_resting = client->state != CLIENT_AUTHENTICATED || client->idle == CLIENT_IDLE_ACTIVE ||
                       (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
     if (now || is_resting)

@@ -240,13 +240,11 @@ static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
 
 bool listener_start(struct listener *listener, struct worker *worker)
 {
-    const struct config_listener *section = &worker->service->config->listeners[listener->index];
     int watched = listener->fd;
-    listener->worker = worker;
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     struct sockaddr_storage own = { 0 };
     socklen_t len = sizeof own;
-    if (section && getsockname(listener->fd, (struct sockaddr *)&own, &len) == 0 && own.ss_family == AF_UNIX) {
+    if (getsockname(listener->fd, (struct sockaddr *)&own, &len) == 0 && own.ss_family == AF_UNIX) {
         struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
         watched = listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (watched < 0 || epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0)
@@ -254,6 +252,7 @@ bool listener_start(struct listener *listener, struct worker *worker)
     }
     evtimer_assign(&listener->resume_timer, worker->base, listener_on_resume, listener);
     event_assign(&listener->event, worker->base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
+    listener->worker = worker;
     return event_add(&listener->event, NULL) == 0;
 }
 

@@ -197,6 +197,7 @@ static void main_wait_for_signals(struct daemon *daemon)
             evsignal_add(events[i], NULL);
     main_block_signals(SIG_UNBLOCK);
     event_base_dispatch(daemon->base);
+    main_block_signals(SIG_BLOCK); /* it is ending, and a second signal shall not end it in disorder */
     for (size_t i = 0; i < 3; i++)
         if (events[i])
             event_free(events[i]);

@@ -71,7 +71,7 @@ void worker_bury(struct worker *worker, struct grave *grave, void (*end)(struct 
 
 static void worker_stop_clients(struct worker *worker, bool now)
 {
-    for (size_t state = 0; state < CLIENT_CLOSING; state++)
+    for (size_t state = 0; state < CLIENT_DEAD; state++)
         list_each_safe(link, &worker->clients[state]) client_stop(list_entry(link, struct client, link), now);
 }
 
@@ -145,7 +145,6 @@ static struct event_base *worker_new_base(void)
         return NULL;
     /* Nobody but its own thread touches a loop: no locks. */
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
