@@ -1,12 +1,15 @@
 """How many connections are parked and how long; pressure from the upstream; proofs of credentials, and what ends them."""
+import pathlib
+import re
 import time
 
 import pytest
 
 from harness import logins
+from harness.dovecot import Dovecot
 from harness.gateway import listener, upstream
 from harness.net import free_port
-from harness.parking import Lot, chores
+from harness.parking import Lot, assert_logins, chores
 from harness.scripted import CLOSE
 from harness.tokens import restore, save
 
@@ -157,6 +160,35 @@ def test_one_whose_server_hangs_is_dropped(scripted, start_gateway):
     lot.wait_closed(first)
 
 
+# Memory
+
+
+def resident_kib(process):
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
+
+def is_instrumented(process):
+    """Sanitizers have memory of their own."""
+    return re.search(r"lib(a|t|ub)san|__asan", pathlib.Path(f"/proc/{process.pid}/maps").read_text())
+
+
+def test_a_parked_connection_takes_less_than_a_kibibyte(start_lot):
+    """Its user's own and its struct; no buffer."""
+    lot = start_lot(max=10000)
+    if is_instrumented(lot.gateway.process):
+        pytest.skip("the gateway is built with a sanitizer")
+    users = [f"user{number}" for number in range(600)]
+    lot.scripted.users.update({user: "secret" for user in users})
+    for user in users[:200]:
+        lot.visit(user=user)
+    before = resident_kib(lot.gateway.process)
+    for user in users[200:]:
+        lot.visit(user=user)
+    assert lot.logins == 600 and not any(c.closed for c in lot.scripted.sessions)
+    assert (resident_kib(lot.gateway.process) - before) / 400 < 1
+
+
 # Pressure
 
 TOO_MANY = {
@@ -226,6 +258,32 @@ def test_where_the_gateway_cannot_repeat_the_login_the_client_can(start_lot):
     for connection in parked:
         lot.wait_closed(connection)
     assert logins.by_cram_md5(lot.gateway.client(), "ann", "secret").status == b"OK"
+
+
+class StrictDovecot(Dovecot):
+    """At most two connections of a user from an address."""
+
+    def _write(self, name, text):
+        super()._write(name, text.replace("mail_max_userip_connections = 0", "mail_max_userip_connections = 2"))
+
+
+def test_parked_connections_are_given_up_for_a_real_servers_limit(tmp_path_factory, authority, start_gateway):
+    server = StrictDovecot(tmp_path_factory.mktemp("strict"), authority)
+    try:
+        gateway = start_gateway(server.plain_port, park={})
+        user = server.new_user()
+        for name in ("CONDSTORE", "QRESYNC"):
+            since = gateway.log_octets()
+            client = gateway.session(user)
+            save(client, f"ENABLE {name}")
+            client.logout()
+            gateway.wait_log("park: parked, in a state", since)
+        client = gateway.session(user)
+        client.ok("NOOP")  # a pristine connection is the third
+        assert_logins(server, user, 3)
+        assert "park: given up" in gateway.log()
+    finally:
+        server.stop()
 
 
 def test_another_users_parked_connections_are_left_alone(start_lot):

@@ -1,6 +1,9 @@
 """Waking: what has happened to a connection while it was parked, and one that turns out dead when it is used."""
+import contextlib
+
 import pytest
 
+from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.parking import Lot, log_out, mine
 from harness.scripted import CLOSE
@@ -132,6 +135,41 @@ def test_an_alert_reaches_somebody_even_if_the_next_session_never_chose(lot):
     lot.gateway.session().logout()
     client = lot.gateway.session()
     assert client.ok("NOOP").untagged == [ALERT]
+
+
+@pytest.fixture(name="tls_lot")
+def fixture_tls_lot(start_scripted, start_gateway, authority, certificate):
+    scripted = start_scripted(tls="implicit", context=authority.server_context(certificate))
+    section = upstream(scripted.port, tls="implicit", tls_ca_file=str(authority.ca_file))
+    return Lot(start_gateway(section, park={"per_user": 8, "keepalive": "200ms"}), scripted)
+
+
+@pytest.mark.parametrize("ending", ["hangs up", "says BYE", "says half a line", "answers what nobody asked"])
+def test_under_tls_an_end_meanwhile_is_seen_as_well(tls_lot, ending):
+    (older, newer), _ = park_several(tls_lot, 2)
+    ENDINGS[ending](newer)
+    client = tls_lot.gateway.session()
+    assert client.ok("NOOP").untagged == []
+    assert tls_lot.mark(client) is older and tls_lot.logins == 2
+
+
+def test_under_tls_an_orderly_end_is_seen_as_well(tls_lot):
+    (older, newer), _ = park_several(tls_lot, 2)
+    with contextlib.suppress(OSError):
+        newer.wire.sock.settimeout(0.01)
+        newer.wire.sock.unwrap()  # sends close_notify, and will not wait for the other one
+    client = tls_lot.gateway.session()
+    client.ok("NOOP")
+    assert tls_lot.mark(client) is older
+
+
+def test_under_tls_an_alert_is_passed_on_and_life_is_kept(tls_lot):
+    first = tls_lot.visit()
+    tls_lot.scripted.wait_for(lambda: "NOOP" in first.names)
+    first.send(ALERT)
+    client = tls_lot.gateway.session()
+    assert client.ok("NOOP").untagged == [ALERT]
+    assert tls_lot.mark(client) is first
 
 
 def test_of_several_the_one_that_was_parked_last_is_taken_first(lot):

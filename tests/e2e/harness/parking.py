@@ -36,10 +36,9 @@ class Lot:
         (False)."""
         since = self.gateway.log_octets()
         connection = connection or self.scripted.sessions[-1]
-        if hang_up:
-            client.close()
-        else:
+        if not hang_up:
             client.logout()
+        client.close()
         return self.settled(connection, since)
 
     def settled(self, connection, since):
