@@ -371,7 +371,7 @@ def test_clients_that_leave_without_a_word_leave_no_connection_behind(scripted, 
 
 
 def test_descriptors_do_not_leak(scripted, start_gateway):
-    gateway = start_gateway(scripted.port)
+    gateway = start_gateway(scripted.port, workers=1)
 
     def descriptors():
         return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
