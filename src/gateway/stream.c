@@ -30,8 +30,7 @@ void stream_init(struct stream *stream, struct event_base *base, struct pool *po
 {
     *stream = (struct stream){ .base = base, .pool = pool, .fd = fd, .callback = callback, .owner = owner };
     imapstate_buf_init(&stream->out, STREAM_OUT_MAX);
-    if (fd >= 0)
-        stream_assign_events(stream);
+    stream_assign_events(stream);
 }
 
 static void stream_release_input(struct stream *stream)
@@ -45,10 +44,8 @@ static void stream_release_input(struct stream *stream)
 
 void stream_done(struct stream *stream)
 {
-    if (stream->fd >= 0) {
-        event_del(&stream->read_event);
-        event_del(&stream->write_event);
-    }
+    event_del(&stream->read_event);
+    event_del(&stream->write_event);
     SSL_free(stream->ssl);
     stream->ssl = NULL;
     if (stream->fd >= 0)

@@ -1,0 +1,750 @@
+#include "check.h"
+
+#include "certificate.h"
+#include "service.h"
+#include "stream.h"
+#include "tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TURNS_MAX 20000
+
+static struct event_base *base;
+static unsigned warnings;
+static struct certificate certificate;
+static struct service *service;
+
+/* One end of a connection, and what it was told. */
+struct end {
+    struct pool pool; /* of its own, as if the other end lived on another worker */
+    struct stream stream;
+    struct imapstate_buf heard;
+    unsigned told[STREAM_CLOSED + 1];
+    char order[32]; /* the events in their order: C S I D E X */
+    bool keeps;     /* does not consume what arrives */
+    size_t pending_at_drained;
+};
+
+static void end_on_stream(void *owner, enum stream_event event)
+{
+    struct end *end = owner;
+    size_t len = strlen(end->order);
+    end->told[event]++;
+    if (len + 1 < sizeof end->order && (len == 0 || end->order[len - 1] != "CSIDEX"[event]))
+        end->order[len] = "CSIDEX"[event];
+    if (event == STREAM_DRAINED)
+        end->pending_at_drained = stream_pending(&end->stream);
+    if (event != STREAM_INPUT || end->keeps)
+        return;
+    struct imapstate_span in = stream_input(&end->stream);
+    assert_true(imapstate_buf_put(&end->heard, in));
+    stream_consume(&end->stream, in.len);
+}
+
+static void end_init(struct end *end, int fd)
+{
+    *end = (struct end){ 0 };
+    imapstate_buf_init(&end->heard, 16u << 20);
+    stream_init(&end->stream, base, &end->pool, fd, end_on_stream, end);
+}
+
+static void end_done(struct end *end)
+{
+    stream_done(&end->stream);
+    imapstate_buf_done(&end->heard);
+    pool_done(&end->pool);
+}
+
+static void turn(void)
+{
+    event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+#define RUN_UNTIL(condition)                                                                                           \
+    do {                                                                                                               \
+        int turns = 0;                                                                                                 \
+        while (!(condition) && turns++ < TURNS_MAX)                                                                    \
+            turn();                                                                                                    \
+        assert_true(condition);                                                                                        \
+    } while (0)
+
+/* Whatever may happen, has had its chance to. */
+static void let_it_settle(void)
+{
+    for (int i = 0; i < 50; i++)
+        turn();
+}
+
+static void make_pair(int ret_ends[2])
+{
+    int small = 8192; /* so that large writes go in parts */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ret_ends), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(setsockopt(ret_ends[i], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+}
+
+/* Two streams that are connected and read; under TLS if told. */
+static void connect_ends(struct end *client, struct end *server, bool is_tls)
+{
+    int ends[2];
+    make_pair(ends);
+    end_init(client, ends[0]);
+    end_init(server, ends[1]);
+    if (!is_tls) {
+        stream_start(&client->stream);
+        stream_start(&server->stream);
+        return;
+    }
+    const struct config *config = service->config;
+    stream_secure(&client->stream,
+                  tls_connect(service_upstream_tls(service, &config->upstreams[0]), &config->upstreams[0]));
+    stream_secure(&server->stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
+    RUN_UNTIL(client->told[STREAM_SECURE] == 1 && server->told[STREAM_SECURE] == 1);
+}
+
+/* octets of which each place has its own. */
+static void fill(uint8_t *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        at[i] = (uint8_t)(i * 31 + i / 251);
+}
+
+static uint8_t large[600 * 1024];
+
+#define BOTH(is_tls) for (int is_tls = 0; is_tls < 2; is_tls++)
+static const char *const kinds[] = { "in clear", "TLS" };
+
+TEST(octets_arrive_as_they_were_written_however_they_are_divided)
+{
+    static const size_t sizes[] = { 1, 100, 16383, 16384, 16385, 65536, 65537, 300000 };
+    fill(large, sizeof large);
+    BOTH(is_tls)
+    for (size_t put = 0; put < ARRAY_LEN(sizes); put++)
+        for (size_t forward = 0; forward < ARRAY_LEN(sizes); forward += 3) {
+            struct end client, server;
+            size_t total = sizes[put] + sizes[forward] + 5;
+            connect_ends(&client, &server, is_tls);
+            assert_true(stream_put(&client.stream, (struct imapstate_span){ large, sizes[put] }));
+            /* What follows on in memory is one piece, whatever it was forwarded as. */
+            assert_true(stream_forward(&client.stream, (struct imapstate_span){ large + sizes[put], 1 }));
+            assert_true(
+                stream_forward(&client.stream, (struct imapstate_span){ large + sizes[put] + 1, sizes[forward] - 1 }));
+            assert_int_equal(stream_pending(&client.stream), sizes[put] + sizes[forward]);
+            stream_flush(&client.stream);
+            assert_int_equal(client.stream.forwarded.len, 0);
+            assert_true(stream_printf(&client.stream, "%s %d\r\n", "a", 1));
+            stream_flush(&client.stream);
+            RUN_UNTIL(server.heard.len == total);
+            CHECK_ROW(kinds[is_tls], memcmp(server.heard.at, large, total - 5) == 0);
+            CHECK_ROW(kinds[is_tls], memcmp(server.heard.at + total - 5, "a 1\r\n", 5) == 0);
+            CHECK_ROW(kinds[is_tls], client.stream.out_octets == total && server.stream.in_octets == total);
+            CHECK_ROW(kinds[is_tls], stream_is_drained(&client.stream));
+            end_done(&client);
+            end_done(&server);
+        }
+}
+
+TEST(what_was_forwarded_is_copied_when_it_cannot_be_written_at_once)
+{
+    static uint8_t borrowed[100000];
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        fill(borrowed, sizeof borrowed);
+        fill(large, sizeof large);
+        assert_true(stream_forward(&client.stream, (struct imapstate_span){ borrowed, sizeof borrowed }));
+        stream_flush(&client.stream);
+        assert_false(stream_is_drained(&client.stream));
+        memset(borrowed, 0, sizeof borrowed);
+        RUN_UNTIL(server.heard.len == sizeof borrowed);
+        CHECK_ROW(kinds[is_tls], memcmp(server.heard.at, large, sizeof borrowed) == 0);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(an_idle_stream_holds_no_buffer)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a1 NOOP\r\n")));
+        stream_flush(&client.stream);
+        RUN_UNTIL(server.heard.len == 9);
+        let_it_settle();
+        assert_null(server.stream.in);
+        assert_null(client.stream.in);
+        assert_null(client.stream.out.at);
+        assert_int_equal(server.pool.kept_count, 1);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(drained_is_told_once_below_the_low_mark_to_whoever_was_above_the_high_one)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        stream_pause(&server.stream);
+        assert_true(stream_put(&client.stream, (struct imapstate_span){ large, STREAM_OUT_HIGH }));
+        stream_flush(&client.stream);
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], !client.stream.is_over_high && client.told[STREAM_DRAINED] == 0);
+        assert_true(stream_put(&client.stream, (struct imapstate_span){ large, STREAM_OUT_HIGH }));
+        stream_flush(&client.stream);
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], client.stream.is_over_high && client.told[STREAM_DRAINED] == 0);
+        stream_resume(&server.stream);
+        RUN_UNTIL(client.told[STREAM_DRAINED] == 1);
+        CHECK_ROW(kinds[is_tls], client.pending_at_drained <= STREAM_OUT_LOW && !client.stream.is_over_high);
+        RUN_UNTIL(server.heard.len == 2 * STREAM_OUT_HIGH);
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], client.told[STREAM_DRAINED] == 1);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(whoever_waits_for_the_last_octet_to_leave_is_told)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        stream_pause(&server.stream);
+        assert_true(stream_put(&client.stream, (struct imapstate_span){ large, 100000 }));
+        stream_flush(&client.stream);
+        client.stream.wants_drained = true;
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], client.told[STREAM_DRAINED] == 0);
+        stream_resume(&server.stream);
+        RUN_UNTIL(client.told[STREAM_DRAINED] == 1);
+        CHECK_ROW(kinds[is_tls], client.pending_at_drained == 0);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(more_output_than_may_be_held_ends_the_stream)
+{
+    struct end client, server;
+    connect_ends(&client, &server, false);
+    stream_pause(&server.stream);
+    assert_true(stream_put(&client.stream, (struct imapstate_span){ large, STREAM_OUT_MAX / 2 }));
+    assert_true(stream_put(&client.stream, (struct imapstate_span){ large, STREAM_OUT_MAX / 2 }));
+    assert_false(stream_put(&client.stream, (struct imapstate_span){ large, 1 }));
+    assert_int_equal(client.told[STREAM_CLOSED], 0); /* never from within a call of the owner's */
+    assert_false(stream_put(&client.stream, IMAPSTATE_SPAN("x")));
+    assert_false(stream_forward(&client.stream, IMAPSTATE_SPAN("x")));
+    let_it_settle();
+    assert_int_equal(client.told[STREAM_CLOSED], 1);
+    assert_string_equal(stream_failure(&client.stream), strerror(ENOBUFS));
+    end_done(&client);
+    end_done(&server);
+}
+
+/* How a peer ends, and what is told of it. */
+enum ending { SHUTS_DOWN, CLOSES, CLOSES_UNREAD, BREAKS_TLS };
+static const struct {
+    const char *name;
+    enum ending ending;
+    bool is_tls;
+    const char *order, *failure;
+} endings[] = {
+    { "says goodbye", SHUTS_DOWN, false, "IE", "connection closed" },
+    { "says goodbye by TLS", SHUTS_DOWN, true, "SIE", "connection closed" },
+    { "is gone", CLOSES, false, "IE", "connection closed" },
+    { "is gone without a word of TLS", CLOSES, true, "SIE", "connection closed" },
+    { "is gone, with our octets unread", CLOSES_UNREAD, false, "X", "Connection reset by peer" },
+    { "speaks something else than TLS", BREAKS_TLS, true, "SX", "wrong version number" },
+};
+
+static void make_ending(struct end *client, struct end *server, enum ending ending)
+{
+    switch (ending) {
+    case SHUTS_DOWN:
+        stream_shutdown(&client->stream);
+        break;
+    case CLOSES:
+    case CLOSES_UNREAD:
+        close(client->stream.fd);
+        event_del(&client->stream.read_event);
+        client->stream.fd = -1;
+        break;
+    case BREAKS_TLS:
+        assert_int_equal(write(client->stream.fd, "a1 NOOP\r\n", 9), 9);
+    }
+}
+
+TEST(an_end_is_told_once_and_after_the_input_before_it)
+{
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        struct end client, server;
+        connect_ends(&client, &server, endings[i].is_tls);
+        let_it_settle(); /* session tickets are read */
+        bool is_last_word = endings[i].ending == SHUTS_DOWN || endings[i].ending == CLOSES;
+        if (is_last_word)
+            assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("last words")));
+        stream_flush(&client.stream);
+        if (endings[i].ending == CLOSES_UNREAD) {
+            stream_pause(&client.stream);
+            assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("unread")));
+            stream_flush(&server.stream);
+        }
+        make_ending(&client, &server, endings[i].ending);
+        RUN_UNTIL(server.told[STREAM_EOF] + server.told[STREAM_CLOSED] > 0);
+        let_it_settle();
+        CHECK_SPAN(endings[i].name, imapstate_span_of(server.order), imapstate_span_of(endings[i].order));
+        CHECK_ROW(endings[i].name, server.told[STREAM_EOF] + server.told[STREAM_CLOSED] == 1);
+        CHECK_SPAN(endings[i].name, imapstate_span_of(stream_failure(&server.stream)),
+                   imapstate_span_of(endings[i].failure));
+        CHECK_SPAN(endings[i].name, imapstate_buf_span(&server.heard),
+                   is_last_word ? IMAPSTATE_SPAN("last words") : IMAPSTATE_SPAN(""));
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(a_peer_that_sends_no_more_may_still_be_written_to)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        stream_shutdown(&client.stream);
+        RUN_UNTIL(server.told[STREAM_EOF] == 1);
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("* BYE\r\n")));
+        stream_flush(&server.stream);
+        RUN_UNTIL(client.heard.len == 7);
+        CHECK_ROW(kinds[is_tls], server.told[STREAM_CLOSED] == 0);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(a_paused_stream_reads_nothing_until_it_is_resumed)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        stream_pause(&server.stream);
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("hello")));
+        stream_flush(&client.stream);
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], server.told[STREAM_INPUT] == 0 && server.stream.in_octets == 0);
+        stream_resume(&server.stream);
+        RUN_UNTIL(server.heard.len == 5);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(a_full_buffer_is_read_into_again_when_there_is_room)
+{
+    fill(large, sizeof large);
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        size_t seen = 0;
+        connect_ends(&client, &server, is_tls);
+        server.keeps = true;
+        assert_true(stream_put(&client.stream, (struct imapstate_span){ large, 200000 }));
+        stream_flush(&client.stream);
+        while (seen < 200000) {
+            size_t wanted = 200000 - seen < POOL_BUFFER_OCTETS ? 200000 - seen : POOL_BUFFER_OCTETS;
+            RUN_UNTIL(stream_input(&server.stream).len == wanted);
+            CHECK_ROW(kinds[is_tls], stream_is_full(&server.stream) == (wanted == POOL_BUFFER_OCTETS));
+            let_it_settle();
+            /* Some, not all: the rest moves to the front. */
+            size_t part = wanted < 1000 ? wanted : wanted - wanted / 3;
+            CHECK_ROW(kinds[is_tls], memcmp(stream_input(&server.stream).at, large + seen, wanted) == 0);
+            stream_consume(&server.stream, part);
+            seen += part;
+            stream_resume(&server.stream);
+        }
+        CHECK_ROW(kinds[is_tls], server.stream.in_octets == 200000);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(no_more_is_read_at_a_time_than_the_owner_wants)
+{
+    struct end client, server;
+    connect_ends(&client, &server, false);
+    server.keeps = true;
+    server.stream.read_max = 3;
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("abcdefgh")));
+    stream_flush(&client.stream);
+    for (unsigned times = 1; times <= 3; times++) {
+        RUN_UNTIL(server.told[STREAM_INPUT] == times);
+        assert_int_equal(stream_input(&server.stream).len, times < 3 ? times * 3 : 8);
+    }
+    end_done(&client);
+    end_done(&server);
+}
+
+TEST(nothing_that_came_in_clear_is_read_under_tls)
+{
+    struct end client, server;
+    const struct config *config = service->config;
+    connect_ends(&client, &server, false);
+    server.keeps = client.keeps = true;
+    stream_pause(&client.stream);
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a1 NOOP\r\n")));
+    stream_flush(&client.stream);
+    RUN_UNTIL(stream_input(&server.stream).len == 9);
+    assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("a1 OK in clear\r\n")));
+    stream_secure(&server.stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
+    stream_secure(&client.stream,
+                  tls_connect(service_upstream_tls(service, &config->upstreams[0]), &config->upstreams[0]));
+    RUN_UNTIL(client.told[STREAM_SECURE] == 1 && server.told[STREAM_SECURE] == 1);
+    assert_int_equal(stream_input(&server.stream).len, 0);
+    assert_true(stream_is_drained(&server.stream));
+    /* What is written before the handshake is through waits for it. */
+    assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("secret")));
+    stream_flush(&server.stream);
+    RUN_UNTIL(stream_input(&client.stream).len == 6);
+    CHECK_SPAN("under TLS", stream_input(&client.stream), IMAPSTATE_SPAN("secret"));
+    end_done(&client);
+    end_done(&server);
+}
+
+TEST(a_certificate_of_another_name_is_refused)
+{
+    struct end client, server;
+    int ends[2];
+    const struct config *config = service->config;
+    make_pair(ends);
+    end_init(&client, ends[0]);
+    end_init(&server, ends[1]);
+    struct config_upstream other = config->upstreams[0];
+    other.tls_name = (char[]){ "elsewhere" };
+    stream_secure(&client.stream, tls_connect(service_upstream_tls(service, &config->upstreams[0]), &other));
+    stream_secure(&server.stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
+    RUN_UNTIL(client.told[STREAM_CLOSED] == 1);
+    assert_int_equal(client.told[STREAM_SECURE], 0);
+    assert_string_equal(tls_verify_failure(client.stream.ssl), "hostname mismatch");
+    end_done(&client);
+    end_done(&server);
+}
+
+/* --- giving away --- */
+
+TEST(a_connection_goes_on_in_another_stream)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server, heir;
+        int fd = -1;
+        SSL *ssl = NULL;
+        connect_ends(&client, &server, is_tls);
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("* OK\r\n")));
+        stream_flush(&server.stream);
+        RUN_UNTIL(client.heard.len == 6);
+        let_it_settle();
+        assert_true(stream_give_away(&server.stream, &fd, &ssl));
+        CHECK_ROW(kinds[is_tls], fd >= 0 && (ssl != NULL) == is_tls);
+        CHECK_ROW(kinds[is_tls], server.stream.fd == -1 && server.stream.ssl == NULL && server.stream.in == NULL);
+        end_done(&server);
+        /* Nobody reads meanwhile, and nothing is lost. */
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a1 NOOP\r\n")));
+        stream_flush(&client.stream);
+        let_it_settle();
+        end_init(&heir, -1);
+        stream_adopt(&heir.stream, fd, ssl);
+        CHECK_ROW(kinds[is_tls], stream_read_now(&heir.stream));
+        CHECK_SPAN(kinds[is_tls], stream_input(&heir.stream), IMAPSTATE_SPAN("a1 NOOP\r\n"));
+        CHECK_ROW(kinds[is_tls], heir.told[STREAM_INPUT] == 0);
+        stream_consume(&heir.stream, 9);
+        stream_start(&heir.stream);
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a2 NOOP\r\n")));
+        stream_flush(&client.stream);
+        RUN_UNTIL(heir.heard.len == 9);
+        assert_true(stream_put(&heir.stream, IMAPSTATE_SPAN("a2 OK\r\n")));
+        stream_flush(&heir.stream);
+        RUN_UNTIL(client.heard.len == 13);
+        end_done(&client);
+        end_done(&heir);
+    }
+}
+
+TEST(a_connection_with_octets_in_hand_is_not_given_away)
+{
+    static const struct {
+        const char *name;
+        bool has_input, has_output, is_at_eof;
+    } rows[] = {
+        { "nothing", false, false, false },
+        { "input", true, false, false },
+        { "output", false, true, false },
+        { "its end", false, false, true },
+    };
+    BOTH(is_tls)
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct end client, server;
+        int fd = -2;
+        SSL *ssl = NULL;
+        connect_ends(&client, &server, is_tls);
+        server.keeps = true;
+        if (rows[i].has_input) {
+            assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("x")));
+            stream_flush(&client.stream);
+            RUN_UNTIL(server.told[STREAM_INPUT] == 1);
+        }
+        if (rows[i].has_output)
+            assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("x")));
+        if (rows[i].is_at_eof) {
+            stream_shutdown(&client.stream);
+            RUN_UNTIL(server.told[STREAM_EOF] == 1);
+        }
+        bool is_free = !rows[i].has_input && !rows[i].has_output && !rows[i].is_at_eof;
+        CHECK_ROW(rows[i].name, stream_give_away(&server.stream, &fd, &ssl) == is_free);
+        CHECK_ROW(rows[i].name, (fd == -2) == !is_free);
+        SSL_free(ssl);
+        if (fd >= 0)
+            close(fd);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(what_has_ended_meanwhile_shows_when_it_is_read)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server, heir;
+        int fd;
+        SSL *ssl;
+        connect_ends(&client, &server, is_tls);
+        let_it_settle();
+        assert_true(stream_give_away(&server.stream, &fd, &ssl));
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("* BYE\r\n")));
+        stream_flush(&client.stream);
+        stream_shutdown(&client.stream);
+        end_done(&client);
+        end_init(&heir, -1);
+        stream_adopt(&heir.stream, fd, ssl);
+        /* In clear the octets come first, and the end with the next look. */
+        bool is_open = stream_read_now(&heir.stream);
+        CHECK_ROW(kinds[is_tls], is_open == !is_tls);
+        CHECK_SPAN(kinds[is_tls], stream_input(&heir.stream), IMAPSTATE_SPAN("* BYE\r\n"));
+        CHECK_ROW(kinds[is_tls], !stream_read_now(&heir.stream));
+        end_done(&heir);
+        end_done(&server);
+        let_it_settle();
+    }
+}
+
+/* --- secrets --- */
+
+static bool holds(const uint8_t *at, size_t len, const char *secret)
+{
+    return memmem(at, len, secret, strlen(secret)) != NULL;
+}
+
+TEST(secrets_are_wiped_from_the_input)
+{
+    static const char secret[] = "a LOGIN ann s3cret\r\n";
+    struct end client, server;
+    connect_ends(&client, &server, false);
+    server.keeps = true;
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a LOGIN ann s3cret\r\nb NOOP\r\n")));
+    stream_flush(&client.stream);
+    RUN_UNTIL(server.told[STREAM_INPUT] == 1);
+    uint8_t *in = server.stream.in;
+    stream_consume_wiping(&server.stream, sizeof secret - 1);
+    assert_false(holds(in, POOL_BUFFER_OCTETS, "s3cret"));
+    CHECK_SPAN("what follows", stream_input(&server.stream), IMAPSTATE_SPAN("b NOOP\r\n"));
+    end_done(&client);
+    end_done(&server);
+}
+
+TEST(the_beginning_of_a_secret_leaves_no_copy_behind_when_it_moves)
+{
+    struct end client, server;
+    connect_ends(&client, &server, false);
+    server.keeps = true;
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("b NOOP and more\r\na LOGIN ann s3cr")));
+    stream_flush(&client.stream);
+    RUN_UNTIL(server.told[STREAM_INPUT] == 1);
+    stream_consume(&server.stream, 17);
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("et\r\n")));
+    stream_flush(&client.stream);
+    RUN_UNTIL(server.told[STREAM_INPUT] == 2);
+    uint8_t *in = server.stream.in;
+    CHECK_SPAN("moved", stream_input(&server.stream), IMAPSTATE_SPAN("a LOGIN ann s3cret\r\n"));
+    stream_consume_wiping(&server.stream, 20);
+    assert_false(holds(in, POOL_BUFFER_OCTETS, "s3cr"));
+    end_done(&client);
+    end_done(&server);
+}
+
+TEST(a_stream_that_ends_wipes_what_it_holds)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        server.keeps = true;
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a LOGIN ann s3cret\r\n")));
+        stream_flush(&client.stream);
+        RUN_UNTIL(server.told[STREAM_INPUT] == 1);
+        stream_done(&server.stream);
+        assert_int_equal(server.pool.kept_count, 1);
+        CHECK_ROW(kinds[is_tls], !holds(server.pool.kept[0], POOL_BUFFER_OCTETS, "s3cret"));
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+/* --- connecting --- */
+
+TEST(a_connection_is_told_when_it_has_come_through_or_failed)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    struct end client;
+    end_init(&client, -1);
+    assert_true(stream_connect(&client.stream, (struct sockaddr *)&address, sizeof address));
+    /* What is put before waits. */
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("hello")));
+    stream_flush(&client.stream);
+    assert_int_equal(stream_pending(&client.stream), 5);
+    RUN_UNTIL(client.told[STREAM_CONNECTED] == 1);
+    end_done(&client);
+    close(listener);
+
+    end_init(&client, -1);
+    if (stream_connect(&client.stream, (struct sockaddr *)&address, sizeof address)) {
+        RUN_UNTIL(client.told[STREAM_CLOSED] == 1);
+        assert_int_equal(client.told[STREAM_CONNECTED], 0);
+    }
+    assert_int_equal(client.stream.error, ECONNREFUSED);
+    assert_string_equal(stream_failure(&client.stream), strerror(ECONNREFUSED));
+    end_done(&client);
+}
+
+TEST(a_stream_that_was_never_connected_can_be_held_and_ended)
+{
+    struct end client;
+    end_init(&client, -1);
+    stream_pause(&client.stream);
+    stream_resume(&client.stream);
+    stream_shutdown(&client.stream);
+    let_it_settle();
+    assert_string_equal(client.order, "");
+    end_done(&client);
+}
+
+TEST(a_stream_may_end_while_its_own_end_is_yet_to_be_told)
+{
+    for (int is_eof = 0; is_eof < 2; is_eof++) {
+        struct end client, server;
+        connect_ends(&client, &server, false);
+        if (is_eof) {
+            stream_shutdown(&client.stream);
+            assert_false(stream_read_now(&server.stream));
+        } else {
+            assert_false(stream_put(&server.stream, (struct imapstate_span){ large, sizeof large }) &&
+                         stream_put(&server.stream, (struct imapstate_span){ large, sizeof large }));
+        }
+        end_done(&client);
+        end_done(&server);
+        memset(&server, 0xa5, sizeof server);
+        let_it_settle();
+    }
+}
+
+/* libevent says what it should not have been asked for. */
+static void on_event_log(int severity, const char *text)
+{
+    if (severity >= EVENT_LOG_WARN)
+        warnings++;
+}
+
+static int begin(void **state)
+{
+    base = event_base_new();
+    warnings = 0;
+    return base ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    event_base_free(base);
+    return warnings == 0 ? 0 : -1;
+}
+
+static int begin_all(void **state)
+{
+    char text[1024];
+    certificate_make(&certificate, "localhost");
+    snprintf(text, sizeof text,
+             "listener \"l\" { address = \"127.0.0.1:1993\" tls = \"implicit\" tls_cert_file = \"%s\" tls_key_file = "
+             "\"%s\" }\n"
+             "upstream \"u\" { address = \"127.0.0.1:993\" tls = \"implicit\" tls_ca_file = \"%s\" tls_name = "
+             "\"localhost\" }\n",
+             certificate.cert_file, certificate.key_file, certificate.cert_file);
+    struct config *config = config_parse("test.conf", text, stderr);
+    service = config ? service_load(config, NULL, stderr) : NULL;
+    return service ? 0 : -1;
+}
+
+static int end_all(void **state)
+{
+    service_unref(service);
+    certificate_done(&certificate);
+    libevent_global_shutdown();
+    return 0;
+}
+
+#define EACH(sentence) cmocka_unit_test_setup_teardown(sentence, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EACH(octets_arrive_as_they_were_written_however_they_are_divided),
+        EACH(what_was_forwarded_is_copied_when_it_cannot_be_written_at_once),
+        EACH(an_idle_stream_holds_no_buffer),
+        EACH(drained_is_told_once_below_the_low_mark_to_whoever_was_above_the_high_one),
+        EACH(whoever_waits_for_the_last_octet_to_leave_is_told),
+        EACH(more_output_than_may_be_held_ends_the_stream),
+        EACH(an_end_is_told_once_and_after_the_input_before_it),
+        EACH(a_peer_that_sends_no_more_may_still_be_written_to),
+        EACH(a_paused_stream_reads_nothing_until_it_is_resumed),
+        EACH(a_full_buffer_is_read_into_again_when_there_is_room),
+        EACH(no_more_is_read_at_a_time_than_the_owner_wants),
+        EACH(nothing_that_came_in_clear_is_read_under_tls),
+        EACH(a_certificate_of_another_name_is_refused),
+        EACH(a_connection_goes_on_in_another_stream),
+        EACH(a_connection_with_octets_in_hand_is_not_given_away),
+        EACH(what_has_ended_meanwhile_shows_when_it_is_read),
+        EACH(secrets_are_wiped_from_the_input),
+        EACH(the_beginning_of_a_secret_leaves_no_copy_behind_when_it_moves),
+        EACH(a_stream_that_ends_wipes_what_it_holds),
+        EACH(a_connection_is_told_when_it_has_come_through_or_failed),
+        EACH(a_stream_that_was_never_connected_can_be_held_and_ended),
+        EACH(a_stream_may_end_while_its_own_end_is_yet_to_be_told),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    event_set_log_callback(on_event_log);
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin_all, end_all);
+}
