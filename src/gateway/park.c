@@ -15,7 +15,6 @@
 
 #include "log.h"
 #include "prelude.h"
-#include "sasl.h"
 #include "upstream.h"
 
 #define PARK_HASH_OCTETS 32u
@@ -28,8 +27,7 @@ struct account {
     struct list proofs;
     unsigned parked_count;
     UT_hash_handle hh;
-    size_t key_len;
-    uint8_t key[]; /* upstream NUL user */
+    uint8_t key[PARK_HASH_OCTETS]; /* of the upstream's name and the user's */
 };
 
 struct proof {
@@ -222,41 +220,39 @@ void park_proof_unref(struct proof *proof)
 
 /* --- accounts --- */
 
-#define ACCOUNT_KEY_MAX (SASL_NAME_MAX + 1024u)
-
-static bool account_write_key(struct imapstate_span upstream, struct imapstate_span user, struct imapstate_buf *ret_key)
+/* Without memory, so that a refusal is heeded even when that is out. */
+static void account_key(struct imapstate_span upstream, struct imapstate_span user, uint8_t ret_key[PARK_HASH_OCTETS])
 {
-    imapstate_buf_init(ret_key, ACCOUNT_KEY_MAX);
-    return imapstate_buf_put(ret_key, upstream) && imapstate_buf_put_byte(ret_key, 0) &&
-           imapstate_buf_put(ret_key, user);
+    const uint8_t between = 0; /* is in no upstream's name */
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, PARK_HASH_OCTETS);
+    crypto_generichash_update(&state, upstream.at, upstream.len);
+    crypto_generichash_update(&state, &between, 1);
+    crypto_generichash_update(&state, user.at, user.len);
+    crypto_generichash_final(&state, ret_key, PARK_HASH_OCTETS);
 }
 
 static struct account *account_find(struct imapstate_span upstream, struct imapstate_span user)
 {
-    struct imapstate_buf key;
-    struct account *account = NULL;
-    if (account_write_key(upstream, user, &key))
-        HASH_FIND(hh, park.accounts, key.at, key.len, account);
-    imapstate_buf_done(&key);
+    uint8_t key[PARK_HASH_OCTETS];
+    struct account *account;
+    account_key(upstream, user, key);
+    HASH_FIND(hh, park.accounts, key, sizeof key, account);
     return account;
 }
 
 static struct account *account_new(struct imapstate_span upstream, struct imapstate_span user)
 {
-    struct imapstate_buf key;
-    struct account *account = NULL;
-    if (account_write_key(upstream, user, &key) && (account = calloc(1, sizeof *account + key.len))) {
-        list_init(&account->proofs);
-        account->key_len = key.len;
-        memcpy(account->key, key.at, key.len);
-        HASH_ADD_KEYPTR(hh, park.accounts, account->key, account->key_len, account);
-        if (!account->hh.tbl) {
-            free(account);
-            account = NULL;
-        }
-    }
-    imapstate_buf_done(&key);
-    return account;
+    struct account *account = calloc(1, sizeof *account);
+    if (!account)
+        return NULL;
+    list_init(&account->proofs);
+    account_key(upstream, user, account->key);
+    HASH_ADD(hh, park.accounts, key, sizeof account->key, account);
+    if (account->hh.tbl)
+        return account;
+    free(account);
+    return NULL;
 }
 
 static struct proof *proof_new(struct account *account, const struct park_identity *identity, const uint8_t *hash)

@@ -85,10 +85,10 @@ static bool session_has_enabled(const struct session *session, struct imapstate_
 static void session_add_enabled(struct session *session, struct imapstate_span names)
 {
     for (struct imapstate_span name = session_word(&names); name.len > 0; name = session_word(&names)) {
-        if (session_has_enabled(session, name) || session->enabled.max - session->enabled.len <= name.len)
+        if (session_has_enabled(session, name))
             continue;
-        imapstate_buf_put_byte(&session->enabled, ' ');
-        imapstate_buf_put(&session->enabled, name);
+        if (!imapstate_buf_put_byte(&session->enabled, ' ') || !imapstate_buf_put(&session->enabled, name))
+            session->is_uncertain = true;
     }
 }
 
@@ -188,20 +188,24 @@ void session_saw_response(struct session *session, struct imapstate_span line)
         session_saw_comparator(session, line);
 }
 
-/* The names of an ENABLE that are on now, whoever switched them on (P9). */
-static void session_enabled_of(const struct session *session, struct imapstate_span requested,
+/* The names of an ENABLE that are on now, whoever switched them on (P9). False if there are none. Empty: there are, but
+ * memory is out. */
+static bool session_enabled_of(const struct session *session, struct imapstate_span requested,
                                struct imapstate_buf *ret)
 {
+    bool fits = true, is_any = false;
     for (struct imapstate_span name = session_word(&requested); name.len > 0; name = session_word(&requested)) {
         if (!session_has_enabled(session, name))
             continue;
-        if (ret->len > 0)
-            imapstate_buf_put_byte(ret, ' ');
-        imapstate_buf_put(ret, name);
+        fits = fits && (!is_any || imapstate_buf_put_byte(ret, ' ')) && imapstate_buf_put(ret, name);
+        is_any = true;
     }
+    if (!fits)
+        imapstate_buf_clear(ret);
+    return is_any;
 }
 
-/* What a completed command has made true: the kind of the entry, and its value (empty if nobody said what was chosen).
+/* What a completed command has made true: the kind of the entry, and its value (empty if that is not known).
  * False if nothing has changed. */
 static bool session_effect(const struct session *session, const struct flight *flight,
                            enum imapstate_entry_kind *ret_kind, struct imapstate_buf *ret_value)
@@ -210,8 +214,7 @@ static bool session_effect(const struct session *session, const struct flight *f
     switch (flight->command->id) {
     case IMAPSTATE_COMMAND_ENABLE:
         *ret_kind = IMAPSTATE_ENTRY_ENABLE;
-        session_enabled_of(session, arguments, ret_value);
-        return ret_value->len > 0;
+        return session_enabled_of(session, arguments, ret_value);
     case IMAPSTATE_COMMAND_LANGUAGE:
         *ret_kind = IMAPSTATE_ENTRY_LANGUAGE;
         imapstate_buf_put(ret_value, imapstate_buf_span(&session->language));

@@ -1,0 +1,351 @@
+/* Saving and restoring a session, and parking its connection, with each allocation failing once: nothing leaks, nothing
+ * is half done, and what comes next works. The linker has malloc() and its like pass here first; that holds for our own
+ * code, not for the libraries'. */
+#include "check.h"
+
+#include <imapstate/imapstate.h>
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parking.h"
+#include "prelude.h"
+#include "session.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *at, size_t size);
+void *__real_reallocarray(void *at, size_t count, size_t size);
+char *__real_strdup(const char *text);
+void *__real_sodium_malloc(size_t size);
+void __real_free(void *at);
+void __real_sodium_free(void *at);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+void *__wrap_reallocarray(void *at, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+void *__wrap_sodium_malloc(size_t size);
+void __wrap_free(void *at);
+void __wrap_sodium_free(void *at);
+
+static unsigned long asked, fails_at; /* the number of the allocation that fails; 0: none */
+static long alive;                    /* allocations that were not freed */
+
+static bool fails(void)
+{
+    return ++asked == fails_at;
+}
+
+static void *count(void *at)
+{
+    alive += at != NULL;
+    return at;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : count(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return fails() ? NULL : count(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *at, size_t size)
+{
+    if (fails())
+        return NULL;
+    void *grown = __real_realloc(at, size);
+    alive += grown && !at;
+    return grown;
+}
+
+void *__wrap_reallocarray(void *at, size_t n, size_t size)
+{
+    if (fails())
+        return NULL;
+    void *grown = __real_reallocarray(at, n, size);
+    alive += grown && !at;
+    return grown;
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : count(__real_strdup(text));
+}
+
+void *__wrap_sodium_malloc(size_t size)
+{
+    return fails() ? NULL : count(__real_sodium_malloc(size));
+}
+
+void __wrap_free(void *at)
+{
+    alive -= at != NULL;
+    __real_free(at);
+}
+
+void __wrap_sodium_free(void *at)
+{
+    alive -= at != NULL;
+    __real_sodium_free(at);
+}
+
+static struct service *service;
+
+/* --- what is done with the library --- */
+
+static const uint8_t key_octets[IMAPSTATE_KEY_OCTETS] = { 1 };
+static const uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS] = { 2 };
+#define NOW_S 1700000000u
+
+static bool bind_token(struct imapstate_token_binding *ret_binding)
+{
+    *ret_binding = (struct imapstate_token_binding){ IMAPSTATE_SPAN("ann"), IMAPSTATE_SPAN("main"), { 0 } };
+    return imapstate_token_fingerprint(IMAPSTATE_SPAN("IMAP4rev1 ENABLE NOTIFY LANGUAGE"), 0, ret_binding->fingerprint);
+}
+
+static bool set_up(struct imapstate_state *state)
+{
+    return imapstate_state_enable(state, IMAPSTATE_SPAN("QRESYNC CONDSTORE")) == IMAPSTATE_OK &&
+           imapstate_state_language(state, IMAPSTATE_SPAN("de")) == IMAPSTATE_OK &&
+           imapstate_state_comparator(state, IMAPSTATE_SPAN("i;octet")) == IMAPSTATE_OK &&
+           imapstate_state_notify(state, IMAPSTATE_SPAN("SET (mailboxes {3}\r\nf\xc3\xa4 (MessageNew))")) ==
+               IMAPSTATE_OK &&
+           imapstate_state_language(state, IMAPSTATE_SPAN("fr")) == IMAPSTATE_OK;
+}
+
+/* A session's state as a token. */
+static bool save(const struct imapstate_keyring *keyring, struct imapstate_buf *ret_token)
+{
+    struct imapstate_buf encoded;
+    struct imapstate_token_binding binding;
+    struct imapstate_key key;
+    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+    struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    bool is_saved = state && set_up(state) && bind_token(&binding) && imapstate_keyring_sealing(keyring, NOW_S, &key) &&
+                    imapstate_state_encode(state, &encoded) &&
+                    imapstate_token_seal(&key, &binding, NOW_S, 3600, nonce, imapstate_buf_span(&encoded), ret_token) ==
+                        IMAPSTATE_OK;
+    imapstate_state_free(state);
+    imapstate_buf_done(&encoded);
+    return is_saved;
+}
+
+/* Answers whatever the replay asks for, as a server does that takes everything. */
+static bool answer_all(struct imapstate_replay *replay)
+{
+    static const char *const answers[] = {
+        "* ENABLED QRESYNC CONDSTORE\r\n",
+        "x1 OK done\r\n",
+        "* COMPARATOR i;octet\r\n",
+        "x2 OK done\r\n",
+        "+ go\r\n",
+        "x3 OK done\r\n",
+        "* LANGUAGE (fr)\r\n",
+        "x4 OK done\r\n",
+    };
+    imapstate_replay_output(replay);
+    for (size_t i = 0; i < ARRAY_LEN(answers) && imapstate_replay_status(replay) == IMAPSTATE_REPLAY_RUNNING; i++) {
+        imapstate_replay_answer(replay, imapstate_span_of(answers[i]));
+        imapstate_replay_output(replay);
+    }
+    return imapstate_replay_status(replay) == IMAPSTATE_REPLAY_RESTORED;
+}
+
+static bool restore(const struct imapstate_keyring *keyring, struct imapstate_span token)
+{
+    struct imapstate_buf encoded;
+    struct imapstate_token_binding binding;
+    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+    struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    struct imapstate_replay *replay = NULL;
+    bool is_restored = state && bind_token(&binding) &&
+                       imapstate_token_open(keyring, &binding, NOW_S, token, &encoded) == IMAPSTATE_OK &&
+                       imapstate_state_decode(state, imapstate_buf_span(&encoded)) == IMAPSTATE_OK &&
+                       (replay = imapstate_replay_new(state, (struct imapstate_replay_literals){ 0 }, "x")) &&
+                       answer_all(replay);
+    imapstate_replay_free(replay);
+    imapstate_state_free(state);
+    imapstate_buf_done(&encoded);
+    return is_restored;
+}
+
+static bool save_and_restore(void)
+{
+    static const char text[] = "0000000a 2020-01-01T00:00:00Z AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
+    struct imapstate_buf token;
+    size_t line;
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    struct imapstate_keyring *keyring = imapstate_keyring_new();
+    bool is_done = keyring && imapstate_keyring_read(keyring, IMAPSTATE_SPAN(text), &line) == IMAPSTATE_OK &&
+                   imapstate_keyring_add(keyring, 11, NOW_S - 1, key_octets) == IMAPSTATE_OK && save(keyring, &token) &&
+                   restore(keyring, imapstate_buf_span(&token));
+    imapstate_keyring_free(keyring);
+    imapstate_buf_done(&token);
+    return is_done;
+}
+
+/* --- what the gateway keeps of a session --- */
+
+/* Runs a command of each storable kind, which the server does whether or not memory is out here. *ret_ran: how many. */
+static bool session_runs(struct session *session, struct pipeline *pipeline, size_t *ret_ran)
+{
+    static const struct {
+        const char *command, *arguments, *response;
+    } runs[] = {
+        { "ENABLE", "QRESYNC", "* ENABLED QRESYNC\r\n" },
+        { "LANGUAGE", "de", "* LANGUAGE (de)\r\n" },
+        { "COMPARATOR", "i;octet", "* COMPARATOR i;octet\r\n" },
+        { "NOTIFY", "NONE", "* OK\r\n" },
+    };
+    bool is_stored = true;
+    for (*ret_ran = 0; *ret_ran < ARRAY_LEN(runs); ++*ret_ran) {
+        const char *arguments = runs[*ret_ran].arguments;
+        const struct imapstate_command *command = imapstate_command_find(imapstate_span_of(runs[*ret_ran].command));
+        struct flight *flight = pipeline_push(pipeline, command, IMAPSTATE_SPAN("a"));
+        if (!flight)
+            return false;
+        imapstate_buf_init(&flight->arguments, 64);
+        flight->is_too_large = !imapstate_buf_put(&flight->arguments, imapstate_span_of(arguments));
+        session_sent_line(session, command, imapstate_span_of(arguments));
+        session_saw_response(session, imapstate_span_of(runs[*ret_ran].response));
+        is_stored &= session_completed(session, flight, SESSION_OK);
+        flight_free(pipeline_take(pipeline, IMAPSTATE_SPAN("a")));
+    }
+    return is_stored;
+}
+
+static size_t count_entries(const struct imapstate_buf *encoded)
+{
+    unsigned long asked_before = asked, fails_at_before = fails_at;
+    fails_at = 0;
+    struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    assert_true(encoded->len == 0 || imapstate_state_decode(state, imapstate_buf_span(encoded)) == IMAPSTATE_OK);
+    size_t count = imapstate_state_count(state);
+    imapstate_state_free(state);
+    asked = asked_before;
+    fails_at = fails_at_before;
+    return count;
+}
+
+/* What was done to the connection is in the state that it would be parked in, or it is not parked at all. */
+static bool run_session(void)
+{
+    struct session session;
+    struct pipeline pipeline = { 0 };
+    struct imapstate_buf state;
+    size_t ran = 0;
+    session_init(&session);
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    bool is_done = session_begin(&session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1"), 0) &&
+                   session_track(&session, "main") && session_runs(&session, &pipeline, &ran);
+    bool is_parkable = session_is_parkable(&session, &state);
+    if (is_parkable)
+        assert_int_equal(count_entries(&state), ran);
+    session_done(&session);
+    pipeline_done(&pipeline);
+    imapstate_buf_done(&state);
+    return is_done && is_parkable;
+}
+
+/* A connection is parked and taken. Whatever fails, nothing is left of the account. */
+static bool visit_park(void)
+{
+    struct park_identity identity = parking_identity("ann", "secret");
+    struct proof *proof = park_prove(&identity, 1), *matched = NULL;
+    struct parked *parked = proof ? parked_new() : NULL;
+    if (parked) {
+        parked->proof = park_proof_ref(proof);
+        parked->service = service_ref(service);
+        parked->config = &service->config->upstreams[0];
+        park_put(parked, 1);
+        parked = park_match(&identity, 1, &matched);
+    }
+    bool is_taken = parked != NULL;
+    parked_free(parked);
+    assert_int_equal(is_taken ? 0 : park_give_up(identity.upstream, identity.user), park_count());
+    park_proof_unref(matched);
+    park_proof_unref(proof);
+    return is_taken;
+}
+
+static bool learn(void)
+{
+    struct imapstate_buf names, id;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&id, PRELUDE_ANSWER_MAX);
+    prelude_learn_names("main", IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN("IMAP4rev1 ID"), 1);
+    prelude_learn_id("main", IMAPSTATE_SPAN("* ID NIL\r\n"));
+    bool is_known = prelude_names("main", 1, &names, NULL) && prelude_id("main", &id);
+    imapstate_buf_clear(&names);
+    is_known = is_known && prelude_names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1, &names);
+    prelude_done();
+    imapstate_buf_done(&names);
+    imapstate_buf_done(&id);
+    return is_known;
+}
+
+/* --- making each allocation fail once --- */
+
+static const struct {
+    const char *name;
+    bool (*does)(void); /* false: something was not done */
+} works[] = {
+    { "a state is saved and restored", save_and_restore },
+    { "a session runs", run_session },
+    { "a connection is parked and taken", visit_park },
+    { "an upstream's list is learned", learn },
+};
+
+static bool run_failing_at(size_t work, unsigned long number)
+{
+    long before = alive;
+    asked = 0;
+    fails_at = number;
+    bool is_done = works[work].does();
+    fails_at = 0;
+    CHECK_ROW(works[work].name, alive == before);
+    return is_done;
+}
+
+TEST(whatever_allocation_fails_nothing_leaks_and_the_failure_is_told)
+{
+    for (size_t work = 0; work < ARRAY_LEN(works); work++) {
+        CHECK_ROW(works[work].name, run_failing_at(work, 0));
+        unsigned long total = asked, refusals = 0;
+        CHECK_ROW(works[work].name, total > 3);
+        for (unsigned long number = 1; number <= total; number++) {
+            refusals += !run_failing_at(work, number);
+            CHECK_ROW(works[work].name, asked >= number);
+        }
+        CHECK_ROW(works[work].name, refusals == total);
+        /* Nothing was broken for those that come after. */
+        CHECK_ROW(works[work].name, run_failing_at(work, 0));
+    }
+}
+
+static int begin(void **state)
+{
+    service = parking_service("upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" }\n");
+    park_configure(service->config);
+    return 0;
+}
+
+static int end(void **state)
+{
+    park_done();
+    service_unref(service);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_allocation_fails_nothing_leaks_and_the_failure_is_told),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, begin, end);
+}
