@@ -152,6 +152,23 @@ TEST(octets_arrive_as_they_were_written_however_they_are_divided)
         }
 }
 
+TEST(what_is_forwarded_from_several_places_keeps_its_order)
+{
+    static const uint8_t places[] = "b.d.a.c";
+    struct end client, server;
+    connect_ends(&client, &server, false);
+    assert_true(stream_forward(&client.stream, (struct imapstate_span){ places + 4, 1 }));
+    assert_true(stream_forward(&client.stream, (struct imapstate_span){ places, 1 }));
+    assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("+")));
+    assert_true(stream_forward(&client.stream, (struct imapstate_span){ places + 6, 1 }));
+    assert_true(stream_forward(&client.stream, (struct imapstate_span){ places + 2, 1 }));
+    stream_flush(&client.stream);
+    RUN_UNTIL(server.heard.len == 5);
+    CHECK_SPAN("order", imapstate_buf_span(&server.heard), IMAPSTATE_SPAN("ab+cd"));
+    end_done(&client);
+    end_done(&server);
+}
+
 TEST(what_was_forwarded_is_copied_when_it_cannot_be_written_at_once)
 {
     static uint8_t borrowed[100000];
@@ -722,6 +739,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH(octets_arrive_as_they_were_written_however_they_are_divided),
+        EACH(what_is_forwarded_from_several_places_keeps_its_order),
         EACH(what_was_forwarded_is_copied_when_it_cannot_be_written_at_once),
         EACH(an_idle_stream_holds_no_buffer),
         EACH(drained_is_told_once_below_the_low_mark_to_whoever_was_above_the_high_one),
