@@ -43,6 +43,8 @@ static void answer_starttls(struct client *client)
 
 static void answer_logout(struct client *client)
 {
+    if (client->state == CLIENT_AUTHENTICATED && client_rest_upstream(client))
+        return;
     client_say(client, NULL, "BYE Logging out");
     answer_say(client, "OK Logout completed.");
     client_close(client, "logout");
@@ -218,7 +220,7 @@ static void answer_run(struct client *client)
         answer_after_login(client);
     else
         answer_before_login(client);
-    if (!client->asks_id)
+    if (!client->asks_id && !client->resting)
         request_done(request);
 }
 
@@ -324,7 +326,8 @@ bool answer_step(struct client *client)
     if (client->request.phase != REQUEST_COMPLETE)
         return answer_collect_step(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->asks_id || client->restore || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+    if (client->asks_id || client->resting || client->restore ||
+        (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
         return false;
     answer_run(client);
     return true;

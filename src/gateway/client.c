@@ -177,8 +177,11 @@ static void client_leave_upstream(struct client *client, bool may_park)
     struct upstream *upstream = client->upstream;
     unsigned chores = 0;
     client->upstream = NULL;
+    if (client->resting)
+        client->resting->client = NULL;
+    client->resting = NULL;
     if (upstream && is_clean && may_park && client_may_park(client, upstream, &chores))
-        upstream_settle(upstream, chores);
+        upstream_settle(upstream, chores, NULL);
     else if (upstream)
         upstream_release(upstream, is_clean);
     choice_done(&client->choice);
@@ -191,6 +194,24 @@ static void client_leave_upstream(struct client *client, bool may_park)
     client->sending_command = NULL;
     client->awaits_go = client->asks_id = false;
     client->idle = CLIENT_IDLE_NO;
+}
+
+bool client_rest_upstream(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    unsigned chores = 0;
+    if (!upstream || !client_may_park(client, upstream, &chores) || chores == 0)
+        return false;
+    client->upstream = NULL;
+    client->resting = upstream;
+    upstream_settle(upstream, chores, client);
+    return true;
+}
+
+void client_upstream_rested(struct client *client)
+{
+    client->resting = NULL;
+    client_go_on(client);
 }
 
 void client_close(struct client *client, const char *reason)
@@ -229,7 +250,7 @@ void client_end(struct client *client, const char *reason, const char *bye)
 /* A session that was accepted without an upstream, and has not needed one yet. */
 static bool client_is_undecided(const struct client *client)
 {
-    return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->restore &&
+    return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->resting && !client->restore &&
            !login_is_running(client->login);
 }
 

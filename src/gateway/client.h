@@ -55,6 +55,7 @@ struct client {
     struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
     struct restore *restore;   /* owned: while a STATE is under way */
     struct upstream *upstream; /* owned; NULL before it is chosen, or while another one is being made */
+    struct upstream *resting;  /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
     struct imapstate_buf id; /* the arguments of the client's own ID before login, for the upstream */
     struct event timer;
@@ -127,6 +128,11 @@ void client_unauthenticate(struct client *client);
 
 /* The time of the next deadline has changed. */
 void client_rearm(struct client *client);
+
+/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
+ * has its answer, comes back at once. False: there is nothing to wait for. */
+bool client_rest_upstream(struct client *client);
+void client_upstream_rested(struct client *client); /* from upstream.c */
 
 /* From upstream.c. why: words for the log. */
 void client_upstream_ready(struct client *client);

@@ -72,12 +72,15 @@ static void upstream_die(struct upstream *upstream)
 {
     if (upstream->state == UPSTREAM_DEAD)
         return;
+    struct client *waiting = upstream->state == UPSTREAM_SETTLING ? upstream->client : NULL;
     upstream_enter(upstream, UPSTREAM_DEAD);
     upstream->client = NULL;
     evtimer_del(&upstream->timer);
     opening_free(upstream);
     stream_pause(&upstream->stream);
     worker_bury(upstream->worker, &upstream->grave, upstream_end);
+    if (waiting)
+        client_upstream_rested(waiting);
 }
 
 /* The connection is of no more use to the client, which is told. */
@@ -260,7 +263,13 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     }
     uint64_t parked_at_ms = parked->parked_at_ms;
     upstream_take_parked(upstream, parked);
-    if (!upstream_look(upstream)) {
+    bool is_alive = upstream_look(upstream);
+    /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
+    if (client) {
+        stream_put(&client->stream, imapstate_buf_span(&upstream->alerts));
+        imapstate_buf_done(&upstream->alerts);
+    }
+    if (!is_alive) {
         log_debug("park: found dead, or in doubt");
         upstream_die(upstream);
         return NULL;
@@ -268,10 +277,7 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     upstream->client = client;
     upstream->is_woken = true;
     upstream->is_introduced = true;
-    if (client) {
-        stream_put(&client->stream, imapstate_buf_span(&upstream->alerts));
-        imapstate_buf_done(&upstream->alerts);
-    } else {
+    if (!client) {
         upstream->chores = UPSTREAM_CHORE_NOOP;
         upstream->parked_at_ms = parked_at_ms;
         upstream_say_chore(upstream);
@@ -370,10 +376,10 @@ static bool upstream_rest(struct upstream *upstream)
     return true;
 }
 
-void upstream_settle(struct upstream *upstream, unsigned chores)
+void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting)
 {
     upstream_enter(upstream, UPSTREAM_SETTLING);
-    upstream->client = NULL;
+    upstream->client = waiting;
     upstream->chores = (uint8_t)chores;
     if (chores == 0) {
         upstream_park(upstream);

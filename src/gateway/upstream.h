@@ -100,8 +100,9 @@ void upstream_await_nothing(struct upstream *upstream);
 struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
 
 /* ATTACHED: the client is done with it, nothing is in flight, and it may be parked: once the chores are done, in the
- * state that upstream->resting has. */
-void upstream_settle(struct upstream *upstream, unsigned chores);
+ * state that upstream->resting has. waiting, which may be NULL, hears of its end, parked or not, by
+ * client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
+void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
 
 /* Has anything been written for the client that it works for? */
 bool upstream_has_written(const struct upstream *upstream);

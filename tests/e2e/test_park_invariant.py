@@ -552,7 +552,7 @@ def test_a_client_that_is_back_before_the_connection_has_settled_gets_another(lo
     client = lot.gateway.session()
     client.ok("SELECT INBOX")
     first = lot.mark(client)
-    client.logout()
+    client.close()
     lot.scripted.wait_for(lambda: held)
     client, second = lot.land()
     assert second is not first
@@ -561,6 +561,37 @@ def test_a_client_that_is_back_before_the_connection_has_settled_gets_another(lo
     assert lot.settled(first, since)
     client, third = lot.land()
     assert third is first
+
+
+def test_logout_is_answered_when_the_connection_can_be_had_again(lot):
+    held = []
+    lot.scripted.on("UNSELECT", lambda connection, tag, arguments: held.append((connection, tag)), times=1)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    client.send(b"bye LOGOUT\r\n")
+    lot.scripted.wait_for(lambda: held)
+    client.expect_silence(0.1)
+    held[0][0].ok(held[0][1])
+    assert client.wait("bye").status == b"OK"
+    client, second = lot.land()
+    assert second is first
+
+
+def test_a_client_that_hangs_up_while_its_logout_waits_leaves_the_connection_to_be_parked(lot):
+    held = []
+    lot.scripted.on("UNSELECT", lambda connection, tag, arguments: held.append((connection, tag)), times=1)
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    first = lot.mark(client)
+    client.send(b"bye LOGOUT\r\n")
+    lot.scripted.wait_for(lambda: held)
+    client.close()
+    since = lot.gateway.log_octets()
+    held[0][0].ok(held[0][1])
+    assert lot.settled(first, since)
+    client, second = lot.land()
+    assert second is first
 
 
 def test_a_server_that_hangs_while_it_settles_is_given_up(scripted, start_gateway):
