@@ -462,7 +462,7 @@ enable_admin_commands no
 
 class Imapstated(Peer):
     name = "imapstated"
-    settings = ""  # more of them
+    settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
