@@ -326,7 +326,7 @@ bool answer_step(struct client *client)
     if (client->request.phase != REQUEST_COMPLETE)
         return answer_collect_step(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->asks_id || client->resting || client->restore ||
+    if (client->asks_id || client->resting || client->restore || login_is_running(client->login) ||
         (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
         return false;
     answer_run(client);

@@ -1,10 +1,12 @@
 """What changes while connections wait: the upstream's list, the configuration. Nobody is served by what is out of date."""
+import threading
+
 import pytest
 
 from harness.gateway import upstream
 from harness.parking import Lot, log_out
 from harness.scripted import AFTER
-from harness.tokens import restore, save
+from harness.tokens import assert_restored, restore, save
 
 ENABLE = "ENABLE QRESYNC"
 
@@ -53,3 +55,31 @@ def test_a_session_from_before_a_reload_parks_nothing_at_the_old_server(start_sc
     client = gateway.session()
     client.ok("NOOP")
     assert len(new.sessions) == 1 and len(old.sessions) == 1
+
+
+def test_p11_a_token_that_arrives_in_two_parts_waits_for_the_login_between_them(lot):
+    """After ten seconds without a command a connection is chosen, here by a login. The command that had begun before that
+    acts when the login is through."""
+    client = lot.gateway.session()
+    token = save(client, ENABLE)
+    assert lot.leave(client, lot.mark(client))
+    client = lot.gateway.session()
+    client.send(f"a STATE {{{len(token)}+}}\r\n{token[:9]}".encode())
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    def log_in_late(connection, tag, arguments):
+        asked.set()
+        assert may_go_on.wait(20)
+        connection.do_AUTHENTICATE(tag, arguments)
+
+    lot.scripted.on("AUTHENTICATE", log_in_late)
+    assert asked.wait(20)
+    octets = lot.gateway.log_octets()
+    client.send(f"{token[9:]}\r\nb NOOP\r\n".encode())
+    with lot.gateway.client() as other:  # has been served: so the rest has been read, by the one worker
+        other.ok("NOOP")
+    may_go_on.set()
+    assert_restored(client.wait("a"), token)
+    assert client.wait("b").status == b"OK"
+    assert "LOGGING_IN -> ATTACHED" in lot.gateway.log(octets)
+    assert lot.scripted.sessions[-1].names[-3:] == ["AUTHENTICATE", "ENABLE", "NOOP"]
