@@ -154,14 +154,19 @@ static bool login_makes_room(struct client *client, struct imapstate_span line)
     struct login *login = client->login;
     /* A challenge that the client has seen cannot be had again. */
     bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED || !login->was_challenged;
-    if (login->is_pressed || login->is_cancelled || !login_is_crowded(line) ||
-        park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity)) == 0)
+    static const uint64_t after_ms[] = { 20, 100, 400 };
+    if (login->presses == sizeof after_ms / sizeof *after_ms || login->is_cancelled || !login_is_crowded(line))
         return false;
-    client_log(client, LOG_LEVEL_DEBUG, "park: given up, the upstream wants fewer connections");
-    if (!may_repeat)
+    unsigned given_up =
+        park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity));
+    if (given_up > 0)
+        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", given_up);
+    if (!may_repeat || (given_up == 0 && login->presses == 0))
         return false;
-    login->is_pressed = true;
+    /* The server counts a connection until it has seen its end. */
     login_connect(client);
+    if (client->login && client->upstream)
+        upstream_set_timer(client->upstream, after_ms[login->presses++]);
     return true;
 }
 
@@ -792,7 +797,7 @@ bool login_again(struct client *client)
     if (!has_credentials)
         return false;
     login->is_again = true;
-    login->is_pressed = false;
+    login->presses = 0;
     imapstate_buf_clear(&login->names);
     imapstate_buf_clear(&login->answer);
     login_connect(client);

@@ -29,14 +29,14 @@ struct login {
     struct imapstate_buf names;         /* the upstream's list after login */
     struct imapstate_buf owed[2];       /* what the upstream gets behind each "+" that it sends, line ends included */
     uint64_t delayed_until_ms;
-    uint8_t phase; /* enum login_phase; login_enter() alone writes it */
+    uint8_t phase;   /* enum login_phase; login_enter() alone writes it */
+    uint8_t presses; /* how often it was tried again since parked connections were given up for it */
     uint8_t owed_count, owed_next;
     bool has_first_message;
     bool wants_line;      /* the client's next line belongs to the dialog */
     bool has_user;        /* AUTH=LOGIN: the user has been read, the password comes next */
     bool was_waiting;     /* the connection was made for the greeting and had to wait for the login */
     bool is_again;        /* the client does not know of it: it was accepted without, or a restore has failed (P18) */
-    bool is_pressed;      /* it was refused for too many connections, and parked ones have been given up for it */
     bool was_challenged;  /* the client has been passed a challenge */
     bool was_heard;       /* an octet of an answer has come */
     bool is_cancelled;    /* by the client: "*" has been sent */
