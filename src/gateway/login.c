@@ -126,7 +126,19 @@ static void login_cannot(struct client *client)
     login_end(client, "NO [CANNOT] The mail server does not offer this way to log in.", "cannot");
 }
 
-/* Does the code of a NO tell that the credentials may still be good (RFC 9051 section 7.1)? */
+/* "Too many [open, simultaneous] connections": Cyrus says it without a code, Gmail with [ALERT]. Only where the text
+ * begins: further on, a server may repeat what the client chose. */
+static bool login_has_too_many(struct imapstate_span line)
+{
+    struct imapstate_span code = relay_word(line, 2);
+    unsigned at = code.len > 0 && *code.at == '[' ? 3 : 2;
+    return imapstate_span_equal_nocase(relay_word(line, at), IMAPSTATE_SPAN("Too")) &&
+           imapstate_span_equal_nocase(relay_word(line, at + 1), IMAPSTATE_SPAN("many")) &&
+           (imapstate_span_contains_nocase(relay_word(line, at + 2), IMAPSTATE_SPAN("connections")) ||
+            imapstate_span_contains_nocase(relay_word(line, at + 3), IMAPSTATE_SPAN("connections")));
+}
+
+/* Does a NO tell by its code (RFC 9051 section 7.1) or its words that the credentials may still be good? */
 static bool login_is_passing(struct imapstate_span line)
 {
     static const char *const codes[] = { "[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[CONTACTADMIN]" };
@@ -134,7 +146,7 @@ static bool login_is_passing(struct imapstate_span line)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (imapstate_span_equal_nocase(code, imapstate_span_of(codes[i])))
             return true;
-    return false;
+    return login_has_too_many(line);
 }
 
 /* Is it the number of connections that the upstream minds? Dovecot: "NO [UNAVAILABLE] Maximum number of connections
