@@ -411,6 +411,27 @@ def test_a_refusal_that_says_nothing_of_the_password_bans_nobody(scripted, scrip
     assert reasons == ["unavailable"] * 5 + ["refused"]
 
 
+@pytest.mark.parametrize("words", [
+    "NO Too many open connections (2 of 2 for ann)",           # Cyrus
+    "NO [ALERT] Too many simultaneous connections. (Failure)"])  # Gmail
+def test_too_many_connections_ban_nobody_without_a_code_that_says_so(scripted, scripted_gateway, words):
+    scripted.on("LOGIN", words)
+    scripted.on("AUTHENTICATE", words)
+    client = scripted_gateway.client()
+    for _ in range(4):  # one more than max_login_failures
+        client.no("LOGIN ann secret")
+        scripted_gateway.wait_log(r"login failed: .* reason=unavailable")
+    assert "reason=refused" not in scripted_gateway.log()
+
+
+@pytest.mark.parametrize("words", ["NO Too many failures", "NO no such user: Too many open connections", "NO [ALERT] connections"])
+def test_words_that_only_resemble_too_many_connections_are_a_refusal(scripted, scripted_gateway, words):
+    scripted.on("LOGIN", words)
+    scripted.on("AUTHENTICATE", words)
+    scripted_gateway.client().no("LOGIN ann wrong")
+    scripted_gateway.wait_log(r"login failed: .* reason=refused")
+
+
 def test_a_connection_that_breaks_at_login_is_made_once_more(scripted, scripted_gateway):
     scripted.on("AUTHENTICATE", CLOSE, times=1)
     scripted_gateway.client().ok("LOGIN ann secret")

@@ -193,6 +193,7 @@ def test_a_parked_connection_takes_less_than_a_kibibyte(start_lot):
 
 TOO_MANY = {
     "Dovecot": "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=2)",
+    "Cyrus": "NO Too many open connections (2 of 2 for ann)",
     "RFC 9051": "NO [LIMIT] Too many connections",
 }
 
