@@ -165,6 +165,9 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     if (session->has_selected)
         *ret_chores |=
             session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CLOSE;
+    /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. */
+    if (*ret_chores == 0 && session->was_refused)
+        *ret_chores = UPSTREAM_CHORE_NOOP;
     upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
     return true;
 }

@@ -304,6 +304,7 @@ static void session_completed_selection(struct session *session, uint8_t id, enu
 
 bool session_completed(struct session *session, const struct flight *flight, enum session_status status)
 {
+    session->was_refused = status != SESSION_OK;
     if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
         session_completed_selection(session, flight->command->id, status);
         return false;

@@ -28,14 +28,15 @@ struct session {
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     struct capabilities offers;                /* the upstream's, after login */
     uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
-    bool is_certain;     /* whose session it is is known, so that it may have a token */
-    bool is_tracking;    /* STATECMD codes are being sent */
-    bool is_changed;     /* a storable command has taken effect since login */
-    bool may_be_enabled; /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain;   /* something was done to the connection that in_effect cannot say */
-    bool has_selected;   /* a SELECT or EXAMINE was sent */
-    uint8_t restored;    /* enum session_restored */
-    uint8_t selected;    /* enum session_selected */
+    bool is_certain;       /* whose session it is is known, so that it may have a token */
+    bool is_tracking;      /* STATECMD codes are being sent */
+    bool is_changed;       /* a storable command has taken effect since login */
+    bool may_be_enabled;   /* a command may have switched CONDSTORE on without ENABLE */
+    bool is_uncertain;     /* something was done to the connection that in_effect cannot say */
+    bool has_selected : 1; /* a SELECT or EXAMINE was sent */
+    bool was_refused : 1;  /* the last answer was no OK */
+    uint8_t restored;      /* enum session_restored */
+    uint8_t selected;      /* enum session_selected */
 };
 
 void session_init(struct session *session);

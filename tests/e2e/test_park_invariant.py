@@ -395,6 +395,27 @@ def test_unselect_is_sent_after_a_select_that_failed(lot):
     assert chores(first) == ["UNSELECT"]
 
 
+@LEAVING
+@pytest.mark.parametrize("answer", ["NO Error in IMAP command", "BAD what?"])
+def test_behind_a_mistake_a_noop_clears_the_count_that_the_server_keeps(lot, answer, hang_up):
+    # Courier ends a connection at the tenth mistake in a row; the next session must not inherit nine.
+    lot.scripted.on("STATUS", answer)
+    client = lot.gateway.session()
+    client.command("STATUS nowhere (MESSAGES)")
+    first = lot.scripted.sessions[-1]
+    assert lot.leave(client, first, hang_up=hang_up)
+    assert chores(first) == ["NOOP"]
+
+
+def test_a_mistake_that_was_followed_by_a_good_command_needs_no_noop(lot):
+    lot.scripted.on("STATUS", "BAD what?", times=1)
+    client = lot.gateway.session()
+    client.bad("STATUS nowhere (MESSAGES)")
+    first = lot.mark(client)
+    assert lot.leave(client, first)
+    assert chores(first) == []
+
+
 @pytest.mark.parametrize("answer", ["NO it stays open", "BAD what?"])
 def test_a_mailbox_that_cannot_be_left_is_not_parked(lot, answer):
     lot.scripted.on("UNSELECT", answer)
