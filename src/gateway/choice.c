@@ -126,6 +126,8 @@ static bool choice_differs(const struct client *client, struct imapstate_span na
 
 bool choice_heed_names(struct client *client, struct imapstate_span names)
 {
+    if (names.len == 0) /* of the login that the client was told of: there is no news */
+        return false;
     struct session *session = &client->session;
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);

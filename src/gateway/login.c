@@ -665,8 +665,10 @@ static void login_succeed(struct client *client)
         client_end(client, "out of memory", "Out of memory");
     } else {
         upstream_attach(client->upstream);
-        imapstate_buf_put(&client->upstream->names, names);
         choice_prove(client);
+        /* An idle session that cannot be parked needs no copy. */
+        if (client->upstream->proof)
+            imapstate_buf_put(&client->upstream->names, names);
         login_enter(login, LOGIN_THROUGH);
         if (login->is_again)
             choice_logged_in(client);

@@ -226,10 +226,10 @@ static void restore_decline(struct client *client)
 }
 
 /* There is an upstream. If it offers something else than what the client was told, the token is dead (P12). */
-static void restore_has_upstream(struct client *client)
+static void restore_has_upstream(struct client *client, const struct imapstate_buf *names)
 {
     struct restore *restore = client->restore;
-    if (choice_heed_names(client, imapstate_buf_span(&client->upstream->names))) {
+    if (choice_heed_names(client, imapstate_buf_span(names))) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
         restore_decline(client);
@@ -246,10 +246,10 @@ static void restore_choose(struct client *client)
     switch (choice_make_state(client, imapstate_buf_span(&restore->encoded))) {
     case CHOICE_EXACT:
         restore->is_warm = true;
-        restore_has_upstream(client);
+        restore_has_upstream(client, &client->upstream->names);
         break;
     case CHOICE_PRISTINE:
-        restore_has_upstream(client);
+        restore_has_upstream(client, &client->upstream->names);
         break;
     case CHOICE_WAITING:
         break;
@@ -356,10 +356,10 @@ void restore_logged_in(struct client *client)
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     if (restore->phase == RESTORE_CHOOSING) {
-        restore_has_upstream(client);
+        restore_has_upstream(client, &client->login->names);
         return;
     }
-    choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+    choice_heed_names(client, imapstate_buf_span(&client->login->names));
     if (!restore->was_lost) {
         restore_decline(client);
         return;
