@@ -40,11 +40,6 @@ static const char *const client_state_names[CLIENT_STATE_MAX] = {
     "PROXYING", "SECURING", "GREETING", "NOT_AUTHENTICATED", "LOGGING_IN", "AUTHENTICATED", "CLOSING", "DEAD",
 };
 
-const char *client_state_name(const struct client *client)
-{
-    return client_state_names[client->state];
-}
-
 static void client_enter(struct client *client, enum client_state next)
 {
     assert(client_may_enter[client->state] & BIT(next));

@@ -141,6 +141,4 @@ void client_upstream_lost(struct client *client, const char *why);
 /* From worker.c: the daemon is ending. now: whatever is under way. */
 void client_stop(struct client *client, bool now);
 
-const char *client_state_name(const struct client *client);
-
 #endif

@@ -35,11 +35,6 @@ static const char *const upstream_state_names[UPSTREAM_STATE_MAX] = {
     "LOGGING_IN", "ATTACHED",   "SETTLING", "LEAVING",   "DEAD",
 };
 
-const char *upstream_state_name(const struct upstream *upstream)
-{
-    return upstream_state_names[upstream->state];
-}
-
 void upstream_enter(struct upstream *upstream, enum upstream_state next)
 {
     assert(upstream_may_enter[upstream->state] & BIT(next));

@@ -122,6 +122,4 @@ void upstream_renew_stream(struct upstream *upstream);
 /* Does a line begin with these words, in any case, and a word's end behind them? */
 bool upstream_line_begins(struct imapstate_span line, const char *words);
 
-const char *upstream_state_name(const struct upstream *upstream);
-
 #endif
