@@ -12,7 +12,7 @@ GROUPS = {
     ("kept", "clear"): "in clear, Dovecot keeps its imap processes too",
     ("bcrypt", "clear"): "in clear, Dovecot checks bcrypt passwords of cost 10",
 }
-WARM_ONE, WARM_EACH = "warm, all in one write", "warm, each waits"
+WARM_ONE, WARM_EACH, WARM_QUIET = "warm, all in one write", "warm, each waits", "warm, no NOTIFY in the token"
 STALLING, AT_ONCE = "imapproxy", "imapproxy, acknowledged at once"
 DIRECT_EACH = "directly, each waits"
 
@@ -150,6 +150,8 @@ def target_table(results, round_trip_ms):
         at_most(results, "warm, p50: × direct", plain, "warm", "direct", us_median, 0.4),
         at_most(results, "warm with bcrypt, p50: × direct", bcrypt, "warm", "direct", us_median, 0.05),
         at_most(results, "warm, p50: × imapproxy acknowledged at once", plain, "warm", AT_ONCE, us_median, 0.8),
+        at_most(results, "the same, LOGIN to FETCH in one write", plain, WARM_ONE, AT_ONCE, us_median, 0.8),
+        at_most(results, "the same, no NOTIFY in the token", plain, WARM_QUIET, AT_ONCE, us_median, 0.8),
         at_least(results, "warm, 8 clients, per second: × direct", rate, "warm", "direct", visits_per_s, 2),
         at_least(results, "the same, to strive for", rate, "warm", "direct", visits_per_s, 3),
         none_verdict(results, "logins at Dovecot by warm visits", "logins"),
