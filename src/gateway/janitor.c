@@ -13,11 +13,17 @@ static const struct timeval janitor_period = { .tv_sec = 1 };
 static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct janitor *janitor = arg;
-    struct parked *tired;
+    struct list tired;
     if (janitor->worker->is_stopping)
         return;
-    while ((tired = park_sweep(worker_now_ms())))
-        upstream_adopt(janitor->worker, NULL, tired);
+    list_init(&tired);
+    park_sweep(worker_now_ms(), &tired);
+    list_each_safe(link, &tired)
+    {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        list_remove(&parked->age_link);
+        upstream_adopt(janitor->worker, NULL, parked);
+    }
 }
 
 bool janitor_start(struct janitor *janitor, struct service *service, FILE *errors)

@@ -27,14 +27,20 @@ static inline void list_remove(struct list *link)
     list_init(link);
 }
 
+/* Moves into the list that next is in, before it; next may be the list itself, then that is the end. */
+static inline void list_move_before(struct list *link, struct list *next)
+{
+    list_remove(link);
+    link->previous = next->previous;
+    link->next = next;
+    next->previous->next = link;
+    next->previous = link;
+}
+
 /* Moves to the end of list. */
 static inline void list_move(struct list *link, struct list *list)
 {
-    list_remove(link);
-    link->previous = list->previous;
-    link->next = list;
-    list->previous->next = link;
-    list->previous = link;
+    list_move_before(link, list);
 }
 
 #define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))

@@ -47,7 +47,8 @@ static void main_forbid_dumps(void)
 static void main_raise_descriptors(const struct config *config)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->max_clients * 2 + 64;
+    rlim_t parked = config->park.per_user > 0 ? config->park.max : 0;
+    rlim_t wanted = (rlim_t)config->max_clients * 2 + parked + 64;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     if (limit.rlim_cur < wanted) {
@@ -56,8 +57,9 @@ static void main_raise_descriptors(const struct config *config)
     }
     if (limit.rlim_cur < wanted)
         log_warning(
-            "file descriptors are limited to %llu, fewer than max_clients = %u needs; clients beyond are refused",
-            (unsigned long long)limit.rlim_cur, config->max_clients);
+            "file descriptors are limited to %llu, fewer than the %llu that max_clients = %u and park's max = %u need; "
+            "clients beyond are refused",
+            (unsigned long long)limit.rlim_cur, (unsigned long long)wanted, config->max_clients, config->park.max);
 }
 
 static bool main_drop_privileges(const struct config *config)

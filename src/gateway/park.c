@@ -478,6 +478,21 @@ static void park_make_room(struct account *account, struct list *doomed)
         parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, "there are too many");
 }
 
+/* Both lists are by age. One that has shown a sign of life is as old as before. */
+static void parked_insert(struct parked *parked)
+{
+    struct list *next = &parked->proof->parked;
+    while (next->previous != &parked->proof->parked &&
+           list_entry(next->previous, struct parked, proof_link)->parked_at_ms > parked->parked_at_ms)
+        next = next->previous;
+    list_move_before(&parked->proof_link, next);
+    next = &park.by_age;
+    while (next->previous != &park.by_age &&
+           list_entry(next->previous, struct parked, age_link)->parked_at_ms > parked->parked_at_ms)
+        next = next->previous;
+    list_move_before(&parked->age_link, next);
+}
+
 void park_put(struct parked *parked, uint64_t now_ms)
 {
     struct list doomed;
@@ -491,8 +506,7 @@ void park_put(struct parked *parked, uint64_t now_ms)
                     !parked_expiry(parked, now_ms);
     if (may_wait) {
         park_make_room(proof->account, &doomed);
-        list_move(&parked->proof_link, &proof->parked);
-        list_move(&parked->age_link, &park.by_age);
+        parked_insert(parked);
         proof->account->parked_count++;
         park.count++;
     } else {
@@ -521,10 +535,9 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
 
 /* --- the janitor's --- */
 
-struct parked *park_sweep(uint64_t now_ms)
+void park_sweep(uint64_t now_ms, struct list *ret_tired)
 {
     struct list doomed;
-    struct parked *tired = NULL;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     list_each_safe(link, &park.by_age)
@@ -536,14 +549,13 @@ struct parked *park_sweep(uint64_t now_ms)
             why = "the proof is too old";
         if (why) {
             parked_doom(parked, &doomed, why);
-        } else if (!tired && now_ms >= parked->used_at_ms + park.limits.keepalive_ms) {
+        } else if (now_ms >= parked->used_at_ms + park.limits.keepalive_ms) {
             parked_remove(parked);
-            tired = parked;
+            list_move(&parked->age_link, ret_tired);
         }
     }
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
-    return tired;
 }
 
 /* --- reload, end --- */

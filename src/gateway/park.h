@@ -82,8 +82,9 @@ void park_put(struct parked *parked, uint64_t now_ms);
 /* Gives up all that the user has parked at the upstream; how many that were. */
 unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user);
 
-/* Ends what has waited or lived too long, or whose proof has aged. Takes one that needs a sign of life out, or NULL. */
-struct parked *park_sweep(uint64_t now_ms);
+/* Ends what has waited or lived too long, or whose proof has aged. Those that need a sign of life are taken out, by
+ * their age_link into ret_tired, which the caller has initialized and empties. */
+void park_sweep(uint64_t now_ms, struct list *ret_tired);
 
 struct parked *parked_new(void);
 void parked_free(struct parked *parked); /* says LOGOUT, closes; accepts NULL */

@@ -145,9 +145,15 @@ static void thread_come_back(struct thread *thread, const struct park_identity *
 
 static void thread_sweep(struct thread *thread)
 {
-    struct parked *parked = park_sweep(worker_now_ms());
-    if (parked)
+    struct list tired;
+    list_init(&tired);
+    park_sweep(worker_now_ms(), &tired);
+    list_each_safe(link, &tired)
+    {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        list_remove(&parked->age_link);
         thread_hold(thread, parked, NULL, NULL);
+    }
 }
 
 static void thread_step(struct thread *thread)

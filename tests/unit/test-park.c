@@ -225,6 +225,17 @@ TEST(the_oldest_of_all_makes_room)
     close(ann), close(bob), close(eve);
 }
 
+/* All that is tired is lost. */
+static bool sweep_finds_none(uint64_t now_ms)
+{
+    struct list tired;
+    list_init(&tired);
+    park_sweep(now_ms, &tired);
+    bool is_none = list_is_empty(&tired);
+    list_each_safe(link, &tired) parked_free(list_entry(link, struct parked, age_link));
+    return is_none;
+}
+
 /* What waits since 1000 s, with a proof of then. */
 static const struct {
     const char *name;
@@ -251,7 +262,7 @@ TEST(what_has_waited_or_lived_too_long_serves_nobody)
             park_put(parked, S(1000));
             CHECK_ROW(ages[i].name, park_count() == 1);
             if (sweeps) {
-                CHECK_ROW(ages[i].name, park_sweep(ages[i].now_ms) == NULL);
+                CHECK_ROW(ages[i].name, sweep_finds_none(ages[i].now_ms));
                 CHECK_ROW(ages[i].name, is_ended(peer) == ages[i].is_over);
             } else {
                 parked = park_take(proof, PARK_ANY, ID(""), ages[i].now_ms);
@@ -281,7 +292,7 @@ TEST(credentials_are_proved_anew_after_reauth_interval)
     parked = match("ann", "secret", S(402));
     assert_non_null(parked);
     park_put(parked, S(402));
-    assert_null(park_sweep(S(599)));
+    assert_true(sweep_finds_none(S(599)));
     assert_false(is_ended(early));
     park_proof_unref(proof);
     end();
@@ -292,9 +303,9 @@ TEST(the_janitor_ends_what_has_an_old_proof)
 {
     begin(MAIN "park { time = \"500s\" lifetime = \"600s\" reauth_interval = \"300s\" keepalive = \"600s\" }\n");
     int peer = park_one("ann", "", S(100));
-    assert_null(park_sweep(S(400) - 1));
+    assert_true(sweep_finds_none(S(400) - 1));
     assert_false(is_ended(peer));
-    assert_null(park_sweep(S(400)));
+    assert_true(sweep_finds_none(S(400)));
     assert_true(is_ended(peer));
     end();
     close(peer);
@@ -303,24 +314,32 @@ TEST(the_janitor_ends_what_has_an_old_proof)
 TEST(the_janitor_takes_out_what_needs_a_sign_of_life)
 {
     begin(MAIN PARK("per_user = 4"));
-    int first = park_one("ann", "", S(100)), second = park_one("ann", "", S(101));
-    assert_null(park_sweep(S(150) - 1));
-    struct parked *tired = park_sweep(S(151));
-    assert_int_equal(tired->parked_at_ms, S(100));
-    struct parked *other = park_sweep(S(151));
-    assert_int_equal(other->parked_at_ms, S(101));
-    assert_null(park_sweep(S(151)));
-    assert_int_equal(park_count(), 0);
-    tired->used_at_ms = S(151);
-    park_put(tired, S(151));
-    assert_null(park_sweep(S(152)));
+    int first = park_one("ann", "", S(100)), second = park_one("ann", "", S(101)), third = park_one("ann", "", S(130));
+    struct list tired;
+    list_init(&tired);
+    assert_true(sweep_finds_none(S(150) - 1));
+    park_sweep(S(151), &tired);
+    struct parked *older = list_entry(tired.next, struct parked, age_link);
+    struct parked *newer = list_entry(tired.previous, struct parked, age_link);
+    assert_int_equal(older->parked_at_ms, S(100));
+    assert_int_equal(newer->parked_at_ms, S(101));
     assert_int_equal(park_count(), 1);
-    /* It showed a sign of life, but has waited no less for that. */
-    assert_null(park_sweep(S(160)));
+    newer->used_at_ms = older->used_at_ms = S(151);
+    park_put(newer, S(151));
+    park_put(older, S(151));
+    assert_true(sweep_finds_none(S(152)));
+    assert_int_equal(park_count(), 3);
+    /* They showed a sign of life, but are no younger for that. */
+    struct parked *youngest = match("ann", "secret", S(153));
+    assert_int_equal(youngest->parked_at_ms, S(130));
+    assert_true(sweep_finds_none(S(160)));
     assert_true(is_ended(first));
-    parked_free(other);
+    assert_false(is_ended(second));
+    assert_true(sweep_finds_none(S(161)));
+    assert_true(is_ended(second));
+    parked_free(youngest);
     end();
-    close(first), close(second);
+    close(first), close(second), close(third);
 }
 
 TEST(a_refusal_ends_what_that_secret_has_parked)
