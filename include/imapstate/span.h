@@ -35,6 +35,9 @@ IMAPSTATE_API bool imapstate_span_equal(struct imapstate_span a, struct imapstat
 /* As above, but ASCII letters match in either case (RFC 9051 section 1.2: command names, capabilities, ...). */
 IMAPSTATE_API bool imapstate_span_equal_nocase(struct imapstate_span a, struct imapstate_span b);
 
+/* line without the CRLF or LF at its end, if there is one. */
+IMAPSTATE_API struct imapstate_span imapstate_span_without_line_end(struct imapstate_span line);
+
 /* Is needle (ASCII, any case) somewhere in haystack? An empty needle is in everything. */
 IMAPSTATE_API bool imapstate_span_contains_nocase(struct imapstate_span haystack, struct imapstate_span needle);
 

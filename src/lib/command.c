@@ -205,15 +205,6 @@ static bool is_word_end(struct imapstate_span in)
     return in.len == 0 || in.at[0] == ' ';
 }
 
-static struct imapstate_span line_without_end(struct imapstate_span line)
-{
-    if (line.len > 0 && line.at[line.len - 1] == '\n')
-        line.len--;
-    if (line.len > 0 && line.at[line.len - 1] == '\r')
-        line.len--;
-    return line;
-}
-
 /* Takes the name: one word, or "UID" and the one behind it. */
 static enum imapstate_error name_take(struct imapstate_span *in, struct imapstate_span *ret_name)
 {
@@ -234,7 +225,7 @@ static enum imapstate_error name_take(struct imapstate_span *in, struct imapstat
 
 enum imapstate_error imapstate_command_parse(struct imapstate_span line, struct imapstate_command_line *ret_line)
 {
-    struct imapstate_span in = line_without_end(line);
+    struct imapstate_span in = imapstate_span_without_line_end(line);
     *ret_line = (struct imapstate_command_line){ .command = &command_unknown };
     struct imapstate_span tag = word_take(&in, is_tag_char);
     if (tag.len == 0 || !is_word_end(in))

@@ -205,15 +205,6 @@ static struct imapstate_span word_take(struct imapstate_span *in)
     return word;
 }
 
-static struct imapstate_span line_without_end(struct imapstate_span line)
-{
-    if (line.len > 0 && line.at[line.len - 1] == '\n')
-        line.len--;
-    if (line.len > 0 && line.at[line.len - 1] == '\r')
-        line.len--;
-    return line;
-}
-
 /* Is name the response code at the front of text? */
 static bool has_code(struct imapstate_span text, struct imapstate_span name)
 {
@@ -357,7 +348,7 @@ static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *repla
 
 enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *replay, struct imapstate_span line)
 {
-    struct imapstate_span in = line_without_end(line);
+    struct imapstate_span in = imapstate_span_without_line_end(line);
     struct imapstate_span first = word_take(&in);
 
     if (is_word(first, "*"))

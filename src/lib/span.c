@@ -35,6 +35,16 @@ bool imapstate_span_equal_nocase(struct imapstate_span a, struct imapstate_span 
     return true;
 }
 
+struct imapstate_span imapstate_span_without_line_end(struct imapstate_span line)
+{
+    if (line.len == 0 || line.at[line.len - 1] != '\n')
+        return line;
+    line.len--;
+    if (line.len > 0 && line.at[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
 bool imapstate_span_contains_nocase(struct imapstate_span haystack, struct imapstate_span needle)
 {
     for (size_t i = 0; needle.len <= haystack.len && i <= haystack.len - needle.len; i++)

@@ -59,6 +59,23 @@ TEST(a_needle_is_found_wherever_it_is)
         CHECK_ROW(rows[i].name, imapstate_span_contains_nocase(rows[i].haystack, rows[i].needle) == rows[i].want);
 }
 
+TEST(one_line_end_is_taken_off_a_line)
+{
+    static const struct {
+        const char *name;
+        struct imapstate_span line, want;
+    } rows[] = {
+        { "CRLF", IMAPSTATE_SPAN("a\r\n"), IMAPSTATE_SPAN("a") },
+        { "LF alone", IMAPSTATE_SPAN("a\n"), IMAPSTATE_SPAN("a") },
+        { "CR alone is no end", IMAPSTATE_SPAN("a\r"), IMAPSTATE_SPAN("a\r") },
+        { "only one", IMAPSTATE_SPAN("a\n\n"), IMAPSTATE_SPAN("a\n") },
+        { "nothing but the end", IMAPSTATE_SPAN("\r\n"), IMAPSTATE_SPAN("") },
+        { "nothing", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        CHECK_ROW(rows[i].name, imapstate_span_equal(imapstate_span_without_line_end(rows[i].line), rows[i].want));
+}
+
 TEST(a_buffer_holds_what_was_put_up_to_its_limit)
 {
     struct imapstate_buf buf;
@@ -162,6 +179,7 @@ int main(void)
         cmocka_unit_test(a_span_of_text_ends_before_its_nul),
         cmocka_unit_test(spans_are_equal_octet_for_octet_or_letter_for_letter),
         cmocka_unit_test(a_needle_is_found_wherever_it_is),
+        cmocka_unit_test(one_line_end_is_taken_off_a_line),
         cmocka_unit_test(a_buffer_holds_what_was_put_up_to_its_limit),
         cmocka_unit_test(what_does_not_fit_is_not_put_in_part),
         cmocka_unit_test(a_buffer_of_no_limit_grows_and_one_of_limit_zero_does_not),
