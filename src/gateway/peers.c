@@ -10,7 +10,7 @@
 #include <uthash.h>
 
 struct peer {
-    struct address address; /* the key; port 0 */
+    struct address network; /* the key; port 0 */
     unsigned count;         /* its connections; never 0 */
     UT_hash_handle hh;
 };
@@ -19,13 +19,26 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct peer *peers; /* guarded by lock, as is total */
 static unsigned total;
 
+/* RFC 4291 section 2.5.1: the lower 64 bits are the interface's, so that one host has as many IPv6 addresses as it
+ * likes. */
+#define INTERFACE_ID_OCTETS 8
+
+static struct address peer_network(const struct address *address)
+{
+    struct address network = *address;
+
+    network.port = 0; /* each connection of a client has another */
+    if (network.family == AF_INET6)
+        memset(network.octets + sizeof network.octets - INTERFACE_ID_OCTETS, 0, INTERFACE_ID_OCTETS);
+    return network;
+}
+
 /* Guarded by lock. NULL if the address has no connection. */
 static struct peer *peer_find(const struct address *address)
 {
-    struct address key = *address;
+    struct address key = peer_network(address);
     struct peer *peer;
 
-    key.port = 0; /* each connection of a client has another */
     HASH_FIND(hh, peers, &key, sizeof key, peer);
     return peer;
 }
@@ -37,9 +50,8 @@ static struct peer *peer_new(const struct address *address)
 
     if (!peer)
         return NULL;
-    peer->address = *address;
-    peer->address.port = 0;
-    HASH_ADD(hh, peers, address, sizeof peer->address, peer);
+    peer->network = peer_network(address);
+    HASH_ADD(hh, peers, network, sizeof peer->network, peer);
     if (!peer->hh.tbl) {
         free(peer);
         return NULL;

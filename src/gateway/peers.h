@@ -1,4 +1,5 @@
-/* peers: how many connections there are, in all and from each client address. Shared by all workers. */
+/* peers: how many connections there are, in all and from each client address; the IPv6 addresses of one /64 count as one.
+ * Shared by all workers. */
 #ifndef GATEWAY_PEERS_H
 #define GATEWAY_PEERS_H
 

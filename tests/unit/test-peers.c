@@ -75,6 +75,23 @@ TEST(an_ipv6_address_that_begins_like_an_ipv4_one_is_another_peer)
     peers_remove(&ipv6);
 }
 
+TEST(the_ipv6_addresses_of_one_64_are_one_peer)
+{
+    struct address first = { AF_INET6, 1001, { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1 } };
+    struct address neighbour = first, other = first;
+
+    neighbour.octets[8] = 7;
+    other.octets[7] = 2;
+    assert_int_equal(peers_add(&first, 10, 1), PEERS_OK);
+    assert_int_equal(peers_add(&neighbour, 10, 1), PEERS_ADDRESS_FULL);
+    assert_int_equal(peers_add(&other, 10, 1), PEERS_OK);
+    peers_remove(&first);
+    assert_int_equal(peers_add(&neighbour, 10, 1), PEERS_OK);
+    peers_remove(&neighbour);
+    peers_remove(&other);
+    assert_int_equal(peers_count(), 0);
+}
+
 TEST(unix_peers_have_no_limit_of_their_own)
 {
     for (unsigned i = 0; i < 5; i++)
@@ -98,7 +115,7 @@ TEST(connections_from_before_count_when_a_reload_sets_a_limit)
 
 static struct address peer_of_many(unsigned i)
 {
-    return (struct address){ AF_INET6, 1, { 0x20, 0x01, [13] = (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
+    return (struct address){ AF_INET6, 1, { 0x20, 0x01, [5] = (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
 }
 
 TEST(many_addresses_are_kept_apart)
@@ -155,6 +172,7 @@ int main(void)
         cmocka_unit_test(the_limit_for_all_holds_whoever_comes),
         cmocka_unit_test(the_limit_for_one_address_counts_its_ports_together),
         cmocka_unit_test(an_ipv6_address_that_begins_like_an_ipv4_one_is_another_peer),
+        cmocka_unit_test(the_ipv6_addresses_of_one_64_are_one_peer),
         cmocka_unit_test(unix_peers_have_no_limit_of_their_own),
         cmocka_unit_test(connections_from_before_count_when_a_reload_sets_a_limit),
         cmocka_unit_test(many_addresses_are_kept_apart),
