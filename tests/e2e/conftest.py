@@ -12,6 +12,7 @@ from harness.dovecot import Dovecot  # noqa: E402
 from harness.gateway import Gateway, upstream as upstream_section  # noqa: E402
 from harness.imap import Client  # noqa: E402
 from harness.net import Authority  # noqa: E402
+from harness.recorder import Recorder  # noqa: E402
 from harness.scripted import Scripted  # noqa: E402
 
 _exhibits = []  # whatever can tell, after a failed test, what happened in it
@@ -137,6 +138,18 @@ def scripted(start_scripted):
 def scripted_gateway(scripted, start_gateway):
     """A gateway in front of `scripted`."""
     return start_gateway(scripted.port)
+
+
+@pytest.fixture
+def start_recorder():
+    """start_recorder(port, certificate=None): a relay to the port that records its clients' flights (harness/recorder.py)."""
+    with contextlib.ExitStack() as stack:
+        def start(port, certificate=None):
+            recorder = Recorder(port, certificate)
+            stack.enter_context(_shown_on_failure(recorder))
+            stack.callback(recorder.stop)
+            return recorder
+        yield start
 
 
 @pytest.fixture

@@ -205,3 +205,21 @@ def test_the_client_reports_a_server_that_hangs_up(scripted):
         scripted.drop_all()
         with pytest.raises(Closed):
             client.response()
+
+
+@pytest.mark.parametrize("over", ["clear", "TLS"])
+def test_the_recorder_counts_what_a_client_waited_for(dovecot, connect, start_recorder, certificate, trust, over):
+    recorder = start_recorder(dovecot.plain_port, certificate if over == "TLS" else None)
+    client = connect(recorder.port, tls=trust if over == "TLS" else None)
+    client.send(b"a AUTHENTICATE PLAIN\r\n")
+    client.continuation()
+    client.send(base64.b64encode(b"\0ann\0secret") + b"\r\n")
+    client.wait("a")
+    client.send(b"b NOOP\r\nc NAMESPACE\r\n")
+    client.wait("c")
+    client.ok("SELECT INBOX")
+    client.ok("UID FETCH 1:* FLAGS")
+    recording, = recorder.recordings
+    assert recording.names() == [["AUTHENTICATE"], ["..."], ["NOOP", "NAMESPACE"], ["SELECT"], ["UID FETCH"]]
+    assert recording.flights_until("NAMESPACE") == 3 and recording.flights_until("UID FETCH") == 5
+    assert b"OK [READ-WRITE]" in recording.heard

@@ -1,0 +1,119 @@
+"""A relay on loopback that writes down, in flights, what a client and a server say to each other."""
+import re
+import selectors
+import socket
+import ssl
+import threading
+
+from . import net
+
+_COMMAND = re.compile(rb"[^\s+*]+ ((?:UID )?[A-Z]+)(?: .*)?\Z", re.IGNORECASE | re.DOTALL)
+_READ_OCTETS = 1 << 16
+
+
+class Recording:
+    """One connection. A flight is what the client sends without having heard anything in between, so as many round trips
+    have passed when a flight is answered as there are flights until then; the greeting is not among them."""
+
+    def __init__(self):
+        self.flights = []
+        self.heard = bytearray()
+        self._speaks = False
+
+    def says(self, octets):
+        if not self._speaks:
+            self.flights.append(b"")
+        self._speaks = True
+        self.flights[-1] += octets
+
+    def hears(self, octets):
+        self._speaks = False
+        self.heard += octets
+
+    def names(self):
+        """The commands' names, a list a flight. What is no command, such as a SASL response, is `...`."""
+        return [[_name(line) for line in flight.splitlines()] for flight in self.flights]
+
+    def flights_until(self, name):
+        """The number of the flight, from 1, with the first command of this name."""
+        return next(number for number, names in enumerate(self.names(), 1) if name in names)
+
+    def exhibit(self):
+        return "a recorded client", "\n".join(f"{number}: {flight!r}" for number, flight in enumerate(self.flights, 1))
+
+
+class Recorder:
+    """Listens on `port` until stop(), and relays each connection to target_port. With a certificate (a pair of paths) its
+    clients speak TLS to it; what it relays is in clear all the same."""
+
+    def __init__(self, target_port, certificate=None):
+        self.recordings = []
+        self._target_port = target_port
+        self._context = net.Authority.server_context(certificate) if certificate else None
+        self._listener = socket.create_server((net.LOOPBACK, net.free_port()))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def transcripts(self):
+        return self.recordings
+
+    def stop(self):
+        # close() alone does not wake accept().
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def exhibit(self):
+        return f"recorder of port {self._target_port}", f"{len(self.recordings)} connections"
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            recording = Recording()
+            self.recordings.append(recording)
+            threading.Thread(target=self._serve, args=(client, recording), daemon=True).start()
+
+    def _serve(self, client, recording):
+        try:
+            with socket.create_connection((net.LOOPBACK, self._target_port), timeout=10) as server:
+                if self._context:
+                    client = self._context.wrap_socket(client, server_side=True)
+                for sock in (client, server):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _relay(client, server, recording)
+        except OSError:
+            pass  # one of them is gone: so is the other
+        finally:
+            client.close()
+
+
+def _relay(client, server, recording):
+    """Until one of them ends. The client comes first: what it has sent by now it has sent without knowing what the server's
+    octets in our hands say."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(client, selectors.EVENT_READ)
+        ready.register(server, selectors.EVENT_READ)
+        while True:
+            readable = {key.fileobj for key, _ in ready.select()}
+            for source, sink, note in ((client, server, recording.says), (server, client, recording.hears)):
+                if source in readable:
+                    octets = _received(source)
+                    if not octets:
+                        return
+                    note(octets)
+                    sink.sendall(octets)
+
+
+def _received(sock):
+    octets = sock.recv(_READ_OCTETS)
+    while octets and isinstance(sock, ssl.SSLSocket) and sock.pending():  # no longer seen by select
+        octets += sock.recv(_READ_OCTETS)
+    return octets
+
+
+def _name(line):
+    command = _COMMAND.match(line)
+    return command.group(1).decode().upper() if command else "..."
