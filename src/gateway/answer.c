@@ -9,7 +9,7 @@
 static void answer_say(struct client *client, const char *answer)
 {
     struct imapstate_span tag = request_tag(&client->request);
-    client_say(client, &tag, "%s", answer);
+    client_say(client, &tag, answer);
 }
 
 /* --- before login --- */
@@ -20,9 +20,9 @@ static void answer_capability(struct client *client)
     imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
     if (client_names(client, &names)) {
         client_say_names(client, &names);
-        answer_say(client, "OK Capability completed.");
+        answer_say(client, "OK " N_("Capability completed."));
     } else {
-        answer_say(client, "NO [UNAVAILABLE] Out of memory.");
+        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     }
     imapstate_buf_done(&names);
 }
@@ -30,10 +30,11 @@ static void answer_capability(struct client *client)
 static void answer_starttls(struct client *client)
 {
     if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
-        answer_say(client, client->stream.ssl ? "BAD TLS is active already." : "BAD STARTTLS is not offered.");
+        answer_say(client,
+                   client->stream.ssl ? "BAD " N_("TLS is active already.") : "BAD " N_("STARTTLS is not offered."));
         return;
     }
-    answer_say(client, "OK Begin TLS negotiation now.");
+    answer_say(client, "OK " N_("Begin TLS negotiation now."));
     stream_flush(&client->stream);
     if (stream_is_drained(&client->stream))
         client_secure(client);
@@ -45,8 +46,8 @@ static void answer_logout(struct client *client)
 {
     if (client->state == CLIENT_AUTHENTICATED && client_rest_upstream(client))
         return;
-    client_say(client, NULL, "BYE Logging out");
-    answer_say(client, "OK Logout completed.");
+    client_say(client, NULL, "BYE " N_("Logging out."));
+    answer_say(client, "OK " N_("Logout completed."));
     client_close(client, "logout");
 }
 
@@ -57,8 +58,8 @@ static void answer_known_id(struct client *client)
     if (prelude_id(client->listener->upstream->name, &line))
         stream_put(&client->stream, imapstate_buf_span(&line));
     else
-        client_say(client, NULL, "ID NIL");
-    answer_say(client, "OK ID completed.");
+        stream_put(&client->stream, IMAPSTATE_SPAN("* ID NIL\r\n"));
+    answer_say(client, "OK " N_("ID completed."));
     imapstate_buf_done(&line);
 }
 
@@ -107,7 +108,7 @@ static void answer_id(struct client *client)
         is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
     imapstate_buf_done(&checked);
     if (!is_valid || !answer_may_id(client)) {
-        answer_say(client, is_valid ? "BAD ID is not offered." : "BAD Invalid arguments.");
+        answer_say(client, is_valid ? "BAD " N_("ID is not offered.") : "BAD " N_("Invalid arguments."));
         return;
     }
     if (client->state == CLIENT_AUTHENTICATED || answer_knows_id(client)) {
@@ -121,7 +122,7 @@ static void answer_id(struct client *client)
         client->asks_id = false;
     if (!client->upstream) {
         client->asks_id = false;
-        answer_say(client, "NO [UNAVAILABLE] Out of memory.");
+        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     } else if (!client->asks_id) {
         answer_known_id(client);
     }
@@ -134,7 +135,7 @@ static void answer_before_login(struct client *client)
         answer_capability(client);
         break;
     case IMAPSTATE_COMMAND_NOOP:
-        answer_say(client, "OK NOOP completed.");
+        answer_say(client, "OK " N_("NOOP completed."));
         break;
     case IMAPSTATE_COMMAND_STARTTLS:
         answer_starttls(client);
@@ -152,7 +153,7 @@ static void answer_before_login(struct client *client)
         login_authenticate(client);
         break;
     default:
-        answer_say(client, "BAD Command not allowed before login.");
+        answer_say(client, "BAD " N_("Command not allowed before login."));
     }
 }
 
@@ -161,7 +162,7 @@ static void answer_before_login(struct client *client)
 /* RFC 8437, and P16 */
 static void answer_unauthenticate(struct client *client)
 {
-    answer_say(client, "OK Unauthenticated.");
+    answer_say(client, "OK " N_("Unauthenticated."));
     client_unauthenticate(client);
 }
 
@@ -169,7 +170,7 @@ static void answer_unauthenticate(struct client *client)
 static void answer_capability_after_login(struct client *client)
 {
     client_say_names(client, &client->session.names);
-    answer_say(client, "OK Capability completed.");
+    answer_say(client, "OK " N_("Capability completed."));
 }
 
 static void answer_after_login(struct client *client)
@@ -188,7 +189,7 @@ static void answer_after_login(struct client *client)
         answer_unauthenticate(client);
         break;
     case IMAPSTATE_COMMAND_COMPRESS:
-        answer_say(client, "NO [CANNOT] Compression is not offered.");
+        answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
         break;
     case IMAPSTATE_COMMAND_CAPABILITY:
         answer_capability_after_login(client);
@@ -197,7 +198,7 @@ static void answer_after_login(struct client *client)
         answer_id(client);
         break;
     default:
-        answer_say(client, "BAD Command not allowed after login.");
+        answer_say(client, "BAD " N_("Command not allowed after login."));
     }
 }
 
@@ -215,7 +216,7 @@ static void answer_run(struct client *client)
     if (request->complaint)
         answer_say(client, request->complaint);
     else if (answer_takes_no_arguments(request->command->id) && request_has_arguments(request))
-        answer_say(client, "BAD The command takes no arguments.");
+        answer_say(client, "BAD " N_("The command takes no arguments."));
     else if (client->state == CLIENT_AUTHENTICATED)
         answer_after_login(client);
     else
@@ -230,19 +231,19 @@ static const char *answer_complaint(const struct client *client, enum imapstate_
                                     const struct imapstate_command *command, const struct imapstate_piece *line)
 {
     if (line->has_nul)
-        return "BAD NUL in a command.";
+        return "BAD " N_("NUL in a command.");
     if (error != IMAPSTATE_OK)
-        return "BAD Command is not valid IMAP.";
+        return "BAD " N_("Command is not valid IMAP.");
     if (client->state == CLIENT_AUTHENTICATED)
         return NULL;
     if (!command->is_known)
-        return "BAD Unknown command.";
+        return "BAD " N_("Unknown command.");
     if (!(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED))
-        return "BAD Command not allowed before login.";
+        return "BAD " N_("Command not allowed before login.");
     /* Whoever has not logged in gets no "+" for anything else: the octets behind it would be held for nothing. */
     bool may_have_literal = command->id == IMAPSTATE_COMMAND_LOGIN || command->id == IMAPSTATE_COMMAND_AUTHENTICATE;
     if (line->literal.announced && line->literal.synchronizing && !may_have_literal)
-        return "BAD Literal not allowed before login.";
+        return "BAD " N_("Literal not allowed before login.");
     return NULL;
 }
 
@@ -253,6 +254,28 @@ static void answer_begin(struct client *client, const struct imapstate_piece *pi
     request_begin(&client->request, line.command, piece, answer_complaint(client, error, line.command, piece));
 }
 
+static const char *answer_to_frame_error(enum imapstate_error error)
+{
+    switch (error) {
+    case IMAPSTATE_LINE_TOO_LONG:
+        return "BAD " N_("The line is longer than 64 KiB.");
+    case IMAPSTATE_LITERAL_TOO_LARGE:
+        return "BAD " N_("Literal is too large.");
+    case IMAPSTATE_LITERAL_MISPLACED:
+        return "BAD " N_("Non-synchronizing literal where no string can begin.");
+    case IMAPSTATE_BARE_CR:
+        return "BAD " N_("CR without LF.");
+    case IMAPSTATE_BARE_LF:
+        return "BAD " N_("LF without CR.");
+    case IMAPSTATE_NUL:
+        return "BAD " N_("NUL in a command.");
+    case IMAPSTATE_QUOTED_OPEN:
+        return "BAD " N_("Quoted string without its closing quote.");
+    default:
+        return "BAD " N_("Command cannot be read with certainty.");
+    }
+}
+
 /* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
 static void answer_bad_line(struct client *client)
 {
@@ -261,7 +284,7 @@ static void answer_bad_line(struct client *client)
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
     if (is_command && line.tag.len > 0 && client_may_speak(client))
-        client_say(client, &line.tag, "BAD %s.", imapstate_strerror(imapstate_frame_error(&client->frame)));
+        client_say(client, &line.tag, answer_to_frame_error(imapstate_frame_error(&client->frame)));
 }
 
 void answer_bad_frame(struct client *client)
@@ -269,7 +292,7 @@ void answer_bad_frame(struct client *client)
     client->session.is_uncertain = true; /* never to be parked */
     answer_bad_line(client);
     client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
-    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
+    client_end(client, "input that cannot be framed", "BYE " N_("Command cannot be read with certainty."));
 }
 
 bool answer_count_before_login(struct client *client, size_t octets)
@@ -279,7 +302,7 @@ bool answer_count_before_login(struct client *client, size_t octets)
     client->unauthenticated_octets += (uint32_t)octets;
     if (client->unauthenticated_octets <= ANSWER_BEFORE_LOGIN_MAX)
         return true;
-    client_end(client, "too much input before login", "Too much input before login");
+    client_end(client, "too much input before login", "BYE " N_("Too much input before login."));
     return false;
 }
 
@@ -349,6 +372,6 @@ void answer_upstream_lost(struct client *client)
     if (!client->asks_id)
         return;
     client->asks_id = false;
-    answer_say(client, "NO [UNAVAILABLE] The mail server cannot be reached.");
+    answer_say(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."));
     request_done(&client->request);
 }

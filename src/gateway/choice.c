@@ -149,11 +149,11 @@ static void choice_answer_login(struct client *client)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
     if (client->listener->imapproxy_compat)
-        client_say(client, NULL, "OK [XPROXYREUSE] IMAP connection reused by imapstate");
+        client_say(client, NULL, "OK [XPROXYREUSE] " N_("IMAP connection reused by imapstate."));
     stream_put(&client->stream, tag);
     stream_put(&client->stream, IMAPSTATE_SPAN(" OK [CAPABILITY "));
     stream_put(&client->stream, imapstate_buf_span(&client->session.names));
-    stream_put(&client->stream, IMAPSTATE_SPAN("] Logged in\r\n"));
+    stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("Logged in.")));
 }
 
 static bool choice_begin_session(struct client *client, struct imapstate_span names)
@@ -320,19 +320,19 @@ void choice_logged_in(struct client *client)
 /* P6: what waits is answered NO, and the session ends. */
 void choice_login_failed(struct client *client, bool is_refused)
 {
-    const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] The credentials are not accepted any more."
-                                    : "NO [UNAVAILABLE] The mail server cannot be reached.";
+    const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.")
+                                    : "NO [UNAVAILABLE] " N_("The mail server cannot be reached.");
     if (client->restore) {
         restore_give_up(client, answer);
         return;
     }
     for (const struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
-        client_say(client, &tag, "%s", answer);
+        client_say(client, &tag, answer);
     }
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
     if (client->pipeline.count == 0 && line.tag.len > 0)
-        client_say(client, &line.tag, "%s", answer);
-    client_end(client, "no upstream connection", "[UNAVAILABLE] The session cannot go on");
+        client_say(client, &line.tag, answer);
+    client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
 }

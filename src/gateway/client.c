@@ -66,17 +66,30 @@ void client_log(const struct client *client, enum log_level level, const char *f
               address_text_with_port(&client->peer, from), user, client->listener->upstream->name, words);
 }
 
-void client_say(struct client *client, const struct imapstate_span *tag, const char *format, ...)
+const char *client_text(const struct client *client, const char *msgid)
 {
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    int len = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    assert(len >= 0 && (size_t)len < sizeof text);
+    return catalogue_text(client->language, msgid);
+}
+
+static void client_put(struct client *client, const char *octets, size_t len)
+{
+    stream_put(&client->stream, (struct imapstate_span){ (const uint8_t *)octets, len });
+}
+
+/* Where the human text of an answer begins: behind its status and, if it has one, its response code. */
+static const char *client_find_text(const char *answer)
+{
+    const char *text = strchr(answer, ' ') + 1;
+    return *text == '[' ? strstr(text, "] ") + 2 : text;
+}
+
+void client_say(struct client *client, const struct imapstate_span *tag, const char *answer)
+{
+    const char *msgid = client_find_text(answer), *text = client_text(client, msgid);
     stream_put(&client->stream, tag ? *tag : IMAPSTATE_SPAN("*"));
     stream_put(&client->stream, IMAPSTATE_SPAN(" "));
-    stream_put(&client->stream, (struct imapstate_span){ (const uint8_t *)text, (size_t)len });
+    client_put(client, answer, (size_t)(msgid - answer));
+    client_put(client, text, strlen(text));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
@@ -239,7 +252,7 @@ void client_end(struct client *client, const char *reason, const char *bye)
     if (client->state >= CLIENT_CLOSING)
         return;
     if (client->state > CLIENT_SECURING && client_may_speak(client))
-        client_say(client, NULL, "BYE %s", bye);
+        client_say(client, NULL, bye);
     client_close(client, reason);
 }
 
@@ -281,6 +294,21 @@ void client_rearm(struct client *client)
     evtimer_add(&client->timer, &after);
 }
 
+/* RFC 9051 section 5.4. The configuration allows no less than 30 minutes. */
+static void client_end_idle(struct client *client)
+{
+    uint64_t idle_minutes = client->service->config->idle_timeout_ms / 60000;
+    char bye[256] = "BYE ";
+    size_t at = strlen(bye);
+    snprintf(
+        bye + at, sizeof bye - at,
+        catalogue_plural(client->language,
+                         /* TRANSLATORS: the farewell to a client that has been silent for the number of minutes. */
+                         P_("Autologout; idle for %lu minute.", "Autologout; idle for %lu minutes."), idle_minutes),
+        (unsigned long)idle_minutes);
+    client_end(client, "idle timeout", bye);
+}
+
 static void client_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct client *client = arg;
@@ -299,8 +327,7 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
             client_go_on(client);
             break;
         }
-        /* RFC 9051 section 5.4 */
-        client_end(client, "idle timeout", "Autologout; idle for too long");
+        client_end_idle(client);
         break;
     case CLIENT_LOGGING_IN:
         if (client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms <= worker_now_ms()) {
@@ -310,7 +337,7 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
         }
         /* fall through */
     default:
-        client_end(client, "login timeout", "Autologout; no login in time");
+        client_end(client, "login timeout", "BYE " N_("Autologout; no login in time."));
     }
 }
 
@@ -371,9 +398,9 @@ static void client_say_greeting(struct client *client)
     if (client_names(client, &names)) {
         stream_put(&client->stream, IMAPSTATE_SPAN("* OK [CAPABILITY "));
         stream_put(&client->stream, imapstate_buf_span(&names));
-        stream_put(&client->stream, IMAPSTATE_SPAN("] imapstate ready.\r\n"));
+        stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("imapstate ready.")));
     } else {
-        client_say(client, NULL, "OK imapstate ready.");
+        client_say(client, NULL, "OK " N_("imapstate ready."));
     }
     imapstate_buf_done(&names);
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
@@ -522,7 +549,7 @@ void client_login_failed(struct client *client)
     client->login = NULL;
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
     if (is_counted && ++client->login_failures >= client->service->config->max_login_failures)
-        client_end(client, "too many failed logins", "Too many failed logins");
+        client_end(client, "too many failed logins", "BYE " N_("Too many failed logins."));
 }
 
 void client_unauthenticate(struct client *client)
@@ -652,7 +679,7 @@ void client_stop(struct client *client, bool now)
     bool is_resting = client->state != CLIENT_AUTHENTICATED || client->idle == CLIENT_IDLE_ACTIVE ||
                       (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
     if (now || is_resting)
-        client_end(client, "shutdown", "imapstate is shutting down");
+        client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));
 }
 
 bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct address *peer,

@@ -12,6 +12,7 @@
 #include <imapstate/frame.h>
 
 #include "address.h"
+#include "catalogue.h"
 #include "choice.h"
 #include "login.h"
 #include "pipeline.h"
@@ -65,11 +66,12 @@ struct client {
     uint64_t began_at_ms, active_at_ms;
     uint32_t unauthenticated_octets;
     uint16_t login_failures;
-    uint8_t state;   /* enum client_state; client_enter() alone writes it */
-    uint8_t idle;    /* enum client_idle */
-    bool awaits_go;  /* a synchronizing literal was passed on; the upstream has not answered */
-    bool asks_id;    /* the upstream is being asked, for the client's ID before login */
-    char detail[96]; /* more of the reason, for the log; may be empty */
+    uint8_t state;    /* enum client_state; client_enter() alone writes it */
+    uint8_t idle;     /* enum client_idle */
+    uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
+    bool awaits_go;   /* a synchronizing literal was passed on; the upstream has not answered */
+    bool asks_id;     /* the upstream is being asked, for the client's ID before login */
+    char detail[96];  /* more of the reason, for the log; may be empty */
 };
 
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
@@ -84,14 +86,18 @@ void client_go_on(struct client *client);
  * part. */
 bool client_may_speak(const struct client *client);
 
-/* "TAG text" or, with tag NULL, "* text". The caller has seen to client_may_speak(). */
-void client_say(struct client *client, const struct imapstate_span *tag, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Human text in the client's language; msgid is marked N_(). Static, or msgid. */
+const char *client_text(const struct client *client, const char *msgid) __attribute__((format_arg(2)));
+
+/* A status response: "TAG answer" or, with tag NULL, "* answer". answer is status, SP, a response code and SP if there
+ * is one, and text, which is translated: "NO [LIMIT] " N_("State is too large to be saved."). The caller has seen to
+ * client_may_speak(). */
+void client_say(struct client *client, const struct imapstate_span *tag, const char *answer);
 
 /* "* CAPABILITY" with the names that this client sees. */
 void client_say_names(struct client *client, const struct imapstate_buf *names);
 
-/* Untagged BYE, if it can be said, and the end. reason is static, for the log. */
+/* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. */
 void client_end(struct client *client, const char *reason, const char *bye);
 
 /* The end, after what has been written has left. */

@@ -99,7 +99,7 @@ static void login_end(struct client *client, const char *answer, const char *rea
     struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
     if (reason)
         login_log_failure(client, reason);
-    client_say(client, &tag, "%s", answer);
+    client_say(client, &tag, answer);
     client_login_failed(client);
 }
 
@@ -118,12 +118,12 @@ static void login_is_unavailable(struct client *client)
         choice_login_failed(client, false);
         return;
     }
-    login_end(client, "NO [UNAVAILABLE] The mail server cannot be reached.", "unavailable");
+    login_end(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."), "unavailable");
 }
 
 static void login_cannot(struct client *client)
 {
-    login_end(client, "NO [CANNOT] The mail server does not offer this way to log in.", "cannot");
+    login_end(client, "NO [CANNOT] " N_("The mail server does not offer this way to log in."), "cannot");
 }
 
 /* "Too many [open, simultaneous] connections": Cyrus says it without a code, Gmail with [ALERT]. Only where the text
@@ -234,7 +234,7 @@ void login_command(struct client *client)
     struct imapstate_span rest = request_arguments(&client->request);
     client->login = login_new(NULL, request_tag(&client->request));
     if (!client->login) {
-        client_end(client, "out of memory", "Out of memory");
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return;
     }
     client_login_began(client);
@@ -248,11 +248,11 @@ void login_command(struct client *client)
         is_valid = imapstate_command_astring(&rest, &identity->password) == IMAPSTATE_OK && rest.len == 0;
     }
     if (!is_valid)
-        login_end(client, "BAD LOGIN takes a user name and a password.", NULL);
+        login_end(client, "BAD " N_("LOGIN takes a user name and a password."), NULL);
     else if (!client_may_carry_secrets(client))
-        login_end(client, "NO [PRIVACYREQUIRED] STARTTLS is required first.", "cleartext");
+        login_end(client, "NO [PRIVACYREQUIRED] " N_("STARTTLS is required first."), "cleartext");
     else if (!capability_may_use_login(&view))
-        login_end(client, "NO [CANNOT] LOGIN is not offered.", NULL);
+        login_end(client, "NO [CANNOT] " N_("LOGIN is not offered."), NULL);
     else
         login_start(client);
 }
@@ -304,7 +304,7 @@ static void login_read_message(struct client *client, struct imapstate_span line
     imapstate_buf_done(&message);
     if (error != SASL_OK && client->state == CLIENT_LOGGING_IN) {
         char answer[96];
-        snprintf(answer, sizeof answer, "BAD %s.", sasl_strerror(error));
+        snprintf(answer, sizeof answer, "BAD %s", sasl_strerror(error));
         login_end(client, answer, NULL);
     }
 }
@@ -341,24 +341,25 @@ void login_authenticate(struct client *client)
     const struct sasl_mechanism *mechanism = sasl_find(name);
     size_t used = name.len + (initial.len > 0 ? 1 + initial.len : 0);
     if (name.len == 0 || used != arguments.len || (initial.len > 0 && mechanism && !mechanism->is_client_first)) {
-        client_say(client, &tag, "BAD AUTHENTICATE takes a mechanism and, where the client speaks first, its message.");
+        client_say(client, &tag,
+                   "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));
         return;
     }
     bool is_offered = mechanism && (client->listener->auth_mechanisms & SASL_BIT(mechanism->id));
     if (!is_offered || !login_is_possible(client, mechanism)) {
-        client_say(client, &tag, "NO [CANNOT] Mechanism is not offered.");
+        client_say(client, &tag, "NO [CANNOT] " N_("Mechanism is not offered."));
         return;
     }
     client->login = login_new(mechanism, tag);
     if (!client->login) {
-        client_end(client, "out of memory", "Out of memory");
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return;
     }
     client_login_began(client);
     if (client_may_carry_secrets(client))
         login_begin_mechanism(client, initial);
     else
-        login_end(client, "NO [PRIVACYREQUIRED] STARTTLS is required first.", "cleartext");
+        login_end(client, "NO [PRIVACYREQUIRED] " N_("STARTTLS is required first."), "cleartext");
 }
 
 static void login_forward_line(struct client *client, struct imapstate_span line)
@@ -402,7 +403,7 @@ static void login_read_line(struct client *client, struct imapstate_span line)
     /* RFC 9051 section 6.2.2: "*" cancels, and is answered BAD. */
     bool is_cancel = imapstate_span_equal(line, IMAPSTATE_SPAN("*"));
     if (is_cancel && login->phase == LOGIN_PROMPTING) {
-        login_end(client, "BAD Authentication cancelled.", NULL);
+        login_end(client, "BAD " N_("Authentication cancelled."), NULL);
     } else if (is_cancel) {
         login_cancel(client);
     } else if (login->phase == LOGIN_PROMPTING) {
@@ -662,7 +663,7 @@ static void login_succeed(struct client *client)
     }
     login_forget_owed(login);
     if (!fits) {
-        client_end(client, "out of memory", "Out of memory");
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
     } else {
         upstream_attach(client->upstream);
         choice_prove(client);

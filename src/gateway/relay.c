@@ -75,7 +75,7 @@ static void relay_distrust(struct client *client, const char *detail)
 {
     client->session.is_uncertain = true; /* the upstream may be elsewhere than we are: never to be parked */
     client_set_detail(client, detail);
-    client_end(client, "input that cannot be framed", "Command cannot be read with certainty");
+    client_end(client, "input that cannot be framed", "BYE " N_("Command cannot be read with certainty."));
 }
 
 /* Of a storable command, the arguments are kept until it is answered. */
@@ -153,7 +153,7 @@ static bool relay_begin_command(struct client *client, const struct imapstate_pi
 {
     struct flight *flight = pipeline_push(&client->pipeline, line->command, line->tag);
     if (!flight) {
-        client_end(client, "out of memory", "Out of memory");
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return false;
     }
     imapstate_buf_init(&flight->arguments, IMAPSTATE_LINE_MAX);
@@ -286,7 +286,8 @@ static void relay_distrust_upstream(struct client *client, const char *detail)
 {
     client->session.is_uncertain = true;
     client_set_detail(client, detail);
-    client_end(client, "answer that cannot be matched", "[UNAVAILABLE] The mail server's answer makes no sense");
+    client_end(client, "answer that cannot be matched",
+               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
 }
 
 void relay_put_line(struct client *client, struct imapstate_span line)
@@ -344,7 +345,10 @@ static void relay_announce(struct client *client, struct imapstate_span tag, con
 {
     stream_put(&client->stream, IMAPSTATE_SPAN("* OK [STATECMD "));
     stream_put(&client->stream, tag);
-    stream_printf(&client->stream, "] %s will be saved in state data.\r\n", command->name);
+    stream_put(&client->stream, IMAPSTATE_SPAN("] "));
+    /* TRANSLATORS: %s is the name of an IMAP command, such as ENABLE. */
+    stream_printf(&client->stream, client_text(client, N_("%s will be saved in state data.")), command->name);
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
 static bool relay_up_tagged(struct client *client, struct imapstate_span line)
@@ -536,7 +540,7 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
     if (lost->is_woken)
         choice_login_failed(client, false);
     else if (imapstate_frame_is_between(&lost->frame) && !lost->has_said_bye)
-        client_end(client, "upstream closed", "[UNAVAILABLE] The mail server has closed the connection");
+        client_end(client, "upstream closed", "BYE [UNAVAILABLE] " N_("The mail server has closed the connection."));
     else
         client_close(client, "upstream closed");
 }

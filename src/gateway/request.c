@@ -2,6 +2,8 @@
 
 #include <imapstate/token.h>
 
+#include "catalogue.h"
+
 void request_init(struct request *request)
 {
     *request = (struct request){ 0 };
@@ -26,7 +28,7 @@ static void request_heed_line(struct request *request, const struct imapstate_pi
     const struct imapstate_literal *literal = &line->literal;
     bool is_state = request->command->id == IMAPSTATE_COMMAND_STATE;
     if (literal->announced && literal->octets > (is_state ? IMAPSTATE_TOKEN_ARGUMENT_MAX : REQUEST_LITERAL_MAX))
-        request_complain(request, "BAD Literal is too large.");
+        request_complain(request, "BAD " N_("Literal is too large."));
     if (!literal->announced)
         request->phase = REQUEST_COMPLETE;
     else if (!literal->synchronizing)
@@ -42,7 +44,7 @@ void request_begin(struct request *request, const struct imapstate_command *comm
     request->command = command;
     request->complaint = complaint;
     if (!imapstate_buf_put(&request->octets, line->octets))
-        request_complain(request, "BAD Command is too large.");
+        request_complain(request, "BAD " N_("Command is too large."));
     request_heed_line(request, line);
 }
 
@@ -50,7 +52,7 @@ void request_add(struct request *request, const struct imapstate_piece *piece)
 {
     request->phase = REQUEST_COLLECTING;
     if (!request->complaint && !imapstate_buf_put(&request->octets, piece->octets))
-        request_complain(request, "BAD Command is too large.");
+        request_complain(request, "BAD " N_("Command is too large."));
     if (piece->literal.announced || piece->ends)
         request_heed_line(request, piece);
 }

@@ -9,8 +9,8 @@
 #include "prelude.h"
 #include "relay.h"
 
-#define RESTORE_CANNOT      "OK State not restored, but state command tracking enabled."
-#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] State cannot be restored just now."
+#define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
+#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored just now.")
 
 void restore_free(struct restore *restore)
 {
@@ -33,7 +33,7 @@ static const char *restore_upstream_name(const struct client *client)
 static void restore_answer(struct client *client, const char *answer)
 {
     struct imapstate_span tag = request_tag(&client->request);
-    client_say(client, &tag, "%s", answer);
+    client_say(client, &tag, answer);
 }
 
 /* STATE is decided one way or another: the credentials are needed only by a session that has yet to choose its
@@ -50,7 +50,7 @@ static void restore_forget_credentials(struct client *client)
 static void restore_track(struct client *client, const char *answer)
 {
     bool is_tracking = session_track(&client->session, restore_upstream_name(client));
-    restore_answer(client, is_tracking ? answer : "NO [UNAVAILABLE] Out of memory.");
+    restore_answer(client, is_tracking ? answer : "NO [UNAVAILABLE] " N_("Out of memory."));
     restore_forget_credentials(client);
 }
 
@@ -132,7 +132,7 @@ static void restore_succeed(struct client *client)
     stream_put(&client->stream, IMAPSTATE_SPAN("* STATE "));
     stream_put(&client->stream, imapstate_buf_span(&restore->token));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    client_say(client, &tag, "OK State restored.");
+    client_say(client, &tag, "OK " N_("State restored."));
     client->restore = NULL;
     restore_free(restore);
 }
@@ -140,8 +140,8 @@ static void restore_succeed(struct client *client)
 void restore_give_up(struct client *client, const char *answer)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
-    client_say(client, &tag, "%s", answer);
-    client_end(client, "restore failed", "[UNAVAILABLE] The session cannot go on");
+    client_say(client, &tag, answer);
+    client_end(client, "restore failed", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
 }
 
 /* P18: the connection may be in half a state. It is replaced while that is possible. */
@@ -219,7 +219,7 @@ static void restore_decline(struct client *client)
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     bool is_tracking = session_track(&client->session, restore_upstream_name(client));
-    client_say(client, &tag, "%s", is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] Out of memory.");
+    client_say(client, &tag, is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] " N_("Out of memory."));
     client->restore = NULL;
     restore_free(restore);
     restore_forget_credentials(client);
@@ -265,7 +265,7 @@ static void restore_begin(struct client *client, struct imapstate_span token)
     enum imapstate_error error = restore ? restore_open(client, token, restore) : IMAPSTATE_NO_MEMORY;
     if (error == IMAPSTATE_NO_MEMORY) {
         restore_free(restore);
-        restore_answer(client, "NO [UNAVAILABLE] Out of memory.");
+        restore_answer(client, "NO [UNAVAILABLE] " N_("Out of memory."));
         return;
     }
     if (error != IMAPSTATE_OK) {
@@ -286,9 +286,9 @@ static void restore_token(struct client *client, struct imapstate_span arguments
     bool is_valid =
         imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
     if (!is_valid)
-        restore_answer(client, "BAD STATE takes one token at most.");
+        restore_answer(client, "BAD " N_("STATE takes one token at most."));
     else if (client->session.is_changed || client->session.may_be_enabled)
-        restore_answer(client, "BAD [CLIENTBUG] State can be restored only before any of it is set up.");
+        restore_answer(client, "BAD [CLIENTBUG] " N_("State can be restored only before any of it is set up."));
     else
         restore_begin(client, imapstate_buf_span(&token));
     imapstate_buf_done(&token);
@@ -298,13 +298,13 @@ void restore_state(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request);
     if (!client_view(client, false).has_state)
-        restore_answer(client, "BAD STATE is not offered.");
+        restore_answer(client, "BAD " N_("STATE is not offered."));
     else if (client->session.selected != SESSION_SELECTED_NO)
-        restore_answer(client, "BAD STATE is not allowed while a mailbox is selected.");
+        restore_answer(client, "BAD " N_("STATE is not allowed while a mailbox is selected."));
     else if (request_has_arguments(&client->request))
         restore_token(client, arguments);
     else
-        restore_track(client, "OK State command tracking enabled.");
+        restore_track(client, "OK " N_("State command tracking enabled."));
 }
 
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line)
@@ -398,17 +398,17 @@ static void restore_put_token(struct client *client, struct imapstate_span token
     stream_put(&client->stream, IMAPSTATE_SPAN("* SAVESTATE "));
     stream_put(&client->stream, token);
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    restore_answer(client, "OK State saved.");
+    restore_answer(client, "OK " N_("State saved."));
 }
 
 void restore_savestate(struct client *client)
 {
     if (!client_view(client, false).has_state) {
-        restore_answer(client, "BAD SAVESTATE is not offered.");
+        restore_answer(client, "BAD " N_("SAVESTATE is not offered."));
         return;
     }
     if (!client->session.is_tracking) {
-        restore_answer(client, "NO [CLIENTBUG] STATE comes first.");
+        restore_answer(client, "NO [CLIENTBUG] " N_("STATE comes first."));
         return;
     }
     struct imapstate_buf token;
@@ -418,10 +418,10 @@ void restore_savestate(struct client *client)
         restore_put_token(client, imapstate_buf_span(&token));
         break;
     case IMAPSTATE_STATE_TOO_LARGE:
-        restore_answer(client, "NO [LIMIT] State is too large to be saved.");
+        restore_answer(client, "NO [LIMIT] " N_("State is too large to be saved."));
         break;
     default:
-        restore_answer(client, "NO [UNAVAILABLE] State cannot be saved just now.");
+        restore_answer(client, "NO [UNAVAILABLE] " N_("State cannot be saved just now."));
     }
     imapstate_buf_done(&token);
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalogue.h"
+
 #define CRAM_DIGEST_DIGITS 32u
 #define KV_SEPARATOR       0x01 /* RFC 7628 section 3.1 */
 
@@ -37,17 +39,17 @@ const char *sasl_strerror(enum sasl_error error)
 {
     switch (error) {
     case SASL_OK:
-        return "no error";
+        return "No error.";
     case SASL_BASE64:
-        return "not base64";
+        return N_("The message is not base64.");
     case SASL_SYNTAX:
-        return "not a message of this mechanism";
+        return N_("The message is none of this mechanism.");
     case SASL_NUL:
-        return "NUL in an identity or a password";
+        return N_("NUL in an identity or a password.");
     case SASL_TOO_LONG:
-        return "message is too long";
+        return N_("The message is too long.");
     }
-    return "unknown error";
+    return "Unknown error.";
 }
 
 void sasl_identity_init(struct sasl_identity *identity)
