@@ -10,5 +10,6 @@
 #include <imapstate/span.h>
 #include <imapstate/state.h>
 #include <imapstate/token.h>
+#include <imapstate/visit.h>
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "response.h"
+
 #define TAG_PREFIX_MAX 16u
 #define TAG_SIZE       (TAG_PREFIX_MAX + sizeof("4294967295"))
 /* A literal up to this length becomes a quoted string if it can. RFC 7162 section 4 lets servers refuse lines over
@@ -194,37 +196,12 @@ static struct step *replay_in_flight(struct imapstate_replay *replay, enum imaps
     return NULL;
 }
 
-/* Takes the first word off *in, and the SP behind it. */
-static struct imapstate_span word_take(struct imapstate_span *in)
-{
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && in->at[word.len] != ' ')
-        word.len++;
-    size_t taken = word.len < in->len ? word.len + 1 : word.len;
-    *in = (struct imapstate_span){ in->at + taken, in->len - taken };
-    return word;
-}
-
-/* Is name the response code at the front of text? */
-static bool has_code(struct imapstate_span text, struct imapstate_span name)
-{
-    if (text.len < 1 + name.len + 1 || text.at[0] != '[' ||
-        (text.at[1 + name.len] != ']' && text.at[1 + name.len] != ' '))
-        return false;
-    return imapstate_span_equal_nocase((struct imapstate_span){ text.at + 1, name.len }, name);
-}
-
-static bool is_word(struct imapstate_span word, const char *text)
-{
-    return imapstate_span_equal_nocase(word, imapstate_span_of(text));
-}
-
 /* Overwrites name among the step's names by SP. */
 static void step_confirm(struct step *step, struct imapstate_span name)
 {
     struct imapstate_span left = imapstate_buf_span(&step->value);
     while (left.len > 0) {
-        struct imapstate_span word = word_take(&left);
+        struct imapstate_span word = response_word(&left);
         if (imapstate_span_equal_nocase(word, name))
             memset(step->value.at + (word.at - step->value.at), ' ', word.len);
     }
@@ -247,7 +224,7 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
         if (step->kind != IMAPSTATE_ENTRY_ENABLE)
             continue;
         for (struct imapstate_span left = names; left.len > 0;)
-            step_confirm(step, word_take(&left));
+            step_confirm(step, response_word(&left));
         step->is_proven = is_blank(imapstate_buf_span(&step->value));
     }
 }
@@ -275,26 +252,26 @@ static void step_prove_language(struct step *step, struct imapstate_span in)
 
 static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *replay, struct imapstate_span in)
 {
-    struct imapstate_span word = word_take(&in);
+    struct imapstate_span word = response_word(&in);
     struct step *language = replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE);
     struct step *comparator = replay_in_flight(replay, IMAPSTATE_ENTRY_COMPARATOR);
 
-    if (is_word(word, "CAPABILITY"))
+    if (response_is(word, "CAPABILITY"))
         return IMAPSTATE_REPLAY_HOLD;
-    if ((is_word(word, "OK") || is_word(word, "NO") || is_word(word, "BAD")) &&
-        has_code(in, IMAPSTATE_SPAN("CAPABILITY")))
+    if ((response_is(word, "OK") || response_is(word, "NO") || response_is(word, "BAD")) &&
+        response_code(in, "CAPABILITY", NULL))
         return IMAPSTATE_REPLAY_HOLD;
-    if (is_word(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
+    if (response_is(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
         replay_prove_enable(replay, in);
         return IMAPSTATE_REPLAY_HIDE;
     }
-    if (is_word(word, "LANGUAGE") && language) {
+    if (response_is(word, "LANGUAGE") && language) {
         step_prove_language(language, in);
         return IMAPSTATE_REPLAY_HIDE;
     }
-    if (is_word(word, "NAMESPACE") && language)
+    if (response_is(word, "NAMESPACE") && language)
         return IMAPSTATE_REPLAY_HIDE;
-    if (is_word(word, "COMPARATOR") && comparator) {
+    if (response_is(word, "COMPARATOR") && comparator) {
         comparator->is_proven = step_is_chosen(comparator, &in);
         return IMAPSTATE_REPLAY_HIDE;
     }
@@ -312,11 +289,11 @@ static void replay_continuation(struct imapstate_replay *replay)
 static void replay_check_status(struct imapstate_replay *replay, const struct step *step, struct imapstate_span status)
 {
     const char *command = kind_command(step->kind);
-    if (is_word(status, "NO"))
+    if (response_is(status, "NO"))
         replay_fail(replay, command, "refused with NO");
-    else if (is_word(status, "BAD"))
+    else if (response_is(status, "BAD"))
         replay_fail(replay, command, "refused with BAD");
-    else if (!is_word(status, "OK"))
+    else if (!response_is(status, "OK"))
         replay_fail(replay, command, "answered with neither OK, NO nor BAD");
     else if (replay->written < step->end)
         replay_fail(replay, command, "answered before its literal was sent");
@@ -334,26 +311,26 @@ static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *repla
         replay_fail(replay, "", "an answer came that belongs to no command");
         return IMAPSTATE_REPLAY_HIDE;
     }
-    replay_check_status(replay, step, word_take(&in));
+    replay_check_status(replay, step, response_word(&in));
     step->is_answered = true;
     if (replay->written < step->end) {
         /* The literal was refused: what is left of this command must not be sent (RFC 9051 section 4.3). */
         replay->written = step->end;
         replay->stop_next = replay->stop_count;
     }
-    if (has_code(in, IMAPSTATE_SPAN("ALERT")))
+    if (response_code(in, "ALERT", NULL))
         return IMAPSTATE_REPLAY_ALERT;
-    return has_code(in, IMAPSTATE_SPAN("CAPABILITY")) ? IMAPSTATE_REPLAY_HOLD : IMAPSTATE_REPLAY_HIDE;
+    return response_code(in, "CAPABILITY", NULL) ? IMAPSTATE_REPLAY_HOLD : IMAPSTATE_REPLAY_HIDE;
 }
 
 enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *replay, struct imapstate_span line)
 {
     struct imapstate_span in = imapstate_span_without_line_end(line);
-    struct imapstate_span first = word_take(&in);
+    struct imapstate_span first = response_word(&in);
 
-    if (is_word(first, "*"))
+    if (response_is(first, "*"))
         return replay_untagged(replay, in);
-    if (!is_word(first, "+"))
+    if (!response_is(first, "+"))
         return replay_tagged(replay, first, in);
     replay_continuation(replay);
     return IMAPSTATE_REPLAY_HIDE;

@@ -189,6 +189,48 @@ static bool save_and_restore(void)
     return is_done;
 }
 
+/* A visit that sets up and saves, or one that recalls that and sets up what was not restored. */
+static bool visit_server(struct imapstate_buf *kept, const char *state_answer, uint64_t now_s,
+                         struct imapstate_buf *out)
+{
+    struct imapstate_span command;
+    size_t at = 0;
+    struct imapstate_visit *visit = imapstate_visit_new();
+    bool is_done = visit && imapstate_visit_want(visit, IMAPSTATE_SPAN("NOTIFY NONE")) == IMAPSTATE_OK &&
+                   imapstate_visit_recall(visit, imapstate_buf_span(kept)) == IMAPSTATE_OK &&
+                   imapstate_visit_put_state(visit, IMAPSTATE_SPAN("s"), out);
+    if (is_done) {
+        imapstate_visit_response(visit, imapstate_span_of(state_answer));
+        imapstate_visit_response(visit, IMAPSTATE_SPAN("s OK x\r\n"));
+        if (imapstate_visit_next(visit, &at, &command)) {
+            is_done = kept->len == 0 && imapstate_visit_sent(visit, IMAPSTATE_SPAN("a"), command) == IMAPSTATE_OK;
+            imapstate_visit_response(visit, IMAPSTATE_SPAN("* OK [STATECMD a] x\r\n"));
+            imapstate_visit_response(visit, IMAPSTATE_SPAN("a OK x\r\n"));
+        }
+        is_done = is_done && imapstate_visit_put_savestate(visit, IMAPSTATE_SPAN("v"), now_s, out);
+        imapstate_visit_response(visit, IMAPSTATE_SPAN("* SAVESTATE T\r\n"));
+        imapstate_visit_response(visit, IMAPSTATE_SPAN("v OK x\r\n"));
+        imapstate_buf_clear(kept);
+        is_done = is_done && !imapstate_visit_is_due(visit, now_s, 1) && imapstate_visit_keep(visit, kept);
+    }
+    imapstate_visit_free(visit);
+    return is_done;
+}
+
+static bool visit_twice(void)
+{
+    struct imapstate_buf kept, out;
+    imapstate_buf_init(&kept, IMAPSTATE_VISIT_KEPT_MAX);
+    imapstate_buf_init(&out, 1000);
+    bool is_done = visit_server(&kept, "* OK\r\n", NOW_S, &out) && kept.len > 0;
+    imapstate_buf_clear(&out);
+    is_done = is_done && visit_server(&kept, "* STATE T\r\n", NOW_S + 1, &out) && kept.len > 0 &&
+              imapstate_span_equal(imapstate_buf_span(&out), IMAPSTATE_SPAN("s STATE T\r\nv SAVESTATE\r\n"));
+    imapstate_buf_done(&kept);
+    imapstate_buf_done(&out);
+    return is_done;
+}
+
 /* --- what the gateway keeps of a session --- */
 
 /* Runs a command of each storable kind, which the server does whether or not memory is out here. *ret_ran: how many. */
@@ -296,6 +338,7 @@ static const struct {
     bool (*does)(void); /* false: something was not done */
 } works[] = {
     { "a state is saved and restored", save_and_restore },
+    { "a client visits a server twice", visit_twice },
     { "a session runs", run_session },
     { "a connection is parked and taken", visit_park },
     { "an upstream's list is learned", learn },
