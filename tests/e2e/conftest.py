@@ -18,6 +18,10 @@ from harness.scripted import Scripted  # noqa: E402
 _exhibits = []  # whatever can tell, after a failed test, what happened in it
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "once: of clients' code; one pass of ./check runs it, not each that has another gateway")
+
+
 def pytest_collection_modifyitems(items):
     """A test that hangs ends after a minute, not with the whole run."""
     for item in items:

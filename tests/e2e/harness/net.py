@@ -52,7 +52,8 @@ class Authority:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ca_file = self.folder / "ca.pem"
-        self._openssl("req", "-x509", *self._new_key("ca.key"), "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "30")
+        self._openssl("req", "-x509", *self._new_key("ca.key"), "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "30",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 demands it
 
     def issue(self, name, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", extra=()):
         """Signs a certificate for the alternative names; gives the paths of certificate and key. extra: more arguments of

@@ -1,0 +1,22 @@
+"""The modules under clients/: where they are, and the round trips that their READMEs tell of."""
+import pathlib
+
+CLIENTS = pathlib.Path(__file__).resolve().parents[3] / "clients"
+
+
+def round_trips(rows, until="SELECT"):
+    """A Markdown table of recordings by what they are of: how many round trips to the first answer that is of use, and what
+    was sent in each."""
+    lines = [f"| | round trips to the answer to {until} | sent in each |", "| --- | --- | --- |"]
+    for what, recording in rows.items():
+        count = recording.flights_until(until)
+        sent = " → ".join(" ".join(names) for names in recording.names()[:count])
+        lines.append(f"| {what} | {count} | {sent} |")
+    return "\n".join(lines) + "\n"
+
+
+def assert_quoted(table, readme):
+    """The README has this table, word for word. Shown in any case, for `pytest -s` and for a failed test."""
+    print(f"\n{table}")
+    path = CLIENTS / readme
+    assert table in path.read_text(), f"{path} has another table than the one that was measured"

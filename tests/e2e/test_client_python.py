@@ -1,0 +1,396 @@
+"""clients/python: imaplib with STATE, as it is packaged, through the gateway to a real server."""
+import contextlib
+import email.parser
+import imaplib
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from harness.dovecot import NEW_USER_PASSWORD
+from harness.imap import capabilities
+from harness.modules import CLIENTS, assert_quoted, round_trips
+
+pytestmark = pytest.mark.once
+
+ENABLE = ("ENABLE", "QRESYNC")
+NOTIFY = ("NOTIFY", "SET (SELECTED (MessageNew MessageExpunge FlagChange))")
+
+
+@pytest.fixture(scope="module", name="wheel")
+def fixture_wheel(tmp_path_factory):
+    """Built from a copy, as the builder leaves files beside what it builds."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("wheel")
+    source, target = tmp_path_factory.mktemp("source") / "python", tmp_path_factory.mktemp("wheel")
+    shutil.copytree(CLIENTS / "python", source)
+    code = f"import setuptools.build_meta as builder; builder.build_wheel({str(target)!r})"
+    done = subprocess.run((sys.executable, "-c", code), cwd=source, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    path, = target.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module", name="module")
+def fixture_module(wheel):
+    """The module from the wheel."""
+    sys.path.insert(0, str(wheel))
+    try:
+        yield importlib.import_module("imaplib_state")
+    finally:
+        sys.path.remove(str(wheel))
+        del sys.modules["imaplib_state"]
+
+
+@pytest.fixture(name="user")
+def fixture_user(dovecot):
+    return dovecot.new_user()
+
+
+@pytest.fixture(name="visit")
+def fixture_visit(module, gateway):
+    """visit(user, saved, port=): a session as the README has it, with what it has to save."""
+    opened = []
+
+    def start(user, saved=None, port=None, set_up=(ENABLE, NOTIFY), password=NEW_USER_PASSWORD):
+        imap = module.IMAP4("localhost", port or gateway.plain_port, timeout=10)
+        opened.append(imap)
+        imap.login(user, password, saved)
+        for command in set_up:
+            assert imap.set_up(*command)[0] == "OK"
+        imap.save()
+        return imap
+
+    yield start
+    for imap in opened:
+        with contextlib.suppress(OSError):  # it has logged out
+            imap.shutdown()
+
+
+def assert_has_qresync(imap):
+    """QRESYNC is on: an expunged message is told of by VANISHED (RFC 7162 section 3.2.10)."""
+    assert imap.append("INBOX", None, None, b"Subject: gone soon\r\n\r\nBody\r\n")[0] == "OK"
+    assert imap.select()[0] == "OK"
+    imap.store("1", "+FLAGS", r"(\Deleted)")
+    assert imap.expunge() == ("OK", [None])
+    assert imap.response("VANISHED")[1] != [None]
+
+
+def test_its_package_says_what_it_is(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
+    fields = email.parser.Parser().parsestr(metadata)
+    assert "imaplib_state.py" in names
+    assert (fields["Name"], fields["Requires-Python"]) == ("imaplib-state", ">=3.9")
+    assert fields.get_all("Requires-Dist") is None
+    assert "imap.set_up(" in fields.get_payload()
+
+
+def test_its_readme_shows_code_that_runs(module, gateway, trust, user):
+    code = re.search(r"```python\n(.*?)```", (CLIENTS / "python" / "README.md").read_text(), re.DOTALL).group(1)
+    code = code.replace('"mail.example.org"', f'"localhost", {gateway.tls_port}, ssl_context=trust').replace('"ann"', repr(user))
+    kept = []
+    for outcome in (module.Restored.NOT_ASKED, module.Restored.DONE):
+        names = {"trust": trust, "password": NEW_USER_PASSWORD, "load": lambda: kept[-1] if kept else None, "store": kept.append}
+        exec(compile(code, "README.md", "exec"), names)  # pylint: disable=exec-used
+        assert names["imap"].restored is outcome
+    assert kept[0] and kept[0] == kept[1]
+
+
+def test_what_was_set_up_is_saved_and_restored(visit, user):
+    first = visit(user)
+    assert not first.restored
+    assert first.covered == ("ENABLE QRESYNC", " ".join(NOTIFY))
+    again = visit(user, first.saved)
+    assert again.restored and again.saved == first.saved
+    assert again.covered == first.covered
+    assert_has_qresync(again)
+
+
+def test_what_is_saved_is_one_string_with_everything_in_it(visit, user):
+    imap = visit(user)
+    content = json.loads(imap.saved)
+    assert set(content) == {"version", "token", "commands", "capabilities"}
+    assert {"QRESYNC", "STATE"} <= set(content["capabilities"]) and content["commands"][0] == list(ENABLE)
+
+
+@pytest.mark.parametrize("way", ["TLS", "STARTTLS"])
+def test_it_is_restored_over(module, gateway, trust, user, way):
+    saved = None
+    for outcome in (module.Restored.NOT_ASKED, module.Restored.DONE):
+        if way == "TLS":
+            imap = module.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=10)
+        else:
+            imap = module.IMAP4("localhost", gateway.starttls_port, timeout=10)
+            assert "STATE" not in imap.capabilities  # P1
+            imap.starttls(trust)
+        with imap:
+            imap.login(user, NEW_USER_PASSWORD, saved)
+            assert imap.restored is outcome
+            imap.set_up(*ENABLE)
+            saved = imap.save()
+            assert_has_qresync(imap)
+
+
+def test_a_warm_connection_is_picked_up(start_gateway, dovecot, visit, user):
+    gateway = start_gateway(dovecot.plain_port, park={"per_user": 2})
+    imap = visit(user, port=gateway.plain_port)
+    imap.logout()
+    gateway.wait_log("park: parked,")
+    again = visit(user, imap.saved, port=gateway.plain_port)
+    assert again.restored
+    assert_has_qresync(again)
+    again.logout()
+    gateway.wait_log(r"closing: .*\(restored=warm")
+
+
+# Round trips
+
+
+def test_round_trips(module, gateway, dovecot, start_recorder, user):
+    """The table in the README: pytest tests/e2e/test_client_python.py -k round_trips -s prints it."""
+    directly, through = start_recorder(dovecot.plain_port), start_recorder(gateway.plain_port)
+
+    def plain(port):
+        with imaplib.IMAP4("localhost", port, timeout=10) as imap:
+            imap.login(user, NEW_USER_PASSWORD)
+            imap.capability()  # those after login are others, and imaplib does not take them over
+            imap.enable(ENABLE[1])
+            imap.xatom(*NOTIFY)
+            imap.select()
+
+    def with_state(saved):
+        with module.IMAP4("localhost", through.port, timeout=10) as imap:
+            imap.login(user, NEW_USER_PASSWORD, saved)
+            for command in (ENABLE, NOTIFY):
+                imap.set_up(*command)
+            imap.save()
+            assert imap.select()[0] == "OK"
+            return imap.saved
+
+    plain(directly.port)
+    plain(through.port)
+    with_state(with_state(None))
+    rows = zip(("imaplib, directly", "imaplib, through imapstated", "imaplib_state, the first visit", "imaplib_state, restored"),
+               directly.recordings + through.recordings)
+    assert_quoted(round_trips(dict(rows)), "python/README.md")
+
+
+def test_the_list_that_came_with_the_login_is_taken_over(visit, gateway, connect, user):
+    imap = visit(user, set_up=())
+    client = connect(gateway.plain_port)
+    client.login(user, NEW_USER_PASSWORD)
+    listed = capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0])
+    assert set(imap.capabilities) == {name.decode().upper() for name in listed}
+
+
+def test_after_starttls_the_list_is_asked_for_anew(module, gateway, start_recorder, trust):
+    recorder = start_recorder(gateway.starttls_port)
+    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    recording, = recorder.recordings
+    assert recording.names() == []  # it came with the greeting
+    assert "LOGINDISABLED" in imap.capabilities
+    imap.starttls(trust)
+    assert "LOGINDISABLED" not in imap.capabilities and "STATE" in imap.capabilities
+    imap.shutdown()
+
+
+def test_a_list_that_no_login_brings_is_saved_with_the_token(module, start_scripted):
+    server = start_scripted(caps_before="IMAP4rev1 STATE", caps_after="IMAP4rev1 ENABLE STATE", caps_login="none")
+    server.on("STATE", "OK tracking", times=1)
+    server.on("SAVESTATE", "* SAVESTATE tOkEn", "OK saved")
+    saved = None
+    for names in (["CAPABILITY", "SAVESTATE"], []):
+        imap = module.IMAP4("localhost", server.port, timeout=10)
+        imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
+        imap.restore(saved)
+        saved = imap.save()
+        assert imap.capabilities == ("IMAP4REV1", "ENABLE", "STATE")
+        assert server.sessions[-1].names == ["AUTHENTICATE", "STATE", *names]
+        server.on("STATE", "* STATE tOkEn", "OK restored")
+    assert imap.restored
+
+
+def test_only_a_changed_state_is_saved_again(visit, gateway, start_recorder, user):
+    recorder = start_recorder(gateway.plain_port)
+    saved = None
+    for set_up, sends in (((ENABLE,), True), ((ENABLE,), False), ((ENABLE, NOTIFY), True), ((ENABLE, NOTIFY), False)):
+        imap = visit(user, saved, recorder.port, set_up)
+        assert imap.covered == tuple(map(" ".join, set_up))
+        assert (["SAVESTATE"] in recorder.recordings[-1].names()) == sends
+        assert (imap.saved != saved) == sends
+        saved = imap.saved
+
+
+# Other ways in
+
+
+def test_another_login_restores_by_a_command_of_its_own(module, gateway, visit, user):
+    saved = visit(user).saved
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
+    assert imap.restore(saved) and imap.restored
+    assert_has_qresync(imap)
+    imap.logout()
+
+
+def test_a_wrong_password_leaves_a_session_that_can_still_log_in(module, gateway, visit, user):
+    saved = visit(user).saved
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        imap.login(user, "wrong", saved)
+    imap.login(user, NEW_USER_PASSWORD, saved)
+    assert imap.restored
+    assert_has_qresync(imap)
+    imap.logout()
+
+
+def test_a_login_that_cannot_be_sent_leaves_nothing_to_be_sent(module, gateway, start_recorder, visit, user):
+    saved = visit(user).saved
+    recorder = start_recorder(gateway.plain_port)
+    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    with pytest.raises(UnicodeEncodeError):
+        imap.login(user, "pässword", saved)
+    imap.noop()
+    assert recorder.recordings[0].names() == [["NOOP"]]
+    imap.login(user, NEW_USER_PASSWORD, saved)
+    assert imap.restored
+    imap.logout()
+
+
+def test_a_server_without_state_is_set_up_each_time(dovecot, visit, user):
+    imap = visit(user, "what another server gave", port=dovecot.plain_port)
+    assert not imap.restored and imap.covered == ()
+    assert imap.saved == "what another server gave"  # that server may be back the next time
+    assert_has_qresync(imap)
+
+
+# When it cannot be restored
+
+
+@pytest.mark.parametrize("saved", [
+    "", "token", "null", "[]", "{}", '{"version": 2}',
+    '{"version": 1, "token": "A\\r\\nx LOGOUT", "commands": [], "capabilities": []}',
+    '{"version": 1, "token": "AAAA", "commands": [["ENABLE"]], "capabilities": []}',
+    '{"version": 1, "token": "AAAA", "commands": [], "capabilities": [1]}'])
+def test_p05_what_cannot_be_read_is_as_good_as_nothing(visit, user, saved):
+    imap = visit(user, saved)
+    assert not imap.restored
+    assert visit(user, imap.saved).restored
+
+
+def test_p05_a_refused_token_is_forgotten_and_another_saved(module, visit, user, dovecot):
+    saved = visit(dovecot.new_user()).saved
+    imap = visit(user, saved)
+    assert imap.restored is module.Restored.REFUSED
+    assert imap.saved not in (None, saved) and imap.covered == ("ENABLE QRESYNC", " ".join(NOTIFY))
+    assert_has_qresync(imap)
+    assert visit(user, imap.saved).restored
+
+
+def test_p06_a_token_that_cannot_be_tried_is_kept(module, scripted, scripted_gateway, visit):
+    saved = visit("ann", port=scripted_gateway.plain_port).saved
+
+    def vanish(connection, tag, arguments):
+        scripted.stop_listening()
+        connection.hang_up()
+
+    scripted.on("ENABLE", vanish, times=1)
+    imap = module.IMAP4("localhost", scripted_gateway.plain_port, timeout=10)
+    imap.login("ann", "secret", saved)
+    assert imap.restored is module.Restored.UNAVAILABLE and imap.saved == saved
+    with pytest.raises(imaplib.IMAP4.abort):
+        imap.set_up(*ENABLE)
+    scripted.listen()
+    assert visit("ann", saved, port=scripted_gateway.plain_port).restored
+
+
+def test_p06_a_session_that_goes_on_is_set_up_and_does_not_save(module, start_scripted):
+    server = start_scripted(caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
+    server.on("STATE", "NO [UNAVAILABLE] not now")
+    saved = json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []})
+    imap = module.IMAP4("localhost", server.port, timeout=10)
+    imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
+    assert imap.restore(saved) is module.Restored.UNAVAILABLE
+    assert imap.set_up(*ENABLE)[0] == "OK"
+    assert imap.save() == saved
+    assert server.sessions[0].names == ["AUTHENTICATE", "STATE", "ENABLE"]
+
+
+def test_p07_a_restore_that_comes_too_late_is_an_error(module, gateway, visit, user):
+    saved = visit(user).saved
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap.login(user, NEW_USER_PASSWORD)
+    imap.enable("CONDSTORE")
+    with pytest.raises(imaplib.IMAP4.error, match="CLIENTBUG"):
+        imap.restore(saved)
+    assert imap.saved == saved
+    imap.logout()
+
+
+# What is in the state
+
+
+def test_p09_what_is_refused_is_not_in_the_state(scripted, scripted_gateway, visit):
+    scripted.on("NOTIFY", "NO not today", times=1)
+    imap = visit("ann", port=scripted_gateway.plain_port, set_up=(ENABLE,))
+    assert imap.set_up(*NOTIFY)[0] == "NO"
+    assert imap.covered == ("ENABLE QRESYNC",) and not imap.covers(*NOTIFY)
+    again = visit("ann", imap.saved, port=scripted_gateway.plain_port)
+    assert again.covered == ("ENABLE QRESYNC", " ".join(NOTIFY))
+
+
+def test_p09_what_is_too_large_is_in_effect_but_not_in_the_state(scripted_gateway, visit):
+    port = scripted_gateway.plain_port
+    huge = "SET (MAILBOXES (" + " ".join(f"mailbox-{number}" for number in range(300)) + ") (MessageNew MessageExpunge))"
+    imap = visit("ann", port=port)
+    assert imap.notify(huge)[0] == "OK"
+    assert imap.covered == ("ENABLE QRESYNC",)  # it has replaced the other
+    assert visit("ann", imap.save(), port=port, set_up=()).covered == ("ENABLE QRESYNC",)
+
+
+def test_p10_what_came_before_tracking_is_not_in_the_state(module, gateway, user):
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
+    imap.enable("CONDSTORE")
+    assert not imap.restore() and imap.covered == ()
+    imap.enable("QRESYNC")
+    assert imap.covered == ("ENABLE QRESYNC",)
+    imap.logout()
+
+
+def test_a_later_one_of_its_kind_takes_the_place_of_an_earlier_one(scripted_gateway, visit):
+    port = scripted_gateway.plain_port
+    commands = (("LANGUAGE", "de"), ("COMPARATOR", "i;octet"), ENABLE, ("LANGUAGE", "FR"), ("NOTIFY", "NONE"), NOTIFY)
+    imap = visit("ann", port=port, set_up=commands)
+    assert imap.language()[0] == "OK"  # a query
+    assert imap.covered == ("COMPARATOR I;OCTET", "ENABLE QRESYNC", "LANGUAGE FR", " ".join(NOTIFY))
+    again = visit("ann", imap.saved, port=port, set_up=())
+    assert again.restored and again.covered == imap.covered
+    assert again.covers("language", "fr") and not again.covers("LANGUAGE", "DE")
+    assert again.language("DE") == ("OK", [b"(DE)"]) and again.covered[-1] == "LANGUAGE DE"
+
+
+def test_an_enable_is_covered_if_all_its_names_are(scripted_gateway, visit):
+    imap = visit("ann", port=scripted_gateway.plain_port, set_up=(("ENABLE", "QRESYNC"), ("ENABLE", "X-ONE condstore")))
+    again = visit("ann", imap.saved, port=scripted_gateway.plain_port, set_up=())
+    assert again.covers("ENABLE", "CONDSTORE QRESYNC") and again.covers("enable", "x-one")
+    assert not again.covers("ENABLE", "QRESYNC X-TWO")
+
+
+def test_utf8_is_as_in_a_session_that_enabled_it(scripted_gateway, visit):
+    imap = visit("ann", port=scripted_gateway.plain_port, set_up=(("ENABLE", "UTF8=ACCEPT"),))
+    assert imap.utf8_enabled
+    assert visit("ann", imap.saved, port=scripted_gateway.plain_port, set_up=()).utf8_enabled
+
+
+def test_what_state_does_not_store_is_no_set_up(visit, user):
+    imap = visit(user, set_up=())
+    with pytest.raises(imaplib.IMAP4.error, match="SELECT is not among"):
+        imap.set_up("SELECT", "INBOX")
