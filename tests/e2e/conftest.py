@@ -146,10 +146,11 @@ def scripted_gateway(scripted, start_gateway):
 
 @pytest.fixture
 def start_recorder():
-    """start_recorder(port, certificate=None): a relay to the port that records its clients' flights (harness/recorder.py)."""
+    """start_recorder(port, certificate=None, hold_s=0): a relay to the port that records its clients' flights
+    (harness/recorder.py)."""
     with contextlib.ExitStack() as stack:
-        def start(port, certificate=None):
-            recorder = Recorder(port, certificate)
+        def start(port, certificate=None, **options):
+            recorder = Recorder(port, certificate, **options)
             stack.enter_context(_shown_on_failure(recorder))
             stack.callback(recorder.stop)
             return recorder

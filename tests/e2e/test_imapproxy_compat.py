@@ -1,12 +1,8 @@
 """A listener with imapproxy_compat behaves as imapproxy does: XIMAPPROXY, XPROXYREUSE, and any parked connection of the
 same credentials whatever its state. Its connections never mix with those of other listeners."""
-import shutil
-import subprocess
-import textwrap
-
 import pytest
 
-from harness import logins
+from harness import horde, logins
 from harness.gateway import listener
 from harness.imap import capabilities
 from harness.net import free_port
@@ -194,52 +190,13 @@ def test_what_is_cut_in_the_middle_is_not_reused(lot):
     assert not is_reused(answer)
 
 
-HORDE = """
-    <?php
-    # Debian's packages bring no autoloader along by themselves.
-    spl_autoload_register(function ($name) {
-        $file = stream_resolve_include_path(strtr($name, '_\\\\', '//') . '.php');
-        if ($file)
-            require_once $file;
-    });
-    if ($argc < 2)
-        exit(class_exists('Horde_Imap_Client_Socket') ? 0 : 1);
-    # As a webmail does from page to page: the object is kept, and knows from before what set-up it needs.
-    if (is_file($argv[2]))
-        $client = unserialize(file_get_contents($argv[2]));
-    else
-        $client = new Horde_Imap_Client_Socket(array('username' => 'ann', 'hostspec' => '127.0.0.1', 'port' => (int)$argv[1],
-                                                     'secure' => false, 'timeout' => 10));
-    $client->setParam('password', 'secret');
-    $client->login();
-    $status = $client->status('INBOX', Horde_Imap_Client::STATUS_MESSAGES);
-    echo $status['messages'], "\\n";
-    file_put_contents($argv[2], serialize($client));
-    $client->logout();
-"""
-
-
-@pytest.fixture(name="horde")
-def fixture_horde(tmp_path):
-    """horde(port): a page request by Horde's IMAP library; gives the process that has ended."""
-    script = tmp_path / "client.php"
-    script.write_text(textwrap.dedent(HORDE).lstrip())
-
-    def run(*arguments):
-        return subprocess.run(("php", str(script), *map(str, arguments)), capture_output=True, text=True, timeout=30, check=False)
-
-    if not shutil.which("php") or run().returncode != 0:
-        pytest.skip("php-cli and php-horde-imap-client are not installed")
-    return lambda port: run(port, tmp_path / "kept")
-
-
-def test_hordes_library_skips_its_set_up_the_second_time(start_lot, horde):
+def test_hordes_library_skips_its_set_up_the_second_time(start_lot, tmp_path):
     lot = start_lot(auth_mechanisms=["PLAIN"])  # it prefers CRAM-MD5, which always goes upstream
+    webmail = horde.Horde(tmp_path, lot.port, horde.ITS_OWN)
 
     def visit():
         since = lot.gateway.log_octets()
-        done = horde(lot.port)
-        assert done.returncode == 0 and done.stdout.strip().endswith("3"), done.stdout + done.stderr
+        assert webmail.visit(horde.STATUS) == [{"messages": 3}]
         lot.gateway.wait_log("park: parked,", since)
 
     visit()

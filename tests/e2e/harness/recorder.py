@@ -4,6 +4,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 
 from . import net
 
@@ -44,10 +45,14 @@ class Recording:
 
 class Recorder:
     """Listens on `port` until stop(), and relays each connection to target_port. With a certificate (a pair of paths) its
-    clients speak TLS to it; what it relays is in clear all the same."""
+    clients speak TLS to it; what it relays is in clear all the same.
 
-    def __init__(self, target_port, certificate=None):
+    hold_s: what the server says is held for so many seconds, as by a long way. A client that sends its commands one by one,
+    without waiting, is then seen to do so however quick the server is."""
+
+    def __init__(self, target_port, certificate=None, hold_s=0.0):
         self.recordings = []
+        self._hold_s = hold_s
         self._target_port = target_port
         self._context = net.Authority.server_context(certificate) if certificate else None
         self._listener = socket.create_server((net.LOOPBACK, net.free_port()))
@@ -83,28 +88,38 @@ class Recorder:
                     client = self._context.wrap_socket(client, server_side=True)
                 for sock in (client, server):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _relay(client, server, recording)
+                _relay(client, server, recording, self._hold_s)
         except OSError:
             pass  # one of them is gone: so is the other
         finally:
             client.close()
 
 
-def _relay(client, server, recording):
-    """Until one of them ends. The client comes first: what it has sent by now it has sent without knowing what the server's
-    octets in our hands say."""
+def _relay(client, server, recording, hold_s):
+    """Until one of them ends."""
     with selectors.DefaultSelector() as ready:
         ready.register(client, selectors.EVENT_READ)
         ready.register(server, selectors.EVENT_READ)
         while True:
-            readable = {key.fileobj for key, _ in ready.select()}
-            for source, sink, note in ((client, server, recording.says), (server, client, recording.hears)):
-                if source in readable:
-                    octets = _received(source)
-                    if not octets:
-                        return
-                    note(octets)
-                    sink.sendall(octets)
+            if _speaks(client, ready, hold_s):
+                source, sink, note = client, server, recording.says
+            else:
+                source, sink, note = server, client, recording.hears
+            octets = _received(source)
+            if not octets:
+                return
+            note(octets)
+            sink.sendall(octets)
+
+
+def _speaks(client, ready, hold_s):
+    """Waits until one of them does. The client comes first, with all that it has to say: what it has sent by now it has sent
+    without knowing what the server's octets in our hands say."""
+    readable = {key.fileobj for key, _ in ready.select()}
+    if client not in readable and hold_s:
+        time.sleep(hold_s)
+        readable = {key.fileobj for key, _ in ready.select(0)}
+    return client in readable
 
 
 def _received(sock):

@@ -1,0 +1,276 @@
+"""clients/php-horde: Horde's IMAP library with STATE, before the gateway with a scripted upstream or Dovecot, and before
+servers that have no STATE, or not all of it."""
+import pathlib
+import re
+
+import pytest
+
+from harness import horde
+from harness.gateway import listener
+from harness.net import free_port
+from harness.scripted import AFTER
+from harness.tokens import setup_of
+
+pytestmark = pytest.mark.once
+
+SETUP = {"cache": True, "lang": ["DE"], "comparator": ["i;octet"]}
+RUN_UPSTREAM = ["LANGUAGE DE", "ENABLE QRESYNC UTF8=ACCEPT", "COMPARATOR i;octet"]
+FIRST = [["AUTHENTICATE"], ["STATE", "LANGUAGE", "ENABLE", "COMPARATOR"], ["SAVESTATE", "STATUS"], ["LOGOUT"]]
+RESTORED = [["AUTHENTICATE", "STATE"], ["STATUS"], ["LOGOUT"]]
+LOGIN_AUTHENTICATIONFAILED = 102  # Horde_Imap_Client_Exception's
+_TOKEN = re.compile(rb"\* (?:SAVE)?STATE (\S+)")
+
+
+class Webmail:
+    """Horde before a recorder, before the gateway; PLAIN only, as Horde takes it over TLS."""
+
+    def __init__(self, folder, gateway, recorder, port, **parameters):
+        self.gateway, self.recorder = gateway, recorder
+        self.horde = horde.Horde(folder, recorder.port, **(SETUP | parameters))
+        self.port = port
+
+    def page(self, *steps, **changed):
+        """A visit; gives the command names of its flights."""
+        assert self.horde.visit(*(steps or [horde.STATUS]), **changed)
+        return self.recorder.recordings[-1].names()
+
+    def tokens(self):
+        return {token for recording in self.recorder.recordings for token in _TOKEN.findall(recording.heard)}
+
+
+@pytest.fixture(name="start_webmail")
+def fixture_start_webmail(tmp_path, start_gateway, start_recorder):
+    def start(target, *, mechanisms=("PLAIN",), settings=None, **parameters):
+        port = free_port()
+        gateway = start_gateway(target, sections=[listener("webmail", port, auth_mechanisms=mechanisms)], **(settings or {}))
+        return Webmail(tmp_path, gateway, start_recorder(port, hold_s=0.02), port, **parameters)
+    return start
+
+
+@pytest.fixture(name="scripted")
+def fixture_scripted(start_scripted):
+    """With SASL-IR in the list after login, too, as Dovecot has it: from its second visit on Horde goes by that one."""
+    return start_scripted(caps_after=AFTER + " SASL-IR")
+
+
+@pytest.fixture(name="webmail")
+def fixture_webmail(start_webmail, scripted):
+    return start_webmail(scripted.port)
+
+
+def test_the_first_visit_saves_and_later_ones_send_no_set_up(scripted, webmail):
+    assert webmail.page() == FIRST
+    assert setup_of(scripted.sessions[-1]) == RUN_UPSTREAM
+    for _ in range(2):
+        since = webmail.gateway.log_octets()
+        assert webmail.page() == RESTORED
+        webmail.gateway.wait_log("restored=cold", since)
+        assert setup_of(scripted.sessions[-1]) == RUN_UPSTREAM
+    assert len(webmail.tokens()) == 1
+
+
+def test_a_parked_connection_is_met_in_the_tokens_state(scripted, start_webmail):
+    webmail = start_webmail(scripted.port, settings={"park": {"per_user": 2}})
+    webmail.page()
+    webmail.gateway.wait_log("park: parked,")
+    assert webmail.page() == RESTORED
+    webmail.gateway.wait_log("restored=warm")
+    assert len(scripted.sessions) == 1 and setup_of(scripted.sessions[0]) == RUN_UPSTREAM
+
+
+def test_an_id_is_told_each_time_but_not_waited_for(scripted, webmail):
+    assert webmail.page(id={"name": "webmail"})[1] == ["STATE", "LANGUAGE", "ENABLE", "ID"]
+    assert webmail.page() == [["AUTHENTICATE", "STATE"], ["ID", "STATUS"], ["LOGOUT"]]
+    assert scripted.sessions[-1].arguments("ID") == [b'("name" "webmail")']
+
+
+def test_what_is_restored_is_what_horde_goes_by(scripted, webmail):
+    webmail.page()
+    # QRESYNC: it asks for VANISHED. LANGUAGE: what is in effect need not be sent, anything else must.
+    steps = [("vanished", "INBOX", 7), ("setLanguage", ["DE"]), ("setLanguage", ["FR"]), ("setLanguage", ["DE"])]
+    scripted.on("SELECT", "* 3 EXISTS", "* OK [UIDVALIDITY 1] x", "* OK [HIGHESTMODSEQ 9] x", "OK [READ-WRITE] done.")
+    scripted.on("EXAMINE", "* 3 EXISTS", "* OK [UIDVALIDITY 1] x", "* OK [HIGHESTMODSEQ 9] x", "OK [READ-ONLY] done.")
+    scripted.on("UID FETCH", "* VANISHED (EARLIER) 2", "OK done.")
+    webmail.page(*steps)
+    assert b"(VANISHED CHANGEDSINCE 7)" in scripted.sessions[-1].arguments("UID FETCH")[0]
+    sent = [line for line in webmail.recorder.recordings[-1].flights if b"LANGUAGE" in line]
+    assert [line.split(b" ", 1)[1] for line in sent] == [b"LANGUAGE FR\r\n", b"LANGUAGE DE\r\n"]
+
+
+def test_an_object_that_connects_again_restores_again(scripted, webmail):
+    again = [horde.STATUS, ("logout",), ("login",), ("status", "Other", 1)]
+    assert webmail.page(*again) == RESTORED
+    assert setup_of(scripted.sessions[-1]) == RUN_UPSTREAM
+    assert webmail.recorder.recordings[-2].names() == FIRST
+
+
+@pytest.mark.parametrize("changed", [{"lang": ["FR"]}, {"comparator": ["i;ascii-casemap"]}, {"capability_ignore": ["QRESYNC"]},
+                                     {"username": "bob", "password": "hunter2"}])
+def test_with_other_wishes_the_token_is_not_used(scripted, webmail, changed):
+    webmail.page()
+    flights = webmail.page(**changed)
+    assert ["AUTHENTICATE"] in flights and "SAVESTATE" in flights[-2], "set up, and saved anew"
+    assert scripted.sessions[-1].user == changed.get("username", "ann")
+    assert webmail.page() == RESTORED
+    assert len(webmail.tokens()) == 2
+
+
+def test_p05_a_token_that_restores_nothing_is_forgotten_with_what_was_cached_beside_it(scripted, webmail):
+    webmail.page()
+    scripted.caps_after = scripted.caps_after.replace(" QRESYNC", "")
+    flights = webmail.page()
+    assert flights[:2] == [["AUTHENTICATE", "STATE"], ["CAPABILITY"]] and "SAVESTATE" in flights[-2]
+    assert setup_of(scripted.sessions[-1]) == ["LANGUAGE DE", "ENABLE CONDSTORE UTF8=ACCEPT", "COMPARATOR i;octet"]
+    assert webmail.page() == RESTORED
+    assert setup_of(scripted.sessions[-1])[1] == "ENABLE CONDSTORE UTF8=ACCEPT"
+    assert len(webmail.tokens()) == 2
+
+
+def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
+    webmail.page()
+
+    def vanish(connection, tag, arguments):
+        scripted.stop_listening()
+        connection.hang_up()
+
+    scripted.on("LANGUAGE", vanish, times=1)
+    assert "closed" in webmail.horde.attempt(horde.STATUS)["error"]
+    assert webmail.recorder.recordings[-1].names()[0] == ["AUTHENTICATE", "STATE"]
+    scripted.listen()
+    assert webmail.page() == RESTORED
+    assert len(webmail.tokens()) == 1
+
+
+def test_p06_a_password_that_is_refused_meanwhile_is_told_as_such(scripted, webmail):
+    webmail.page()
+
+    def change_the_password(connection, tag, arguments):
+        scripted.users = {"ann": "changed"}
+        connection.send(f"{tag} NO not today\r\n")
+
+    scripted.on("LANGUAGE", change_the_password, times=1)
+    assert webmail.horde.attempt(horde.STATUS)["code"] == LOGIN_AUTHENTICATIONFAILED
+    webmail.page(password="changed")
+
+
+def test_a_wrong_password_is_told_as_such(webmail):
+    webmail.page()
+    assert webmail.horde.attempt(horde.STATUS, password="wrong")["code"] == LOGIN_AUTHENTICATIONFAILED
+    assert webmail.recorder.recordings[-1].names()[0] == ["AUTHENTICATE", "STATE"]
+    webmail.page(password="secret")
+
+
+def test_state_can_be_ignored_like_any_capability(webmail):
+    for _ in range(2):
+        flights = webmail.page(capability_ignore=["STATE"])
+        assert not any("STATE" in names or "SAVESTATE" in names for names in flights)
+
+
+def test_no_token_is_in_the_debug_log(webmail):
+    webmail.page()
+    webmail.page()
+    log = webmail.horde.debug_file.read_text()
+    token, = webmail.tokens()
+    assert token in webmail.horde.kept.read_bytes() and token.decode() not in log
+    assert re.findall(r"(?:S: \*|C: \d+) (?:SAVE)?STATE \[TOKEN\]", log) and "ENABLE QRESYNC" in log
+    assert len(re.findall(r"STATE \[TOKEN\]\n", log)) == 3  # saved; sent; restored
+
+
+# A server's own STATE that is not as good as the gateway's. CRAM-MD5: so nothing is sent behind a login.
+
+BEFORE_LOGIN = "IMAP4rev1 AUTH=CRAM-MD5 STATE"
+
+
+@pytest.fixture(name="stateful")
+def fixture_stateful(start_scripted):
+    server = start_scripted(caps_before=BEFORE_LOGIN, caps_after=AFTER + " STATE")
+
+    def state(connection, tag, arguments):
+        connection.send((f"* STATE {arguments.decode()}\r\n" if arguments else "") + f"{tag} OK done\r\n")
+
+    def language(connection, tag, arguments):
+        connection.send(f"* LANGUAGE (DE)\r\n* OK [STATECMD {tag}] saved\r\n{tag} OK done\r\n")
+
+    server.on("STATE", state)
+    server.on("SAVESTATE", "* SAVESTATE a-token", "OK done")
+    server.on("LANGUAGE", language)
+    return server
+
+
+@pytest.fixture(name="client")
+def fixture_client(stateful, tmp_path):
+    return horde.Horde(tmp_path, stateful.port, **SETUP)
+
+
+def test_what_was_not_announced_is_sent_again(stateful, client):
+    client.visit(horde.STATUS)
+    client.visit(horde.STATUS)
+    assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC UTF8=ACCEPT", "COMPARATOR i;octet"]
+    assert stateful.sessions[-1].names[1] == "STATE" and "SAVESTATE" not in stateful.sessions[-1].names
+
+
+def test_a_state_that_cannot_be_saved_disturbs_nothing(stateful, client):
+    stateful.on("SAVESTATE", "NO [LIMIT] too large")
+    for _ in range(2):
+        assert client.visit(horde.STATUS) == [{"messages": 3}]
+        assert stateful.sessions[-1].arguments("STATE") == [b""] and len(setup_of(stateful.sessions[-1])) == 3
+
+
+def test_p06_a_session_that_goes_on_is_set_up_and_the_token_kept(stateful, client):
+    client.visit(horde.STATUS)
+    stateful.on("STATE", "NO [UNAVAILABLE] later", times=1)
+    assert client.visit(horde.STATUS) == [{"messages": 3}]
+    assert len(setup_of(stateful.sessions[-1])) == 3 and "SAVESTATE" not in stateful.sessions[-1].names
+    client.visit(horde.STATUS)
+    assert stateful.sessions[-1].arguments("STATE") == [b"a-token"]
+
+
+@pytest.mark.parametrize("refusal", ["BAD unknown command", "NO unknown command"])
+def test_a_server_that_has_state_no_more_is_set_up_as_ever(stateful, client, refusal):
+    client.visit(horde.STATUS)
+    stateful.caps_before = stateful.caps_before.replace(" STATE", "")
+    stateful.caps_after = AFTER
+    stateful.on("STATE", refusal)
+    for _ in range(2):
+        assert client.visit(horde.STATUS) == [{"messages": 3}]
+        assert len(setup_of(stateful.sessions[-1])) == 3
+    assert "STATE" not in stateful.sessions[-1].names, "forgotten"
+
+
+# What the README says of it
+
+README = pathlib.Path(__file__).resolve().parents[2] / "clients" / "php-horde" / "README.md"
+ID = {"name": "a webmail"}
+
+
+@pytest.fixture(name="visit_twice")
+def fixture_visit_twice(tmp_path_factory, start_recorder, certificate, authority):
+    """visit_twice(port, class_name, **parameters): the flights from the greeting to the answer of STATUS, over TLS."""
+    tls = {"cafile": str(authority.ca_file), "peer_name": "localhost"}
+
+    def visit(port, class_name, no_delay=False, **parameters):
+        recorder = start_recorder(port, certificate, hold_s=0.02)
+        context = {"ssl": tls} | ({"socket": {"tcp_nodelay": True}} if no_delay else {})
+        client = horde.Horde(tmp_path_factory.mktemp("visits"), recorder.port, class_name, secure="ssl", context=context, **parameters)
+        client.visit(horde.STATUS)
+        client.visit(horde.STATUS)
+        first, later = (recording.flights_until("STATUS") for recording in recorder.recordings)
+        return f"{first}, then {later}"
+    return visit
+
+
+def test_the_readme_has_the_measured_flights(visit_twice, dovecot, start_scripted, start_gateway):
+    others = start_scripted(caps_before="IMAP4rev1 SASL-IR AUTH=PLAIN", caps_after=AFTER + " SASL-IR")
+    rows = {"Dovecot; `cache`": (dovecot.plain_port, {"cache": True}),
+            "Dovecot; `cache`, `id`": (dovecot.plain_port, {"cache": True, "id": ID}),
+            "one with LANGUAGE; `cache`, `id`, `lang`": (others.port, {"cache": True, "id": ID, "lang": ["DE"]})}
+    lines = ["| server; parameters | Horde's class | Horde's class, `tcp_nodelay` | with STATE |", "| --- | --- | --- | --- |"]
+    for name, (port, parameters) in rows.items():
+        through = start_gateway(port).plain_port
+        its_own = visit_twice(through, horde.ITS_OWN, **parameters)
+        assert its_own == visit_twice(port, horde.ITS_OWN, **parameters), "the gateway adds or saves none"
+        without_delay = visit_twice(through, horde.ITS_OWN, no_delay=True, **parameters)
+        lines.append(f"| {name} | {its_own} | {without_delay} | {visit_twice(through, horde.WITH_STATE, **parameters)} |")
+    table = "\n".join(lines)
+    print(f"\n{table}")
+    assert table in README.read_text()
