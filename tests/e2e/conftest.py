@@ -1,25 +1,44 @@
 """Fixtures of the end-to-end tests. README.md beside this file tells how to use them."""
+import collections
 import contextlib
 import json
 import pathlib
+import re
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from harness.courier import Courier  # noqa: E402
+from harness.cyrus import Cyrus  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
 from harness.gateway import Gateway, upstream as upstream_section  # noqa: E402
 from harness.imap import Client  # noqa: E402
 from harness.net import Authority  # noqa: E402
 from harness.recorder import Recorder  # noqa: E402
 from harness.scripted import Scripted  # noqa: E402
+from harness.server import Server  # noqa: E402
 
 _exhibits = []  # whatever can tell, after a failed test, what happened in it
 
+_SERVERS = ("dovecot", "cyrus", "courier")
+_ran = collections.defaultdict(collections.Counter)      # server: {rule or area: tests}
+_skipped = collections.defaultdict(collections.Counter)  # (server, why): {rule or area: tests}
+
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "once: of clients' code; one pass of ./check runs it, not each that has another gateway")
+    config.addinivalue_line("markers", "once: one pass of ./check runs it, not each that has another gateway")
+    config.addinivalue_line("markers", "every_server: runs once for each real server that its fixture `server` can be")
+    config.addinivalue_line("markers", "needs(*capabilities): skipped where `server` lacks one; \"A|B\": either will do")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that names `dovecot` stays with it. The gateway's code is the same with every server: one pass has the others."""
+    is_marked = metafunc.definition.get_closest_marker("every_server") and "dovecot" not in metafunc.fixturenames
+    if is_marked and "server" in metafunc.fixturenames:
+        others = [pytest.param(name, marks=pytest.mark.once) for name in _SERVERS[1:]]
+        metafunc.parametrize("server", [_SERVERS[0], *others], indirect=True)
 
 
 def pytest_collection_modifyitems(items):
@@ -33,12 +52,42 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    _count(item, report)
     if report.failed and call.when in ("setup", "call", "teardown"):
         for each in list(_exhibits):
-            if isinstance(each, Dovecot) and "dovecot" not in item.fixturenames:
+            if isinstance(each, Server) and each not in item.funcargs.values():
                 continue
             for exhibit in (each, *getattr(each, "transcripts", ())):
                 report.sections.append(exhibit.exhibit())
+
+
+def _count(item, report):
+    """For the summary: what ran on which real server."""
+    server = getattr(item, "callspec", None) and item.callspec.params.get("server")
+    if not server or (report.when != "call" and not report.skipped):
+        return
+    rules = re.match(r"test_((?:p\d\d_)+)", item.name)
+    areas = rules.group(1).upper().strip("_").replace("P0", "P").split("_") if rules else [item.path.stem.removeprefix("test_")]
+    for area in areas:
+        if report.skipped:
+            _skipped[server, report.longrepr[2].removeprefix("Skipped: ")][area] += 1
+        else:
+            _ran[server][area] += 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    def shown(areas):
+        ordered = sorted(areas, key=lambda area: (not area.startswith("P"), int(re.sub(r"\D", "", area) or 0), area))
+        return ", ".join(f"{area} {areas[area]}" for area in ordered)
+
+    if _ran or _skipped:
+        terminalreporter.section("tests by real server")
+    for server in _SERVERS:
+        if _ran[server]:
+            terminalreporter.line(f"{server}: {shown(_ran[server])}")
+        for (whose, why), areas in _skipped.items():
+            if whose == server:
+                terminalreporter.line(f"    skipped, {why}: {shown(areas)}")
 
 
 @contextlib.contextmanager
@@ -77,6 +126,34 @@ def dovecot(tmp_path_factory, authority):
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def cyrus(tmp_path_factory):
+    """One real Cyrus for the whole run."""
+    server = Cyrus(tmp_path_factory.mktemp("cyrus"))
+    with _shown_on_failure(server):
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def courier(tmp_path_factory):
+    """One real Courier for the whole run."""
+    server = Courier(tmp_path_factory.mktemp("courier"))
+    with _shown_on_failure(server):
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def server(request):
+    """The real server that `gateway` stands in front of: Dovecot, or each in turn where a test is marked every_server."""
+    server = request.getfixturevalue(getattr(request, "param", "dovecot"))
+    for mark in request.node.iter_markers("needs"):
+        if lacking := server.lacks(*mark.args):
+            pytest.skip(f"{server.name} has no {lacking.replace('|', ' or ')}")
+    return server
+
+
 @pytest.fixture(scope="module")
 def _gateways(tmp_path_factory, certificate):
     """Gateways by their configuration, kept for the module."""
@@ -96,9 +173,9 @@ def _kept_gateway(kept, tmp_path_factory, certificate, folder, upstreams, settin
 
 
 @pytest.fixture
-def gateway(_gateways, dovecot):
-    """A gateway in front of Dovecot; the same one for all tests of a module."""
-    gateway = _gateways("gateway", [upstream_section(dovecot.plain_port)])
+def gateway(_gateways, server):
+    """A gateway in front of `server`; the same one for all tests of a module."""
+    gateway = _gateways("gateway", [upstream_section(server.plain_port)])
     with _shown_on_failure(gateway):
         yield gateway
         gateway.close_clients()

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from harness.dovecot import NEW_USER_PASSWORD, message
 from harness.gateway import upstream
+from harness.server import NEW_USER_PASSWORD, message
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from harness.dovecot import NEW_USER_PASSWORD
 from harness.gateway import upstream
 from harness.imap import Client, Closed, literal
 from harness.net import LOOPBACK, Authority
+from harness.server import NEW_USER_PASSWORD
 from harness.tokens import restore, save
 
 

@@ -4,8 +4,8 @@ import select
 
 import pytest
 
-from harness.dovecot import NEW_USER_PASSWORD
 from harness.imap import Closed, literal
+from harness.server import NEW_USER_PASSWORD
 
 SMUGGLED = b"z CREATE Smuggled\r\n"
 BINARY = "IMAP4rev1 LITERAL+ BINARY IDLE ENABLE"

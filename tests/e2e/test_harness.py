@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from harness import dovecot as dovecot_module
 from harness.gateway import Section, render
 from harness.imap import Client, Closed, capabilities, literal, quoted
 from harness.scripted import CLOSE, ENABLE_HABITS
+from harness.server import USERS, message
 
 
-@pytest.mark.parametrize("user", sorted(dovecot_module.USERS))
+@pytest.mark.parametrize("user", sorted(USERS))
 def test_dovecot_lets_every_user_in_with_his_odd_password(dovecot, connect, user):
     client = connect(dovecot.plain_port)
     response = base64.b64encode(f"\0{user}\0{dovecot.users[user]}".encode()).decode()
@@ -53,7 +53,7 @@ def test_dovecot_believes_a_proxy_header(dovecot, connect):
 
 def test_a_message_of_30_mb_comes_through_whole(dovecot, connect):
     user = dovecot.new_user()
-    big = dovecot.add_message(user, dovecot_module.message("Big", 30_000_000))
+    big = dovecot.add_message(user, message("Big", 30_000_000))
     client = connect(dovecot.plain_port)
     client.login(user, "secret")
     assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]

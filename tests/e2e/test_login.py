@@ -6,13 +6,14 @@ import time
 
 import pytest
 
-from harness import dovecot as dovecot_module
 from harness import logins
+from harness.dovecot import Dovecot
 from harness.gateway import upstream
 from harness.imap import literal
 from harness.scripted import CLOSE
+from harness.server import USERS
 
-CASES = [(user, way) for user, password in dovecot_module.USERS.items() for way in logins.ways_for(user, password)]
+CASES = [(user, way) for user, password in USERS.items() for way in logins.ways_for(user, password)]
 # What USERS cannot hold: a passwd-file has lines. These are for the scripted upstream.
 ODD = {
     "ann": "secret",
@@ -94,7 +95,7 @@ def start_dovecot(tmp_path_factory, authority):
     servers = []
 
     def start(*changes):
-        class Changed(dovecot_module.Dovecot):
+        class Changed(Dovecot):
             def _write(self, name, text):
                 for old, new in changes if name == "dovecot.conf" else ():
                     assert text.count(old) == 1

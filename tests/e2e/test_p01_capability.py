@@ -6,6 +6,8 @@ import pytest
 from harness.gateway import listener
 from harness.imap import capabilities
 
+pytestmark = pytest.mark.every_server
+
 PLAIN = "AUTHENTICATE PLAIN " + base64.b64encode(b"\0ann\0secret").decode()
 
 

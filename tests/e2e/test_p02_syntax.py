@@ -4,6 +4,8 @@ import pytest
 from harness.imap import literal, quoted
 from harness.tokens import assert_not_restored, assert_restored, restore, save, saved
 
+pytestmark = pytest.mark.every_server
+
 BEFORE_LOGIN = ["STATE", "STATE sometoken", 'STATE "sometoken"', "STATE NIL", "SAVESTATE"]
 
 
@@ -24,7 +26,7 @@ def test_p02_state_while_a_mailbox_is_selected_is_bad(gateway, select, command):
     client.ok("NOOP")
 
 
-@pytest.mark.parametrize("leave", ["UNSELECT", "CLOSE"])
+@pytest.mark.parametrize("leave", [pytest.param("UNSELECT", marks=pytest.mark.needs("UNSELECT")), "CLOSE"])
 def test_p02_state_is_allowed_again_when_the_mailbox_is_left(gateway, leave):
     token = save(gateway.session())
     client = gateway.session()
@@ -35,10 +37,10 @@ def test_p02_state_is_allowed_again_when_the_mailbox_is_left(gateway, leave):
     restore(client, token)
 
 
-def test_p02_a_select_that_failed_leaves_no_mailbox_selected(gateway):
+def test_p02_a_select_that_failed_leaves_no_mailbox_selected(gateway, server):
     client = gateway.session()
     client.ok("SELECT INBOX")
-    client.no("SELECT nosuch")
+    client.no(f"SELECT {server.mailbox('nosuch')}")
     client.ok("STATE")
 
 

@@ -2,9 +2,12 @@
 import pytest
 
 from harness.imap import capabilities
-from harness.tokens import (announced, assert_tracking, fail_to_restore, restore, save, saved, setup_of)
+from harness.tokens import announced, assert_tracking, fail_to_restore, restore, save, saved, setup_of
+
+pytestmark = pytest.mark.every_server
 
 
+@pytest.mark.needs("QRESYNC")
 def test_p03_state_without_a_token_is_ok_and_turns_tracking_on(gateway):
     client = gateway.session()
     assert not announced(client.ok("ENABLE CONDSTORE"))
@@ -47,8 +50,8 @@ def test_p03_state_does_not_reach_the_upstream(scripted, scripted_gateway):
         assert token.encode() not in connection.received
 
 
-def test_p04_a_restore_gives_the_same_token_back_and_ok(gateway):
-    token = save(gateway.session(), "ENABLE QRESYNC")
+def test_p04_a_restore_gives_the_same_token_back_and_ok(gateway, server):
+    token = save(gateway.session(), server.setup)
     answer = restore(gateway.session(), token)
     assert answer.untagged == [f"* STATE {token}\r\n".encode()]
 
@@ -57,6 +60,7 @@ def test_p04_a_token_of_an_empty_state_restores(gateway):
     restore(gateway.session(), save(gateway.session()))
 
 
+@pytest.mark.needs("QRESYNC")
 def test_p04_tracking_is_on_after_a_restore(gateway):
     token = save(gateway.session(), "ENABLE CONDSTORE")
     client = gateway.session()
@@ -65,34 +69,37 @@ def test_p04_tracking_is_on_after_a_restore(gateway):
     saved(client.ok("SAVESTATE"))
 
 
-def expunge_one(dovecot, client, user):
-    dovecot.add_message(user)
+def expunge_one(server, client, user):
+    server.add_message(user)
     client.ok("SELECT INBOX")
     client.ok("STORE 1 +FLAGS (\\Deleted)")
     return client.ok("EXPUNGE")
 
 
-def test_p04_restores_qresync_on_a_real_server(gateway, dovecot):
-    user = dovecot.new_user()
+@pytest.mark.needs("QRESYNC")
+def test_p04_restores_qresync_on_a_real_server(gateway, server):
+    user = server.new_user()
     token = save(gateway.session(user), "ENABLE QRESYNC")
     client = gateway.session(user)
     restore(client, token)
-    answer = expunge_one(dovecot, client, user)
+    answer = expunge_one(server, client, user)
     assert (answer.of("VANISHED"), answer.of("EXPUNGE")) == ([b"* VANISHED 1\r\n"], [])
 
 
-def test_p04_restores_no_more_than_the_state(gateway, dovecot):
-    user = dovecot.new_user()
+@pytest.mark.needs("CONDSTORE")
+def test_p04_restores_no_more_than_the_state(gateway, server):
+    user = server.new_user()
     token = save(gateway.session(user), "ENABLE CONDSTORE")
     client = gateway.session(user)
     restore(client, token)
-    answer = expunge_one(dovecot, client, user)
+    answer = expunge_one(server, client, user)
     assert (answer.of("VANISHED"), answer.of("EXPUNGE")) == ([], [b"* 1 EXPUNGE\r\n"])
 
 
-def test_p04_restores_the_right_to_select_with_qresync(gateway, dovecot):
-    user = dovecot.new_user()
-    dovecot.add_message(user)
+@pytest.mark.needs("QRESYNC")
+def test_p04_restores_the_right_to_select_with_qresync(gateway, server):
+    user = server.new_user()
+    server.add_message(user)
     token = save(gateway.session(user), "ENABLE QRESYNC")
     client = gateway.session(user)
     client.ok("NOOP")
@@ -100,8 +107,9 @@ def test_p04_restores_the_right_to_select_with_qresync(gateway, dovecot):
     assert client.ok("SELECT INBOX (QRESYNC (1 1))").of("EXISTS") == [b"* 1 EXISTS\r\n"]
 
 
-def test_p04_restores_notify_on_a_real_server(gateway, dovecot):
-    user = dovecot.new_user()
+@pytest.mark.needs("NOTIFY")
+def test_p04_restores_notify_on_a_real_server(gateway, server):
+    user = server.new_user()
     gateway.session(user).ok("CREATE Work")
     token = save(gateway.session(user), "NOTIFY SET (personal (MessageNew MessageExpunge))")
     client = gateway.session(user)
@@ -133,9 +141,9 @@ def test_p04_the_state_after_a_restore_is_exactly_the_tokens(scripted, scripted_
     assert first.enabled == {"X-ONE"}
 
 
-def test_p04_the_capability_answer_cached_with_the_token_is_still_true(gateway):
+def test_p04_the_capability_answer_cached_with_the_token_is_still_true(gateway, server):
     client = gateway.session()
-    token = save(client, "ENABLE QRESYNC")
+    token = save(client, server.setup)
     cached = capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0])
     client = gateway.session()
     restore(client, token)

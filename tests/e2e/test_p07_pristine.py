@@ -4,6 +4,8 @@ import pytest
 from harness.imap import literal
 from harness.tokens import assert_restored, fail_to_restore, restore, save, setup_of
 
+pytestmark = pytest.mark.every_server
+
 
 def assert_too_late(client, token):
     answer = client.bad(f"STATE {token}")
@@ -53,8 +55,8 @@ def test_p07_a_storable_command_that_failed_does_no_harm(scripted, scripted_gate
     restore(client, token)
 
 
-def test_p07_enable_without_effect_does_no_harm_on_a_real_server(gateway):
-    token = save(gateway.session(), "ENABLE QRESYNC")
+def test_p07_enable_without_effect_does_no_harm_on_a_real_server(gateway, server):
+    token = save(gateway.session(), server.setup)
     client = gateway.session()
     client.ok("ENABLE NONSENSE")
     restore(client, token)
@@ -87,7 +89,7 @@ def run_and_leave(client, command):
     if octets.startswith(NEED_A_MAILBOX):
         client.ok("SELECT INBOX")
     client.command(octets)
-    client.command("UNSELECT")
+    client.command("CLOSE")
 
 
 @pytest.mark.parametrize("command", IMPLICIT)
@@ -99,10 +101,10 @@ def test_p07_what_switches_condstore_on_makes_it_too_late(scripted_gateway, comm
 
 
 @pytest.mark.parametrize("command", IMPLICIT)
-def test_p07_what_switches_condstore_on_makes_it_too_late_on_a_real_server(gateway, dovecot, command):
-    user = dovecot.new_user()
-    dovecot.add_message(user)
-    token = save(gateway.session(user), "ENABLE QRESYNC")
+def test_p07_what_switches_condstore_on_makes_it_too_late_on_a_real_server(gateway, server, command):
+    user = server.new_user()
+    server.add_message(user)
+    token = save(gateway.session(user), server.setup)
     client = gateway.session(user)
     run_and_leave(client, command)
     assert_too_late(client, token)
@@ -130,12 +132,12 @@ def test_p07_everyday_commands_leave_the_session_pristine(scripted, scripted_gat
     assert setup_of(scripted.sessions[-1]) == ["ENABLE QRESYNC"]
 
 
-def test_p07_everyday_commands_leave_the_session_pristine_on_a_real_server(gateway, dovecot):
-    user = dovecot.new_user()
-    token = save(gateway.session(user), "ENABLE QRESYNC")
+def test_p07_everyday_commands_leave_the_session_pristine_on_a_real_server(gateway, server):
+    user = server.new_user()
+    token = save(gateway.session(user), server.setup)
     client = gateway.session(user)
-    for command in ("NOOP", 'LIST "" "*"', b"APPEND INBOX " + literal("Subject: MODSEQ\r\n\r\nQRESYNC\r\n"), "SELECT INBOX",
-                    "FETCH 1 (FLAGS)", "UNSELECT"):
+    client.append("INBOX", b"Subject: MODSEQ\r\n\r\nQRESYNC\r\n")
+    for command in ("NOOP", 'LIST "" "*"', "SELECT INBOX", "FETCH 1 (FLAGS)", "CLOSE"):
         client.ok(command)
     restore(client, token)
 

@@ -7,11 +7,13 @@ import pytest
 from harness.gateway import upstream, write_keys
 from harness.tokens import announced, fail_to_restore, restore, save, saved, setup_of
 
+pytestmark = pytest.mark.every_server
 
-def test_p08_savestate_gives_a_token_and_ok(gateway):
+
+def test_p08_savestate_gives_a_token_and_ok(gateway, server):
     client = gateway.session()
     client.ok("STATE")
-    client.ok("ENABLE QRESYNC")
+    client.ok(server.setup)
     answer = client.ok("SAVESTATE")
     assert len(answer.untagged) == 1
     assert re.fullmatch(rb"\* SAVESTATE [A-Za-z0-9_-]{1,2048}\r\n", answer.untagged[0])

@@ -7,6 +7,8 @@ from harness.imap import literal
 from harness.scripted import ENABLE_HABITS
 from harness.tokens import announced, restore, save, saved, setup_of
 
+pytestmark = pytest.mark.every_server
+
 STORABLE = ["ENABLE X-ONE", "LANGUAGE DE", "COMPARATOR i;octet", "NOTIFY NONE", "NOTIFY SET (personal (MessageNew MessageExpunge))"]
 
 
@@ -31,7 +33,11 @@ def test_p09_a_storable_command_is_announced_directly_before_its_ok(tracking, co
     assert len(answer.codes("STATECMD")) == 1
 
 
-@pytest.mark.parametrize("command", ["ENABLE QRESYNC", "NOTIFY NONE", "NOTIFY SET (personal (MessageNew MessageExpunge))"])
+@pytest.mark.parametrize("command", [
+    pytest.param("ENABLE QRESYNC", marks=pytest.mark.needs("QRESYNC")),
+    pytest.param("ENABLE UTF8=ACCEPT", marks=pytest.mark.needs("UTF8=ACCEPT")),
+    pytest.param("NOTIFY NONE", marks=pytest.mark.needs("NOTIFY")),
+    pytest.param("NOTIFY SET (personal (MessageNew MessageExpunge))", marks=pytest.mark.needs("NOTIFY"))])
 def test_p09_a_storable_command_is_announced_on_a_real_server(gateway, command):
     client = gateway.session()
     client.ok("STATE")

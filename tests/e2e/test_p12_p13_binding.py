@@ -9,6 +9,8 @@ from harness.imap import capabilities
 from harness.scripted import AFTER
 from harness.tokens import fail_to_restore, restore, save, saved, setup_of
 
+pytestmark = pytest.mark.every_server
+
 SETUP = ("ENABLE QRESYNC",)
 
 
@@ -31,7 +33,7 @@ def test_p12_a_token_is_bound_to_the_authorization_identity(scripted, scripted_g
     fail_to_restore(scripted_gateway.session("master", "of all"), by_master)
 
 
-def test_p12_a_token_is_bound_to_the_authorization_identity_on_a_real_server(gateway):
+def test_p12_a_token_is_bound_to_the_authorization_identity_on_a_real_server(gateway, dovecot):
     token = save(gateway.session(), *SETUP)
     restore(plain(gateway, "ann", "master", "of all"), token)
     fail_to_restore(plain(gateway, "bob", "master", "of all"), token)
@@ -45,8 +47,8 @@ def test_p12_an_authorization_identity_equal_to_the_user_is_the_user(scripted_ga
 
 
 @pytest.mark.parametrize("login", ["LOGIN", "PLAIN", "LOGIN mechanism"])
-def test_p12_the_way_of_the_login_does_not_matter(gateway, login):
-    token = save(gateway.session(), *SETUP)
+def test_p12_the_way_of_the_login_does_not_matter(gateway, server, login):
+    token = save(gateway.session(), server.setup)
     client = gateway.client()
     if login == "LOGIN":
         client.ok('LOGIN "ann" {6+}\r\nsecret')
@@ -61,8 +63,8 @@ def test_p12_the_way_of_the_login_does_not_matter(gateway, login):
     restore(client, token)
 
 
-def test_p12_the_listener_does_not_matter(gateway, trust):
-    token = save(gateway.session(), *SETUP)
+def test_p12_the_listener_does_not_matter(gateway, server, trust):
+    token = save(gateway.session(), server.setup)
     client = gateway.client(gateway.starttls_port)
     client.starttls(trust)
     client.login("ann", "secret")
@@ -148,8 +150,8 @@ def test_p12_a_bearer_by_xoauth2_has_state(scripted_gateway):
     restore(client, token)
 
 
-def test_p13_a_token_may_be_used_any_number_of_times(gateway):
-    token = save(gateway.session(), *SETUP)
+def test_p13_a_token_may_be_used_any_number_of_times(gateway, server):
+    token = save(gateway.session(), server.setup)
     for _ in range(5):
         client = gateway.session()
         restore(client, token)
@@ -173,17 +175,17 @@ def keys(tmp_path):
     return str(write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z")))
 
 
-def test_p13_a_token_restores_through_any_gateway_that_holds_the_key(dovecot, start_gateway, keys):
-    one, other = (start_gateway(dovecot.plain_port, keys_file=keys) for _ in range(2))
-    token = save(one.session(), *SETUP)
+def test_p13_a_token_restores_through_any_gateway_that_holds_the_key(server, start_gateway, keys):
+    one, other = (start_gateway(server.plain_port, keys_file=keys) for _ in range(2))
+    token = save(one.session(), server.setup)
     client = other.session()
     restore(client, token)
     restore(one.session(), saved(client.ok("SAVESTATE")))
 
 
-def test_p13_a_token_survives_a_restart_of_the_gateway(dovecot, start_gateway, keys):
-    gateway = start_gateway(dovecot.plain_port, keys_file=keys)
-    token = save(gateway.session(), *SETUP)
+def test_p13_a_token_survives_a_restart_of_the_gateway(server, start_gateway, keys):
+    gateway = start_gateway(server.plain_port, keys_file=keys)
+    token = save(gateway.session(), server.setup)
     gateway.close_clients()
     gateway.stop()
     gateway.start()

@@ -12,6 +12,8 @@ from harness.scripted import AFTER, CLOSE
 from harness.tokens import (assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save, saved,
                             setup_of)
 
+pytestmark = pytest.mark.every_server
+
 EVERYTHING = ("ENABLE X-ONE", "LANGUAGE DE", "COMPARATOR i;octet", "NOTIFY NONE")
 
 
@@ -138,9 +140,10 @@ def test_p17_it_streams_at_once_not_when_it_is_decided(scripted, scripted_gatewa
     assert_restored(client.wait(tag), token)
 
 
-def test_p17_status_data_of_notify_streams_on_a_real_server(gateway, dovecot):
-    user = dovecot.new_user()
-    dovecot.add_message(user)
+@pytest.mark.needs("NOTIFY")
+def test_p17_status_data_of_notify_streams_on_a_real_server(gateway, server):
+    user = server.new_user()
+    server.add_message(user)
     token = save(gateway.session(user), "NOTIFY SET STATUS (personal (MessageNew MessageExpunge))")
     client = gateway.session(user)
     answer = restore(client, token)

@@ -5,32 +5,15 @@ import hashlib
 import hmac
 import json
 import os
-import pathlib
 import pwd
-import re
 import shutil
 import signal
 import subprocess
 import time
 
 from . import net
+from .server import NEW_USER_PASSWORD, Server, message
 
-# Passwords that have to survive every way in which credentials travel: atom, quoted string, literal, SASL.
-USERS = {
-    "ann": "secret",
-    "bob": "hunter2",
-    "space": "two words ",
-    "quote": 'a"b',
-    "backslash": "a\\b\\\\c",
-    "brace": "{5}",
-    "brace-plus": "x {3+}",
-    "paren": "(a) %*]",
-    "utf8": "pässwörd€",
-    "colon": "a:b:c",
-    "ann+tag@example.org": "plus",
-    "Ünï": "name",
-}
-NEW_USER_PASSWORD = "secret"
 _NEW_USERS = 500
 MASTER_USER, MASTER_PASSWORD = "master", "of all"
 JWT_KEY = b"a key that only the tests know"
@@ -135,16 +118,17 @@ username_attribute = sub
 """
 
 
-class Dovecot:
+class Dovecot(Server):
     """Started by the constructor, ended by stop(). Ports: plain_port (STARTTLS too), tls_port, proxied_port (wants a
     PROXY protocol header first). The certificate is signed by the given authority."""
 
+    name = "Dovecot"
+
     def __init__(self, folder, authority):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         # Dovecot looks at the file at most once a second, so all users are there from the start.
-        self.users = USERS | {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
-        self._handed_out = 0
-        self.plain_port, self.tls_port, self.proxied_port = net.free_port(), net.free_port(), net.free_port()
+        self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
+        self.tls_port, self.proxied_port = net.free_port(), net.free_port()
         self._prepare(*authority.issue("dovecot"))
         self._process = subprocess.Popen(("dovecot", "-F", "-c", str(self.folder / "dovecot.conf")),
                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -164,19 +148,6 @@ class Dovecot:
     def log(self):
         path = self.folder / "dovecot.log"
         return path.read_text(errors="replace") if path.exists() else ""
-
-    def wait_log(self, pattern, seconds=10.0):
-        """Until the log has the regular expression: a login's line comes after the answer to it. Gives the match."""
-        deadline = time.monotonic() + seconds
-        while not (match := re.search(pattern, self.log())):
-            assert time.monotonic() < deadline, f"not in Dovecot's log in time: {pattern}"
-            time.sleep(0.01)
-        return match
-
-    def new_user(self):
-        """A user whose mailboxes no other test touches; gives the name. The password is NEW_USER_PASSWORD."""
-        self._handed_out += 1
-        return f"user{self._handed_out}"
 
     def add_message(self, user, octets=None, mailbox="INBOX", name=None):
         """Puts a message (by default a small one) into a Maildir, the way a delivery agent does. Gives its octets as IMAP
@@ -205,10 +176,7 @@ class Dovecot:
         return f"dovecot, {self.folder}/dovecot.log (without its debug lines)", "\n".join(lines[-30:])
 
     def _prepare(self, certificate, key):
-        # Mail processes run as a user of their own and must pass through every folder above their mail.
-        for folder in (self.folder, *self.folder.parents):
-            if folder.exists() and folder.owner() == pwd.getpwuid(os.getuid()).pw_name and folder != folder.parent:
-                folder.chmod(folder.stat().st_mode | 0o111)
+        net.open_way_to(self.folder)
         self._make_owned(self.folder / "home")
         # nodelay: a wrong password is answered at once.
         self._write("users", "".join(f"{name}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::nodelay=y\n"
@@ -253,11 +221,3 @@ def _accounts():
 def _base64url(value):
     octets = value.encode() if isinstance(value, str) else value
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
-
-
-def message(subject="Hello", body_octets=100):
-    """A message with about body_octets of text, in lines."""
-    line = b"The quick brown fox jumps over the lazy dog, again and again.\r\n"
-    head = f"From: Ann <ann@example.org>\r\nTo: bob@example.org\r\nSubject: {subject}\r\n" \
-           f"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{subject}.{body_octets}@example.org>\r\n\r\n"
-    return head.encode() + line * max(1, body_octets // len(line))

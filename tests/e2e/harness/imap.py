@@ -186,6 +186,15 @@ class Client:
     def bad(self, command, tag=None):
         return self._answered(b"BAD", command, tag)
 
+    def append(self, mailbox, octets):
+        """By a synchronizing literal, which every server takes; must succeed."""
+        tag = self.start(b"APPEND " + quoted(mailbox) + b" {%d}" % len(octets))
+        self.continuation()
+        self.send(octets + CRLF)
+        answer = self.wait(tag)
+        assert answer.status == b"OK", answer
+        return answer
+
     def continuation(self):
         """Reads the next response, which must be a "+"; gives its text."""
         response = self.response()

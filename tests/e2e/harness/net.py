@@ -1,6 +1,8 @@
-"""Loopback ports and certificates."""
+"""Loopback ports, certificates, and the way of a server's processes to its files."""
+import grp
 import os
 import pathlib
+import pwd
 import random
 import socket
 import ssl
@@ -83,3 +85,15 @@ class Authority:
         done = subprocess.run(("openssl", *arguments), cwd=self.folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"openssl {' '.join(arguments)}: {done.stderr}")
+
+
+def open_way_to(folder):
+    """Mail processes run as a user of their own and must pass through every folder above their mail."""
+    me = pwd.getpwuid(os.getuid()).pw_name
+    for each in (folder, *folder.parents):
+        if each.exists() and each.owner() == me and each != each.parent:
+            each.chmod(each.stat().st_mode | 0o111)
+
+
+def group_name(gid):
+    return grp.getgrgid(gid).gr_name

@@ -1,0 +1,92 @@
+"""A private Courier on a loopback port, from the unpacked package, with Debian's /etc/courier and docs/examples/courier-imapd."""
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+from . import net
+from .server import NEW_USER_PASSWORD, Server
+from .unpacked import Unpacked, folder as unpacked_folder
+
+_EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "courier-imapd"
+_MAIL_USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+_NEW_USERS = 500
+
+_AUTHDAEMON = """
+authmodulelist="authuserdb"
+daemons=5
+authdaemonvar=/run/courier/authdaemon
+"""
+
+# What /usr/sbin/imapd does, without the daemons and the syslog. $1: the port
+_START = """
+mkdir -p /run/courier/authdaemon
+makeuserdb
+/usr/lib/courier/courier-authlib/authdaemond &
+set -a
+prefix=/usr exec_prefix=/usr sbindir=/usr/sbin bindir=/usr/bin
+. /etc/courier/imapd
+. /etc/courier/imapd-ssl
+IMAP_STARTTLS=NO
+until [ -S /run/courier/authdaemon/socket ]; do sleep 0.02; done
+exec couriertcpd -address=127.0.0.1 -maxprocs="$MAXDAEMONS" -maxperip="$MAXPERIP" $TCPDOPTS "$1" \
+    /usr/lib/courier/courier/imaplogin /usr/bin/imapd "$MAILDIRPATH"
+"""
+
+
+class Courier(Server):
+    """settings: more lines of /etc/courier/imapd, behind the example's."""
+
+    name = "Courier"
+    setup = "ENABLE UTF8=ACCEPT"
+    personal_prefix = "INBOX."
+
+    def __init__(self, folder, **settings):
+        super().__init__(folder)
+        # They are read from a database that is made before Courier starts.
+        self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
+        self._prepare(settings)
+        self._process = Unpacked("courier", self.folder, ("sh", "-c", _START, "sh", self.plain_port), etc="courier")
+        try:
+            net.wait_for_port(self.plain_port, self._process.is_alive)
+        except RuntimeError as error:
+            self.stop()
+            raise RuntimeError(f"Courier: {error}\n{self.log()}") from None
+
+    def stop(self):
+        self._process.stop()
+
+    def log(self):
+        return self._process.log()
+
+    def exhibit(self):
+        return "courier", "\n".join(self.log().splitlines()[-30:])
+
+    def _prepare(self, settings):
+        etc = self.folder / "etc"
+        shutil.copytree(unpacked_folder("courier") / "etc" / "courier", etc)
+        with open(etc / "imapd", "a", encoding="utf-8") as file:
+            file.write(_EXAMPLE.read_text() + "".join(f'{name}="{value}"\n' for name, value in settings.items()))
+        (etc / "authdaemonrc").write_text(_AUTHDAEMON)
+        account = pwd.getpwnam(_MAIL_USER)
+        hashes = {password: _crypt(password) for password in set(self.users.values())}
+        lines = []
+        for number, (user, password) in enumerate(self.users.items()):
+            home = self.folder / "home" / str(number)
+            for each in ("cur", "new", "tmp"):
+                (home / "Maildir" / each).mkdir(parents=True)
+            lines.append(f"{user}\tuid={account.pw_uid}|gid={account.pw_gid}|home={home}|mail={home}/Maildir|"
+                         f"imappw={hashes[password]}\n")
+        (etc / "userdb").write_text("".join(lines))
+        (etc / "userdb").chmod(0o600)
+        net.open_way_to(self.folder)
+        if os.getuid() == 0:
+            for path in (self.folder / "home", *(self.folder / "home").rglob("*")):
+                os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def _crypt(password):
+    """MD5, as 500 users log in often."""
+    done = subprocess.run(("openssl", "passwd", "-1", "-stdin"), input=password.encode(), capture_output=True, check=True)
+    return done.stdout.decode().strip()

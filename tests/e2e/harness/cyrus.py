@@ -1,0 +1,99 @@
+"""A private Cyrus on a loopback port, from the unpacked package, with docs/examples/cyrus-imapd.conf."""
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+from . import net
+from .server import Server
+from .unpacked import Unpacked, folder as unpacked_folder
+
+_EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "cyrus-imapd.conf"
+_REALM = "cyrus.test"
+_MAIL_USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+
+# What is not the same on each machine, or would make tests wait. Cyrus refuses an option that is given twice.
+_IMAPD = """
+servername: {realm}
+configdirectory: {folder}/conf
+defaultpartition: default
+partition-default: {folder}/spool
+cyrus_user: {user}
+cyrus_group: {group}
+autocreate_quota: 0
+altnamespace: yes
+unixhierarchysep: yes
+failedloginpause: 0
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: {folder}/conf/sasldb2
+sasl_auto_transition: no
+"""
+
+_MASTER = """
+START {{
+  recover cmd="ctl_cyrusdb -C {folder}/imapd.conf -r"
+  idled cmd="idled -C {folder}/imapd.conf"
+}}
+SERVICES {{
+  imap cmd="imapd -C {folder}/imapd.conf" listen="127.0.0.1:{port}" proto="tcp4" prefork=1 maxchild=200
+}}
+EVENTS {{
+}}
+"""
+
+
+class Cyrus(Server):
+    """settings: more lines of imapd.conf; those of the example may be given another value."""
+
+    name = "Cyrus"
+
+    def __init__(self, folder, **settings):
+        super().__init__(folder)
+        self._prepare(settings)
+        self._process = Unpacked("cyrus", self.folder, ("/usr/lib/cyrus/bin/master", "-D", "-C", self.folder / "imapd.conf", "-M",
+                                                        self.folder / "cyrus.conf", "-p", self.folder / "conf" / "master.pid"))
+        try:
+            net.wait_for_port(self.plain_port, self._process.is_alive)
+        except RuntimeError as error:
+            self.stop()
+            raise RuntimeError(f"Cyrus: {error}\n{self.log()}") from None
+
+    def stop(self):
+        self._process.stop()
+
+    def log(self):
+        return self._process.log()
+
+    def exhibit(self):
+        return "cyrus", "\n".join(self.log().splitlines()[-30:])
+
+    def new_user(self):
+        user = super().new_user()
+        self._add_user(user, "secret")
+        return user
+
+    def _prepare(self, settings):
+        group = pwd.getpwnam(_MAIL_USER).pw_gid
+        for each in ("conf", "conf/db", "conf/socket", "conf/proc", "spool"):
+            (self.folder / each).mkdir()
+        for user, password in self.users.items():
+            self._add_user(user, password)
+        example = [line for line in _EXAMPLE.read_text().splitlines() if line.split(":")[0] not in settings]
+        more = "".join(f"{name}: {value}\n" for name, value in settings.items())
+        self._write("imapd.conf", "\n".join(example) + more + _IMAPD.format(
+            realm=_REALM, folder=self.folder, user=_MAIL_USER, group=net.group_name(group)))
+        self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port))
+        net.open_way_to(self.folder)
+        if os.getuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, _MAIL_USER, group)
+
+    def _add_user(self, user, password):
+        program = unpacked_folder("cyrus") / "usr" / "sbin" / "saslpasswd2"
+        subprocess.run((str(program), "-c", "-p", "-f", str(self.folder / "conf" / "sasldb2"), "-u", _REALM, user),
+                       input=password.encode(), check=True)
+
+    def _write(self, name, text):
+        (self.folder / name).write_text(text)
