@@ -1,19 +1,21 @@
 """Reads what msgfmt wrote: the GNU MO format, as GNU gettext's manual has it ("The Format of GNU MO Files")."""
 import struct
 
-MAGIC = 0x950412DE
+# The magic number in either byte order.
+ORDERS = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}
 
 
 def read(path):
     """A dictionary: msgid to translation, both str; of a text with plural forms the first msgid, and a list of the forms.
     The header's msgid is ""."""
     octets = path.read_bytes()
-    magic, _, count, msgids_at, texts_at = struct.unpack_from("=5I", octets)
-    if magic != MAGIC:
-        raise ValueError(f"{path}: not a catalogue in this machine's byte order")
+    order = ORDERS.get(octets[:4])
+    if not order:
+        raise ValueError(f"{path}: no MO file")
+    count, msgids_at, texts_at = struct.unpack_from(f"{order}3I", octets, 8)
 
     def string(table_at, number):
-        length, at = struct.unpack_from("=2I", octets, table_at + 8 * number)
+        length, at = struct.unpack_from(f"{order}2I", octets, table_at + 8 * number)
         return octets[at:at + length].decode("utf-8")
 
     texts = {}

@@ -39,7 +39,8 @@ def test_the_template_holds_what_the_source_says(tmp_path):
 @pytest.mark.parametrize("language", coverage.languages())
 def test_a_catalogue_has_the_texts_of_the_template(language):
     path = PO / f"{language}.po"
-    merged = output("msgmerge", "--quiet", "--no-wrap", "--no-location", "--output-file=-", path, PO / "imapstate.pot")
+    merged = output("msgmerge", "--quiet", "--no-fuzzy-matching", "--no-wrap", "--no-location", "--output-file=-", path,
+                    PO / "imapstate.pot")
     assert path.read_text() == merged, "run po/update"
     assert "#~" not in merged
 
@@ -115,6 +116,15 @@ def test_a_plural_rule_that_is_no_arithmetic_is_refused(tmp_path, rule):
     assert run.returncode != 0
     assert "Plural-Forms" in run.stderr
     assert not (tmp_path / "table.h").exists()
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_a_catalogue_is_read_in_either_byte_order(tmp_path, order):
+    output("msgfmt", f"--endianness={order}", f"--output-file={tmp_path / 'de.mo'}", PO / "de.po")
+    texts = mo.read(tmp_path / "de.mo")
+    assert texts["State restored."] == "Angemeldet."
+    assert len(texts["Autologout; idle for %lu minute."]) == 2
+    assert mo.header(texts, "Language") == "de"
 
 
 def test_a_file_that_is_no_catalogue_is_refused(tmp_path):

@@ -6,10 +6,13 @@
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What a tagged OK without a code says, by the command that it answers. No more than that the command was carried out:
- * a COPY, for one, is answered OK by Dovecot even if there was none of the messages. Not here: what the gateway answers
- * itself (COMPRESS, LOGOUT, SAVESTATE, STARTTLS, STATE, UNAUTHENTICATE), and commands that set something or ask, while
- * OK does not tell which (COMPARATOR, LANGUAGE). */
+/* What a tagged OK without a code says, by the command that it answers. Not here:
+ *
+ *   COMPRESS, LOGOUT, SAVESTATE,       the gateway answers them itself
+ *   STARTTLS, STATE, UNAUTHENTICATE
+ *   COMPARATOR, LANGUAGE               they set something or ask, and OK does not tell which
+ *   COPY, MOVE                         Dovecot says OK too if there is none of the messages
+ *   STORE                              Dovecot says OK too if it ignores it, in a mailbox that is read-only */
 static const struct {
     const char *command;
     const char *text;
@@ -23,7 +26,6 @@ static const struct {
     { "CLOSE",          N_("Mailbox closed.") },
     { "CONVERSIONS",    N_("Conversions listed.") },
     { "CONVERT",        N_("Conversion completed.") },
-    { "COPY",           N_("Copy completed.") },
     { "CREATE",         N_("Mailbox created.") },
     { "DELETE",         N_("Mailbox deleted.") },
     { "DELETEACL",      N_("Access rights changed.") },
@@ -45,7 +47,6 @@ static const struct {
     { "LISTRIGHTS",     N_("Access rights listed.") },
     { "LOGIN",          N_("Logged in.") },
     { "LSUB",           N_("Mailboxes listed.") },
-    { "MOVE",           N_("Move completed.") },
     { "MYRIGHTS",       N_("Access rights listed.") },
     { "NAMESPACE",      N_("Namespaces listed.") },
     { "NOOP",           N_("NOOP completed.") },
@@ -63,18 +64,14 @@ static const struct {
     { "SETQUOTA",       N_("Quota changed.") },
     { "SORT",           N_("Sort completed.") },
     { "STATUS",         N_("Status completed.") },
-    { "STORE",          N_("Store completed.") },
     { "SUBSCRIBE",      N_("Mailbox subscribed.") },
     { "THREAD",         N_("Threads listed.") },
     { "UID CONVERT",    N_("Conversion completed.") },
-    { "UID COPY",       N_("Copy completed.") },
     { "UID EXPUNGE",    N_("Expunge completed.") },
     { "UID FETCH",      N_("Fetch completed.") },
-    { "UID MOVE",       N_("Move completed.") },
     { "UID REPLACE",    N_("Message replaced.") },
     { "UID SEARCH",     N_("Search completed.") },
     { "UID SORT",       N_("Sort completed.") },
-    { "UID STORE",      N_("Store completed.") },
     { "UID THREAD",     N_("Threads listed.") },
     { "UIDBATCHES",     N_("UID batches listed.") },
     { "UNSELECT",       N_("Mailbox closed.") },
@@ -126,7 +123,10 @@ static const struct {
     { "CAPABILITY",           OK,      TAGGED,        wording_as_without },
     { "CLOSED",               OK,      UNTAGGED,      N_("The previous mailbox is closed.") },
     { "COPYUID",              OK,      UNTAGGED,      N_("UIDs of the messages in their new mailbox.") },
-    { "COPYUID",              OK,      TAGGED,        wording_as_without },
+    { "COPYUID",              OK,      "COPY",        N_("Messages copied.") },
+    { "COPYUID",              OK,      "MOVE",        N_("Messages moved.") },
+    { "COPYUID",              OK,      "UID COPY",    N_("Messages copied.") },
+    { "COPYUID",              OK,      "UID MOVE",    N_("Messages moved.") },
     { "CORRUPTION",           NO,      TAGGED,        N_("Data on the mail server is damaged.") },
     { "DOWNGRADED",           OK,      EITHER,        N_("Some messages are shown in a simplified form.") },
     { "EXPIRED",              NO,      TAGGED,        N_("The password has expired.") },
@@ -159,6 +159,7 @@ static const struct {
     { "NOUPDATE",             NO,      UNTAGGED,      N_("The search will not be kept up to date.") },
     { "OVERQUOTA",            NO,      TAGGED,        N_("The quota does not allow this.") },
     { "OVERQUOTA",            NO,      UNTAGGED,      N_("The quota is exceeded.") },
+    { "PERMANENTFLAGS ()",    OK,      UNTAGGED,      N_("No flags are kept.") },
     { "PERMANENTFLAGS",       OK,      UNTAGGED,      N_("Flags that are kept.") },
     { "PRIVACYREQUIRED",      NO,      TAGGED,        N_("This requires an encrypted connection.") },
     { "READ-ONLY",            OK,      "EXAMINE",     N_("Mailbox opened, read-only.") },
