@@ -18,10 +18,13 @@ static const struct {
     const char *text;
 } wording_commands[] = {
     /* clang-format off */
+    /* TRANSLATORS: the answer to APPEND, which puts a message into a mailbox. */
     { "APPEND",         N_("Append completed.") },
     { "AUTHENTICATE",   N_("Logged in.") },
+    /* TRANSLATORS: the client no longer wants to hear how the result of a search changes. */
     { "CANCELUPDATE",   N_("Search updates cancelled.") },
     { "CAPABILITY",     N_("Capability completed.") },
+    /* TRANSLATORS: the answer to CHECK, by which a server does what housekeeping it likes. */
     { "CHECK",          N_("Check completed.") },
     { "CLOSE",          N_("Mailbox closed.") },
     { "CONVERSIONS",    N_("Conversions listed.") },
@@ -32,7 +35,9 @@ static const struct {
     { "ENABLE",         N_("Enable completed.") },
     { "ESEARCH",        N_("Search completed.") },
     { "EXAMINE",        N_("Mailbox opened, read-only.") },
+    /* TRANSLATORS: the answer to EXPUNGE, which removes messages that are marked as deleted. */
     { "EXPUNGE",        N_("Expunge completed.") },
+    /* TRANSLATORS: the answer to FETCH, which gives messages or parts of them. */
     { "FETCH",          N_("Fetch completed.") },
     { "GENURLAUTH",     N_("URLs listed.") },
     { "GETACL",         N_("Access rights listed.") },
@@ -42,6 +47,7 @@ static const struct {
     { "GETQUOTA",       N_("Quotas listed.") },
     { "GETQUOTAROOT",   N_("Quotas listed.") },
     { "ID",             N_("ID completed.") },
+    /* TRANSLATORS: the answer to IDLE, by which a client waits for news. */
     { "IDLE",           N_("Idle completed.") },
     { "LIST",           N_("Mailboxes listed.") },
     { "LISTRIGHTS",     N_("Access rights listed.") },
@@ -50,9 +56,11 @@ static const struct {
     { "MYRIGHTS",       N_("Access rights listed.") },
     { "NAMESPACE",      N_("Namespaces listed.") },
     { "NOOP",           N_("NOOP completed.") },
+    /* TRANSLATORS: the answer to NOTIFY, by which a client says what it wants to hear of. */
     { "NOTIFY",         N_("Notify completed.") },
     { "RENAME",         N_("Mailbox renamed.") },
     { "REPLACE",        N_("Message replaced.") },
+    /* TRANSLATORS: the keys by which a mailbox's URLs are authorized. */
     { "RESETKEY",       N_("Keys changed.") },
     { "RLIST",          N_("Mailboxes listed.") },
     { "RLSUB",          N_("Mailboxes listed.") },
@@ -65,6 +73,7 @@ static const struct {
     { "SORT",           N_("Sort completed.") },
     { "STATUS",         N_("Status completed.") },
     { "SUBSCRIBE",      N_("Mailbox subscribed.") },
+    /* TRANSLATORS: threads: messages that answer one another. */
     { "THREAD",         N_("Threads listed.") },
     { "UID CONVERT",    N_("Conversion completed.") },
     { "UID EXPUNGE",    N_("Expunge completed.") },
@@ -73,6 +82,7 @@ static const struct {
     { "UID SEARCH",     N_("Search completed.") },
     { "UID SORT",       N_("Sort completed.") },
     { "UID THREAD",     N_("Threads listed.") },
+    /* TRANSLATORS: UIDs, cut into parts of a size that a client can cope with. */
     { "UIDBATCHES",     N_("UID batches listed.") },
     { "UNSELECT",       N_("Mailbox closed.") },
     { "UNSUBSCRIBE",    N_("Mailbox unsubscribed.") },
@@ -109,9 +119,11 @@ static const struct {
     /* clang-format off */
     { "ALREADYEXISTS",        NO,      "CREATE",      N_("The mailbox exists already.") },
     { "ALREADYEXISTS",        NO,      "RENAME",      N_("The mailbox exists already.") },
+    /* TRANSLATORS: "This" is whatever the command names, here and in the next ones. */
     { "ALREADYEXISTS",        NO,      TAGGED,        N_("This exists already.") },
     { "ANNOTATE TOOBIG",      NO,      TAGGED,        N_("The annotation is too large.") },
     { "ANNOTATE TOOMANY",     NO,      TAGGED,        N_("There are too many annotations.") },
+    { "ANNOTATIONS NONE",     OK,      UNTAGGED,      N_("The mailbox cannot have annotations.") },
     { "ANNOTATIONS",          OK,      UNTAGGED,      N_("Annotations that the mailbox can have.") },
     { "APPENDUID",            OK,      TAGGED,        wording_as_without },
     { "AUTHENTICATIONFAILED", NO,      TAGGED,        N_("Authentication failed.") },
@@ -179,6 +191,7 @@ static const struct {
     { "UNDEFINED-FILTER",     NO,      TAGGED,        N_("The filter does not exist.") },
     { "UNKNOWN-CTE",          NO,      TAGGED,        N_("The content transfer encoding is unknown.") },
     { "UNSEEN",               OK,      UNTAGGED,      N_("First unseen message.") },
+    /* TRANSLATORS: a list follows or precedes, of mechanisms that make URLs usable without a login. */
     { "URLMECH",              OK,      UNTAGGED,      N_("Ways to authorize URLs.") },
     { "URLMECH",              OK,      "RESETKEY",    wording_as_without },
     { "USEATTR",              NO,      TAGGED,        N_("The special use is not possible.") },

@@ -35,6 +35,7 @@ static const struct {
     { "the code tells that there was something to copy", "UID COPY", WORDING_OK, "COPYUID 1 2 3", "Messages copied." },
     { "of no flags", NULL, WORDING_OK, "PERMANENTFLAGS ()", "No flags are kept." },
     { "of some flags", NULL, WORDING_OK, "PERMANENTFLAGS (\\Seen)", "Flags that are kept." },
+    { "of no annotations", NULL, WORDING_OK, "ANNOTATIONS NONE", "The mailbox cannot have annotations." },
     { "codes are in any case", NULL, WORDING_OK, "UidNext 5", "Next UID." },
     { "a mailbox is what SELECT misses", "SELECT", WORDING_NO, "NONEXISTENT", "The mailbox does not exist." },
     { "GETQUOTA may miss another thing", "GETQUOTA", WORDING_NO, "NONEXISTENT", "This does not exist." },
