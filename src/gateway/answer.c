@@ -1,15 +1,19 @@
 #include "answer.h"
 
+#include "catalogue.h"
 #include "client.h"
 #include "introduction.h"
+#include "language.h"
 #include "opening.h"
 #include "prelude.h"
 #include "relay.h"
 
+/* The tagged answer, with which the request is done. */
 static void answer_say(struct client *client, const char *answer)
 {
     struct imapstate_span tag = request_tag(&client->request);
     client_say(client, &tag, answer);
+    request_done(&client->request);
 }
 
 /* --- before login --- */
@@ -72,17 +76,6 @@ static bool answer_knows_id(const struct client *client)
     return is_known;
 }
 
-static bool answer_may_id(const struct client *client)
-{
-    struct imapstate_buf names;
-    struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
-        capability_parse(imapstate_buf_span(&names), &offers);
-    imapstate_buf_done(&names);
-    return offers.id;
-}
-
 /* Asks the upstream that is ready. False if there is nothing to ask. */
 static bool answer_ask_id(struct client *client)
 {
@@ -107,7 +100,7 @@ static void answer_id(struct client *client)
     if (is_valid)
         is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
     imapstate_buf_done(&checked);
-    if (!is_valid || !answer_may_id(client)) {
+    if (!is_valid || !client_offers(client).id) {
         answer_say(client, is_valid ? "BAD " N_("ID is not offered.") : "BAD " N_("Invalid arguments."));
         return;
     }
@@ -115,17 +108,88 @@ static void answer_id(struct client *client)
         answer_known_id(client);
         return;
     }
-    client->asks_id = true;
+    client->request.phase = REQUEST_ASKING;
+    bool is_ready = client->upstream && client->upstream->state == UPSTREAM_READY;
     if (!client->upstream)
         client->upstream = upstream_open(client, client->listener->upstream);
-    else if (client->upstream->state == UPSTREAM_READY && !answer_ask_id(client))
-        client->asks_id = false;
-    if (!client->upstream) {
-        client->asks_id = false;
+    if (!client->upstream)
         answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
-    } else if (!client->asks_id) {
+    else if (is_ready && !answer_ask_id(client))
         answer_known_id(client);
+}
+
+/* --- LANGUAGE --- */
+
+/* RFC 5255 section 3.3 */
+static void answer_put_languages(struct client *client, const struct languages *languages)
+{
+    struct imapstate_buf list;
+    imapstate_buf_init(&list, IMAPSTATE_LINE_MAX);
+    language_put_list(languages, &list);
+    stream_put(&client->stream, IMAPSTATE_SPAN("* LANGUAGE ("));
+    stream_put(&client->stream, imapstate_buf_span(&list));
+    stream_put(&client->stream, IMAPSTATE_SPAN(")\r\n"));
+    imapstate_buf_done(&list);
+}
+
+/* In the language that has been chosen. */
+static void answer_language_chosen(struct client *client)
+{
+    struct imapstate_span tag = request_tag(&client->request);
+    struct imapstate_span language = imapstate_span_of(catalogue_tag(client->language));
+    if (client->state == CLIENT_AUTHENTICATED && session_set_language(&client->session, tag, language))
+        relay_announce(client, tag, client->request.command);
+    answer_say(client, "OK " N_("Language changed by LANGUAGE command."));
+}
+
+/* A language is chosen: it counts from the untagged LANGUAGE on (RFC 5255 section 3.2). After login the names of
+ * namespaces follow, which are the upstream's to tell. */
+static void answer_choose_language(struct client *client, uint8_t language)
+{
+    const struct languages chosen = { .offered = LANGUAGE_BIT(language) };
+    bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
+    if (is_authenticated && (!choice_make(client) || !relay_is_quiet(client)))
+        return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
+    client->language = language;
+    answer_put_languages(client, &chosen);
+    if (!is_authenticated || !client->session.offers.namespace)
+        answer_language_chosen(client);
+    else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE")))
+        client->request.phase = REQUEST_ASKING;
+}
+
+static void answer_language(struct client *client)
+{
+    const struct languages *languages = &client->service->config->languages;
+    uint8_t language;
+    if (!client_has_language(client)) {
+        answer_say(client, "BAD " N_("Command not allowed before login."));
+        return;
     }
+    switch (language_choose(languages, request_arguments(&client->request), &language)) {
+    case LANGUAGE_LISTED:
+        if (request_has_arguments(&client->request)) {
+            answer_say(client, "BAD " N_("Invalid arguments."));
+            return;
+        }
+        answer_put_languages(client, languages);
+        answer_say(client, "OK " N_("LANGUAGE completed."));
+        break;
+    case LANGUAGE_CHOSEN:
+        answer_choose_language(client, language);
+        break;
+    case LANGUAGE_NONE:
+        answer_say(client, "NO " N_("None of these languages is offered."));
+        break;
+    case LANGUAGE_INVALID:
+        answer_say(client, "BAD " N_("Invalid arguments."));
+        break;
+    }
+}
+
+void answer_asked(struct client *client)
+{
+    answer_language_chosen(client);
 }
 
 static void answer_before_login(struct client *client)
@@ -146,11 +210,16 @@ static void answer_before_login(struct client *client)
     case IMAPSTATE_COMMAND_ID:
         answer_id(client);
         break;
+    case IMAPSTATE_COMMAND_LANGUAGE:
+        answer_language(client);
+        break;
     case IMAPSTATE_COMMAND_LOGIN:
         login_command(client);
+        request_done(&client->request);
         break;
     case IMAPSTATE_COMMAND_AUTHENTICATE:
         login_authenticate(client);
+        request_done(&client->request);
         break;
     default:
         answer_say(client, "BAD " N_("Command not allowed before login."));
@@ -178,9 +247,11 @@ static void answer_after_login(struct client *client)
     switch (client->request.command->id) {
     case IMAPSTATE_COMMAND_STATE:
         restore_state(client);
+        request_done(&client->request);
         break;
     case IMAPSTATE_COMMAND_SAVESTATE:
         restore_savestate(client);
+        request_done(&client->request);
         break;
     case IMAPSTATE_COMMAND_LOGOUT:
         answer_logout(client);
@@ -190,6 +261,9 @@ static void answer_after_login(struct client *client)
         break;
     case IMAPSTATE_COMMAND_COMPRESS:
         answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
+        break;
+    case IMAPSTATE_COMMAND_LANGUAGE:
+        answer_language(client);
         break;
     case IMAPSTATE_COMMAND_CAPABILITY:
         answer_capability_after_login(client);
@@ -221,8 +295,6 @@ static void answer_run(struct client *client)
         answer_after_login(client);
     else
         answer_before_login(client);
-    if (!client->asks_id && !client->resting)
-        request_done(request);
 }
 
 /* --- collecting a request --- */
@@ -346,11 +418,11 @@ bool answer_step(struct client *client)
         client->request.phase = REQUEST_COLLECTING;
         return true;
     }
-    if (client->request.phase != REQUEST_COMPLETE)
+    if (client->request.phase < REQUEST_COMPLETE)
         return answer_collect_step(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->asks_id || client->resting || client->restore || login_is_running(client->login) ||
-        (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+    if (client->request.phase == REQUEST_ASKING || client->resting || client->restore ||
+        login_is_running(client->login) || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
         return false;
     answer_run(client);
     return true;
@@ -360,18 +432,12 @@ bool answer_step(struct client *client)
 
 void answer_upstream_ready(struct client *client)
 {
-    if (!client->asks_id || answer_ask_id(client))
-        return;
-    client->asks_id = false;
-    answer_known_id(client);
-    request_done(&client->request);
+    if (client->request.phase == REQUEST_ASKING && !answer_ask_id(client))
+        answer_known_id(client);
 }
 
 void answer_upstream_lost(struct client *client)
 {
-    if (!client->asks_id)
-        return;
-    client->asks_id = false;
-    answer_say(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."));
-    request_done(&client->request);
+    if (client->request.phase == REQUEST_ASKING)
+        answer_say(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }

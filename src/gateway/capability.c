@@ -38,6 +38,7 @@ static void capabilities_add_rev2(struct capabilities *capabilities)
     capabilities->literal_minus = true;
     capabilities->sasl_ir = true;
     capabilities->unselect = true;
+    capabilities->namespace = true;
 }
 
 static void capabilities_add(struct capabilities *capabilities, struct imapstate_span word)
@@ -55,6 +56,8 @@ static void capabilities_add(struct capabilities *capabilities, struct imapstate
         { "LOGINDISABLED", &capabilities->logindisabled },
         { "UNAUTHENTICATE", &capabilities->unauthenticate },
         { "UNSELECT", &capabilities->unselect },
+        { "LANGUAGE", &capabilities->language },
+        { "NAMESPACE", &capabilities->namespace },
     };
     struct imapstate_span mechanism_name;
 
@@ -139,12 +142,16 @@ static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_s
     return imapstate_buf_put(buf, word);
 }
 
-static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct capability_view *view)
+/* offers_language: we do, as the upstream does not. */
+static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct capability_view *view,
+                          bool offers_language)
 {
     if (view->is_before_login && view->offers_starttls && !list_put(buf, begin, IMAPSTATE_SPAN("STARTTLS")))
         return false;
     if (view->is_before_login && !capability_may_use_login(view) &&
         !list_put(buf, begin, IMAPSTATE_SPAN("LOGINDISABLED")))
+        return false;
+    if (offers_language && !list_put(buf, begin, IMAPSTATE_SPAN("LANGUAGE")))
         return false;
     if (view->has_state && !list_put(buf, begin, IMAPSTATE_SPAN("STATE")))
         return false;
@@ -160,13 +167,14 @@ bool capability_rewrite(struct imapstate_span names, const struct capability_vie
                         struct imapstate_buf *ret_names)
 {
     size_t begin = ret_names->len;
+    bool offers_language = view->has_language && !list_has(names, IMAPSTATE_SPAN("LANGUAGE"));
     struct imapstate_span word;
     bool fits = true;
 
     while (fits && names_next(&names, &word))
         if (word_passes(word, view))
             fits = list_put(ret_names, begin, word);
-    fits = fits && list_put_ours(ret_names, begin, view);
+    fits = fits && list_put_ours(ret_names, begin, view, offers_language);
     if (!fits)
         ret_names->len = begin;
     return fits;

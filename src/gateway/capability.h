@@ -13,12 +13,12 @@ struct capabilities {
     bool literal_plus, literal_minus; /* RFC 7888 */
     bool binary;                      /* RFC 3516: ~{n+} is taken */
     bool sasl_ir;                     /* RFC 4959 */
-    bool id, starttls, logindisabled, unauthenticate, unselect;
+    bool id, starttls, logindisabled, unauthenticate, unselect, language, namespace;
     uint32_t mechanisms; /* set of SASL_BIT(id): the AUTH= ones that are in our table */
 };
 
 /* names: words with SP between, as they stand behind CAPABILITY. Unknown words are passed over. IMAP4rev2 brings
- * LITERAL-, SASL-IR and UNSELECT along (RFC 9051 appendix E). */
+ * LITERAL-, SASL-IR, UNSELECT and NAMESPACE along (RFC 9051 appendix E). */
 void capability_parse(struct imapstate_span names, struct capabilities *ret_capabilities);
 
 /* Octets in a non-synchronizing literal that the server takes: 0 for none at all, UINT32_MAX for LITERAL+, 4096 for
@@ -31,6 +31,7 @@ struct capability_view {
     bool offers_starttls; /* the listener has tls = "starttls" and is not under TLS yet */
     bool may_login;       /* false: in clear on a listener that demands TLS */
     bool has_state;       /* STATE is offered: the connection may carry a token and the identity is certain */
+    bool has_language;    /* the gateway has languages to offer, to clients of an upstream that has no LANGUAGE */
     bool has_ximapproxy;  /* the listener has imapproxy_compat */
     uint32_t mechanisms;  /* set of SASL_BIT(id): those that the listener offers */
 };
@@ -43,11 +44,12 @@ bool capability_may_use_login(const struct capability_view *view);
  * order and their spelling, each once. Without
  *   - STATE, XIMAPPROXY, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS= and LOGIN-REFERRALS;
  *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
- *   - before login: LANGUAGE (the gateway could not answer it), and AUTH= and SASL-IR where the client may not log in;
+ *   - before login: the upstream's LANGUAGE, which the gateway could not answer; and AUTH= and SASL-IR where the client
+ *     may not log in;
  *   - words that are no atom: in a response code or at a line's end they would be read as something else.
- * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), STATE, XIMAPPROXY. False if it does not
- * fit; then nothing was appended. The time it takes grows with the length of names times that of the result: real lists
- * stay below 2 KiB, so let ret_names->max be a few KiB. */
+ * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), LANGUAGE where the upstream has none,
+ * STATE, XIMAPPROXY. False if it does not fit; then nothing was appended. The time it takes grows with the length of
+ * names times that of the result: real lists stay below 2 KiB, so let ret_names->max be a few KiB. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 

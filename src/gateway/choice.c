@@ -137,8 +137,10 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
         imapstate_buf_clear(&session->names);
         imapstate_buf_put(&session->names, imapstate_buf_span(&shown));
         imapstate_token_fingerprint(imapstate_buf_span(&shown), client->service->config->epoch, session->fingerprint);
-        capability_parse(names, &session->offers);
     }
+    /* What the client sees is the same whether LANGUAGE is the upstream's or ours. */
+    capability_parse(names, &session->offers);
+    client_heed_offers(client);
     imapstate_buf_done(&shown);
     return is_changed;
 }
@@ -328,11 +330,16 @@ void choice_login_failed(struct client *client, bool is_refused)
     }
     for (const struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
-        client_say(client, &tag, answer);
+        if (!flight->is_ours)
+            client_say(client, &tag, answer);
     }
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
-    if (client->pipeline.count == 0 && line.tag.len > 0)
-        client_say(client, &line.tag, answer);
+    struct imapstate_span tag = line.tag;
+    bool is_requested = client->request.phase >= REQUEST_COMPLETE;
+    if (is_requested)
+        tag = request_tag(&client->request);
+    if (is_requested || (client->pipeline.count == 0 && tag.len > 0))
+        client_say(client, &tag, answer);
     client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
 }

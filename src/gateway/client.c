@@ -203,7 +203,7 @@ static void client_leave_upstream(struct client *client, bool may_park)
     pipeline_done(&client->pipeline);
     client->sending = NULL;
     client->sending_command = NULL;
-    client->awaits_go = client->asks_id = false;
+    client->awaits_go = false;
     client->idle = CLIENT_IDLE_NO;
 }
 
@@ -358,9 +358,40 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         /* With imapproxy's kind of reuse a session begins in whatever state the connection is in. */
         .has_state =
             client_may_carry_secrets(client) && !client->listener->imapproxy_compat && (is_before_login || is_certain),
+        /* Clients of imapproxy's kind of reuse take the language of the session before for theirs. */
+        .has_language = client->service->config->languages.offered != 0 && !client->listener->imapproxy_compat,
         .has_ximapproxy = client->listener->imapproxy_compat,
         .mechanisms = client->listener->auth_mechanisms,
     };
+}
+
+void client_heed_offers(struct client *client)
+{
+    if (client->session.offers.language)
+        client->language = LANGUAGE_DEFAULT;
+}
+
+bool client_is_translated(const struct client *client)
+{
+    return client->language != LANGUAGE_DEFAULT && !client->session.offers.language;
+}
+
+struct capabilities client_offers(const struct client *client)
+{
+    if (client->state == CLIENT_AUTHENTICATED)
+        return client->session.offers;
+    struct imapstate_buf names;
+    struct capabilities offers = { 0 };
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+        capability_parse(imapstate_buf_span(&names), &offers);
+    imapstate_buf_done(&names);
+    return offers;
+}
+
+bool client_has_language(const struct client *client)
+{
+    return client_view(client, true).has_language && !client_offers(client).language;
 }
 
 bool client_names(const struct client *client, struct imapstate_buf *ret_names)
@@ -424,6 +455,7 @@ static void client_greet(struct client *client)
 void client_secure(struct client *client)
 {
     SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
+    client->language = LANGUAGE_DEFAULT; /* RFC 5255 section 3.1: whoever was there before TLS must not choose it */
     client_enter(client, CLIENT_SECURING);
     if (ssl)
         stream_secure(&client->stream, ssl);
@@ -496,7 +528,7 @@ static bool client_has_business(const struct client *client)
 {
     if (client->state == CLIENT_LOGGING_IN)
         return !client->login->wants_line;
-    if (client->state == CLIENT_GREETING || client->restore || client->request.phase == REQUEST_COMPLETE ||
+    if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
         login_is_running(client->login))
         return true;
     return client->pipeline.count > 0 && !client->sending_command && client->idle == CLIENT_IDLE_NO;
@@ -538,6 +570,7 @@ void client_logged_in(struct client *client)
     client->login_failures = 0;
     client->active_at_ms = worker_now_ms();
     client_enter(client, CLIENT_AUTHENTICATED);
+    client_heed_offers(client);
     const struct sasl_mechanism *mechanism = client->login->mechanism;
     client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", mechanism ? mechanism->name : "LOGIN");
 }
@@ -558,6 +591,7 @@ void client_unauthenticate(struct client *client)
     client_leave_upstream(client, false); /* P16: the connection has been somebody's, and is nobody's now */
     session_done(&client->session);
     imapstate_buf_done(&client->id);
+    client->language = LANGUAGE_DEFAULT;
     client->unauthenticated_octets = 0;
     client->login_failures = 0;
     client->began_at_ms = worker_now_ms();

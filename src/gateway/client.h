@@ -70,7 +70,6 @@ struct client {
     uint8_t idle;     /* enum client_idle */
     uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
     bool awaits_go;   /* a synchronizing literal was passed on; the upstream has not answered */
-    bool asks_id;     /* the upstream is being asked, for the client's ID before login */
     char detail[96];  /* more of the reason, for the log; may be empty */
 };
 
@@ -124,6 +123,18 @@ struct capability_view client_view(const struct client *client, bool is_before_l
 /* The arguments for the upstream's first ID: false if there is nothing to introduce, or if the upstream has no ID. */
 bool client_introduction(const struct client *client, const struct upstream *upstream,
                          struct imapstate_buf *ret_arguments);
+
+/* What the upstream offers, as far as is known: before login, by its list before login. */
+struct capabilities client_offers(const struct client *client);
+
+/* Is LANGUAGE the gateway's to answer? Where the upstream has it, it is the upstream's. */
+bool client_has_language(const struct client *client);
+
+/* After login it has turned out what the upstream offers: if LANGUAGE is the upstream's, both begin in the default. */
+void client_heed_offers(struct client *client);
+
+/* Is the upstream's text to be put into the client's language? */
+bool client_is_translated(const struct client *client);
 
 /* What this client sees of the upstream's list before login. False if memory is out. */
 bool client_names(const struct client *client, struct imapstate_buf *ret_names);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalogue.h"
 #include "sasl.h"
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -52,8 +53,11 @@ struct reading {
     struct listener_notes *notes; /* one for each listener */
     unsigned line;                /* that messages are about; 0: none */
     unsigned error_count;
-    bool is_whole;      /* the end mark arrived in the file's own scope */
-    unsigned park_line; /* of the park section; 0: none yet */
+    bool is_whole;            /* the end mark arrived in the file's own scope */
+    unsigned park_line;       /* of the park section; 0: none yet */
+    unsigned language_count;  /* values of "languages" so far ... */
+    uint32_t languages_given; /* ... those that are languages ... */
+    bool has_language_word;   /* ... and the other kind, "auto" or "off" */
 };
 
 /* libconfuse hands its callbacks no pointer of the caller's, and its lexer is global anyway. */
@@ -321,6 +325,53 @@ static bool parse_mechanism(struct reading *reading, const struct option *option
     for (enum sasl_id id = 0; id < SASL_ID_MAX; id++)
         len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", id > 0 ? ", " : "", sasl_get(id)->name);
     return reading_error(reading, "%s: \"%s\" is none that can pass: these can: %s", option->name, value, known);
+}
+
+/* Those that have a translation of every text: a client that chooses one shall not hear two. */
+static struct languages languages_auto(void)
+{
+    struct languages languages = { .offered = LANGUAGE_BIT(LANGUAGE_DEFAULT), .preferred = LANGUAGE_DEFAULT };
+    for (unsigned language = 0; language < catalogue_count(); language++)
+        if (catalogue_missing(language) == 0)
+            languages.offered |= LANGUAGE_BIT(language);
+    return languages;
+}
+
+static bool language_is_unknown(struct reading *reading, const char *value)
+{
+    char known[256] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < catalogue_count() && len < sizeof(known); i++)
+        len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i > 0 ? ", " : "", catalogue_tag(i));
+    return reading_error(reading, "languages: \"%s\" is not known; write \"auto\", \"off\", or some of %s", value,
+                         known);
+}
+
+/* The first of a list is the one preferred. */
+static bool parse_language(struct reading *reading, const struct option *option, const char *value, void *ret_value)
+{
+    static const struct languages all = { .offered = UINT32_MAX };
+    struct languages *languages = ret_value;
+    bool is_first = reading->language_count++ == 0;
+    bool is_auto = strcmp(value, "auto") == 0, is_word = is_auto || strcmp(value, "off") == 0;
+    uint8_t language;
+    if (reading->has_language_word || (is_word && !is_first))
+        return reading_error(reading, "languages: \"auto\" and \"off\" stand alone");
+    if (is_word) {
+        reading->has_language_word = true;
+        *languages = is_auto ? languages_auto() : (struct languages){ 0 };
+        return true;
+    }
+    if (!language_find(&all, imapstate_span_of(value), &language))
+        return language_is_unknown(reading, value);
+    if (reading->languages_given & LANGUAGE_BIT(language))
+        return reading_error(reading, "languages has \"%s\" twice", catalogue_tag(language));
+    reading->languages_given |= LANGUAGE_BIT(language);
+    if (is_first)
+        languages->preferred = language;
+    /* RFC 5255 section 3.1: a server has i-default in any case. */
+    languages->offered = reading->languages_given | LANGUAGE_BIT(LANGUAGE_DEFAULT);
+    return true;
 }
 
 /* --- addresses --- */
@@ -616,6 +667,7 @@ static const struct option file_options[] = {
     { "login_failure_delay",     parse_time_ms,      FIELD(config, login_failure_delay_ms),  0, MINUTE_MS },
     { "max_login_failures",      parse_count,        FIELD(config, max_login_failures),      1, 100 },
     { "shutdown_timeout",        parse_time_ms,      FIELD(config, shutdown_timeout_ms),     0, HOUR_MS },
+    { "languages",               parse_language,     FIELD(config, languages),               .is_list = true },
     { CONFIG_END_MARK,           parse_end_mark,     0 },
     { NULL },
 };
@@ -989,6 +1041,10 @@ static void reading_check_whole(struct reading *reading)
 {
     struct config *config = reading->config;
     reading->line = 0;
+    if (cfg_size(reading->root, "languages") < reading->language_count)
+        reading_error(reading, "languages is given more than once");
+    else if (reading->language_count == 0)
+        config->languages = languages_auto();
     if (config->listener_count == 0)
         reading_error(reading, "there is no listener section");
     if (config->upstream_count == 0)

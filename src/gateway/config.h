@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "language.h"
 #include "log.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
@@ -96,6 +97,7 @@ struct config {
     uint64_t login_failure_delay_ms; /* before a failed login is answered; 2 s by default */
     unsigned max_login_failures;     /* in one connection, then BYE; 3 by default */
     uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may finish their commands; 5 s by default */
+    struct languages languages;      /* for clients of upstreams that have no LANGUAGE; the complete ones by default */
     struct config_park park;
     struct config_listener *listeners;
     size_t listener_count;

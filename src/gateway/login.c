@@ -103,6 +103,15 @@ static void login_end(struct client *client, const char *answer, const char *rea
     client_login_failed(client);
 }
 
+/* The upstream's answer to the login. */
+static void login_put_line(struct client *client, struct imapstate_span line)
+{
+    relay_put_line(
+        client, line,
+        imapstate_command_find(client->login->mechanism ? IMAPSTATE_SPAN("AUTHENTICATE") : IMAPSTATE_SPAN("LOGIN")));
+    stream_flush(&client->stream); /* line may be gone before the next */
+}
+
 static void login_drop_upstream(struct client *client)
 {
     struct upstream *upstream = client->upstream;
@@ -201,7 +210,7 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
         return;
     }
     if (login->is_cancelled) {
-        stream_put(&client->stream, line);
+        login_put_line(client, line);
         client_login_failed(client);
         return;
     }
@@ -217,7 +226,7 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
 
 void login_delay_is_over(struct client *client)
 {
-    stream_put(&client->stream, imapstate_buf_span(&client->login->answer));
+    login_put_line(client, imapstate_buf_span(&client->login->answer));
     client_login_failed(client);
 }
 
@@ -691,26 +700,30 @@ static void login_keep_names(struct login *login, struct imapstate_span line)
 /* The tagged OK, with the list that came otherwise (P1). */
 static void login_answer_with_names(struct client *client, struct imapstate_span line)
 {
-    struct login *login = client->login;
     struct imapstate_span status = relay_word(line, 1);
     const uint8_t *text = status.at + status.len, *end = line.at + line.len;
-    if (*text == ' ')
-        text++; /* else the line ends here */
     struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
+    struct imapstate_buf shown, answer;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
-    capability_rewrite(imapstate_buf_span(&login->names), &view, &shown);
-    if (*text == '[') {
+    imapstate_buf_init(&answer, LOGIN_ANSWER_MAX);
+    /* As it came, a word of it might end the code. */
+    capability_rewrite(imapstate_buf_span(&client->login->names), &view, &shown);
+    const struct imapstate_span parts[] = {
+        { line.at, (size_t)(text - line.at) },
+        IMAPSTATE_SPAN(" [CAPABILITY "),
+        imapstate_buf_span(&shown),
+        *text == ' ' ? IMAPSTATE_SPAN("]") : IMAPSTATE_SPAN("] "),
+        { text, (size_t)(end - text) },
+    };
+    bool has_code = *text == ' ' && text[1] == '['; /* of its own */
+    if (has_code)
         client_say_names(client, &shown);
-        stream_put(&client->stream, line);
-    } else {
-        stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(status.at + status.len - line.at) });
-        stream_put(&client->stream, IMAPSTATE_SPAN(" [CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&shown));
-        stream_put(&client->stream, IMAPSTATE_SPAN("] "));
-        stream_put(&client->stream, (struct imapstate_span){ text, (size_t)(end - text) });
-    }
+    bool fits = !has_code;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        fits = fits && imapstate_buf_put(&answer, parts[i]);
+    login_put_line(client, fits ? imapstate_buf_span(&answer) : line);
     imapstate_buf_done(&shown);
+    imapstate_buf_done(&answer);
 }
 
 /* Answers to the CAPABILITY that we asked ourselves. */
@@ -749,7 +762,7 @@ static bool login_hear_tagged(struct client *client, struct imapstate_span line)
     login_keep_names(login, line);
     if (login->names.len > 0) {
         if (!login->is_again && has_names)
-            relay_put_line(client, line);
+            login_put_line(client, line);
         else if (!login->is_again)
             login_answer_with_names(client, line);
         login_succeed(client);

@@ -18,6 +18,7 @@ struct flight {
     bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
     bool has_unasked_literal; /* a non-synchronizing literal went up with it */
     bool is_too_large;        /* storable, but its arguments did not fit */
+    bool is_ours;             /* the client did not send it: relay_ask() */
     uint16_t tag_len;
     uint8_t tag[];
 };

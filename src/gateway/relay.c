@@ -4,7 +4,14 @@
 
 #include "answer.h"
 #include "client.h"
+#include "language.h"
+#include "namespace.h"
 #include "prelude.h"
+#include "status.h"
+#include "wording.h"
+
+/* Of what relay_ask() asks: unlike that of an ID, which may be in flight beside it when a connection is replaced. */
+#define RELAY_TAG UPSTREAM_TAG "-ask"
 
 struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
 {
@@ -43,6 +50,8 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
         return true;
     case IMAPSTATE_COMMAND_UNAUTHENTICATE:
         return client->session.offers.unauthenticate;
+    case IMAPSTATE_COMMAND_LANGUAGE:
+        return client_has_language(client);
     case IMAPSTATE_COMMAND_CAPABILITY:
         return !client->upstream;
     case IMAPSTATE_COMMAND_ID:
@@ -168,6 +177,26 @@ static bool relay_begin_command(struct client *client, const struct imapstate_pi
     return relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
 }
 
+bool relay_ask(struct client *client, struct imapstate_span command)
+{
+    struct imapstate_span tag = IMAPSTATE_SPAN(RELAY_TAG);
+    struct flight *flight = pipeline_push(&client->pipeline, imapstate_command_find(command), tag);
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, IMAPSTATE_LINE_MAX);
+    bool is_asked =
+        flight && imapstate_buf_printf(&line, RELAY_TAG " %.*s\r\n", (int)command.len, (const char *)command.at);
+    if (is_asked) {
+        flight->is_ours = true;
+        relay_forget_credentials(client);
+        choice_sent(client, imapstate_buf_span(&line), flight->command->repeatable);
+        stream_put(&client->upstream->stream, imapstate_buf_span(&line));
+    } else {
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+    }
+    imapstate_buf_done(&line);
+    return is_asked;
+}
+
 /* Must this command wait until one that is in flight has been answered? Two with the same tag, or two that store the
  * same kind of thing, could not be told apart by their answers. */
 static bool relay_must_wait(const struct client *client, const struct imapstate_command_line *line)
@@ -290,13 +319,8 @@ static void relay_distrust_upstream(struct client *client, const char *detail)
                "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
 }
 
-void relay_put_line(struct client *client, struct imapstate_span line)
+static void relay_put_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
 {
-    struct imapstate_span names;
-    if (!capability_find(line, &names)) {
-        stream_forward(&client->stream, line);
-        return;
-    }
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
@@ -309,6 +333,48 @@ void relay_put_line(struct client *client, struct imapstate_span line)
         relay_distrust_upstream(client, "capability list that is too long");
     }
     imapstate_buf_done(&shown);
+}
+
+/* RFC 5255 section 3.4 */
+static bool relay_put_namespace(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_buf translated;
+    imapstate_buf_init(&translated, NAMESPACE_LINE_MAX);
+    bool is_translated = namespace_translate(line, client->language, session_has_utf8(&client->session), &translated);
+    if (is_translated)
+        stream_put(&client->stream, imapstate_buf_span(&translated));
+    imapstate_buf_done(&translated);
+    return is_translated;
+}
+
+/* The text for a status response in the client's language, NULL if it keeps its own; ret_head is the line up to it. */
+static const char *relay_find_wording(const struct client *client, struct imapstate_span line,
+                                      const struct imapstate_command *command, struct imapstate_span *ret_head)
+{
+    struct status status;
+    if (!status_parse(line, &status) || status.word > STATUS_BAD || status.has_alert || status.text.len == 0)
+        return NULL;
+    *ret_head = (struct imapstate_span){ line.at, (size_t)(status.text.at - line.at) };
+    return wording_find(client->language, command, (enum wording_status)status.word, status.code);
+}
+
+void relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
+{
+    struct imapstate_span head = line, names;
+    const char *wording = NULL;
+    if (client_is_translated(client)) {
+        if (relay_put_namespace(client, line))
+            return;
+        wording = relay_find_wording(client, line, command, &head);
+    }
+    if (!wording)
+        head = line;
+    if (capability_find(head, &names))
+        relay_put_names(client, head, names);
+    else
+        stream_forward(&client->stream, head);
+    if (wording)
+        stream_printf(&client->stream, "%s\r\n", wording);
 }
 
 static bool relay_up_continue(struct client *client, struct imapstate_span line)
@@ -327,21 +393,7 @@ static bool relay_up_continue(struct client *client, struct imapstate_span line)
     return false;
 }
 
-static bool relay_read_status(struct imapstate_span line, enum session_status *ret_status)
-{
-    struct imapstate_span word = relay_word(line, 1);
-    if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("OK")))
-        *ret_status = SESSION_OK;
-    else if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("NO")))
-        *ret_status = SESSION_NO;
-    else if (imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("BAD")))
-        *ret_status = SESSION_BAD;
-    else
-        return false;
-    return true;
-}
-
-static void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command)
+void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command)
 {
     stream_put(&client->stream, IMAPSTATE_SPAN("* OK [STATECMD "));
     stream_put(&client->stream, tag);
@@ -351,14 +403,51 @@ static void relay_announce(struct client *client, struct imapstate_span tag, con
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
-static bool relay_up_tagged(struct client *client, struct imapstate_span line)
+/* What the gateway itself has asked is answered. A tagged alert is the user's all the same. */
+static void relay_up_asked(struct client *client, const struct status *status, struct imapstate_span line)
 {
-    struct imapstate_span tag = relay_word(line, 0);
-    enum session_status status;
-    struct flight *flight = relay_read_status(line, &status) ? pipeline_take(&client->pipeline, tag) : NULL;
+    if (status->has_alert) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("*"));
+        stream_put(&client->stream, (struct imapstate_span){ line.at + status->tag.len, line.len - status->tag.len });
+    }
+    answer_asked(client);
+}
+
+/* RFC 5255: where LANGUAGE is the upstream's, our own lines follow. */
+static void relay_follow_language(struct client *client)
+{
+    struct imapstate_span language = imapstate_buf_span(&client->session.language);
+    if (language.len > 0 && !language_find(&client->service->config->languages, language, &client->language))
+        client->language = LANGUAGE_DEFAULT;
+}
+
+static void relay_up_completed(struct client *client, const struct flight *flight, const struct status *status,
+                               struct imapstate_span line)
+{
+    bool is_announced = session_completed(&client->session, flight, status->word);
+    if (flight->is_ours) {
+        relay_up_asked(client, status, line);
+        return;
+    }
+    if (flight->command->id == IMAPSTATE_COMMAND_LANGUAGE && status->word == STATUS_OK && flight->arguments.len > 0)
+        relay_follow_language(client);
+    if (is_announced)
+        relay_announce(client, status->tag, flight->command);
+    relay_put_line(client, line, flight->command);
+    /* A server that finds a mistake before the literal may well answer BAD there and then and read the literal's octets
+     * as commands (Dovecot does). */
+    if (flight->has_unasked_literal && status->word == STATUS_BAD)
+        relay_distrust(client, "literal in a command that was answered BAD");
+}
+
+static void relay_up_tagged(struct client *client, struct imapstate_span line)
+{
+    struct status status;
+    bool is_answer = status_parse(line, &status) && status.word <= STATUS_BAD;
+    struct flight *flight = is_answer ? pipeline_take(&client->pipeline, status.tag) : NULL;
     if (!flight) {
         relay_distrust_upstream(client, "tagged answer to no command");
-        return false;
+        return;
     }
     if (flight == client->sending) {
         client->sending = NULL;
@@ -371,17 +460,8 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
     }
     if (flight->command->id == IMAPSTATE_COMMAND_IDLE)
         client->idle = CLIENT_IDLE_NO;
-    if (session_completed(&client->session, flight, status))
-        relay_announce(client, tag, flight->command);
-    bool is_doubtful = flight->has_unasked_literal && status == SESSION_BAD;
+    relay_up_completed(client, flight, &status, line);
     flight_free(flight);
-    if (!is_doubtful)
-        return true;
-    /* A server that finds a mistake before the literal may well answer BAD there and then and read the literal's octets
-     * as commands (Dovecot does). */
-    stream_forward(&client->stream, line);
-    relay_distrust(client, "literal in a command that was answered BAD");
-    return false;
 }
 
 /* A tag may hold "]" (RFC 9051 section 9), but there are servers that take such a one for none and answer "* BAD"
@@ -437,8 +517,10 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
     }
     if (line.at[0] == '+')
         return relay_up_continue(client, line);
-    if (line.at[0] != '*')
-        return relay_up_tagged(client, line);
+    if (line.at[0] != '*') {
+        relay_up_tagged(client, line);
+        return false; /* it has gone on already */
+    }
     if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD")))
         relay_up_untagged_bad(client);
     return true;
@@ -473,7 +555,7 @@ static void relay_up_piece(struct client *client, struct upstream *upstream, con
     if (client->upstream != upstream || upstream->is_hiding || client->state >= CLIENT_CLOSING)
         return;
     if (is_first_line && !relay_is_numbered(piece->octets))
-        relay_put_line(client, piece->octets);
+        relay_put_line(client, piece->octets, NULL);
     else
         stream_forward(&client->stream, piece->octets);
 }

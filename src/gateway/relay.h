@@ -3,6 +3,7 @@
 #ifndef GATEWAY_RELAY_H
 #define GATEWAY_RELAY_H
 
+#include <imapstate/command.h>
 #include <imapstate/span.h>
 #include <stdbool.h>
 
@@ -21,8 +22,17 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
 /* Is nothing in flight, and no command's octets on their way? */
 bool relay_is_quiet(const struct client *client);
 
-/* One line of the upstream's to the client, its capability list, if it has one, rewritten for it. */
-void relay_put_line(struct client *client, struct imapstate_span line);
+/* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
+ * answers go to the client; answer_asked() is called in place of the tagged one. False if memory is out: the session
+ * has ended. */
+bool relay_ask(struct client *client, struct imapstate_span command);
+
+/* "* OK [STATECMD tag] ..." (P9) */
+void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command);
+
+/* One line of the upstream's to the client: its capability list, if it has one, rewritten for it, its text in the
+ * client's language. command: the one that it answers, or NULL. */
+void relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command);
 
 /* The word number index (from 0) of a line: what stands between single SPs and the line end. Empty if there are fewer.
  */

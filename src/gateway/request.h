@@ -14,6 +14,7 @@ enum request_phase {
     REQUEST_COLLECTING, /* more of it is to come */
     REQUEST_OWES_GO,    /* a synchronizing literal was announced, and the client waits for "+" */
     REQUEST_COMPLETE,   /* it can be answered, as soon as that may be */
+    REQUEST_ASKING,     /* the upstream is being asked for what the answer needs */
 };
 
 struct request {

@@ -21,6 +21,7 @@ void restore_free(struct restore *restore)
     imapstate_buf_done(&restore->encoded);
     imapstate_buf_done(&restore->held_names);
     imapstate_state_free(restore->state);
+    imapstate_state_free(restore->share);
     imapstate_replay_free(restore->replay);
     free(restore);
 }
@@ -64,6 +65,18 @@ static void restore_log_token(const struct client *client, struct imapstate_span
     client_log(client, LOG_LEVEL_INFO, "token=%s %s%s%s", hash, what, *why ? ": " : "", why);
 }
 
+/* What the gateway sets by itself is none of the upstream's. */
+static enum imapstate_error restore_divide(const struct client *client, struct restore *restore)
+{
+    restore->share = session_copy(restore->state);
+    if (!restore->share)
+        return IMAPSTATE_NO_MEMORY;
+    if (client_has_language(client))
+        imapstate_state_remove(restore->share, IMAPSTATE_ENTRY_LANGUAGE);
+    imapstate_buf_clear(&restore->encoded);
+    return imapstate_state_encode(restore->share, &restore->encoded) ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
+}
+
 /* Opens the token and decodes what it holds. */
 static enum imapstate_error restore_open(const struct client *client, struct imapstate_span token,
                                          struct restore *restore)
@@ -73,7 +86,19 @@ static enum imapstate_error restore_open(const struct client *client, struct ima
                                                       token, &restore->encoded);
     if (error == IMAPSTATE_OK)
         error = imapstate_state_decode(restore->state, imapstate_buf_span(&restore->encoded));
-    return error;
+    return error == IMAPSTATE_OK ? restore_divide(client, restore) : error;
+}
+
+/* The language of the token's state is spoken by the gateway; if there is none in it, the default. False: it is ours to
+ * speak, and is not offered (any more). */
+static bool restore_find_language(const struct client *client, struct restore *restore)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; imapstate_state_at(restore->state, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_LANGUAGE)
+            return language_find(&client->service->config->languages, entry.value, &restore->language) ||
+                   !client_has_language(client);
+    return true;
 }
 
 static struct restore *restore_new(const struct client *client, struct imapstate_span token)
@@ -127,8 +152,10 @@ static void restore_succeed(struct client *client)
     restore_forget_credentials(client);
     restore_put_held_names(client);
     restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
-    session_restore(&client->session, restore->state, restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
-    restore->state = NULL;
+    session_restore(&client->session, restore->state, restore->share,
+                    restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
+    restore->state = restore->share = NULL;
+    client->language = restore->language;
     stream_put(&client->stream, IMAPSTATE_SPAN("* STATE "));
     stream_put(&client->stream, imapstate_buf_span(&restore->token));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
@@ -182,7 +209,7 @@ static struct imapstate_state *restore_silenced(const struct restore *restore)
 {
     struct imapstate_state *silenced = imapstate_state_new(IMAPSTATE_STATE_MAX);
     struct imapstate_entry entry;
-    for (size_t i = 0; silenced && imapstate_state_at(restore->state, i, &entry); i++) {
+    for (size_t i = 0; silenced && imapstate_state_at(restore->share, i, &entry); i++) {
         bool is_set =
             entry.kind == IMAPSTATE_ENTRY_NOTIFY && !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
         if (is_set && imapstate_state_notify(silenced, entry.value) != IMAPSTATE_OK) {
@@ -202,7 +229,7 @@ static void restore_replay(struct client *client)
     imapstate_replay_free(restore->replay);
     restore->replay = NULL;
     if (!restore->is_warm || silenced)
-        restore->replay = imapstate_replay_new(silenced ? silenced : restore->state, literals, UPSTREAM_TAG);
+        restore->replay = imapstate_replay_new(silenced ? silenced : restore->share, literals, UPSTREAM_TAG);
     imapstate_state_free(silenced);
     restore->phase = RESTORE_REPLAYING;
     if (!restore->replay) {
@@ -268,9 +295,11 @@ static void restore_begin(struct client *client, struct imapstate_span token)
         restore_answer(client, "NO [UNAVAILABLE] " N_("Out of memory."));
         return;
     }
-    if (error != IMAPSTATE_OK) {
+    bool has_language = error == IMAPSTATE_OK && restore_find_language(client, restore);
+    if (!has_language) {
         /* P5: the client does not learn why. */
-        restore_log_token(client, token, "not restored", imapstate_strerror(error));
+        restore_log_token(client, token, "not restored",
+                          error != IMAPSTATE_OK ? imapstate_strerror(error) : "its language is not offered");
         restore_free(restore);
         restore_track(client, RESTORE_CANNOT);
         return;

@@ -17,10 +17,12 @@ enum restore_phase {
 /* A STATE token under way. */
 struct restore {
     struct imapstate_buf tag, token; /* the client's */
-    struct imapstate_buf encoded;    /* what the token holds ... */
-    struct imapstate_state *state;   /* ... owned; and decoded */
+    struct imapstate_state *state;   /* owned: what the token holds ... */
+    struct imapstate_state *share;   /* ... owned: and what of it is the upstream's to be brought into */
+    struct imapstate_buf encoded;    /* share, encoded */
     struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
     struct imapstate_buf held_names; /* a capability list that came meanwhile, for after the decision */
+    uint8_t language;                /* of state, by catalogue.h's number */
     uint8_t phase;                   /* enum restore_phase */
     bool is_warm;                    /* the connection was in the state already */
     bool was_lost;                   /* it broke: P6 rather than P5 */

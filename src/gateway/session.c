@@ -92,8 +92,7 @@ static void session_add_enabled(struct session *session, struct imapstate_span n
     }
 }
 
-/* NULL if memory is out. */
-static struct imapstate_state *session_copy(const struct imapstate_state *state)
+struct imapstate_state *session_copy(const struct imapstate_state *state)
 {
     struct imapstate_buf encoded;
     imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
@@ -107,13 +106,13 @@ static struct imapstate_state *session_copy(const struct imapstate_state *state)
     return copy;
 }
 
-void session_restore(struct session *session, struct imapstate_state *state, enum session_restored restored)
+void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
+                     enum session_restored restored)
 {
     imapstate_state_free(session->state);
     imapstate_state_free(session->in_effect);
     session->state = state;
-    session->in_effect = session_copy(state);
-    session->is_uncertain = session->in_effect == NULL;
+    session->in_effect = in_effect;
     session->is_tracking = true;
     session->restored = (uint8_t)restored;
     struct imapstate_entry entry;
@@ -258,6 +257,19 @@ static void session_take_effect(struct session *session, enum imapstate_entry_ki
         session->is_uncertain = true;
 }
 
+/* Keeps it for a token. True if it is to be announced (P9). */
+static bool session_track_effect(struct session *session, struct imapstate_span tag, enum imapstate_entry_kind kind,
+                                 struct imapstate_span value, bool is_too_large)
+{
+    if (!session->is_tracking)
+        return false;
+    /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
+    if (!is_too_large && !memchr(tag.at, ']', tag.len))
+        return session_store(session->state, kind, value) == IMAPSTATE_OK;
+    imapstate_state_remove(session->state, kind);
+    return false;
+}
+
 static bool session_completed_storable(struct session *session, const struct flight *flight)
 {
     enum imapstate_entry_kind kind;
@@ -266,35 +278,35 @@ static bool session_completed_storable(struct session *session, const struct fli
     bool is_announced = false;
     session->is_uncertain |= flight->is_too_large;
     if (session_effect(session, flight, &kind, &value)) {
+        struct imapstate_span tag = { flight->tag, flight->tag_len };
         session_take_effect(session, kind, imapstate_buf_span(&value));
-        if (session->is_tracking) {
-            /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
-            bool is_storable = !flight->is_too_large && !memchr(flight->tag, ']', flight->tag_len);
-            if (is_storable)
-                is_announced = session_store(session->state, kind, imapstate_buf_span(&value)) == IMAPSTATE_OK;
-            else if (kind != IMAPSTATE_ENTRY_ENABLE)
-                imapstate_state_remove(session->state, kind);
-        }
+        is_announced = session_track_effect(session, tag, kind, imapstate_buf_span(&value), flight->is_too_large);
     }
     imapstate_buf_done(&value);
     return is_announced;
 }
 
-static void session_completed_selection(struct session *session, uint8_t id, enum session_status status)
+bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language)
+{
+    session->is_changed = true;
+    return session_track_effect(session, tag, IMAPSTATE_ENTRY_LANGUAGE, language, false);
+}
+
+static void session_completed_selection(struct session *session, uint8_t id, enum status_word status)
 {
     switch (id) {
     case IMAPSTATE_COMMAND_SELECT:
     case IMAPSTATE_COMMAND_EXAMINE:
         /* RFC 9051 section 6.3.2: a SELECT that fails leaves no mailbox selected; one that was BAD may have left things
          * as they were. */
-        if (status == SESSION_BAD)
+        if (status == STATUS_BAD)
             session->selected = SESSION_SELECTED_UNKNOWN;
         else
-            session->selected = status == SESSION_OK ? SESSION_SELECTED_YES : SESSION_SELECTED_NO;
+            session->selected = status == STATUS_OK ? SESSION_SELECTED_YES : SESSION_SELECTED_NO;
         break;
     case IMAPSTATE_COMMAND_CLOSE:
     case IMAPSTATE_COMMAND_UNSELECT:
-        if (status == SESSION_OK)
+        if (status == STATUS_OK)
             session->selected = SESSION_SELECTED_NO;
         break;
     default:
@@ -302,27 +314,41 @@ static void session_completed_selection(struct session *session, uint8_t id, enu
     }
 }
 
-bool session_completed(struct session *session, const struct flight *flight, enum session_status status)
+bool session_completed(struct session *session, const struct flight *flight, enum status_word status)
 {
-    session->was_refused = status != SESSION_OK;
+    session->was_refused = status != STATUS_OK;
     if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
         session_completed_selection(session, flight->command->id, status);
         return false;
     }
-    if (status == SESSION_OK)
+    if (status == STATUS_OK)
         return session_completed_storable(session, flight);
     /* It may have switched on some of its names all the same. */
     session->is_uncertain |= flight->command->id == IMAPSTATE_COMMAND_ENABLE;
     return false;
 }
 
+bool session_has_utf8(const struct session *session)
+{
+    return session_has_enabled(session, IMAPSTATE_SPAN("UTF8=ACCEPT")) ||
+           session_has_enabled(session, IMAPSTATE_SPAN("IMAP4rev2"));
+}
+
+/* Of what was done to the connection. */
+static bool session_find_effect(const struct session *session, enum imapstate_entry_kind kind,
+                                struct imapstate_entry *ret_entry)
+{
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, ret_entry); i++)
+        if (ret_entry->kind == kind)
+            return true;
+    return false;
+}
+
 bool session_is_notified(const struct session *session)
 {
     struct imapstate_entry entry;
-    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, &entry); i++)
-        if (entry.kind == IMAPSTATE_ENTRY_NOTIFY && !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE")))
-            return true;
-    return false;
+    return session_find_effect(session, IMAPSTATE_ENTRY_NOTIFY, &entry) &&
+           !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
 }
 
 static bool session_has_condstore(const struct session *session)
@@ -338,11 +364,17 @@ bool session_is_parkable(const struct session *session, struct imapstate_buf *re
         return false;
     if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
         return session->enabled.len == 0; /* a server may tell of more than it was asked for */
-    struct imapstate_buf told;
-    imapstate_buf_init(&told, IMAPSTATE_STATE_MAX);
-    bool is_told = session->is_tracking && imapstate_state_encode(session->state, &told) &&
+    struct imapstate_entry entry;
+    struct imapstate_state *told = session->is_tracking ? session_copy(session->state) : NULL;
+    /* A language that the connection was not told of is the gateway's. */
+    if (told && !session_find_effect(session, IMAPSTATE_ENTRY_LANGUAGE, &entry))
+        imapstate_state_remove(told, IMAPSTATE_ENTRY_LANGUAGE);
+    struct imapstate_buf encoded;
+    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+    bool is_told = told && imapstate_state_encode(told, &encoded) &&
                    imapstate_state_encode(session->in_effect, ret_state) &&
-                   imapstate_span_equal(imapstate_buf_span(&told), imapstate_buf_span(ret_state));
-    imapstate_buf_done(&told);
+                   imapstate_span_equal(imapstate_buf_span(&encoded), imapstate_buf_span(ret_state));
+    imapstate_buf_done(&encoded);
+    imapstate_state_free(told);
     return is_told;
 }

@@ -8,6 +8,7 @@
 
 #include "capability.h"
 #include "pipeline.h"
+#include "status.h"
 
 enum session_selected {
     SESSION_SELECTED_NO,
@@ -16,8 +17,6 @@ enum session_selected {
 };
 
 enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_RESTORED_WARM };
-
-enum session_status { SESSION_OK, SESSION_NO, SESSION_BAD }; /* a tagged answer */
 
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
@@ -53,12 +52,24 @@ struct imapstate_token_binding session_binding(const struct session *session, co
 /* Tracking begins, or goes on (P3, P10). False if memory is out. */
 bool session_track(struct session *session, const char *upstream);
 
-/* The session is in exactly this state, which it takes over (P4). */
-void session_restore(struct session *session, struct imapstate_state *state, enum session_restored restored);
+/* The session is in exactly this state (P4); in_effect is what of it was done to the connection: all but what the
+ * gateway itself has set. Both are taken over. */
+void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
+                     enum session_restored restored);
 
 /* May the connection serve another session? Then ret_state has the state, encoded, that it is in; empty: pristine. A
  * state that no token of this session has serves nobody. */
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state);
+
+/* A copy; NULL if memory is out. */
+struct imapstate_state *session_copy(const struct imapstate_state *state);
+
+/* The gateway itself has set the language, by the command with this tag; the connection does not know of it. True if
+ * that is to be announced by STATECMD (P9). */
+bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language);
+
+/* Are mailbox names in UTF-8 (RFC 6855 section 3, RFC 9051 section 5.1)? */
+bool session_has_utf8(const struct session *session);
 
 /* Is NOTIFY SET in effect? */
 bool session_is_notified(const struct session *session);
@@ -73,7 +84,7 @@ void session_sent_literal(struct session *session, const struct imapstate_comman
 /* An untagged response came: ENABLED, LANGUAGE and COMPARATOR count, all others are passed over. */
 void session_saw_response(struct session *session, struct imapstate_span line);
 
-/* A command was answered. True if it is to be announced by STATECMD (P9). */
-bool session_completed(struct session *session, const struct flight *flight, enum session_status status);
+/* A command was answered: OK, NO or BAD. True if it is to be announced by STATECMD (P9). */
+bool session_completed(struct session *session, const struct flight *flight, enum status_word status);
 
 #endif

@@ -10,6 +10,7 @@
 #include "opening.h"
 #include "prelude.h"
 #include "relay.h"
+#include "status.h"
 #include "tls.h"
 
 /* How long the server may take to answer LOGOUT; nobody waits for it. */
@@ -204,12 +205,14 @@ bool upstream_line_begins(struct imapstate_span line, const char *words)
  * the connection is of no use any more. */
 static bool upstream_hear_resting(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)
 {
-    struct imapstate_span line = piece->octets;
-    bool is_status = upstream_line_begins(line, "* OK") || upstream_line_begins(line, "* NO");
-    if ((is_status || upstream_line_begins(line, "* BAD")) &&
-        imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[ALERT]")))
-        return imapstate_buf_put(&upstream->alerts, line);
-    return is_status || (may_have_data && !piece->is_text);
+    struct status status;
+    if (!status_parse(piece->octets, &status))
+        return may_have_data && !piece->is_text;
+    if (!imapstate_span_equal(status.tag, IMAPSTATE_SPAN("*")) || status.word > STATUS_BAD)
+        return false;
+    if (status.has_alert)
+        return imapstate_buf_put(&upstream->alerts, piece->octets);
+    return status.word != STATUS_BAD;
 }
 
 /* What has arrived on a parked connection. Nothing was asked, so there is little that can be taken without doubt. */

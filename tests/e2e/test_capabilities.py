@@ -8,6 +8,7 @@ from harness.gateway import upstream
 from harness.imap import capabilities
 
 OURS = [b"STATE"]
+OURS_AND_LANGUAGE = [b"LANGUAGE", b"STATE"]  # where the upstream has none
 REMOVED = ["COMPRESS=DEFLATE", "COMPRESS=ZSTD", "LOGIN-REFERRALS", "AUTH=SCRAM-SHA-1-PLUS", "AUTH=SCRAM-SHA-256-PLUS", "AUTH=EXTERNAL",
            "AUTH=GSSAPI", "AUTH=NTLM", "AUTH=DIGEST-MD5", "STARTTLS", "LOGINDISABLED", "STATE"]
 
@@ -28,7 +29,7 @@ def words(text):
 def test_dovecots_list_before_login_is_shown_with_state(gateway, connect, dovecot):
     direct, through = connect(dovecot.plain_port), gateway.client()
     own = [name for name in capabilities(direct.ok("CAPABILITY").of("CAPABILITY")[0]) if name not in (b"STARTTLS", b"LOGIN-REFERRALS")]
-    assert listed(through) == own + OURS
+    assert listed(through) == own + OURS_AND_LANGUAGE
 
 
 @pytest.mark.parametrize("way", ["LOGIN with atoms", "PLAIN at once", "AUTH=LOGIN"])
@@ -37,7 +38,7 @@ def test_dovecots_list_after_login_is_shown_with_state(gateway, connect, dovecot
     client = gateway.client()
     answer = logins.by(way, client, "ann", "secret")
     shown, = [each for each in (*answer.untagged, answer.tagged) if capabilities(each)]
-    assert capabilities(shown) == [name for name in direct if not name.startswith(b"COMPRESS=") and name != b"LOGIN-REFERRALS"] + OURS
+    assert capabilities(shown) == [name for name in direct if not name.startswith(b"COMPRESS=") and name != b"LOGIN-REFERRALS"] + OURS_AND_LANGUAGE
     assert capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0]) == capabilities(shown)
 
 
@@ -56,21 +57,21 @@ def test_what_cannot_pass_is_removed_everywhere(start_scripted, start_gateway):
     server = start_scripted(caps_before="IMAP4rev1 LITERAL+ " + " ".join(REMOVED[:-2]) + " AUTH=PLAIN X-KEPT STATE",
                             caps_after="IMAP4rev1 LITERAL+ " + " ".join(REMOVED) + " X-KEPT")
     client = start_gateway(server.port).client()
-    assert listed(client) == words("IMAP4rev1 LITERAL+ AUTH=PLAIN X-KEPT STATE")
+    assert listed(client) == words("IMAP4rev1 LITERAL+ AUTH=PLAIN X-KEPT LANGUAGE STATE")
     server.on("NOOP", f"* CAPABILITY {server.caps_after}", f"* OK [CAPABILITY {server.caps_after}] so", f"OK [CAPABILITY {server.caps_after}] done")
     answer = client.ok("LOGIN ann secret")
     lists = [answer.tagged, client.ok("CAPABILITY").of("CAPABILITY")[0]]
     answer = client.ok("NOOP")
     lists += [answer.of("CAPABILITY")[0], answer.codes("CAPABILITY")[0], answer.tagged]
-    assert [capabilities(each) for each in lists] == [words("IMAP4rev1 LITERAL+ X-KEPT STATE")] * 5
+    assert [capabilities(each) for each in lists] == [words("IMAP4rev1 LITERAL+ X-KEPT LANGUAGE STATE")] * 5
 
 
 def test_whatever_the_case_it_is_removed_and_what_only_looks_like_it_stays(start_scripted, start_gateway):
     server = start_scripted(caps_before="imap4rev1 starttls Login-Referrals compress=deflate auth=external Auth=Plain state",
                             caps_after="imap4rev1 STATEFUL XSTARTTLS X-COMPRESS=DEFLATE COMPRESSED AUTHX=EXTERNAL LOGIN-REFERRALSX I18NLEVEL=1")
     client = start_gateway(server.port).client()
-    assert listed(client) == words("imap4rev1 Auth=Plain STATE")
-    assert capabilities(client.ok("LOGIN ann secret").tagged) == words(server.caps_after) + OURS
+    assert listed(client) == words("imap4rev1 Auth=Plain LANGUAGE STATE")
+    assert capabilities(client.ok("LOGIN ann secret").tagged) == words(server.caps_after) + OURS_AND_LANGUAGE
 
 
 def test_language_is_offered_only_after_login(start_scripted, start_gateway):
@@ -96,26 +97,26 @@ def test_words_that_are_no_atom_do_not_get_into_a_list(start_scripted, start_gat
     server = start_scripted(caps_before=f"IMAP4rev1 {odd} AUTH=PLAIN", greeting="* OK hello", caps_login="untagged",
                             caps_after=f"IMAP4rev1 {odd} X-KEPT")
     client = start_gateway(server.port).client()
-    assert listed(client) == words("IMAP4rev1 AUTH=PLAIN STATE")
+    assert listed(client) == words("IMAP4rev1 AUTH=PLAIN LANGUAGE STATE")
     answer = client.ok("LOGIN ann secret")
     shown, = [each for each in (*answer.untagged, answer.tagged) if capabilities(each)]
-    assert capabilities(shown) == words("IMAP4rev1 X-KEPT STATE")
+    assert capabilities(shown) == words("IMAP4rev1 X-KEPT LANGUAGE STATE")
     client.ok("NOOP")
 
 
 def test_a_list_that_names_a_thing_twice_is_shown_with_it_once(start_scripted, start_gateway):
     server = start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN X-A x-a AUTH=plain", caps_after="IMAP4rev1 X-A STATE x-a  X-B ")
     client = start_gateway(server.port).client()
-    assert listed(client) == words("IMAP4rev1 AUTH=PLAIN X-A STATE")
-    assert capabilities(client.ok("LOGIN ann secret").tagged) == words("IMAP4rev1 X-A X-B STATE")
+    assert listed(client) == words("IMAP4rev1 AUTH=PLAIN X-A LANGUAGE STATE")
+    assert capabilities(client.ok("LOGIN ann secret").tagged) == words("IMAP4rev1 X-A X-B LANGUAGE STATE")
 
 
 def test_a_long_list_passes(start_scripted, start_gateway):
     many = " ".join(f"X-CAPABILITY-{number}" for number in range(150))
     server = start_scripted(caps_before=f"IMAP4rev1 AUTH=PLAIN {many}", caps_after=f"IMAP4rev1 {many}")
     client = start_gateway(server.port).client()
-    assert len(listed(client)) == 153
-    assert len(capabilities(client.ok("LOGIN ann secret").tagged)) == 152
+    assert len(listed(client)) == 154
+    assert len(capabilities(client.ok("LOGIN ann secret").tagged)) == 153
 
 
 # Where the lists come from
@@ -124,7 +125,7 @@ def test_a_long_list_passes(start_scripted, start_gateway):
 def test_an_upstream_that_tells_little_in_its_greeting_is_asked(start_scripted, start_gateway, greeting):
     """Cyrus and Dovecot greet with a short list; clients are to see what CAPABILITY would have told them."""
     server = start_scripted(greeting=greeting, caps_before="IMAP4rev1 LITERAL+ ID AUTH=PLAIN X-FULL")
-    assert listed(start_gateway(server.port).client()) == words("IMAP4rev1 LITERAL+ ID AUTH=PLAIN X-FULL STATE")
+    assert listed(start_gateway(server.port).client()) == words("IMAP4rev1 LITERAL+ ID AUTH=PLAIN X-FULL LANGUAGE STATE")
 
 
 def test_a_list_that_was_asked_for_lately_is_not_asked_for_again(scripted, scripted_gateway):
@@ -144,7 +145,7 @@ def test_a_greeting_that_has_changed_makes_what_was_known_void(scripted, scripte
     client = scripted_gateway.client()
     client.ok("LOGIN bob hunter2")
     assert scripted.sessions[-1].arguments("AUTHENTICATE") == [b"LOGIN"]
-    assert listed(scripted_gateway.client()) == words("IMAP4rev1 AUTH=LOGIN STATE")
+    assert listed(scripted_gateway.client()) == words("IMAP4rev1 AUTH=LOGIN LANGUAGE STATE")
 
 
 @pytest.mark.parametrize("way", logins.WAYS)
@@ -155,7 +156,7 @@ def test_an_upstream_that_sends_no_list_with_its_answer_is_asked(start_scripted,
     client = start_gateway(server.port).client()
     answer = logins.by(way, client, "ann", "secret")
     shown, = [each for each in (*answer.untagged, answer.tagged) if capabilities(each)]
-    assert capabilities(shown) == words("IMAP4rev1 ENABLE X-AFTER STATE")
+    assert capabilities(shown) == words("IMAP4rev1 ENABLE X-AFTER LANGUAGE STATE")
     assert answer.tagged.endswith(b"welcome.\r\n")
     assert server.sessions[0].names[-1] == ("CAPABILITY" if habit == "none" else "AUTHENTICATE")
 
@@ -199,7 +200,7 @@ def test_a_list_that_changes_in_the_session_is_shown_as_it_is_then(scripted, scr
     client = scripted_gateway.session()
     client.ok("NOOP")
     scripted.caps_after = "IMAP4rev1 X-NEW COMPRESS=DEFLATE"
-    assert capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0]) == words("IMAP4rev1 X-NEW STATE")
+    assert capabilities(client.ok("CAPABILITY").of("CAPABILITY")[0]) == words("IMAP4rev1 X-NEW LANGUAGE STATE")
 
 
 def test_text_that_only_looks_like_a_list_is_left_as_it_is(scripted, scripted_gateway):
@@ -227,8 +228,8 @@ def test_a_list_is_rewritten_however_it_arrives(scripted, scripted_gateway, cut)
 
     scripted.on("NOOP", answer)
     answered = scripted_gateway.session().ok("NOOP")
-    assert capabilities(answered.of("CAPABILITY")[0]) == words("IMAP4rev1 X-A STATE")
-    assert capabilities(answered.tagged) == words("IMAP4rev1 X-B STATE")
+    assert capabilities(answered.of("CAPABILITY")[0]) == words("IMAP4rev1 X-A LANGUAGE STATE")
+    assert capabilities(answered.tagged) == words("IMAP4rev1 X-B LANGUAGE STATE")
 
 
 # ID and NOOP before login

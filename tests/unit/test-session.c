@@ -8,7 +8,9 @@
 /* What a session goes through, as text, "|" between the steps:
  *   "T" tracking begins; "C COMMAND ..." a command goes up, its line; "L" a literal with it; "< LINE" an untagged
  *   response; "OK", "NO", "BAD": the command's answer, "OK+" if it is to be announced (P9), "OK-" if not; "BIG": its
- *   arguments did not fit; "R E NAMES", "R L de" ...: a state with that one entry is restored. */
+ *   arguments did not fit; "R E NAMES", "R L de" ...: a state with that one entry is restored; "G de": the gateway
+ * itself has set the language, "G+de" if that is to be announced, "G]de" by a command whose tag has "]"; "Q L de": a
+ * state with that language is restored, of which the connection knows nothing. */
 struct walk {
     struct session session;
     struct pipeline pipeline;
@@ -31,7 +33,7 @@ static void walk_command(struct walk *walk, const char *words)
 
 static void walk_answer(struct walk *walk, const char *words)
 {
-    enum session_status status = *words == 'O' ? SESSION_OK : *words == 'N' ? SESSION_NO : SESSION_BAD;
+    enum status_word status = *words == 'O' ? STATUS_OK : *words == 'N' ? STATUS_NO : STATUS_BAD;
     bool is_announced = session_completed(&walk->session, walk->flight, status);
     CHECK_ROW(walk->row, words[strlen(words) - 1] != '+' || is_announced);
     CHECK_ROW(walk->row, words[strlen(words) - 1] == '+' || !is_announced);
@@ -39,7 +41,13 @@ static void walk_answer(struct walk *walk, const char *words)
     walk->flight = NULL;
 }
 
-static void walk_restore(struct walk *walk, char kind, const char *value)
+static void walk_set_language(struct walk *walk, char how, const char *language)
+{
+    struct imapstate_span tag = how == ']' ? IMAPSTATE_SPAN("a]") : IMAPSTATE_SPAN("a");
+    CHECK_ROW(walk->row, session_set_language(&walk->session, tag, imapstate_span_of(language)) == (how == '+'));
+}
+
+static void walk_restore(struct walk *walk, char kind, const char *value, bool is_upstreams)
 {
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
     struct imapstate_span span = imapstate_span_of(value);
@@ -47,7 +55,8 @@ static void walk_restore(struct walk *walk, char kind, const char *value)
                                  : kind == 'L' ? imapstate_state_language(state, span)
                                                : imapstate_state_notify(state, span);
     assert_int_equal(error, IMAPSTATE_OK);
-    session_restore(&walk->session, state, SESSION_RESTORED_COLD);
+    session_restore(&walk->session, state, is_upstreams ? session_copy(state) : imapstate_state_new(64),
+                    SESSION_RESTORED_COLD);
 }
 
 static void walk_step(struct walk *walk, const char *step)
@@ -71,7 +80,11 @@ static void walk_step(struct walk *walk, const char *step)
         session_saw_response(&walk->session, imapstate_span_of(line));
         break;
     case 'R':
-        walk_restore(walk, step[2], step + 4);
+    case 'Q':
+        walk_restore(walk, step[2], step + 4, *step == 'R');
+        break;
+    case 'G':
+        walk_set_language(walk, step[1], step + 2);
         break;
     default:
         if (rest.len > 0 && step[0] == 'B' && step[1] == 'I')
@@ -139,6 +152,10 @@ static const struct {
     { "NOTIFY as it was sent", "T|C NOTIFY SET (personal (MessageNew))|OK+", "N SET (personal (MessageNew))" },
     { "what is never stored", "T|C NOOP|OK|C SELECT x|OK|C ID NIL|OK", "" },
     { "P8: what was restored is in it", "R E QRESYNC|C NOTIFY NONE|OK+", "E QRESYNC|N NONE" },
+    { "a language of the gateway's", "T|G+DE", "L DE" },
+    { "P10: one before tracking", "G DE|T", "" },
+    { "a later one takes the place of an earlier one", "T|G+DE|C NOTIFY NONE|OK+|G+FR", "N NONE|L FR" },
+    { "P9: one whose tag has ] removes the earlier one", "T|G+DE|G]FR", "" },
     { "what was restored is on", "R E QRESYNC|C ENABLE QRESYNC|OK+", "E QRESYNC" },
 };
 
@@ -185,6 +202,14 @@ static const struct {
     { "restored", "R E QRESYNC", "E QRESYNC" },
     { "restored, and more", "R E X-ONE|C NOTIFY NONE|OK+", "E X-ONE|N NONE" },
     { "restored, and a notification", "R N SET (personal (MessageNew))", "N SET (personal (MessageNew))" },
+    { "P10: a language of the gateway's, not tracked", "G DE", "" },
+    { "a language of the gateway's alone", "T|G+DE", "" },
+    { "among others", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|G+DE|C ENABLE X-TWO|< ENABLED X-TWO|OK+", "E X-ONE X-TWO" },
+    { "one that could not be stored", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|G]DE", "E X-ONE" },
+    { "beside what was not tracked", "C ENABLE X-ONE|< ENABLED X-ONE|OK|T|G+DE", NULL },
+    { "a language of the gateway's, restored", "Q L DE", "" },
+    { "and more", "Q L DE|C ENABLE X-ONE|< ENABLED X-ONE|OK+", "E X-ONE" },
+    { "a language of the upstream's, restored", "R L DE", "L DE" },
     { "restored without CONDSTORE, then implied", "R L de|C FETCH 1 (MODSEQ)|OK", NULL },
 };
 
@@ -259,6 +284,38 @@ TEST(notifications_are_on_after_a_set_and_off_after_none)
     }
 }
 
+TEST(p7_a_language_of_the_gateways_counts_as_set_up)
+{
+    struct walk walk;
+    walk_begin(&walk, "set", "G DE");
+    assert_true(walk.session.is_changed);
+    walk_end(&walk);
+    walk_begin(&walk, "restored", "Q L DE");
+    assert_true(walk.session.is_changed);
+    walk_end(&walk);
+}
+
+TEST(mailbox_names_are_in_utf8_once_that_is_enabled)
+{
+    static const struct {
+        const char *name, *steps;
+        bool is_utf8;
+    } rows[] = {
+        { "at first", "T", false },
+        { "UTF8=ACCEPT", "C ENABLE UTF8=ACCEPT|< ENABLED UTF8=ACCEPT|OK", true },
+        { "refused", "C ENABLE UTF8=ACCEPT|OK", false },
+        { "IMAP4rev2", "C ENABLE IMAP4rev2|< ENABLED imap4REV2|OK", true },
+        { "another", "C ENABLE QRESYNC|< ENABLED QRESYNC|OK", false },
+        { "restored", "R E UTF8=ACCEPT", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct walk walk;
+        walk_begin(&walk, rows[i].name, rows[i].steps);
+        CHECK_ROW(rows[i].name, session_has_utf8(&walk.session) == rows[i].is_utf8);
+        walk_end(&walk);
+    }
+}
+
 TEST(a_session_that_is_done_begins_as_if_there_had_been_none)
 {
     struct walk walk;
@@ -311,6 +368,8 @@ int main(void)
         cmocka_unit_test(a_connection_is_parked_only_as_what_it_certainly_is),
         cmocka_unit_test(it_is_known_whether_a_mailbox_is_selected),
         cmocka_unit_test(notifications_are_on_after_a_set_and_off_after_none),
+        cmocka_unit_test(p7_a_language_of_the_gateways_counts_as_set_up),
+        cmocka_unit_test(mailbox_names_are_in_utf8_once_that_is_enabled),
         cmocka_unit_test(a_session_that_is_done_begins_as_if_there_had_been_none),
         cmocka_unit_test(p12_the_binding_follows_the_list_and_the_epoch),
     };

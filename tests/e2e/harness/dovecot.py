@@ -111,6 +111,24 @@ service stats {{
 }}
 """
 
+# The namespaces of the draft's example, for more_config.
+NAMESPACES = """
+namespace other {
+  type = shared
+  separator = /
+  prefix = Other Users/%%u/
+  location = maildir:%%h/Maildir:INDEXPVT=~/shared/%%u
+  list = no
+}
+namespace public {
+  type = public
+  separator = /
+  prefix = Public Folders/
+  location = maildir:{folder}/public
+  list = no
+}
+"""
+
 _OAUTH2 = """
 introspection_mode = local
 local_validation_key_dict = fs:posix:prefix={folder}/keys/
@@ -120,12 +138,13 @@ username_attribute = sub
 
 class Dovecot(Server):
     """Started by the constructor, ended by stop(). Ports: plain_port (STARTTLS too), tls_port, proxied_port (wants a
-    PROXY protocol header first). The certificate is signed by the given authority."""
+    PROXY protocol header first). The certificate is signed by the given authority. more_config is added to dovecot.conf."""
 
     name = "Dovecot"
 
-    def __init__(self, folder, authority):
+    def __init__(self, folder, authority, more_config=""):
         super().__init__(folder)
+        self._more_config = more_config
         # Dovecot looks at the file at most once a second, so all users are there from the start.
         self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
         self.tls_port, self.proxied_port = net.free_port(), net.free_port()
@@ -187,7 +206,7 @@ class Dovecot(Server):
         self._write("masters", f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
         self._write("dovecot.conf", _CONFIG.format(
             folder=self.folder, certificate=certificate, key=key, plain_port=self.plain_port, tls_port=self.tls_port,
-            proxied_port=self.proxied_port, **_accounts()))
+            proxied_port=self.proxied_port, **_accounts()) + self._more_config.replace("{folder}", str(self.folder)))
 
     def _write(self, name, text):
         (self.folder / name).write_text(text)

@@ -1,0 +1,27 @@
+/* status: a status response, taken apart (RFC 9051 section 7.1): "A1 NO [CODE ...] text", "* OK text". */
+#ifndef GATEWAY_STATUS_H
+#define GATEWAY_STATUS_H
+
+#include <imapstate/span.h>
+
+enum status_word { STATUS_OK, STATUS_NO, STATUS_BAD, STATUS_BYE, STATUS_PREAUTH };
+
+/* Borrowed from the line. */
+struct status {
+    struct imapstate_span tag;  /* "*" of an untagged one */
+    struct imapstate_span code; /* with its arguments, without the brackets; empty if there is none */
+    struct imapstate_span text; /* what people read, without the line end; may be empty */
+    enum status_word word;
+    bool has_alert; /* the code is ALERT: the text is for the user, as it is (RFC 9051 section 7.1) */
+};
+
+/* Takes one whole response line, line end included, apart. False: it is no status response. By its grammar a code ends
+ * at the first "]"; but servers put quoted strings and brackets into codes, so one that stands in quotes, or belongs
+ * to a "[" of the code's own, is passed over. If its end cannot be found, where the text begins is unknown, and both
+ * are empty. */
+bool status_parse(struct imapstate_span line, struct status *ret_status);
+
+/* Is name (upper case) the code's name? */
+bool status_has_code(const struct status *status, const char *name);
+
+#endif
