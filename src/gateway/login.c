@@ -348,7 +348,9 @@ void login_authenticate(struct client *client)
     struct imapstate_span arguments = request_arguments(&client->request), tag = request_tag(&client->request);
     struct imapstate_span name = relay_word(arguments, 0), initial = relay_word(arguments, 1);
     const struct sasl_mechanism *mechanism = sasl_find(name);
-    size_t used = name.len + (initial.len > 0 ? 1 + initial.len : 0);
+    /* A space and nothing behind it counts for nothing: mutt (by GSASL) sends that where it has no message, and Dovecot
+     * overlooks it. */
+    size_t used = name.len + (arguments.len > name.len ? 1 : 0) + initial.len;
     if (name.len == 0 || used != arguments.len || (initial.len > 0 && mechanism && !mechanism->is_client_first)) {
         client_say(client, &tag,
                    "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));

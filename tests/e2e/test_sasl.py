@@ -252,6 +252,15 @@ def test_a_mechanism_is_found_in_any_case(gateway, spelling):
     gateway.client().ok(f"AUTHENTICATE {spelling} " + logins.encoded("\0ann\0secret").decode())
 
 
+def test_a_space_behind_the_mechanism_is_no_message(scripted, scripted_gateway):
+    """mutt, built with GSASL, sends one to each mechanism where SASL-IR is offered."""
+    assert logins.by_cram_md5(scripted_gateway.client(), "ann", "secret", "CRAM-MD5 ").status == b"OK"
+    assert logins.converse(scripted_gateway.client(), "LOGIN ", b"ann", b"secret").status == b"OK"
+    assert logins.converse(scripted_gateway.client(), "PLAIN ", b"\0ann\0secret").status == b"OK"
+    scripted_gateway.client().bad("AUTHENTICATE CRAM-MD5  ")
+    assert [session.arguments("AUTHENTICATE")[0].split()[0] for session in scripted.sessions] == [b"CRAM-MD5", b"PLAIN", b"PLAIN"]
+
+
 # "*"
 
 def test_a_star_cancels_at_each_point_that_the_gateway_prompts_for(scripted, scripted_gateway):

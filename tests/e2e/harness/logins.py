@@ -100,8 +100,8 @@ def by(way, client, *credentials):
     return WAYS[way][0](client, *credentials)
 
 
-def by_cram_md5(client, user, password):
-    tag = client.start("AUTHENTICATE CRAM-MD5")
+def by_cram_md5(client, user, password, spelling="CRAM-MD5"):
+    tag = client.start(f"AUTHENTICATE {spelling}")
     challenge = base64.b64decode(client.continuation())
     digest = hmac.new(password.encode(), challenge, hashlib.md5).hexdigest()
     client.send(encoded(f"{user} {digest}") + b"\r\n")
