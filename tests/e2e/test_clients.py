@@ -1,242 +1,147 @@
-"""Real clients in front of a real server, over TLS: imaplib, mbsync, curl."""
-import imaplib
+"""Clients as they are, through the gateway and without it: they see the same, and leave the same behind.
+
+Each row of clients.CLIENTS does its work twice, for a user whose sessions pass through the gateway, and for another one of
+the same Dovecot that it goes to directly. Dovecot's mechanisms are those of its stock configuration."""
+import concurrent.futures
 import re
-import shutil
-import subprocess
+import time
 
 import pytest
 
+from clients import CLIENTS
+from clients.client import APPEND, DELETE, FLAG, IDLE, LIST, MAILBOXES, READ, Place
+from harness.dovecot import Dovecot
 from harness.gateway import upstream
+from harness.imap import Client
+from harness.mailboxes import mailboxes_of
+from harness.parking import PARKED, TAKEN
 from harness.server import NEW_USER_PASSWORD, message
+
+pytestmark = pytest.mark.once
+
+READ_OCTETS, APPENDED_OCTETS = 200_000, 100_000
+
+
+@pytest.fixture(scope="module")
+def stock_dovecot(tmp_path_factory, authority):
+    server = Dovecot(tmp_path_factory.mktemp("stock"), authority, more_config="auth_mechanisms = plain login\n")
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def gateway(start_gateway, dovecot, authority):
-    """TLS on both sides, as in earnest."""
-    return start_gateway(upstream(dovecot.tls_port, tls="implicit", tls_ca_file=str(authority.ca_file), tls_name="localhost"))
+def gateway(start_gateway, stock_dovecot, authority):
+    """TLS on both sides, as in earnest; it parks as by default."""
+    there = upstream(stock_dovecot.tls_port, tls="implicit", tls_ca_file=str(authority.ca_file), tls_name="localhost")
+    return start_gateway(there, park={"per_user": 2})
 
 
-def needs(program):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
+class User:
+    """One installation of a client, and its user's mailboxes at Dovecot."""
+
+    def __init__(self, row, folder, port, dovecot, authority):
+        self.dovecot, self.name = dovecot, dovecot.new_user()
+        self.client = row(folder, Place(port, str(authority.ca_file), self.name, NEW_USER_PASSWORD))
+        self.seen, self.logins = [], []  # of each visit
+
+    def make_mailboxes(self):
+        with self.session() as session:
+            for mailbox in sorted(MAILBOXES - {"INBOX"}):
+                session.ok(f"CREATE {mailbox}")
+                session.ok(f"SUBSCRIBE {mailbox}")
+
+    def visit(self):
+        number = len(self.seen) + 1
+        self.deliver(f"read-{number}", READ_OCTETS)
+        self.deliver(f"flag-{number}")
+        self.deliver(f"delete-{number}")
+        self.seen.append(self.client.visit(number, message(f"append-{number}", APPENDED_OCTETS),
+                                           lambda: self.deliver(f"idle-{number}")))
+        self.logins.append(self.count_logins() - sum(self.logins))
+
+    def deliver(self, subject, octets=100):
+        self.dovecot.add_message(self.name, message(subject, octets))
+
+    def expunge_elsewhere(self):
+        """What another client does between two visits. There is nothing left if the client has taken all away."""
+        with self.session() as session:
+            session.ok("SELECT INBOX")
+            session.command(r"STORE 1 +FLAGS (\Deleted)")
+            session.ok("EXPUNGE")
+
+    def session(self):
+        client = Client(self.dovecot.plain_port)
+        client.login(self.name, NEW_USER_PASSWORD)
+        return client
+
+    def mailboxes(self):
+        return mailboxes_of(self.dovecot.plain_port, self.name, NEW_USER_PASSWORD, self.client.own_headers)
+
+    def count_logins(self):
+        """Those over TLS. The tests' own are in clear; one of them shows that the log has come so far."""
+        own = self.logged("secured")
+        with self.session():
+            wait_until(lambda: self.logged("secured") > own, "Dovecot logs the login")
+        return self.logged("TLS")
+
+    def logged(self, way):
+        return len(re.findall(rf"Login: user=<{self.name}>,.* {way}, session=", self.dovecot.log()))
 
 
-def run(*arguments, stdin=b""):
-    done = subprocess.run([str(each) for each in arguments], input=stdin, capture_output=True, timeout=50, check=False)
-    assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stdout.decode()} {done.stderr.decode()}"
-    return done.stdout
+def visit_both(*users):
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        for visit in [threads.submit(user.visit) for user in users]:
+            visit.result()
 
 
-# imaplib
+@pytest.mark.parametrize("row", CLIENTS, ids=lambda row: row.name)
+def test_a_client_sees_and_leaves_the_same_as_without_the_gateway(tmp_path, row, gateway, stock_dovecot, authority):
+    if row.lacks():
+        pytest.skip(row.lacks())
+    through = User(row, tmp_path / "through", gateway.tls_port, stock_dovecot, authority)
+    directly = User(row, tmp_path / "directly", stock_dovecot.tls_port, stock_dovecot, authority)
+    for user in (through, directly):
+        user.make_mailboxes()
+    visit_both(through, directly)
+    wait_until(lambda: parked(gateway) == through.logins[0] - row.upstream_logins, "all connections of the first visit are parked")
+    for user in (through, directly):
+        user.expunge_elsewhere()
+    since = gateway.log_octets()
+    visit_both(through, directly)
+
+    assert through.seen == directly.seen
+    left = through.mailboxes()
+    assert left == directly.mailboxes()
+    for number, seen in enumerate(through.seen, 1):
+        assert_has_done(row, number, seen, left)
+    if seen.local is not None:
+        assert seen.local == left["INBOX"].by_subject().keys()
+
+    assert through.logins[1] == row.upstream_logins, row.why_upstream
+    assert directly.logins[1] == through.logins[1] + gateway.log(since).count(TAKEN)
 
 
-def imaplib_client(gateway, trust, way):
-    if way == "STARTTLS":
-        client = imaplib.IMAP4("localhost", gateway.starttls_port, timeout=10)
-        assert "STARTTLS" in client.capabilities and "LOGINDISABLED" in client.capabilities
-        client.starttls(trust)
-    else:
-        client = imaplib.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=10)
-    assert "STATE" in client.capabilities
-    return client
+def parked(gateway):
+    """How many connections are parked now, if none of them has ended since."""
+    return gateway.log().count(PARKED) - gateway.log().count(TAKEN)
 
 
-@pytest.mark.parametrize("way", ["implicit TLS", "STARTTLS"])
-@pytest.mark.parametrize("login", ["LOGIN", "PLAIN", "CRAM-MD5"])
-def test_imaplib(gateway, dovecot, trust, way, login):
-    user, octets = dovecot.new_user(), message("from imaplib", 5000)
-    client = imaplib_client(gateway, trust, way)
-    if login == "LOGIN":
-        client.login(user, NEW_USER_PASSWORD)
-    elif login == "PLAIN":
-        client.authenticate("PLAIN", lambda challenge: b"\0%s\0%s" % (user.encode(), NEW_USER_PASSWORD.encode()))
-    else:
-        client.login_cram_md5(user, NEW_USER_PASSWORD)
-    assert client.create("Drafts")[0] == "OK"
-    status, (appended,) = client.append("INBOX", r"(\Flagged)", None, octets)
-    assert status == "OK" and b"APPENDUID" in appended
-    assert client.select("INBOX") == ("OK", [b"1"])
-    assert client.search(None, "SUBJECT", '"imaplib"') == ("OK", [b"1"])
-    status, fetched = client.fetch("1", "(FLAGS BODY.PEEK[])")
-    assert status == "OK" and fetched[0][1] == octets and rb"\Flagged" in fetched[0][0]
-    assert client.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
-    assert client.copy("1", "Drafts")[0] == "OK"
-    assert client.expunge() == ("OK", [b"1"])
-    assert client.status("Drafts", "(MESSAGES)") == ("OK", [b"Drafts (MESSAGES 1)"])
-    assert [b"Drafts" in line or b"INBOX" in line for line in client.list()[1]] == [True, True]
-    assert client.noop()[0] == "OK"
-    with pytest.raises(imaplib.IMAP4.error, match="Unknown command"):
-        client.xatom("XYZZY")
-    assert client.unselect()[0] == "OK"
-    assert client.enable("CONDSTORE")[0] == "OK"
-    assert client.logout()[0] == "BYE"
+def wait_until(holds, what, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.02)
 
 
-def test_imaplib_hears_of_a_wrong_password(gateway, trust):
-    client = imaplib_client(gateway, trust, "implicit TLS")
-    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-        client.login("ann", "wrong")
-    client.login("ann", "secret")
-    client.logout()
-
-
-# mbsync
-
-
-MBSYNCRC = """
-IMAPAccount gateway
-Host localhost
-Port {port}
-User {user}
-Pass {password}
-SSLType {ssl_type}
-SSLVersions TLSv1.2 TLSv1.3
-CertificateFile {ca_file}
-SystemCertificates no
-AuthMechs {mechanism}
-
-IMAPStore remote
-Account gateway
-
-MaildirStore local
-Path {folder}/mail/
-Inbox {folder}/mail/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :remote:
-Near :local:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-"""
-
-
-class Mbsync:
-    """A local Maildir that is kept the same as a user's mailboxes behind the gateway."""
-
-    def __init__(self, folder, gateway, authority, user, ssl_type="IMAPS", mechanism="PLAIN"):
-        self.mail = folder / "mail"
-        self.mail.mkdir()
-        self._config = folder / "mbsyncrc"
-        port = gateway.tls_port if ssl_type == "IMAPS" else gateway.starttls_port
-        self._config.write_text(MBSYNCRC.format(port=port, user=user, password=NEW_USER_PASSWORD, ssl_type=ssl_type,
-                                                ca_file=authority.ca_file, mechanism=mechanism, folder=folder))
-
-    def sync(self):
-        return run("mbsync", "-V", "-c", self._config, "all")
-
-    def messages(self, mailbox="INBOX"):
-        """Contents by subject, as IMAP has them, and without the header that mbsync adds."""
-        found = {}
-        for part in ("new", "cur"):
-            for path in (self.mail / mailbox / part).iterdir():
-                octets = re.sub(rb"X-TUID: .*\n", b"", path.read_bytes()).replace(b"\n", b"\r\n")
-                found[re.search(rb"Subject: (.*)\r\n", octets).group(1).decode()] = octets
-        return found
-
-    def flags(self, subject, mailbox="INBOX"):
-        path, = [path for path in (self.mail / mailbox / "cur").iterdir() if f"Subject: {subject}\n" in path.read_text()]
-        return path.name.rpartition(",")[2]
-
-    def add(self, octets, mailbox="INBOX"):
-        for part in ("tmp", "new", "cur"):
-            (self.mail / mailbox / part).mkdir(parents=True, exist_ok=True)
-        subject = re.search(rb"Subject: (.*)\r\n", octets).group(1).decode()
-        (self.mail / mailbox / "new" / f"1000000000.{subject}.host").write_bytes(octets.replace(b"\r\n", b"\n"))
-
-    def remove(self, subject, mailbox="INBOX"):
-        for part in ("new", "cur"):
-            for path in (self.mail / mailbox / part).iterdir():
-                if f"Subject: {subject}\n" in path.read_text():
-                    path.unlink()
-
-
-@needs("mbsync")
-@pytest.mark.parametrize(("ssl_type", "mechanism"), [("IMAPS", "PLAIN"), ("STARTTLS", "LOGIN"), ("IMAPS", "SCRAM-SHA-256")])
-def test_mbsync_keeps_both_sides_the_same(tmp_path, gateway, dovecot, authority, connect, ssl_type, mechanism):
-    if mechanism.startswith("SCRAM") and not list_has_mechanism(mechanism):
-        pytest.skip(f"Cyrus SASL has no {mechanism} here")
-    user = dovecot.new_user()
-    far = {f"far{number}": message(f"far{number}", 1000 * 4 ** number) for number in range(6)}
-    near = {f"near{number}": message(f"near{number}", 1000 * 4 ** number) for number in range(6)}
-    mbsync = Mbsync(tmp_path, gateway, authority, user, ssl_type, mechanism)
-    for octets in far.values():
-        dovecot.add_message(user, octets)
-    for octets in near.values():
-        mbsync.add(octets)
-    mbsync.add(message("sent"), "Sent")
-
-    mbsync.sync()
-    assert mbsync.messages() == far | near
-    server = connect(dovecot.plain_port)
-    server.login(user, NEW_USER_PASSWORD)
-    assert on_server(server, "INBOX") == far | near
-    assert on_server(server, "Sent") == {"sent": message("sent")}
-
-    # Changes on both sides: one is read there, one is deleted there, one is deleted here.
-    server.ok("SELECT INBOX")
-    numbers = {subject: number for number, subject in enumerate(on_server(server, "INBOX"), 1)}
-    server.ok(rf"STORE {numbers['near1']} +FLAGS (\Seen)")
-    server.ok(rf"STORE {numbers['far2']} +FLAGS (\Deleted)")
-    server.ok("EXPUNGE")
-    mbsync.remove("near3")
-    mbsync.sync()
-    assert mbsync.flags("near1") == "S"
-    left = (far | near).keys() - {"far2", "near3"}
-    assert mbsync.messages().keys() == left
-    assert on_server(server, "INBOX").keys() == left
-
-
-def on_server(server, mailbox):
-    """Contents by subject, fetched without the gateway."""
-    server.ok(f"SELECT {mailbox}")
-    found = {}
-    for fetched in server.ok("FETCH 1:* BODY.PEEK[]").of("FETCH"):
-        octets = re.sub(rb"X-TUID: .*\r\n", b"", fetched[fetched.index(b"\r\n") + 2:].removesuffix(b")\r\n"))
-        found[re.search(rb"Subject: (.*)\r\n", octets).group(1).decode()] = octets
-    return found
-
-
-def list_has_mechanism(name):
-    """Does the SASL library that mbsync uses know it?"""
-    plugins = "scram" if name.startswith("SCRAM") else name.lower()
-    listed = subprocess.run(("find", "/usr/lib", "-path", "*sasl2*", "-name", f"lib{plugins}*"), capture_output=True, check=False)
-    return bool(listed.stdout)
-
-
-# curl
-
-
-@needs("curl")
-def test_curl(tmp_path, gateway, dovecot, authority, connect):
-    user, octets = dovecot.new_user(), message("by curl", 200_000)
-    account = ("--cacert", authority.ca_file, "--user", f"{user}:{NEW_USER_PASSWORD}", "--silent", "--show-error")
-    url = f"imaps://localhost:{gateway.tls_port}"
-    (tmp_path / "mail").write_bytes(octets)
-    run("curl", *account, f"{url}/", "--request", "CREATE Notes")
-    run("curl", *account, f"{url}/Notes", "--upload-file", tmp_path / "mail")
-    listed = run("curl", *account, f"{url}/")
-    assert re.search(rb'\* LIST \(.*\) "/" INBOX\r\n', listed) and re.search(rb'\* LIST \(.*\) "/" Notes\r\n', listed)
-    assert run("curl", *account, f"{url}/Notes;MAILINDEX=1") == octets
-    assert run("curl", *account, f"{url}/Notes?SUBJECT%20curl") == b"* SEARCH 1\r\n"
-
-
-@needs("curl")
-def test_curl_with_starttls_and_sasl(gateway, dovecot, authority):
-    user = dovecot.new_user()
-    octets = dovecot.add_message(user)
-    url = f"imap://localhost:{gateway.starttls_port}/INBOX;MAILINDEX=1"
-    account = ("--cacert", authority.ca_file, "--ssl-reqd", "--user", f"{user}:{NEW_USER_PASSWORD}", "--silent", "--show-error")
-    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5"):
-        assert run("curl", *account, "--login-options", f"AUTH={mechanism}", url) == octets
-    token = dovecot.jwt(user)
-    assert run("curl", *account, "--oauth2-bearer", token, "--sasl-ir", url) == octets
-
-
-@needs("curl")
-def test_curl_sees_a_wrong_password_and_a_wrong_certificate(tmp_path, gateway, authority):
-    url = f"imaps://localhost:{gateway.tls_port}/"
-    for arguments, code in ((("--cacert", authority.ca_file, "--user", "ann:wrong"), 67), (("--user", "ann:secret"), 60)):
-        done = subprocess.run(("curl", "--silent", *map(str, arguments), url), capture_output=True, timeout=20, check=False)
-        assert done.returncode == code
+def assert_has_done(row, number, seen, left):
+    """Each part that the row claims was really done."""
+    inbox, drafts = left["INBOX"].by_subject(), left["Drafts"].by_subject()
+    done = {
+        LIST: seen.mailboxes == MAILBOXES,
+        READ: seen.bodies == {f"read-{number}": message(f"read-{number}", READ_OCTETS)},
+        APPEND: f"append-{number}" in drafts,
+        FLAG: r"\Flagged" in getattr(inbox.get(f"flag-{number}"), "flags", ()),
+        DELETE: f"delete-{number}" not in inbox,
+        IDLE: seen.arrived == [f"idle-{number}"],
+    }
+    assert {part for part, is_done in done.items() if is_done} >= set(row.parts)

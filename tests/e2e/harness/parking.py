@@ -4,6 +4,7 @@ import struct
 import time
 
 PARKED = "park: parked,"
+TAKEN = "park: taken,"
 MARK = "STATUS"  # repeatable, changes nothing, and its mailbox's name says which session it was
 
 

@@ -1,0 +1,24 @@
+"""Horde's IMAP library, of php-horde-imap-client, by a script for PHP."""
+import pathlib
+
+from .client import APPEND, DELETE, FLAG, LIST, READ, version_in
+from .scripts import HERE, ScriptClient
+
+_PACKAGE = "php-horde-imap-client"
+
+
+class Horde(ScriptClient):
+    name = "Horde"
+    programs = ("php",)
+    command = ("php", "-d", "display_errors=stderr", HERE / "horde.php")
+    parts = (LIST, READ, APPEND, FLAG, DELETE)
+    logins = ((False, ""), (True, ""))
+
+    @classmethod
+    def lacks(cls):
+        installed = pathlib.Path("/usr/share/php/Horde/Imap/Client.php").exists()
+        return super().lacks() or (None if installed else f"{_PACKAGE} not installed")
+
+    @classmethod
+    def version(cls):
+        return version_in(("dpkg-query", "-W", _PACKAGE), r"\t([\d.]+)")

@@ -1,0 +1,33 @@
+"""imapflow, of npm, by a script for Node."""
+import json
+import os
+import pathlib
+
+from .client import ALL
+from .scripts import HERE, ScriptClient
+
+# Where ./install has put what package-lock.json names.
+NODE_MODULES = pathlib.Path(os.environ.get("IMAPSTATE_NODE_MODULES", HERE.parents[2] / "build-clients" / "node_modules"))
+
+
+class Imapflow(ScriptClient):
+    name = "imapflow"
+    programs = ("node",)
+    command = ("node", HERE / "imapflow.mjs")
+    parts = ALL
+    logins = ((False, ""), (True, ""))
+    upstream_logins = 1
+    why_upstream = "it enables CONDSTORE, and does not use STATE"
+
+    @classmethod
+    def lacks(cls):
+        if not (NODE_MODULES / cls.name).exists():
+            return f"{cls.name} not in {NODE_MODULES}: tests/e2e/clients/install"
+        return super().lacks()
+
+    @classmethod
+    def version(cls):
+        return json.loads((NODE_MODULES / cls.name / "package.json").read_text())["version"]
+
+    def environment(self):
+        return super().environment() | {"NODE_MODULES": str(NODE_MODULES)}

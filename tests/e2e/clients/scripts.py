@@ -1,0 +1,35 @@
+"""Clients that are libraries of another language, driven by a script beside this file.
+
+A script reads one line: JSON with the place, the visit's number and the message to append (base64). In IDLE, if there is to
+be any, it prints "idling", then waits for the message. Its last line is JSON again: mailboxes, body (base64), arrived."""
+import base64
+import dataclasses
+import json
+import pathlib
+import subprocess
+
+from .client import Client, Seen
+
+HERE = pathlib.Path(__file__).parent
+
+
+class ScriptClient(Client):
+    command = ()  # words that run the script
+
+    def visit(self, number, message, deliver):
+        task = {"place": dataclasses.asdict(self.place), "number": number, "idle": deliver is not None,
+                "message": base64.b64encode(message).decode()}
+        script = subprocess.Popen([str(word) for word in self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, env=self.environment())
+        try:
+            script.stdin.write(json.dumps(task).encode() + b"\n")
+            script.stdin.flush()
+            first = script.stdout.readline()
+            if first == b"idling\n":
+                deliver()
+            out, errors = script.communicate(timeout=30)
+        finally:
+            script.kill()
+        assert script.returncode == 0, f"{self.command} ended with {script.returncode}: {errors.decode()}"
+        saw = json.loads((first + out).splitlines()[-1])
+        return Seen(set(saw["mailboxes"]), {f"read-{number}": base64.b64decode(saw["body"])}, saw["arrived"])
