@@ -352,10 +352,10 @@ static const char *relay_find_wording(const struct client *client, struct imapst
                                       const struct imapstate_command *command, struct imapstate_span *ret_head)
 {
     struct status status;
-    if (!status_parse(line, &status) || status.word > STATUS_BAD || status.has_alert || status.text.len == 0)
+    if (!status_parse(line, &status) || status.text.len == 0)
         return NULL;
     *ret_head = (struct imapstate_span){ line.at, (size_t)(status.text.at - line.at) };
-    return wording_find(client->language, command, (enum wording_status)status.word, status.code);
+    return wording_find(client->language, command, status.word, status.code);
 }
 
 void relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)

@@ -91,9 +91,9 @@ static const struct {
     /* clang-format on */
 };
 
-#define OK  (1u << WORDING_OK)
-#define NO  (1u << WORDING_NO)
-#define BAD (1u << WORDING_BAD)
+#define OK  (1u << STATUS_OK)
+#define NO  (1u << STATUS_NO)
+#define BAD (1u << STATUS_BAD)
 
 /* Which responses a row of codes is about, where it is not those to one command. */
 static const char TAGGED[] = "tagged", UNTAGGED[] = "untagged", EITHER[] = "either";
@@ -215,7 +215,7 @@ static bool wording_is_about(const char *responses, const struct imapstate_comma
     return responses == TAGGED || strcmp(responses, command->name) == 0;
 }
 
-static const char *wording_of_code(const struct imapstate_command *command, enum wording_status status,
+static const char *wording_of_code(const struct imapstate_command *command, enum status_word status,
                                    struct imapstate_span code)
 {
     for (size_t i = 0; i < ARRAY_LEN(wording_codes); i++)
@@ -233,11 +233,11 @@ static const char *wording_of_command(const struct imapstate_command *command)
     return NULL;
 }
 
-const char *wording_find(unsigned language, const struct imapstate_command *command, enum wording_status status,
+const char *wording_find(unsigned language, const struct imapstate_command *command, enum status_word status,
                          struct imapstate_span code)
 {
     const char *msgid = code.len > 0 ? wording_of_code(command, status, code) : wording_as_without;
     if (msgid == wording_as_without)
-        msgid = status == WORDING_OK ? wording_of_command(command) : NULL;
+        msgid = status == STATUS_OK ? wording_of_command(command) : NULL;
     return msgid ? catalogue_text(language, msgid) : NULL;
 }

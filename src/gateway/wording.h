@@ -5,13 +5,13 @@
 
 #include <imapstate/command.h>
 
-enum wording_status { WORDING_OK, WORDING_NO, WORDING_BAD };
+#include "status.h"
 
 /* The text for a response, in the language (catalogue.h); UTF-8, one line, static. command: the one that a tagged
- * response answers; NULL: the response is untagged. code: what stands between "[" and "]"; empty: there is no code.
- * NULL where the server's own words have to stay: they say more than the code does, or nobody knows what they say.
- * ALERT always has NULL. */
-const char *wording_find(unsigned language, const struct imapstate_command *command, enum wording_status status,
+ * response answers; NULL: the response is untagged. BYE and PREAUTH have none. code: what stands between "[" and "]";
+ * empty: there is no code. NULL where the server's own words have to stay: they say more than the code does, or nobody
+ * knows what they say. ALERT always has NULL. */
+const char *wording_find(unsigned language, const struct imapstate_command *command, enum status_word status,
                          struct imapstate_span code);
 
 /* Names that servers give to the namespaces of other users and to shared ones, for catalogue_text(). A translation is

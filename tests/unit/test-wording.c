@@ -12,7 +12,7 @@ static const struct imapstate_command *command(const char *name)
     return imapstate_command_find((struct imapstate_span){ (const uint8_t *)name, strlen(name) });
 }
 
-static const char *find(unsigned language, const char *name, enum wording_status status, const char *code)
+static const char *find(unsigned language, const char *name, enum status_word status, const char *code)
 {
     return wording_find(language, command(name), status,
                         (struct imapstate_span){ (const uint8_t *)code, strlen(code) });
@@ -21,52 +21,52 @@ static const char *find(unsigned language, const char *name, enum wording_status
 static const struct {
     const char *name;
     const char *command;
-    enum wording_status status;
+    enum status_word status;
     const char *code;
     const char *want;
 } cases[] = {
-    { "OK says that the command was carried out", "SELECT", WORDING_OK, "", "Mailbox opened." },
-    { "a UID command is one of its own", "UID FETCH", WORDING_OK, "", "Fetch completed." },
-    { "a code that is data changes nothing", "APPEND", WORDING_OK, "APPENDUID 38505 3955", "Append completed." },
-    { "the list behind a login is data", "LOGIN", WORDING_OK, "CAPABILITY IMAP4rev1 IDLE", "Logged in." },
-    { "a mailbox that can be written to is just open", "SELECT", WORDING_OK, "READ-WRITE", "Mailbox opened." },
-    { "one that cannot is not", "SELECT", WORDING_OK, "READ-ONLY", "Mailbox opened, read-only." },
-    { "the untagged code is news", NULL, WORDING_OK, "READ-ONLY", "The mailbox is read-only now." },
-    { "the code tells that there was something to copy", "UID COPY", WORDING_OK, "COPYUID 1 2 3", "Messages copied." },
-    { "of no flags", NULL, WORDING_OK, "PERMANENTFLAGS ()", "No flags are kept." },
-    { "of some flags", NULL, WORDING_OK, "PERMANENTFLAGS (\\Seen)", "Flags that are kept." },
-    { "of no annotations", NULL, WORDING_OK, "ANNOTATIONS NONE", "The mailbox cannot have annotations." },
-    { "codes are in any case", NULL, WORDING_OK, "UidNext 5", "Next UID." },
-    { "a mailbox is what SELECT misses", "SELECT", WORDING_NO, "NONEXISTENT", "The mailbox does not exist." },
-    { "GETQUOTA may miss another thing", "GETQUOTA", WORDING_NO, "NONEXISTENT", "This does not exist." },
-    { "quota: before", "APPEND", WORDING_NO, "OVERQUOTA", "The quota does not allow this." },
-    { "quota: after", NULL, WORDING_NO, "OVERQUOTA", "The quota is exceeded." },
-    { "two words make the code", "SETMETADATA", WORDING_NO, "METADATA MAXSIZE 1024", "The metadata is too large." },
-    { "an unknown command can fail for a known reason", "XYZZY", WORDING_NO, "NOPERM",
+    { "OK says that the command was carried out", "SELECT", STATUS_OK, "", "Mailbox opened." },
+    { "a UID command is one of its own", "UID FETCH", STATUS_OK, "", "Fetch completed." },
+    { "a code that is data changes nothing", "APPEND", STATUS_OK, "APPENDUID 38505 3955", "Append completed." },
+    { "the list behind a login is data", "LOGIN", STATUS_OK, "CAPABILITY IMAP4rev1 IDLE", "Logged in." },
+    { "a mailbox that can be written to is just open", "SELECT", STATUS_OK, "READ-WRITE", "Mailbox opened." },
+    { "one that cannot is not", "SELECT", STATUS_OK, "READ-ONLY", "Mailbox opened, read-only." },
+    { "the untagged code is news", NULL, STATUS_OK, "READ-ONLY", "The mailbox is read-only now." },
+    { "the code tells that there was something to copy", "UID COPY", STATUS_OK, "COPYUID 1 2 3", "Messages copied." },
+    { "of no flags", NULL, STATUS_OK, "PERMANENTFLAGS ()", "No flags are kept." },
+    { "of some flags", NULL, STATUS_OK, "PERMANENTFLAGS (\\Seen)", "Flags that are kept." },
+    { "of no annotations", NULL, STATUS_OK, "ANNOTATIONS NONE", "The mailbox cannot have annotations." },
+    { "codes are in any case", NULL, STATUS_OK, "UidNext 5", "Next UID." },
+    { "a mailbox is what SELECT misses", "SELECT", STATUS_NO, "NONEXISTENT", "The mailbox does not exist." },
+    { "GETQUOTA may miss another thing", "GETQUOTA", STATUS_NO, "NONEXISTENT", "This does not exist." },
+    { "quota: before", "APPEND", STATUS_NO, "OVERQUOTA", "The quota does not allow this." },
+    { "quota: after", NULL, STATUS_NO, "OVERQUOTA", "The quota is exceeded." },
+    { "two words make the code", "SETMETADATA", STATUS_NO, "METADATA MAXSIZE 1024", "The metadata is too large." },
+    { "an unknown command can fail for a known reason", "XYZZY", STATUS_NO, "NOPERM",
       "You do not have the permission for this." },
-    { "BAD can be certain", "FETCH", WORDING_BAD, "UIDREQUIRED", "Messages must be named by their UIDs." },
+    { "BAD can be certain", "FETCH", STATUS_BAD, "UIDREQUIRED", "Messages must be named by their UIDs." },
 
-    { "OK of an unknown command", "XYZZY", WORDING_OK, "", NULL },
-    { "OK of a command that sets or asks", "COMPARATOR", WORDING_OK, "", NULL },
-    { "OK of a command that may have been ignored", "UID STORE", WORDING_OK, "", NULL },
-    { "NO without a code", "SELECT", WORDING_NO, "", NULL },
-    { "BAD without a code", "SELECT", WORDING_BAD, "", NULL },
-    { "untagged OK without a code", NULL, WORDING_OK, "", NULL },
-    { "an unknown code", "SELECT", WORDING_OK, "XYZZY 1", NULL },
-    { "a code that only begins like one", NULL, WORDING_OK, "UIDNEXTED 5", NULL },
-    { "half a code", NULL, WORDING_OK, "UIDNEX", NULL },
-    { "a code without its second word", "SETMETADATA", WORDING_NO, "METADATA", NULL },
-    { "a code with another status", "SELECT", WORDING_NO, "UIDNEXT 5", NULL },
-    { "a tagged code untagged", NULL, WORDING_NO, "NONEXISTENT", NULL },
-    { "an untagged code tagged", "SELECT", WORDING_OK, "UIDNEXT 5", NULL },
-    { "the list in the greeting", NULL, WORDING_OK, "CAPABILITY IMAP4rev1", NULL },
-    { "data on an unknown command", "XYZZY", WORDING_OK, "APPENDUID 1 2", NULL },
-    { "what is impossible only the text says", "CREATE", WORDING_NO, "CANNOT", NULL },
-    { "what is too much only the text says", "STORE", WORDING_NO, "LIMIT", NULL },
-    { "what the administrator needs stays", "FETCH", WORDING_NO, "SERVERBUG", NULL },
-    { "a parser's complaint stays", NULL, WORDING_OK, "PARSE", NULL },
-    { "an empty word is no code", NULL, WORDING_OK, " ", NULL },
-    { "octets are no code", NULL, WORDING_OK, "\xff\x01", NULL },
+    { "OK of an unknown command", "XYZZY", STATUS_OK, "", NULL },
+    { "OK of a command that sets or asks", "COMPARATOR", STATUS_OK, "", NULL },
+    { "OK of a command that may have been ignored", "UID STORE", STATUS_OK, "", NULL },
+    { "NO without a code", "SELECT", STATUS_NO, "", NULL },
+    { "BAD without a code", "SELECT", STATUS_BAD, "", NULL },
+    { "untagged OK without a code", NULL, STATUS_OK, "", NULL },
+    { "an unknown code", "SELECT", STATUS_OK, "XYZZY 1", NULL },
+    { "a code that only begins like one", NULL, STATUS_OK, "UIDNEXTED 5", NULL },
+    { "half a code", NULL, STATUS_OK, "UIDNEX", NULL },
+    { "a code without its second word", "SETMETADATA", STATUS_NO, "METADATA", NULL },
+    { "a code with another status", "SELECT", STATUS_NO, "UIDNEXT 5", NULL },
+    { "a tagged code untagged", NULL, STATUS_NO, "NONEXISTENT", NULL },
+    { "an untagged code tagged", "SELECT", STATUS_OK, "UIDNEXT 5", NULL },
+    { "the list in the greeting", NULL, STATUS_OK, "CAPABILITY IMAP4rev1", NULL },
+    { "data on an unknown command", "XYZZY", STATUS_OK, "APPENDUID 1 2", NULL },
+    { "what is impossible only the text says", "CREATE", STATUS_NO, "CANNOT", NULL },
+    { "what is too much only the text says", "STORE", STATUS_NO, "LIMIT", NULL },
+    { "what the administrator needs stays", "FETCH", STATUS_NO, "SERVERBUG", NULL },
+    { "a parser's complaint stays", NULL, STATUS_OK, "PARSE", NULL },
+    { "an empty word is no code", NULL, STATUS_OK, " ", NULL },
+    { "octets are no code", NULL, STATUS_OK, "\xff\x01", NULL },
 };
 
 TEST(status_code_and_command_tell_the_text)
@@ -86,7 +86,7 @@ TEST(an_alert_always_keeps_its_words)
     size_t rows;
     const struct imapstate_command *table = imapstate_command_table(&rows);
     for (size_t i = 0; i < ARRAY_LEN(alerts); i++)
-        for (enum wording_status status = WORDING_OK; status <= WORDING_BAD; status++) {
+        for (enum status_word status = STATUS_OK; status <= STATUS_BAD; status++) {
             assert_null(find(0, NULL, status, alerts[i]));
             for (size_t row = 0; row < rows; row++)
                 assert_null(find(0, table[row].name, status, alerts[i]));
@@ -104,7 +104,7 @@ TEST(every_command_has_its_text_but_those_that_are_left_out)
         bool is_left_out = false;
         for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
             is_left_out |= strcmp(table[row].name, left_out[i]) == 0;
-        CHECK_ROW(table[row].name, !find(0, table[row].name, WORDING_OK, "") == is_left_out);
+        CHECK_ROW(table[row].name, !find(0, table[row].name, STATUS_OK, "") == is_left_out);
     }
 }
 
@@ -115,7 +115,7 @@ TEST(the_text_is_in_the_language_that_is_asked_for)
                            : strcmp(catalogue_tag(language), "FR") == 0 ? "Boîte aux lettres ouverte."
                            : strcmp(catalogue_tag(language), "ES") == 0 ? "Buzón abierto."
                                                                         : catalogue_text(language, "Mailbox opened.");
-        assert_string_equal(find(language, "SELECT", WORDING_OK, ""), want);
+        assert_string_equal(find(language, "SELECT", STATUS_OK, ""), want);
     }
 }
 
