@@ -170,9 +170,8 @@ def test_round_trips(module, gateway, dovecot, start_recorder, user):
             imap.login(user, NEW_USER_PASSWORD, saved)
             for command in (ENABLE, NOTIFY):
                 imap.set_up(*command)
-            imap.save()
             assert imap.select()[0] == "OK"
-            return imap.saved
+            return imap.save()
 
     plain(directly.port)
     plain(through.port)

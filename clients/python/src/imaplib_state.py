@@ -6,8 +6,9 @@
         imap.login("ann", password, saved)      # saved: what was stored the last time, or None
         imap.set_up("ENABLE", "QRESYNC")        # these are sent only if they were not restored
         imap.set_up("NOTIFY", "SET (SELECTED (MessageNew MessageExpunge FlagChange))")
-        store(imap.save())                      # asks the server only if there is something new to save
         imap.select()
+        ...
+        store(imap.save())                      # asks the server only if there is something new to save
 
 Everything of imaplib is there unchanged. A server without STATE is simply set up each time. P1 to P18 in the comments are
 the rules of the extension's specification, docs/protocol.md of imapstate.
@@ -119,8 +120,8 @@ class StateMixin:
         return self.restored
 
     def save(self):
-        """Has the server seal the state, if it is not the saved one already; call it when the session has been set up.
-        Gives `saved`, which stays what it was if the server has no STATE or refuses (P8)."""
+        """Has the server seal the state, if it is not the saved one already; call it at any time after the set-up:
+        with a mailbox selected, too. Gives `saved`, which stays what it was if the server has no STATE or refuses (P8)."""
         if not self._tracking or self._covered == self._covered_saved:
             return self.saved
         if not self._has_list:

@@ -1,0 +1,356 @@
+'use strict';
+
+/**
+ * ImapFlow with the IMAP STATE extension. P1 to P18 in the comments are the rules of its specification, docs/protocol.md of
+ * imapstate.
+ *
+ * ImapFlow has one command in flight at a time and sets itself up in startSession(). Here the answers to what it asks there
+ * are kept with the token, and given to it instead of being asked for once the token has brought the state back. These of
+ * its methods are overridden: run, exec, send, authenticate, getLogger.
+ */
+
+const VERSION = 1; // of what saveState() makes; another one is not read
+const TOKEN = /^[A-Za-z0-9_-]{1,2048}$/;
+const ONE_OF_A_KIND = ['LANGUAGE', 'COMPARATOR', 'NOTIFY']; // a later one takes the place of an earlier one
+const STORABLE = ['ENABLE', ...ONE_OF_A_KIND];
+
+/** What has become of the saved state. */
+const Restored = Object.freeze({
+    DONE: 'done', // the session is in exactly the saved state
+    NOT_ASKED: 'not asked', // nothing was saved, or the server does not offer STATE
+    REFUSED: 'refused', // the token will never do again (P5)
+    UNAVAILABLE: 'unavailable' // it cannot be tried just now (P6)
+});
+
+/**
+ * Makes a subclass of ImapFlow that uses STATE.
+ *
+ *     const StateFlow = withState(ImapFlow);
+ *     const client = new StateFlow({ host, auth, state: saved });
+ *     await client.connect();
+ *     store(await client.saveState());
+ *
+ * @param {Function} ImapFlow - The class of imapflow 1.7 or 2, or a subclass of it.
+ * @returns {Function} The types are in imapflow-state.d.ts, which also says what is added.
+ */
+function withState(ImapFlow) {
+    return class extends ImapFlow {
+        #content; // of what was given as options.state, as long as it may do
+        #covered = []; // commands in the state, [name, arguments] in their order
+        #coveredSaved = null;
+        #tracking = false;
+        #asked = null; // the answer to STATE, once it was asked
+        #isTaken = false; // has it been looked at?
+        #early = null; // the tag of a STATE that went out together with the login
+        #announced = null; // the tag of the last STATECMD
+
+        constructor(options) {
+            super(options);
+            this.#content = read(this.options.state, this.options);
+            this.saved = this.#content ? this.options.state : null;
+            this.restored = Restored.NOT_ASKED;
+            this.sectionHandlers.STATECMD = async ([tag]) => {
+                this.#announced = tag.value;
+            };
+            this.commands = new Map([...this.commands, ...ONE_OF_A_KIND.map(name => [name, setUpCommand(name)]), ['SAVESTATE', saveStateCommand]]);
+        }
+
+        /** The commands that are in the state, so that a later session which restores it need not send them. */
+        get covered() {
+            return this.#covered.map(command => command.join(' '));
+        }
+
+        covers(name, args) {
+            const [command, text] = oneSpelling(name, args);
+            if (command !== 'ENABLE') {
+                return this.#covered.some(each => each[0] === command && each[1] === text);
+            }
+            const enabled = this.#covered.filter(each => each[0] === 'ENABLE').flatMap(each => each[1].split(' '));
+            return text.split(' ').every(each => enabled.includes(each));
+        }
+
+        async setUp(name, args) {
+            name = name.toUpperCase();
+            if (!STORABLE.includes(name)) {
+                throw new TypeError(`${name} is not among the commands that STATE stores: ${STORABLE.join(', ')}`);
+            }
+            if (this.covers(name, args)) {
+                return true;
+            }
+            return !!(await this.run(name, name === 'ENABLE' ? args.split(' ') : args));
+        }
+
+        async saveState() {
+            if (!this.#tracking || String(this.#covered) === String(this.#coveredSaved)) {
+                return this.saved;
+            }
+            const token = await this.run('SAVESTATE');
+            if (token) {
+                this.#content = {
+                    version: VERSION,
+                    purpose: purpose(this.options),
+                    token,
+                    commands: this.#covered,
+                    capabilities: this.rawCapabilities.map(each => each.value),
+                    enabled: [...this.enabled],
+                    namespaces: this.namespaces || null,
+                    serverInfo: this.serverInfo
+                };
+                this.saved = JSON.stringify(this.#content);
+                this.#coveredSaved = [...this.#covered];
+            }
+            return this.saved;
+        }
+
+        async run(command, ...args) {
+            if (this.authenticated) {
+                await this.#takeState();
+            }
+            const remembered = this.usable ? undefined : this.#remembered(command.toUpperCase(), ...args);
+            return remembered === undefined ? super.run(command, ...args) : remembered;
+        }
+
+        exec(command, attributes, options) {
+            if (this.#canShareWrite(command, attributes)) {
+                return this.#execLogin(command, attributes, options);
+            }
+            const sent = super.exec(command, attributes, options);
+            if (STORABLE.includes(command.toUpperCase())) {
+                const args = (attributes || []).map(text).join(' ');
+                sent.then(({ response }) => this.#cover(oneSpelling(command, args), response.tag)).catch(() => {});
+            }
+            return sent;
+        }
+
+        async send(request) {
+            if (request.tag === this.#early) {
+                this.currentRequest.sent = true; // as it would be now by super.send()
+            } else if (request.command === 'LOGIN') {
+                await this.#inOneWrite(() => super.send(request));
+            } else {
+                await super.send(request);
+            }
+        }
+
+        async authenticate() {
+            const done = await super.authenticate();
+            if (!this.#asked && this.capabilities.has('STATE')) {
+                this.#asked = this.#ask();
+            }
+            await this.#takeState();
+            if (this.restored === Restored.UNAVAILABLE) {
+                // BYE may follow (P6), which ImapFlow's set-up would not notice: connect() must fail then.
+                (await super.exec('NOOP')).next();
+            }
+            return done;
+        }
+
+        getLogger() {
+            const log = super.getLogger();
+            const { debug } = log;
+            log.debug = (entry, ...more) => debug(withoutToken(entry), ...more);
+            return log;
+        }
+
+        /** Is this a login behind which STATE can be in the same write (P11)? Not if the server may still ask something. */
+        #canShareWrite(command, attributes) {
+            const asksNothing = command === 'LOGIN' || (command === 'AUTHENTICATE' && attributes[0].value === 'PLAIN');
+            return asksNothing && this.capabilities.has('STATE') && !this.#asked;
+        }
+
+        #execLogin(command, attributes, options) {
+            const answer = options && options.onPlusTag;
+            const sent = super.exec(command, attributes, answer ? { ...options, onPlusTag: plus => this.#inOneWrite(() => answer(plus)) } : options);
+            this.#asked = this.#ask(); // queued behind the login
+            return sent;
+        }
+
+        /** The write that makes the login complete, and STATE, as one. */
+        async #inOneWrite(write) {
+            const socket = this.writeSocket;
+            socket.cork();
+            try {
+                await write();
+                const next = this.requestQueue[0];
+                if (next && next.command === 'STATE' && !this.commandParts.length) {
+                    this.#early = next.tag;
+                    this.log.debug({ src: 'c', msg: `${next.tag} STATE (* value hidden *)`, cid: this.id, comment: 'Behind the login' });
+                    this.write([next.tag, 'STATE', ...next.attributes.map(each => each.value)].join(' '));
+                }
+            } finally {
+                socket.uncork();
+            }
+        }
+
+        /** STATE with the token, if there is one. Never fails: what it gives is judged once the login is known to be good. */
+        async #ask() {
+            const attributes = this.#content ? [{ type: 'ATOM', value: this.#content.token, sensitive: true }] : [];
+            let restored = false;
+            const untagged = {
+                STATE: async () => {
+                    restored = true;
+                }
+            };
+            try {
+                const sent = await super.exec('STATE', attributes, { untagged });
+                sent.next();
+                return { status: 'OK', restored };
+            } catch (err) {
+                return { status: err.responseStatus, restored: false, err };
+            }
+        }
+
+        async #takeState() {
+            if (!this.#asked || this.#isTaken) {
+                return;
+            }
+            const { status, restored, err } = await this.#asked;
+            this.#isTaken = true;
+            this.#tracking = status === 'OK'; // also if nothing could be restored (P3, P5)
+            if (err) {
+                this.log.warn({ msg: 'STATE failed', err, cid: this.id });
+            }
+            if (!this.#content) {
+                return;
+            }
+            if (restored) {
+                this.restored = Restored.DONE;
+                this.#covered = [...this.#content.commands];
+                this.#coveredSaved = this.#content.commands;
+            } else if (status === 'OK' || status === 'BAD') {
+                this.restored = Restored.REFUSED;
+                this.#content = this.saved = null;
+            } else {
+                this.restored = Restored.UNAVAILABLE;
+            }
+        }
+
+        /** A storable command has completed. One that is not announced is in effect, but not in the state (P9, P10); one that
+         * replaces a stored command has removed that in any case. */
+        #cover(command, tag) {
+            if (ONE_OF_A_KIND.includes(command[0]) && command[1]) {
+                this.#covered = this.#covered.filter(each => each[0] !== command[0]);
+            }
+            if (tag === this.#announced) {
+                this.#covered.push(command);
+            }
+        }
+
+        /** The answer to a command of ImapFlow's set-up, if it is known from the saved state. */
+        #remembered(command, ...args) {
+            // ID before the login tells little, as ImapFlow then asks again: it can wait until the state is known.
+            if (command === 'ID' && !this.authenticated && this.#content && this.capabilities.has('STATE')) {
+                return false;
+            }
+            const answer = this.restored === Restored.DONE && REMEMBERED[command];
+            return answer ? answer(this, this.#content, ...args) : undefined;
+        }
+    };
+}
+
+/** By command: puts what the command would have told into the client and gives the command's result, or undefined. */
+const REMEMBERED = {
+    // The saved list is still true, or the token would have been refused (P12).
+    CAPABILITY(client, content) {
+        if (client.expectCapabilityUpdate) {
+            client.updateCapabilitiesFromRaw(content.capabilities.map(value => ({ type: 'ATOM', value })));
+        }
+        return client.capabilities;
+    },
+
+    ID(client, content) {
+        client.serverInfo = content.serverInfo;
+        return client.serverInfo || undefined;
+    },
+
+    NAMESPACE(client, content) {
+        if (content.namespaces) {
+            client.namespaces = content.namespaces;
+            client.namespace = content.namespaces.personal[0];
+        }
+        return client.namespace;
+    },
+
+    ENABLE(client, content, names) {
+        const offered = [...client.capabilities.keys()].map(name => name.toUpperCase());
+        const wanted = names.map(name => name.toUpperCase()).filter(name => offered.includes(name));
+        if (!wanted.length || !client.covers('ENABLE', wanted.join(' '))) {
+            return undefined;
+        }
+        client.enabled = new Set([...client.enabled, ...content.enabled]);
+        return client.enabled;
+    }
+};
+
+const setUpCommand = name => async (client, args) => {
+    try {
+        const sent = await client.exec(name, args ? [{ type: 'TEXT', value: args }] : []);
+        sent.next();
+        return true;
+    } catch (err) {
+        client.log.warn({ err, cid: client.id });
+        return false;
+    }
+};
+
+async function saveStateCommand(client) {
+    let token = false;
+    const untagged = {
+        SAVESTATE: async ({ attributes }) => {
+            token = attributes[0].value;
+        }
+    };
+    try {
+        const sent = await client.exec('SAVESTATE', [], { untagged });
+        sent.next();
+        return token;
+    } catch (err) {
+        client.log.warn({ err, cid: client.id });
+        return false;
+    }
+}
+
+/** What ImapFlow's options make of its set-up. A state is not restored for another one: what is enabled stays so. */
+function purpose(options) {
+    return [options.qresync, options.disableAutoEnable, options.disableIMAP4rev2].map(Boolean).join();
+}
+
+/** What saveState() has made, for a client with these options; null if it is something else. */
+function read(saved, options) {
+    try {
+        const content = JSON.parse(saved);
+        const { version, token, commands, capabilities, enabled, namespaces } = content;
+        const good =
+            version === VERSION &&
+            content.purpose === purpose(options) &&
+            TOKEN.test(token) &&
+            commands.every(command => command.length === 2 && command.every(isText)) &&
+            [...capabilities, ...enabled].every(isText) &&
+            (namespaces === null || isText(namespaces.personal[0].prefix));
+        return good ? content : null;
+    } catch {
+        return null;
+    }
+}
+
+const isText = value => typeof value === 'string';
+
+/** A command in one spelling. Mailbox names in NOTIFY are the only arguments in which case matters. */
+function oneSpelling(name, args) {
+    name = name.toUpperCase();
+    return [name, name === 'NOTIFY' ? args : args.toUpperCase()];
+}
+
+/** An argument as ImapFlow has it, as text. */
+function text(argument) {
+    return Array.isArray(argument) ? `(${argument.map(text).join(' ')})` : String(argument?.value ?? argument);
+}
+
+function withoutToken(entry) {
+    if (!entry || !isText(entry.msg) || !/^\* (SAVE)?STATE /i.test(entry.msg)) {
+        return entry;
+    }
+    return { ...entry, msg: entry.msg.replace(/STATE .*/i, 'STATE (* value hidden *)') };
+}
+
+module.exports = { withState, Restored };

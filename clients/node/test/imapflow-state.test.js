@@ -1,0 +1,362 @@
+'use strict';
+
+/*
+ * Run by tests/e2e/test_client_node.py, which starts imapstated in front of a private Dovecot and says where they are:
+ * IMAPFLOW_STATE_TEST is JSON with the ports `direct` (Dovecot), `gateway`, `gatewayStarttls`, `gatewayTls`, the path `ca`,
+ * `users` nobody else uses, and their `password`. IMAPFLOW names the package to test with.
+ */
+
+const assert = require('node:assert/strict');
+const { test, after } = require('node:test');
+const fs = require('node:fs');
+const path = require('node:path');
+const { withState, Restored } = require('..');
+const { startRecorder, startScripted, names, flightsUntil } = require('./servers.js');
+
+assert.ok(process.env.IMAPFLOW_STATE_TEST, 'run me by: pytest tests/e2e/test_client_node.py');
+const at = JSON.parse(process.env.IMAPFLOW_STATE_TEST);
+const library = process.env.IMAPFLOW || 'imapflow';
+const { ImapFlow } = require(library);
+const { version } = require(`${library}/package.json`);
+const StateFlow = withState(ImapFlow);
+const README = fs.readFileSync(path.join(__dirname, '..', 'README.md'), 'utf8');
+
+const NOTIFY = ['NOTIFY', 'SET (SELECTED (MessageNew MessageExpunge FlagChange))'];
+const trust = { ca: fs.readFileSync(at.ca) };
+const servers = [];
+const clients = [];
+
+after(() => {
+    clients.forEach(client => client.close());
+    servers.forEach(server => server.close());
+});
+
+async function start(starting) {
+    const server = await starting;
+    servers.push(server);
+    return server;
+}
+
+/** A client of the class in clear, as most tests want to see what it says; more options by name. */
+function open(Flow, user, port, options = {}) {
+    const { auth, ...more } = options;
+    const client = new Flow({
+        host: 'localhost',
+        port,
+        secure: false,
+        doSTARTTLS: false,
+        auth: { user, pass: at.password, ...auth },
+        logger: false,
+        qresync: true,
+        disableAutoIdle: true,
+        ...more
+    });
+    client.on('error', () => {});
+    clients.push(client);
+    return client;
+}
+
+/** A session that connects, saves, and leaves; gives the client as it was. */
+async function visit(user, state, { port = at.gateway, more = async () => {}, ...options } = {}) {
+    const client = open(StateFlow, user, port, { state, ...options });
+    await client.connect();
+    await more(client);
+    await client.saveState();
+    await client.logout();
+    return client;
+}
+
+/** QRESYNC is on: an expunged message is told of by VANISHED (RFC 7162 section 3.2.10), which ImapFlow tells by its UID. */
+async function assertHasQresync(client) {
+    await client.append('INBOX', 'Subject: gone soon\r\n\r\nBody\r\n');
+    await client.mailboxOpen('INBOX');
+    const expunged = new Promise(resolve => client.once('expunge', resolve));
+    await client.messageDelete('1:*');
+    assert.equal((await expunged).vanished, true);
+}
+
+test('a first visit says what is in the state, a second one is restored', async () => {
+    const user = at.users.pop();
+    const first = await visit(user);
+    assert.equal(first.restored, Restored.NOT_ASKED);
+    assert.deepEqual(first.covered, ['ENABLE CONDSTORE QRESYNC']);
+    const again = await visit(user, first.saved, { more: assertHasQresync });
+    assert.equal(again.restored, Restored.DONE);
+    assert.deepEqual([again.covered, again.saved], [first.covered, first.saved]);
+});
+
+test('a restored client knows all that it would have asked for', async () => {
+    const user = at.users.pop();
+    const plain = open(ImapFlow, user, at.gateway);
+    await plain.connect();
+    await plain.logout();
+    const first = await visit(user);
+    const again = await visit(user, first.saved);
+    assert.equal(again.restored, Restored.DONE);
+    for (const client of [first, again]) {
+        for (const name of ['capabilities', 'enabled', 'namespace', 'namespaces', 'serverInfo', 'authenticated']) {
+            assert.deepEqual(client[name], plain[name], name);
+        }
+    }
+});
+
+test('the README shows code that runs', async () => {
+    const code = /```js\n([^]*?)```/
+        .exec(README)[1]
+        .replace(/^import (.*) from (.*);$/gm, 'const $1 = require($2);')
+        .replace("'mail.example.org'", "'localhost', tls: { ca }")
+        .replace('993', `${at.gatewayTls}, secure: true, logger: false`)
+        .replace("'ann'", `'${at.users.pop()}'`);
+    const AsyncFunction = (async () => {}).constructor;
+    const run = new AsyncFunction('require', 'ca', 'password', 'load', 'store', `${code}; return client;`);
+    const kept = [];
+    for (const outcome of [Restored.NOT_ASKED, Restored.DONE]) {
+        const packages = name => require(name === 'imapflow' ? library : name);
+        const client = await run(packages, trust.ca, at.password, () => kept[0], saved => kept.push(saved));
+        assert.equal(client.restored, outcome);
+    }
+    assert.ok(kept[0]);
+    assert.equal(kept[1], kept[0]);
+});
+
+test('round trips are those in the README', async t => {
+    const user = at.users.pop();
+    const rows = [];
+    const row = async (what, target, Flow, options) => {
+        const recorder = await start(startRecorder(target));
+        const client = open(Flow, user, recorder.port, options);
+        await client.connect();
+        await client.mailboxOpen('INBOX');
+        const saved = client.saveState && (await client.saveState());
+        await client.logout();
+        const count = flightsUntil(recorder.recordings[0], 'SELECT');
+        const sent = names(recorder.recordings[0]).slice(0, count);
+        rows.push(`| ${what} | ${count} | ${sent.map(flight => flight.join(' ')).join(' → ')} |`);
+        return saved;
+    };
+    const loginMethod = { loginMethod: 'LOGIN' };
+    await row('ImapFlow, directly', at.direct, ImapFlow);
+    await row('ImapFlow, through imapstated', at.gateway, ImapFlow);
+    const state = await row('with STATE, the first visit', at.gateway, StateFlow);
+    await row('with STATE, restored', at.gateway, StateFlow, { state });
+    await row("with STATE, restored, `loginMethod: 'LOGIN'`", at.gateway, StateFlow, { state, auth: loginMethod });
+    const table = [`| | round trips to the answer to SELECT | sent in each |`, '| --- | --- | --- |', ...rows].join('\n');
+    t.diagnostic(`imapflow ${version}\n${table}`);
+    assert.ok(README.includes(table), `README.md has another table than the one that was measured:\n${table}`);
+});
+
+async function assertRestored(options, user = at.users.pop()) {
+    const first = await visit(user, null, options);
+    const again = await visit(user, first.saved, { ...options, more: assertHasQresync });
+    assert.equal(again.restored, Restored.DONE);
+}
+
+test('it is restored over TLS', () => assertRestored({ port: at.gatewayTls, secure: true, tls: trust }));
+test('it is restored over STARTTLS', () => assertRestored({ port: at.gatewayStarttls, doSTARTTLS: true, tls: trust }));
+test('it is restored after a login by SASL PLAIN', () => assertRestored({ auth: { loginMethod: 'AUTH=PLAIN' } }));
+test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: { loginMethod: 'AUTH=LOGIN' } }));
+test('it is restored after a login by LOGIN', () => assertRestored({ auth: { loginMethod: 'LOGIN' } }));
+test('it is restored after a login by an access token', () => assertRestored({ auth: { accessToken: at.bearer.accessToken } }, at.bearer.user));
+
+test('a refused access token does not make STATE a part of the SASL exchange', async () => {
+    const recorder = await start(startRecorder(at.gateway));
+    const { saved } = await visit(at.users.pop());
+    const client = open(StateFlow, at.bearer.user, recorder.port, { state: saved, auth: { accessToken: 'wrong' } });
+    await assert.rejects(client.connect(), { authenticationFailed: true });
+    assert.deepEqual(names(recorder.recordings[0]), [['AUTHENTICATE'], ['...']]);
+    assert.equal(client.saved, saved);
+});
+
+test('a wrong password is told as ever, and what was saved is kept', async () => {
+    const user = at.users.pop();
+    const { saved } = await visit(user);
+    for (const loginMethod of ['AUTH=PLAIN', 'LOGIN']) {
+        const client = open(StateFlow, user, at.gateway, { state: saved, auth: { pass: 'wrong', loginMethod } });
+        await assert.rejects(client.connect(), { authenticationFailed: true, serverResponseCode: 'AUTHENTICATIONFAILED' });
+        assert.equal(client.saved, saved);
+    }
+    assert.equal((await visit(user, saved)).restored, Restored.DONE);
+});
+
+test('a server without STATE is set up each time', async () => {
+    const user = at.users.pop();
+    const { saved } = await visit(at.users.pop());
+    const client = await visit(user, saved, { port: at.direct, more: assertHasQresync });
+    assert.equal(client.restored, Restored.NOT_ASKED);
+    assert.equal(client.saved, saved); // the other server may be back the next time
+    assert.equal((await visit(user, null, { port: at.direct })).saved, null);
+});
+
+test('only a changed state is saved again', async () => {
+    const user = at.users.pop();
+    const recorder = await start(startRecorder(at.gateway));
+    const notify = client => client.setUp(...NOTIFY);
+    let state = null;
+    for (const [more, sends] of [
+        [undefined, true],
+        [undefined, false],
+        [notify, true],
+        [notify, false]
+    ]) {
+        const client = await visit(user, state, { port: recorder.port, more });
+        assert.equal(flightsUntil(recorder.recordings.at(-1), 'SAVESTATE') > 0, sends);
+        assert.equal(client.saved !== state, sends);
+        state = client.saved;
+    }
+    assert.deepEqual(JSON.parse(state).commands, [['ENABLE', 'CONDSTORE QRESYNC'], NOTIFY]);
+    assert.equal(flightsUntil(recorder.recordings.at(-1), 'NOTIFY'), 0);
+});
+
+test('a state can be saved while a mailbox is idling', async () => {
+    const user = at.users.pop();
+    const client = open(StateFlow, user, at.gateway);
+    await client.connect();
+    await client.mailboxOpen('INBOX');
+    const idling = client.idle();
+    while (!client.idling) {
+        await new Promise(resolve => setImmediate(resolve));
+    }
+    await client.saveState();
+    await idling;
+    await client.logout();
+    assert.equal((await visit(user, client.saved)).restored, Restored.DONE);
+});
+
+test('another set-up does not restore what was saved for this one', async () => {
+    const user = at.users.pop();
+    const { saved } = await visit(user);
+    const client = await visit(user, saved, { qresync: false });
+    assert.equal(client.restored, Restored.NOT_ASKED);
+    assert.ok(!client.enabled.has('QRESYNC'));
+    assert.deepEqual(client.covered, ['ENABLE CONDSTORE']);
+});
+
+test('P5: what cannot be read is as good as nothing', async () => {
+    const user = at.users.pop();
+    const { saved } = await visit(user);
+    const content = JSON.parse(saved);
+    const changed = [{ version: 2 }, { token: 'A\r\nx LOGOUT' }, { commands: [['ENABLE']] }, { capabilities: [1] }, { enabled: null }, { namespaces: {} }];
+    for (const state of ['', 'token', 'null', '[]', '{}', ...changed.map(change => JSON.stringify({ ...content, ...change }))]) {
+        const client = open(StateFlow, user, at.gateway, { state });
+        assert.equal(client.saved, null, state);
+    }
+    assert.equal((await visit(user, '{}')).restored, Restored.NOT_ASKED);
+});
+
+test('P5: a refused token is forgotten, everything is set up, and another saved', async () => {
+    const user = at.users.pop();
+    const { saved } = await visit(at.users.pop());
+    const recorder = await start(startRecorder(at.gateway));
+    const client = await visit(user, saved, { port: recorder.port, more: assertHasQresync });
+    assert.equal(client.restored, Restored.REFUSED);
+    assert.deepEqual(names(recorder.recordings[0]).slice(0, 5), [['AUTHENTICATE'], ['...', 'STATE'], ['ID'], ['NAMESPACE'], ['ENABLE']]);
+    assert.ok(client.saved && client.saved !== saved);
+    assert.equal((await visit(user, client.saved)).restored, Restored.DONE);
+});
+
+/** What a state looks like that a server gave which has no more to say. */
+const kept = changes =>
+    JSON.stringify({
+        version: 1,
+        purpose: 'true,false,false',
+        token: 'tOkEn',
+        commands: [['ENABLE', 'CONDSTORE QRESYNC']],
+        capabilities: ['IMAP4rev1', 'ENABLE', 'CONDSTORE', 'QRESYNC', 'STATE'],
+        enabled: ['CONDSTORE', 'QRESYNC'],
+        namespaces: { personal: [{ prefix: '', delimiter: '/' }], other: false, shared: false },
+        serverInfo: null,
+        ...changes
+    });
+
+test('P6: a token that cannot be tried now is kept, and everything is set up', async () => {
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+            LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE STATE] welcome\r\n`,
+            STATE: tag => `${tag} NO [UNAVAILABLE] not now\r\n`
+        })
+    );
+    const client = open(StateFlow, 'ann', server.port, { state: kept() });
+    await client.connect();
+    assert.equal(client.restored, Restored.UNAVAILABLE);
+    assert.equal(await client.saveState(), kept());
+    assert.deepEqual(
+        server.commands.map(line => line.split(' ')[0]),
+        ['LOGIN', 'STATE', 'NOOP', 'NAMESPACE', 'ENABLE']
+    );
+});
+
+test('P6: a session that ends then fails to connect, and the token is kept', async () => {
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+            LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 NAMESPACE STATE] welcome\r\n`,
+            STATE: tag => `${tag} NO [UNAVAILABLE] not now\r\n* BYE try again\r\n`
+        })
+    );
+    const client = open(StateFlow, 'ann', server.port, { state: kept() });
+    await assert.rejects(client.connect());
+    assert.equal(client.saved, kept());
+});
+
+test('P9: what is refused is not in the state', async () => {
+    let notified = 'NO';
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+            LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 NAMESPACE NOTIFY STATE] welcome\r\n`,
+            NOTIFY: tag => (notified === 'OK' ? `* OK [STATECMD ${tag}] saved\r\n` : '') + `${tag} ${notified} so it is\r\n`,
+            LANGUAGE: (tag, args) => `* LANGUAGE (${args})\r\n* OK [STATECMD ${tag}] saved\r\n${tag} OK done\r\n`,
+            COMPARATOR: tag => `${tag} OK but too large for the state\r\n`
+        })
+    );
+    const client = open(StateFlow, 'ann', server.port);
+    await client.connect();
+    assert.equal(await client.setUp(...NOTIFY), false);
+    assert.deepEqual(client.covered, []);
+    notified = 'OK';
+    assert.equal(await client.setUp(...NOTIFY), true);
+    assert.equal(await client.setUp('LANGUAGE', 'de'), true);
+    assert.equal(await client.setUp('COMPARATOR', 'i;octet'), true);
+    assert.deepEqual(client.covered, [NOTIFY.join(' '), 'LANGUAGE DE']);
+    await client.setUp('LANGUAGE', 'FR');
+    await client.setUp('NOTIFY', 'NONE');
+    assert.deepEqual(client.covered, ['LANGUAGE FR', 'NOTIFY NONE']);
+    const sent = server.commands.length;
+    assert.equal(await client.setUp('language', 'fr'), true);
+    assert.equal(server.commands.length, sent);
+    await assert.rejects(client.setUp('SELECT', 'INBOX'), { message: /SELECT is not among/ });
+});
+
+test('P12: a list that no login brings is taken from what was saved', async () => {
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`
+        })
+    );
+    const client = open(StateFlow, 'ann', server.port, { state: kept() });
+    await client.connect();
+    assert.equal(client.restored, Restored.DONE);
+    assert.deepEqual([...client.capabilities.keys()], ['IMAP4rev1', 'ENABLE', 'CONDSTORE', 'QRESYNC', 'STATE']);
+    assert.deepEqual(
+        server.commands.map(line => line.split(' ')[0]),
+        ['LOGIN', 'STATE']
+    );
+});
+
+test('no log shows a token', async () => {
+    const user = at.users.pop();
+    const entries = [];
+    const take = entry => entries.push(entry);
+    const logger = { trace: take, debug: take, info: take, warn: take, error: take };
+    const { saved } = await visit(user, null, { logger });
+    await visit(user, saved, { logger });
+    await visit(at.users.pop(), saved, { logger, auth: { loginMethod: 'LOGIN' } });
+    const log = JSON.stringify(entries);
+    assert.match(log, /\* SAVESTATE \(\* value hidden/);
+    assert.match(log, /\* STATE \(\* value hidden/);
+    assert.ok(!log.includes(JSON.parse(saved).token));
+});
+
+test('it can be imported as an ES module', async () => {
+    const module = await import('imapflow-state');
+    assert.equal(module.withState, withState);
+    assert.equal(module.Restored, Restored);
+});
