@@ -1,0 +1,314 @@
+"""clients/roundcube: Roundcube with STATE; its framework for each rule, and the whole webmail as a browser sees it."""
+import base64
+import pathlib
+import re
+import sqlite3
+
+import pytest
+
+from harness.server import NEW_USER_PASSWORD, USERS, message
+from harness.gateway import listener
+from harness.net import free_port
+from harness.roundcube import Roundcube
+from harness.scripted import AFTER
+from harness.tokens import setup_of
+
+pytestmark = pytest.mark.once
+
+STATUS = ("conn.status", "INBOX", ["MESSAGES"])
+ENABLE = ("conn.enable", "QRESYNC")
+FIRST = [["AUTHENTICATE", "STATE", "SAVESTATE"], ["NAMESPACE"], ["ENABLE", "SAVESTATE"], ["STATUS"], ["LOGOUT"]]
+RESTORED = [["AUTHENTICATE", "STATE"], ["STATUS"], ["LOGOUT"]]
+_TOKEN = re.compile(rb"\* (?:SAVE)?STATE (\S+)")
+
+
+class Webmail:
+    """Roundcube before a recorder, before an IMAP server."""
+
+    def __init__(self, roundcube, recorder, gateway=None):
+        self.roundcube, self.recorder, self.gateway = roundcube, recorder, gateway
+
+    def request(self, *steps, **user):
+        """Gives the command names of its flights."""
+        self.roundcube.visit(*(steps or (ENABLE, STATUS)), **user)
+        return self.recorder.recordings[-1].names()
+
+    def tokens(self):
+        return {token.decode() for recording in self.recorder.recordings for token in _TOKEN.findall(recording.heard)}
+
+    def new_flights(self):
+        """Of all connections since the last call."""
+        flights = [recording.names() for recording in self.recorder.recordings]
+        self.recorder.recordings.clear()
+        return flights
+
+
+@pytest.fixture(name="before")
+def fixture_before(tmp_path_factory, start_recorder):
+    """before(port): Roundcube in front of an IMAP server."""
+    started = []
+
+    def start(port, gateway=None, **config):
+        recorder = start_recorder(port)
+        started.append(Roundcube(tmp_path_factory.mktemp("roundcube"), recorder.port, **config))
+        return Webmail(started[-1], recorder, gateway)
+    yield start
+    for roundcube in started:
+        roundcube.stop()
+
+
+@pytest.fixture(name="start_webmail")
+def fixture_start_webmail(before, start_gateway):
+    """start_webmail(upstream): the same with a gateway in between."""
+    def start(target, *, park=None, mechanisms=(), **config):
+        port = free_port()
+        gateway = start_gateway(target, sections=[listener("webmail", port, auth_mechanisms=mechanisms)],
+                                **({"park": park} if park else {}))
+        return before(port, gateway, **config)
+    return start
+
+
+@pytest.fixture(name="webmail")
+def fixture_webmail(start_webmail, scripted):
+    return start_webmail(scripted.port)
+
+
+def test_the_first_request_saves_and_later_ones_send_no_set_up(scripted, webmail):
+    assert webmail.request() == FIRST
+    for _ in range(2):
+        since = webmail.gateway.log_octets()
+        assert webmail.request() == RESTORED
+        webmail.gateway.wait_log("restored=cold", since)
+        assert setup_of(scripted.sessions[-1]) == ["ENABLE QRESYNC"]
+
+
+def test_a_parked_connection_is_met_in_the_tokens_state(scripted, start_webmail):
+    webmail = start_webmail(scripted.port, park={"per_user": 2})
+    webmail.request()
+    webmail.gateway.wait_log("park: parked,")
+    assert webmail.request() == RESTORED
+    webmail.gateway.wait_log("restored=warm")
+    assert len(scripted.sessions) == 1 and setup_of(scripted.sessions[0]) == ["ENABLE QRESYNC"]
+
+
+def test_what_is_enabled_later_is_added(scripted, webmail):
+    assert webmail.request(STATUS)[0] == ["AUTHENTICATE", "STATE", "SAVESTATE"]
+    assert webmail.request(("conn.enable", "CONDSTORE"), STATUS)[1] == ["ENABLE", "SAVESTATE"]
+    assert webmail.request(("conn.enable", "CONDSTORE"), ENABLE, STATUS)[1] == ["ENABLE", "SAVESTATE"]
+    assert webmail.request(("conn.enable", ["CONDSTORE", "QRESYNC"]), STATUS) == RESTORED
+    assert scripted.sessions[-1].enabled == {"CONDSTORE", "QRESYNC"}
+
+
+@pytest.mark.parametrize("way, first, later", [
+    ("PLAIN", [["AUTHENTICATE", "STATE", "SAVESTATE"]], [["AUTHENTICATE", "STATE"]]),
+    # Roundcube asks for the list, whatever the greeting said, to see whether LOGINDISABLED is in it.
+    ("IMAP", [["CAPABILITY"], ["LOGIN", "STATE", "SAVESTATE"]], [["CAPABILITY"], ["LOGIN", "STATE"]]),
+    ("LOGIN", [["AUTHENTICATE"], ["..."], ["..."], ["STATE", "SAVESTATE"]], [["AUTHENTICATE"], ["..."], ["..."], ["STATE"]]),
+    ("CRAM-MD5", [["AUTHENTICATE"], ["..."], ["STATE", "SAVESTATE"]], [["AUTHENTICATE"], ["..."], ["STATE"]])])
+def test_however_it_logs_in(scripted, start_webmail, way, first, later):
+    webmail = start_webmail(scripted.port, imap_auth_type=way)
+    assert webmail.request() == [*first, *FIRST[1:]]
+    assert webmail.request() == [*later, ["STATUS"], ["LOGOUT"]]
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE QRESYNC"]
+
+
+def test_a_password_that_is_a_literal(dovecot, start_webmail):
+    webmail = start_webmail(dovecot.plain_port, imap_auth_type="IMAP")
+    for _ in range(2):
+        webmail.request(user="utf8", password=USERS["utf8"])
+    _, login, status, _ = webmail.recorder.recordings[-1].flights
+    assert re.fullmatch(b'A0002 LOGIN "utf8" \\{13\\+\\}\r\n' + USERS["utf8"].encode() + rb"\r\nA0003 STATE \S+\r\n", login)
+    assert status.startswith(b"A0004 STATUS")
+
+
+def test_another_users_token_is_not_used(scripted, webmail):
+    webmail.request()
+    kept = (webmail.roundcube.folder / "session").read_text()
+    (webmail.roundcube.folder / "session").write_text(kept.replace('s:12:"storage_host"', 's:12:"storage_gone"'))
+    assert webmail.request(user="bob", password="hunter2")[0] == ["AUTHENTICATE", "STATE", "SAVESTATE"]
+    assert scripted.sessions[-1].user == "bob"
+
+
+def test_p05_a_token_that_restores_nothing_is_forgotten(scripted, webmail):
+    webmail.request()
+    scripted.caps_after += " X-NEW"
+    assert webmail.request() == [["AUTHENTICATE", "STATE"], ["ENABLE", "SAVESTATE"], ["STATUS"], ["LOGOUT"]]
+    assert webmail.request() == RESTORED
+    assert len(webmail.tokens()) == 3
+
+
+def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
+    webmail.request()
+
+    def vanish(connection, tag, arguments):
+        scripted.stop_listening()
+        connection.hang_up()
+
+    scripted.on("ENABLE", vanish, times=1)
+    assert webmail.roundcube.visit(STATUS) == [False]
+    scripted.listen()
+    assert webmail.request() == RESTORED
+
+
+def test_p06_a_password_that_is_refused_meanwhile_is_told_as_such(scripted, webmail):
+    webmail.request()
+
+    def change_the_password(connection, tag, arguments):
+        scripted.users = {"ann": "changed"}
+        connection.send(f"{tag} NO not today\r\n")
+
+    scripted.on("ENABLE", change_the_password, times=1)
+    assert webmail.roundcube.attempt(STATUS) == {"error": "STATE: NO AUTHENTICATIONFAILED", "code": -1}
+
+
+def test_a_wrong_password_is_told_as_such(webmail):
+    assert "AUTHENTICATE" in webmail.roundcube.attempt(STATUS, password="wrong")["error"]
+    webmail.request()
+
+
+def test_state_can_be_disabled_like_any_capability(scripted, start_webmail):
+    webmail = start_webmail(scripted.port, imap_disabled_caps=["STATE"])
+    for _ in range(2):
+        names = [name for flight in webmail.request() for name in flight]
+        assert "ENABLE" in names and "STATE" not in names and "SAVESTATE" not in names
+
+
+# A server's own STATE that is not as good as the gateway's. AUTH=LOGIN: so nothing is sent behind a login.
+
+
+@pytest.fixture(name="stateful")
+def fixture_stateful(start_scripted):
+    server = start_scripted(caps_before="IMAP4rev1 AUTH=LOGIN STATE", caps_after=AFTER + " STATE")
+
+    def state(connection, tag, arguments):
+        connection.send((f"* STATE {arguments.decode()}\r\n" if arguments else "") + f"{tag} OK done\r\n")
+
+    def enable(connection, tag, arguments):
+        connection.send(f"* ENABLED {arguments.decode()}\r\n* OK [STATECMD {tag}] saved\r\n{tag} OK done\r\n")
+
+    server.on("STATE", state)
+    server.on("ENABLE", enable)
+    server.on("SAVESTATE", "* SAVESTATE a-token", "OK done")
+    return server
+
+
+@pytest.fixture(name="direct")
+def fixture_direct(stateful, before):
+    return before(stateful.port, imap_auth_type="LOGIN")
+
+
+def test_what_was_not_announced_is_sent_again(stateful, direct):
+    stateful.on("ENABLE", "* ENABLED QRESYNC", "OK done")
+    for _ in range(2):
+        direct.request()
+        assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"]
+    assert stateful.sessions[-1].arguments("STATE") == [b"a-token"]
+
+
+def test_a_state_that_cannot_be_saved_disturbs_nothing(stateful, direct):
+    stateful.on("SAVESTATE", "NO [LIMIT] too large")
+    for _ in range(2):
+        direct.request()
+        assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"] and stateful.sessions[-1].arguments("STATE") == [b""]
+
+
+def test_p06_a_session_that_goes_on_is_set_up_and_the_token_kept(stateful, direct):
+    direct.request()
+    stateful.on("STATE", "NO [UNAVAILABLE] later", times=1)
+    direct.request()
+    assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"] and "SAVESTATE" not in stateful.sessions[-1].names
+    direct.request()
+    assert stateful.sessions[-1].arguments("STATE") == [b"a-token"] and not setup_of(stateful.sessions[-1])
+
+
+@pytest.mark.parametrize("refusal", ["BAD unknown command", "NO unknown command"])
+def test_a_server_that_has_state_no_more_is_set_up_as_ever(stateful, direct, refusal):
+    direct.request()
+    stateful.on("STATE", refusal, times=1)
+    direct.request()
+    assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"] and "SAVESTATE" not in stateful.sessions[-1].names
+    stateful.caps_before = stateful.caps_before.replace(" STATE", "")
+    stateful.caps_after = AFTER
+    direct.request()
+    assert "STATE" not in stateful.sessions[-1].names
+
+
+# The whole webmail, before Dovecot
+
+
+def test_the_whole_webmail(dovecot, start_webmail):
+    user = dovecot.new_user()
+    for number in range(3):
+        dovecot.add_message(user, message(f"letter {number}", 300))
+    webmail = start_webmail(dovecot.plain_port, park={"per_user": 2}, messages_cache="db")
+    roundcube = webmail.roundcube
+    assert "rcmail.set_env" in roundcube.log_in(user, NEW_USER_PASSWORD)
+    login, mail = webmail.new_flights()  # and the page that it leads to
+    assert login[0] == ["AUTHENTICATE", "STATE", "SAVESTATE"] and mail[0] == ["AUTHENTICATE", "STATE"]
+
+    assert roundcube.list_messages()["env"]["messagecount"] == 3  # fills its cache
+    roundcube.list_messages()
+    *_, flights = webmail.new_flights()
+    assert flights[:3] == [["AUTHENTICATE", "STATE"], ["ENABLE", "SAVESTATE"], ["SELECT"]]
+
+    client = webmail.gateway.session(user, NEW_USER_PASSWORD)
+    client.ok("SELECT INBOX")
+    client.ok(r"STORE 2 +FLAGS.SILENT (\Deleted)")
+    client.ok("EXPUNGE")
+    client.logout()
+    assert roundcube.list_messages()["env"]["messagecount"] == 2
+    *_, flights = webmail.new_flights()
+    assert flights[:2] == [["AUTHENTICATE", "STATE"], ["SELECT"]]
+    webmail.gateway.wait_log("restored=warm")
+
+
+def test_no_token_is_in_a_log_or_readable_in_the_session(dovecot, start_webmail):
+    user = dovecot.new_user()
+    webmail = start_webmail(dovecot.plain_port, imap_debug=True)
+    webmail.roundcube.log_in(user, NEW_USER_PASSWORD)
+    log, tokens = webmail.roundcube.log("imap"), webmail.tokens()
+    assert tokens and not [token for token in tokens if token in log]
+    assert "C: A0002 STATE ******" in log and re.search(r"S: \* STATE \*{6}\n", log) and re.search(r"S: \* SAVESTATE \*{6}\n", log)
+    with sqlite3.connect(webmail.roundcube.folder / "db") as database:
+        sessions = [base64.b64decode(octets).decode() for octets, in database.execute("select vars from session")]
+    assert "imapstate|" in "".join(sessions) and not [token for token in tokens if token in "".join(sessions)]
+
+
+def test_before_a_server_without_state(dovecot, before):
+    user = dovecot.new_user()
+    dovecot.add_message(user, message("letter", 300))
+    webmail = before(dovecot.plain_port, messages_cache="db")
+    webmail.roundcube.log_in(user, NEW_USER_PASSWORD)
+    for _ in range(3):
+        assert webmail.roundcube.list_messages()["env"]["messagecount"] == 1
+    *_, flights = webmail.new_flights()
+    assert flights[:3] == [["AUTHENTICATE"], ["ENABLE"], ["SELECT"]]
+
+
+# What the README says of it
+
+README = pathlib.Path(__file__).resolve().parents[2] / "clients" / "roundcube" / "README.md"
+
+
+def flights_of_a_list(webmail, user):
+    """From the greeting to the answer of the first command on the mailbox, when a page lists messages that have been listed
+    before."""
+    webmail.roundcube.log_in(user, NEW_USER_PASSWORD)
+    for _ in range(3):
+        webmail.roundcube.list_messages()
+    names = webmail.recorder.recordings[-1].names()
+    return next(number for number, flight in enumerate(names, 1) if {"SELECT", "STATUS"} & set(flight))
+
+
+def test_the_readme_has_the_measured_flights(dovecot, before, start_webmail):
+    lines = ["| `messages_cache` | directly | through the gateway | with the plugin |", "| --- | --- | --- | --- |"]
+    for cache in ("db", None):
+        user = dovecot.new_user()
+        dovecot.add_message(user, message("letter", 300))
+        webmails = (before(dovecot.plain_port, plugins=(), messages_cache=cache),
+                    start_webmail(dovecot.plain_port, plugins=(), messages_cache=cache),
+                    start_webmail(dovecot.plain_port, messages_cache=cache))
+        lines.append(f"| {'on' if cache else 'off'} | " + " | ".join(str(flights_of_a_list(each, user)) for each in webmails) + " |")
+    table = "\n".join(lines)
+    print(f"\n{table}")
+    assert table in README.read_text()
