@@ -66,6 +66,17 @@ def test_the_page_tells_how_much_is_translated():
     assert page == coverage.with_table(page), "run po/update"
 
 
+@pytest.mark.parametrize("language", coverage.languages())
+def test_the_name_of_a_namespace_stays_one_level_of_the_hierarchy(tmp_path, language):
+    source = (TREE / "src" / "gateway" / "namespace.c").read_text()
+    table = re.search(r"namespace_names\[\] = \{(.*?)\};", source, re.DOTALL).group(1)
+    names = re.findall(r'N_\("([^"]+)"\)', table)
+    assert "Other Users" in names
+    output("msgfmt", f"--output-file={tmp_path / 'language.mo'}", PO / f"{language}.po")
+    texts = mo.read(tmp_path / "language.mo")
+    assert not [name for name in names if re.search(r'[/.\\^~#%*"&]', texts.get(name, ""))]
+
+
 # A status word, perhaps a response code, and behind them, in the same string, a letter or a "%".
 UNMARKED = re.compile(r'"(?:OK|NO|BAD|BYE|PREAUTH) (?:\[[A-Z-]+\] (?!")|(?!\[|%s"))[^"]')
 

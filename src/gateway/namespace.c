@@ -141,23 +141,34 @@ static bool namespace_put_utf7(const char *text, struct imapstate_buf *ret_name)
     return is_good;
 }
 
+/* What servers call the namespaces of other users, and shared ones. */
+static const char *const namespace_names[] = {
+    /* TRANSLATORS: down to "users": a mailbox below which those of other users are, or those that are shared. */
+    N_("Other Users"), N_("Other users"),    N_("Users"),          N_("Public Folders"), N_("Public folders"),
+    N_("Public"),      N_("Shared Folders"), N_("Shared folders"), N_("Shared"),         N_("other users"),
+    N_("public"),      N_("shared"),         N_("user"),           N_("users"),
+};
+
+/* Empty if there is none. */
+static const char *namespace_find(struct imapstate_span name, unsigned language)
+{
+    for (size_t i = 0; i < sizeof namespace_names / sizeof namespace_names[0]; i++)
+        if (imapstate_span_equal(name, imapstate_span_of(namespace_names[i])))
+            return catalogue_text(language, namespace_names[i]);
+    return "";
+}
+
 /* One part of a prefix; true if it has become another. */
 static bool namespace_put_part(struct imapstate_span part, uint8_t delimiter, unsigned language, bool is_utf8,
                                struct imapstate_buf *ret_name)
 {
-    struct imapstate_buf msgid;
-    imapstate_buf_init(&msgid, IMAPSTATE_LINE_MAX + 1);
-    const char *text = "";
-    if (part.len > 0 && namespace_is_plain(part) && imapstate_buf_put(&msgid, part) &&
-        imapstate_buf_put_byte(&msgid, '\0'))
-        text = catalogue_text(language, (const char *)msgid.at);
+    const char *text = namespace_find(part, language);
     struct imapstate_span translated = imapstate_span_of(text);
     size_t len_before = ret_name->len;
     bool is_usable = translated.len > 0 && !memchr(text, delimiter, translated.len) &&
                      !imapstate_span_equal(translated, part) &&
                      (is_utf8 || namespace_is_plain(translated) ? imapstate_buf_put(ret_name, translated)
                                                                 : namespace_put_utf7(text, ret_name));
-    imapstate_buf_done(&msgid);
     if (!is_usable) {
         ret_name->len = len_before;
         imapstate_buf_put(ret_name, part);

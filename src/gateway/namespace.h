@@ -9,10 +9,10 @@
 
 /* Appends the line (a whole response line, line end included) to ret_line with TRANSLATION in language (catalogue.h)
  * behind those prefixes of other users' and shared namespaces that have one: the parts of the prefix between its
- * delimiters are looked up in the catalogue, each for itself. No translation is given to a prefix that has one already,
- * nor one that within its class is another prefix or another's translation, nor one that holds the delimiter. Names
- * are in modified UTF-7 (RFC 3501 section 5.1.3), or, is_utf8, in UTF-8. False, with nothing appended, if there is
- * nothing to add, or the line is none of NAMESPACE in the form of RFC 2342 with quoted strings. */
+ * delimiters that are usual names of namespaces, each for itself. No translation is given to a prefix that has one
+ * already, nor one that within its class is another prefix or another's translation, nor one that holds the delimiter.
+ * Names are in modified UTF-7 (RFC 3501 section 5.1.3), or, is_utf8, in UTF-8. False, with nothing appended, if there
+ * is nothing to add, or the line is none of NAMESPACE in the form of RFC 2342 with quoted strings. */
 bool namespace_translate(struct imapstate_span line, unsigned language, bool is_utf8, struct imapstate_buf *ret_line);
 
 #endif

@@ -14,12 +14,4 @@
 const char *wording_find(unsigned language, const struct imapstate_command *command, enum status_word status,
                          struct imapstate_span code);
 
-/* Names that servers give to the namespaces of other users and to shared ones, for catalogue_text(). A translation is
- * part of a mailbox name: it holds no hierarchy delimiter that a server uses. */
-#define WORDING_NAMESPACES                                                                                             \
-    /* TRANSLATORS: names of folders, from here to "users": of those of other users, or of those that are shared. */   \
-    N_("Other Users"), N_("Other users"), N_("Users"), N_("Public Folders"), N_("Public folders"), N_("Public"),       \
-        N_("Shared Folders"), N_("Shared folders"), N_("Shared"), N_("other users"), N_("public"), N_("shared"),       \
-        N_("user"), N_("users")
-
 #endif

@@ -119,14 +119,6 @@ TEST(the_text_is_in_the_language_that_is_asked_for)
     }
 }
 
-TEST(a_namespace_stays_one_level_in_every_language)
-{
-    static const char *const names[] = { WORDING_NAMESPACES };
-    for (unsigned language = 0; language < catalogue_count(); language++)
-        for (size_t i = 0; i < ARRAY_LEN(names); i++)
-            CHECK_ROW(names[i], !strpbrk(catalogue_text(language, names[i]), "/.\\^~#%*\""));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,7 +126,6 @@ int main(void)
         cmocka_unit_test(an_alert_always_keeps_its_words),
         cmocka_unit_test(every_command_has_its_text_but_those_that_are_left_out),
         cmocka_unit_test(the_text_is_in_the_language_that_is_asked_for),
-        cmocka_unit_test(a_namespace_stays_one_level_in_every_language),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
