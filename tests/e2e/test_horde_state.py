@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 
 SETUP = {"cache": True, "lang": ["DE"], "comparator": ["i;octet"]}
 RUN_UPSTREAM = ["LANGUAGE DE", "ENABLE QRESYNC UTF8=ACCEPT", "COMPARATOR i;octet"]
-FIRST = [["AUTHENTICATE"], ["STATE", "LANGUAGE", "ENABLE", "COMPARATOR"], ["SAVESTATE", "STATUS"], ["LOGOUT"]]
+FIRST = [["LANGUAGE"], ["AUTHENTICATE"], ["STATE", "LANGUAGE", "ENABLE", "COMPARATOR"], ["SAVESTATE", "STATUS"], ["LOGOUT"]]
 RESTORED = [["AUTHENTICATE", "STATE"], ["STATUS"], ["LOGOUT"]]
 LOGIN_AUTHENTICATIONFAILED = 102  # Horde_Imap_Client_Exception's
 _TOKEN = re.compile(rb"\* (?:SAVE)?STATE (\S+)")
@@ -79,7 +79,7 @@ def test_a_parked_connection_is_met_in_the_tokens_state(scripted, start_webmail)
 
 
 def test_an_id_is_told_each_time_but_not_waited_for(scripted, webmail):
-    assert webmail.page(id={"name": "webmail"})[1] == ["STATE", "LANGUAGE", "ENABLE", "ID"]
+    assert webmail.page(id={"name": "webmail"})[2] == ["STATE", "LANGUAGE", "ENABLE", "ID"]
     assert webmail.page() == [["AUTHENTICATE", "STATE"], ["ID", "STATUS"], ["LOGOUT"]]
     assert scripted.sessions[-1].arguments("ID") == [b'("name" "webmail")']
 
@@ -246,11 +246,11 @@ ID = {"name": "a webmail"}
 @pytest.fixture(name="visit_twice")
 def fixture_visit_twice(tmp_path_factory, start_recorder, certificate, authority):
     """visit_twice(port, class_name, **parameters): the flights from the greeting to the answer of STATUS, over TLS."""
-    tls = {"cafile": str(authority.ca_file), "peer_name": "localhost"}
+    # Without tcp_nodelay the number would depend on when TCP acknowledges.
+    context = {"ssl": {"cafile": str(authority.ca_file), "peer_name": "localhost"}, "socket": {"tcp_nodelay": True}}
 
-    def visit(port, class_name, no_delay=False, **parameters):
+    def visit(port, class_name, **parameters):
         recorder = start_recorder(port, certificate, hold_s=0.02)
-        context = {"ssl": tls} | ({"socket": {"tcp_nodelay": True}} if no_delay else {})
         client = horde.Horde(tmp_path_factory.mktemp("visits"), recorder.port, class_name, secure="ssl", context=context, **parameters)
         client.visit(horde.STATUS)
         client.visit(horde.STATUS)
@@ -259,18 +259,16 @@ def fixture_visit_twice(tmp_path_factory, start_recorder, certificate, authority
     return visit
 
 
-def test_the_readme_has_the_measured_flights(visit_twice, dovecot, start_scripted, start_gateway):
-    others = start_scripted(caps_before="IMAP4rev1 SASL-IR AUTH=PLAIN", caps_after=AFTER + " SASL-IR")
-    rows = {"Dovecot; `cache`": (dovecot.plain_port, {"cache": True}),
-            "Dovecot; `cache`, `id`": (dovecot.plain_port, {"cache": True, "id": ID}),
-            "one with LANGUAGE; `cache`, `id`, `lang`": (others.port, {"cache": True, "id": ID, "lang": ["DE"]})}
-    lines = ["| server; parameters | Horde's class | Horde's class, `tcp_nodelay` | with STATE |", "| --- | --- | --- | --- |"]
-    for name, (port, parameters) in rows.items():
-        through = start_gateway(port).plain_port
-        its_own = visit_twice(through, horde.ITS_OWN, **parameters)
-        assert its_own == visit_twice(port, horde.ITS_OWN, **parameters), "the gateway adds or saves none"
-        without_delay = visit_twice(through, horde.ITS_OWN, no_delay=True, **parameters)
-        lines.append(f"| {name} | {its_own} | {without_delay} | {visit_twice(through, horde.WITH_STATE, **parameters)} |")
+def test_the_readme_has_the_measured_flights(visit_twice, dovecot, start_gateway):
+    rows = {"`cache`": {"cache": True},
+            "`cache`, `id`": {"cache": True, "id": ID},
+            "`cache`, `id`, `lang`": {"cache": True, "id": ID, "lang": ["DE"]}}
+    lines = ["| parameters | Horde's class, directly | Horde's class, through the gateway | with STATE |", "| --- | --- | --- | --- |"]
+    for name, parameters in rows.items():
+        through = start_gateway(dovecot.plain_port).plain_port
+        cells = (visit_twice(dovecot.plain_port, horde.ITS_OWN, **parameters), visit_twice(through, horde.ITS_OWN, **parameters),
+                 visit_twice(through, horde.WITH_STATE, **parameters))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     table = "\n".join(lines)
     print(f"\n{table}")
     assert table in README.read_text()
