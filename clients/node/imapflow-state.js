@@ -37,7 +37,7 @@ function withState(ImapFlow) {
     return class extends ImapFlow {
         #content; // of what was given as options.state, as long as it may do
         #covered = []; // commands in the state, [name, arguments] in their order
-        #coveredSaved = null;
+        #coveredSaved = null; // as JSON
         #tracking = false;
         #asked = null; // the answer to STATE, once it was asked
         #isTaken = false; // has it been looked at?
@@ -81,7 +81,7 @@ function withState(ImapFlow) {
         }
 
         async saveState() {
-            if (!this.#tracking || String(this.#covered) === String(this.#coveredSaved)) {
+            if (!this.#tracking || JSON.stringify(this.#covered) === this.#coveredSaved) {
                 return this.saved;
             }
             const token = await this.run('SAVESTATE');
@@ -90,14 +90,14 @@ function withState(ImapFlow) {
                     version: VERSION,
                     purpose: purpose(this.options),
                     token,
-                    commands: this.#covered,
+                    commands: [...this.#covered],
                     capabilities: this.rawCapabilities.map(each => each.value),
                     enabled: [...this.enabled],
                     namespaces: this.namespaces || null,
                     serverInfo: this.serverInfo
                 };
                 this.saved = JSON.stringify(this.#content);
-                this.#coveredSaved = [...this.#covered];
+                this.#coveredSaved = JSON.stringify(this.#covered);
             }
             return this.saved;
         }
@@ -216,7 +216,7 @@ function withState(ImapFlow) {
             if (restored) {
                 this.restored = Restored.DONE;
                 this.#covered = [...this.#content.commands];
-                this.#coveredSaved = this.#content.commands;
+                this.#coveredSaved = JSON.stringify(this.#covered);
             } else if (status === 'OK' || status === 'BAD') {
                 this.restored = Restored.REFUSED;
                 this.#content = this.saved = null;
@@ -238,7 +238,7 @@ function withState(ImapFlow) {
 
         /** The answer to a command of ImapFlow's set-up, if it is known from the saved state. */
         #remembered(command, ...args) {
-            // ID before the login tells little, as ImapFlow then asks again: it can wait until the state is known.
+            // ImapFlow sends ID after the login if it has no answer from before: until then it can wait for the state.
             if (command === 'ID' && !this.authenticated && this.#content && this.capabilities.has('STATE')) {
                 return false;
             }

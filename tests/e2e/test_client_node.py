@@ -48,6 +48,14 @@ def fixture_outcomes(request, _gateways, dovecot, authority):
     return outcomes
 
 
+def test_its_package_has_what_is_needed_and_no_more():
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed")
+    shown = subprocess.run(("npm", "pack", "--dry-run", "--json"), cwd=MODULE, capture_output=True, text=True, timeout=50, check=True).stdout
+    package, = json.loads(shown)
+    assert {each["path"] for each in package["files"]} == {"README.md", "imapflow-state.d.ts", "imapflow-state.js", "package.json"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_node(outcomes, name):
     result, details = outcomes[name]

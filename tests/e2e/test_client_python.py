@@ -138,6 +138,18 @@ def test_it_is_restored_over(module, gateway, trust, user, way):
             assert_has_qresync(imap)
 
 
+def test_the_language_comes_back_too(visit, user):
+    """By the gateway, as Dovecot has none."""
+    texts = {}
+    saved = visit(user, set_up=(("LANGUAGE", "DE"), ENABLE)).saved
+    for what, given, set_up in (("English", None, ()), ("German", None, (("LANGUAGE", "DE"),)), ("restored", saved, ())):
+        imap = visit(user, given, set_up=set_up)
+        texts[what] = imap.noop()[1]
+    print(texts)
+    assert imap.restored and imap.covered == ("LANGUAGE DE", "ENABLE QRESYNC")
+    assert texts["restored"] == texts["German"] != texts["English"]
+
+
 def test_a_warm_connection_is_picked_up(start_gateway, dovecot, visit, user):
     gateway = start_gateway(dovecot.plain_port, park={"per_user": 2})
     imap = visit(user, port=gateway.plain_port)

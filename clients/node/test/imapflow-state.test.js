@@ -158,6 +158,24 @@ test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: 
 test('it is restored after a login by LOGIN', () => assertRestored({ auth: { loginMethod: 'LOGIN' } }));
 test('it is restored after a login by an access token', () => assertRestored({ auth: { accessToken: at.bearer.accessToken } }, at.bearer.user));
 
+test('the language comes back too', async () => {
+    const user = at.users.pop();
+    const german = client => client.setUp('LANGUAGE', 'DE');
+    const texts = {};
+    const noop = what => async client => {
+        const { response, next } = await client.exec('NOOP');
+        texts[what] = response.attributes.at(-1).value;
+        next();
+    };
+    const { saved } = await visit(user, null, { more: german });
+    await visit(user, null, { more: noop('English') });
+    await visit(user, null, { more: async client => (await german(client)) && noop('German')(client) });
+    const again = await visit(user, saved, { more: noop('restored') });
+    assert.deepEqual([again.restored, again.covered], [Restored.DONE, ['ENABLE CONDSTORE QRESYNC', 'LANGUAGE DE']]);
+    assert.equal(texts.restored, texts.German);
+    assert.notEqual(texts.restored, texts.English);
+});
+
 test('a refused access token does not make STATE a part of the SASL exchange', async () => {
     const recorder = await start(startRecorder(at.gateway));
     const { saved } = await visit(at.users.pop());

@@ -92,11 +92,11 @@ class StateMixin:
         Afterwards `capabilities` is the list that came with the login, and `restored` tells what has become of `saved`.
         """
         if not self._may_ask(saved):
-            return super().login(user, password)
+            return self._with_list(super().login, user, password)
         token, tag = self._token(), self._new_tag()
         self._behind = tag + b" STATE" + (b" " + token.encode() if token else b"") + imaplib.CRLF
         try:
-            answer = super().login(user, password)
+            answer = self._with_list(super().login, user, password)
         except self.abort:
             raise
         except self.error:
@@ -108,6 +108,10 @@ class StateMixin:
             self._behind = b""
         self._take_state(self._get_tagged_response(tag)[0])
         return answer
+
+    def authenticate(self, mechanism, authobject):
+        """As in imaplib; afterwards `capabilities` is the list that came with the login."""
+        return self._with_list(super().authenticate, mechanism, authobject)
 
     def restore(self, saved=None):
         """Restores what save() gave in an earlier session, or with None just turns tracking on. Gives `restored`.
@@ -159,14 +163,22 @@ class StateMixin:
     def _simple_command(self, name, *args):
         self.untagged_responses.pop("STATECMD", None)
         typ, data = super()._simple_command(name, *args)
-        # A list that came with a login, or because it has changed. STARTTLS asks again by itself, as it must
-        # (RFC 9051 section 6.2.1), for then there is none here any more.
-        if "CAPABILITY" in self.untagged_responses and name != "CAPABILITY":
+        # The list has changed. One that came with STARTTLS is not the one under TLS: imaplib asks, as it must (RFC 9051
+        # section 6.2.1), since there is none here any more.
+        if "CAPABILITY" in self.untagged_responses and name not in ("CAPABILITY", "LOGIN", "AUTHENTICATE"):
             self._get_capabilities()
-            self._has_list = self._has_list or name in ("LOGIN", "AUTHENTICATE")
         if typ == "OK" and name in _STORABLE:
             self._cover(_command(name, " ".join(args)))
         return typ, data
+
+    def _with_list(self, log_in, *args):
+        """A login, and the list that comes with it, which imaplib itself takes over in newest versions of Python only."""
+        before = self.capabilities
+        answer = log_in(*args)
+        if "CAPABILITY" in self.untagged_responses:
+            self._get_capabilities()
+        self._has_list = self.capabilities is not before
+        return answer
 
     def _cover(self, command):
         """A storable command has completed. One that is not announced is in effect, but not in the state (P9, P10); one that
