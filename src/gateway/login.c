@@ -10,6 +10,7 @@
 #include "opening.h"
 #include "prelude.h"
 #include "relay.h"
+#include "status.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
 
@@ -137,25 +138,26 @@ static void login_cannot(struct client *client)
 
 /* "Too many [open, simultaneous] connections": Cyrus says it without a code, Gmail with [ALERT]. Only where the text
  * begins: further on, a server may repeat what the client chose. */
-static bool login_has_too_many(struct imapstate_span line)
+static bool login_has_too_many(const struct status *status)
 {
-    struct imapstate_span code = relay_word(line, 2);
-    unsigned at = code.len > 0 && *code.at == '[' ? 3 : 2;
-    return imapstate_span_equal_nocase(relay_word(line, at), IMAPSTATE_SPAN("Too")) &&
-           imapstate_span_equal_nocase(relay_word(line, at + 1), IMAPSTATE_SPAN("many")) &&
-           (imapstate_span_contains_nocase(relay_word(line, at + 2), IMAPSTATE_SPAN("connections")) ||
-            imapstate_span_contains_nocase(relay_word(line, at + 3), IMAPSTATE_SPAN("connections")));
+    struct imapstate_span text = status->text;
+    return imapstate_span_equal_nocase(relay_word(text, 0), IMAPSTATE_SPAN("Too")) &&
+           imapstate_span_equal_nocase(relay_word(text, 1), IMAPSTATE_SPAN("many")) &&
+           (imapstate_span_contains_nocase(relay_word(text, 2), IMAPSTATE_SPAN("connections")) ||
+            imapstate_span_contains_nocase(relay_word(text, 3), IMAPSTATE_SPAN("connections")));
 }
 
 /* Does a NO tell by its code (RFC 9051 section 7.1) or its words that the credentials may still be good? */
 static bool login_is_passing(struct imapstate_span line)
 {
-    static const char *const codes[] = { "[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[CONTACTADMIN]" };
-    struct imapstate_span code = relay_word(line, 2);
+    static const char *const codes[] = { "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN" };
+    struct status status;
+    if (!status_parse(line, &status))
+        return false;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (imapstate_span_equal_nocase(code, imapstate_span_of(codes[i])))
+        if (status_has_code(&status, codes[i]))
             return true;
-    return login_has_too_many(line);
+    return login_has_too_many(&status);
 }
 
 /* Is it the number of connections that the upstream minds? Dovecot: "NO [UNAVAILABLE] Maximum number of connections
@@ -163,9 +165,9 @@ static bool login_is_passing(struct imapstate_span line)
  */
 static bool login_is_crowded(struct imapstate_span line)
 {
+    struct status status;
     return imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
-           imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[LIMIT]")) ||
-           imapstate_span_equal_nocase(relay_word(line, 2), IMAPSTATE_SPAN("[INUSE]"));
+           (status_parse(line, &status) && (status_has_code(&status, "LIMIT") || status_has_code(&status, "INUSE")));
 }
 
 /* Those that only wait give way to one that works. True: the login is tried again. One that only the client can repeat

@@ -258,7 +258,8 @@ bool namespace_translate(struct imapstate_span line, unsigned language, bool is_
     for (size_t i = NAMESPACE_OTHER_USERS; fits && i < NAMESPACE_CLASSES; i++)
         fits = (i == NAMESPACE_OTHER_USERS || imapstate_buf_put_byte(ret_line, ' ')) &&
                namespace_put_class(classes[i], language, is_utf8, &value, ret_line, &is_changed);
-    fits = fits && imapstate_buf_put(ret_line, IMAPSTATE_SPAN("\r\n"));
+    size_t text_len = imapstate_span_without_line_end(line).len;
+    fits = fits && imapstate_buf_put(ret_line, (struct imapstate_span){ line.at + text_len, line.len - text_len });
     imapstate_buf_done(&value);
     if (!fits || !is_changed)
         ret_line->len = begin;

@@ -54,7 +54,7 @@ static bool status_take_code(struct imapstate_span *in, struct imapstate_span *r
 bool status_has_code(const struct status *status, const char *name)
 {
     struct imapstate_span code = status->code;
-    return imapstate_span_equal_nocase(status_take_word(&code), imapstate_span_of(name));
+    return code.len > 0 && imapstate_span_equal_nocase(status_take_word(&code), imapstate_span_of(name));
 }
 
 bool status_parse(struct imapstate_span line, struct status *ret_status)

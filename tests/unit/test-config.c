@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "catalogue.h"
 #include "config.h"
 #include "sasl.h"
 
@@ -53,6 +54,9 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_int_equal(config->login_failure_delay_ms, 2000);
     assert_int_equal(config->max_login_failures, 3);
     assert_int_equal(config->shutdown_timeout_ms, 5000);
+    for (unsigned language = 0; language < catalogue_count(); language++)
+        assert_int_equal((config->languages.offered & LANGUAGE_BIT(language)) != 0, catalogue_missing(language) == 0);
+    assert_int_equal(config->languages.preferred, LANGUAGE_DEFAULT);
     assert_int_equal(config->listeners[0].unix_mode, 0600);
     assert_false(config->listeners[0].accept_proxy);
     assert_int_equal(config->listeners[0].auth_mechanisms, SASL_BITS);
@@ -74,6 +78,15 @@ TEST(what_is_not_given_has_its_documented_default)
     config_unref(config);
 }
 
+static uint8_t language(const char *tag)
+{
+    static const struct languages all = { .offered = UINT32_MAX };
+    uint8_t found = 0;
+    if (!language_find(&all, imapstate_span_of(tag), &found))
+        fail_msg("there is no %s", tag);
+    return found;
+}
+
 static const char everything[] = "# every option there is\n"
                                  "workers = 3\n"
                                  "keys_file = \"/etc/imapstate/keys\"\n"
@@ -90,6 +103,7 @@ static const char everything[] = "# every option there is\n"
                                  "login_failure_delay = \"0s\"\n"
                                  "max_login_failures = 1\n"
                                  "shutdown_timeout = \"500ms\"\n"
+                                 "languages = { \"DE\", fr }\n"
                                  "park {\n"
                                  "  per_user = 7\n"
                                  "  max = 8\n"
@@ -142,6 +156,9 @@ TEST(every_option_of_the_file_reaches_its_field)
     assert_int_equal(config->login_failure_delay_ms, 0);
     assert_int_equal(config->max_login_failures, 1);
     assert_int_equal(config->shutdown_timeout_ms, 500);
+    assert_int_equal(config->languages.offered,
+                     LANGUAGE_BIT(LANGUAGE_DEFAULT) | LANGUAGE_BIT(language("DE")) | LANGUAGE_BIT(language("FR")));
+    assert_int_equal(config->languages.preferred, language("DE"));
     config_unref(config);
 }
 
@@ -169,6 +186,49 @@ static const struct {
     { "auth_mechanisms = { PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512 }",
       SASL_BITS },
 };
+
+static const struct {
+    const char *text, *offered, *preferred; /* "": none */
+} language_sets[] = {
+    { "languages = off", "", "i-default" },
+    { "languages = DE", "i-default DE", "DE" },
+    { "languages = { \"fr\", de }", "i-default DE FR", "FR" },
+    { "languages = { EN, i-default }", "i-default EN", "EN" },
+    { "languages = i-default", "i-default", "i-default" },
+    { "languages = JA", "i-default JA", "JA" },
+    { "languages = DE\nlanguages += FR", "i-default DE FR", "DE" },
+};
+
+TEST(a_list_of_languages_becomes_a_set_with_its_first_preferred)
+{
+    for (size_t i = 0; i < ARRAY_LEN(language_sets); i++) {
+        char text[512], tags[64];
+        uint32_t want = 0;
+        snprintf(text, sizeof text, "%s\n" LISTENER UPSTREAM, language_sets[i].text);
+        snprintf(tags, sizeof tags, "%s", language_sets[i].offered);
+        for (char *rest = tags, *tag; (tag = strsep(&rest, " "));)
+            want |= *tag ? LANGUAGE_BIT(language(tag)) : 0;
+        struct config *config = parse_good(text);
+        CHECK_ROW(language_sets[i].text, config->languages.offered == want);
+        CHECK_ROW(language_sets[i].text, config->languages.preferred == language(language_sets[i].preferred));
+        config_unref(config);
+    }
+}
+
+TEST(languages_auto_and_an_empty_list_are_the_default)
+{
+    static const char *const texts[] = { "languages = auto", "languages = \"auto\"", "languages = {}" };
+    struct config *want = parse_good(LISTENER UPSTREAM);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s\n" LISTENER UPSTREAM, texts[i]);
+        struct config *config = parse_good(text);
+        CHECK_ROW(texts[i], config->languages.offered == want->languages.offered);
+        CHECK_ROW(texts[i], config->languages.preferred == want->languages.preferred);
+        config_unref(config);
+    }
+    config_unref(want);
+}
 
 TEST(a_list_of_mechanisms_becomes_a_set)
 {
@@ -199,7 +259,7 @@ TEST(every_option_of_a_listener_reaches_its_field)
     const struct config_listener *listener = &config->listeners[0];
     assert_int_equal(config->listener_count, 1);
     assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 26);
+    assert_int_equal(listener->line, 27);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(listener->tls_cert_file, "/c");
     assert_string_equal(listener->tls_key_file, "/k");
@@ -236,7 +296,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 40);
+    assert_int_equal(upstream->line, 41);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);
@@ -270,6 +330,7 @@ TEST(an_upstream_address_may_lack_what_tls_implies)
     }
 }
 
+#define LANGUAGES_KNOWN     "i-default, EN, DE, FR, ES, JA, AR"
 #define IN_MECHANISMS(list) IN_LISTENER("tls = none address = \"127.0.0.1:1\"\nauth_mechanisms = " list)
 #define CAN_PASS            "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512"
 
@@ -284,6 +345,19 @@ static const struct {
       "x.conf:3: address is given more than once\n" },
     { "a list emptied again", IN_LISTENER("tls = none\naddress = \"*:1\"\naddress = {}"),
       "x.conf:1: listener \"l\" has no address\nx.conf:1: address is given more than once\n" },
+    { "a language that there is not", IN_FILE("workers = 1\nlanguages = { DE, tlh }"),
+      "x.conf:2: languages: \"tlh\" is not known; write \"auto\", \"off\", or some of " LANGUAGES_KNOWN "\n" },
+    { "no language at all", IN_FILE("languages = \"\""),
+      "x.conf:1: languages: \"\" is not known; write \"auto\", \"off\", or some of " LANGUAGES_KNOWN "\n" },
+    { "a language twice", IN_FILE("languages = { DE, FR, de }"), "x.conf:1: languages has \"DE\" twice\n" },
+    { "a language beside auto", IN_FILE("languages = { auto, DE }"),
+      "x.conf:1: languages: \"auto\" and \"off\" stand alone\n" },
+    { "off beside a language", IN_FILE("languages = { DE,\noff }"),
+      "x.conf:2: languages: \"auto\" and \"off\" stand alone\n" },
+    { "languages twice", IN_FILE("languages = DE\nlanguages = FR"), "x.conf:2: languages is given more than once\n" },
+    { "languages emptied again", IN_FILE("languages = DE\nlanguages = {}"),
+      "x.conf: languages is given more than once\n" },
+    { "languages in a section", IN_LISTENER("languages = DE"), "x.conf:2: no such option 'languages'\n" },
     { "a repeated section", LISTENER LISTENER UPSTREAM, "x.conf:2: found duplicate title 'l'\n" },
     { "a section without a name", "listener { }\n", "x.conf:1: missing title for section 'listener'\n" },
     { "an empty section name", LISTENER "upstream \"\" { address = a }\n",
@@ -693,6 +767,8 @@ int main(void)
         cmocka_unit_test(what_is_not_given_has_its_documented_default),
         cmocka_unit_test(every_option_of_the_file_reaches_its_field),
         cmocka_unit_test(every_option_of_park_reaches_its_field),
+        cmocka_unit_test(a_list_of_languages_becomes_a_set_with_its_first_preferred),
+        cmocka_unit_test(languages_auto_and_an_empty_list_are_the_default),
         cmocka_unit_test(a_list_of_mechanisms_becomes_a_set),
         cmocka_unit_test(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing),
         cmocka_unit_test(every_option_of_a_listener_reaches_its_field),
