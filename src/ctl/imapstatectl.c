@@ -1,5 +1,6 @@
-/* imapstatectl: makes, rotates and lists key files. */
+/* imapstatectl: makes, rotates and lists key files; tries a server. */
 #include "keys.h"
+#include "try.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,9 +21,13 @@ struct options {
 };
 
 static const char help[] =
-    "Usage: imapstatectl keys new FILE [--from TIME]\n"
+    "Usage: imapstatectl try HOST --user NAME [OPTION]...\n"
+    "       imapstatectl keys new FILE [--from TIME]\n"
     "       imapstatectl keys rotate FILE [--from TIME]\n"
     "       imapstatectl keys list FILE\n"
+    "\n"
+    "  try           tell whether an IMAP server has STATE, and what it is worth there; \"imapstatectl try --help\"\n"
+    "                has its options and exit statuses\n"
     "\n"
     "Keys seal the tokens that SAVESTATE gives to clients, and open them again. All gateways of a fleet have the\n"
     "same file (keys_file in their configuration) and read it again on SIGHUP.\n"
@@ -212,9 +217,14 @@ int main(int argc, char **argv)
         fputs("imapstatectl: libsodium does not start\n", stderr);
         return EXIT_FAILURE;
     }
-    int status = parse_options(argc, argv, &options);
-    if (status < 0)
-        status = run_command(argv + optind, argc - optind, &options);
+    int status;
+    if (argc > 1 && strcmp(argv[1], "try") == 0) {
+        status = try_command(argc - 1, argv + 1);
+    } else {
+        status = parse_options(argc, argv, &options);
+        if (status < 0)
+            status = run_command(argv + optind, argc - optind, &options);
+    }
     if (fflush(stdout) != 0 && status == EXIT_SUCCESS) {
         fprintf(stderr, "imapstatectl: cannot write: %s\n", strerror(errno));
         status = EXIT_FAILURE;

@@ -58,26 +58,28 @@ SSL_CTX *tls_listener_context(const struct config *config, const struct config_l
     return NULL;
 }
 
-SSL_CTX *tls_upstream_context(const struct config *config, const struct config_upstream *upstream, FILE *errors)
+SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file)
 {
     ERR_clear_error();
     SSL_CTX *context = tls_context(TLS_client_method());
-    if (!context) {
-        tls_complain(config, upstream->line, "TLS", "", errors);
+    if (!context)
         return NULL;
-    }
-    SSL_CTX_set_verify(context, upstream->tls_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    if (*upstream->tls_ca_file) {
-        if (SSL_CTX_load_verify_locations(context, upstream->tls_ca_file, NULL) == 1)
-            return context;
-        tls_complain(config, upstream->line, "tls_ca_file", upstream->tls_ca_file, errors);
-    } else {
-        if (SSL_CTX_set_default_verify_paths(context) == 1)
-            return context;
-        tls_complain(config, upstream->line, "the system's certificates", "", errors);
-    }
+    SSL_CTX_set_verify(context, is_verified ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    int loaded =
+        *ca_file ? SSL_CTX_load_verify_locations(context, ca_file, NULL) : SSL_CTX_set_default_verify_paths(context);
+    if (loaded == 1)
+        return context;
     SSL_CTX_free(context);
     return NULL;
+}
+
+SSL_CTX *tls_upstream_context(const struct config *config, const struct config_upstream *upstream, FILE *errors)
+{
+    SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
+    if (!context)
+        tls_complain(config, upstream->line, *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
+                     upstream->tls_ca_file, errors);
+    return context;
 }
 
 SSL *tls_accept(SSL_CTX *context)
@@ -94,13 +96,12 @@ static bool tls_is_address(const char *name)
     return inet_pton(AF_INET, name, octets) == 1 || inet_pton(AF_INET6, name, octets) == 1;
 }
 
-SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream)
+SSL *tls_peer(SSL_CTX *context, const char *name)
 {
     SSL *ssl = SSL_new(context);
     if (!ssl)
         return NULL;
     SSL_set_connect_state(ssl);
-    const char *name = *upstream->tls_name ? upstream->tls_name : upstream->host;
     bool is_set;
     if (tls_is_address(name)) {
         is_set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
@@ -113,6 +114,11 @@ SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream)
         return ssl;
     SSL_free(ssl);
     return NULL;
+}
+
+SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream)
+{
+    return tls_peer(context, *upstream->tls_name ? upstream->tls_name : upstream->host);
 }
 
 const char *tls_verify_failure(const SSL *ssl)

@@ -14,11 +14,17 @@ SSL_CTX *tls_listener_context(const struct config *config, const struct config_l
 /* The context of an upstream, what it verifies with loaded; NULL likewise. */
 SSL_CTX *tls_upstream_context(const struct config *config, const struct config_upstream *upstream, FILE *errors);
 
-/* The end of one connection; NULL if memory is out. The upstream's sends and verifies its name (RFC 6125, RFC 6066). */
+/* The context of a side that connects to others. It verifies them, if at all, by the certificates in ca_file, or by the
+ * system's if that is "". NULL: OpenSSL's queue of errors tells why. */
+SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file);
+
+/* The end of one connection; NULL if memory is out. The side that connects sends the name of the other (RFC 6066) and
+ * verifies it (RFC 9525): a host's name, or an address, which is not sent. */
 SSL *tls_accept(SSL_CTX *context);
+SSL *tls_peer(SSL_CTX *context, const char *name);
 SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream);
 
-/* Why the upstream's certificate was refused, in static words, or NULL if it was not. */
+/* Why the other side's certificate was refused, in static words, or NULL if it was not. */
 const char *tls_verify_failure(const SSL *ssl);
 
 #endif

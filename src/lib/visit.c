@@ -2,28 +2,12 @@
 
 #include <imapstate/command.h>
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
 #include "lines.h"
 #include "response.h"
-
-#define KEPT_VERSION    1u
-#define CHECKSUM_OCTETS 16u
-/* Version, time, the token's length. */
-#define KEPT_HEAD_OCTETS (1u + 8u + 2u)
-#define KEPT_OCTETS_MAX  (KEPT_HEAD_OCTETS + IMAPSTATE_VISIT_TOKEN_MAX + IMAPSTATE_VISIT_COMMANDS_MAX + CHECKSUM_OCTETS)
-
-_Static_assert(IMAPSTATE_VISIT_KEPT_MAX >= (KEPT_OCTETS_MAX * 4 + 2) / 3, "what may be kept fits");
-
-/* A token and what it stands for. */
-struct saved {
-    struct imapstate_buf token;    /* empty: there is none */
-    struct imapstate_buf commands; /* lines */
-    uint64_t saved_at_s;
-};
+#include "saved.h"
 
 /* A command that is not answered. */
 struct flight {
@@ -47,97 +31,6 @@ struct imapstate_visit {
     uint8_t status; /* enum imapstate_visit_status */
     uint8_t offer;  /* enum imapstate_visit_offer */
 };
-
-/* --- saved --- */
-
-static void saved_init(struct saved *saved)
-{
-    imapstate_buf_init(&saved->token, IMAPSTATE_VISIT_TOKEN_MAX);
-    imapstate_buf_init(&saved->commands, IMAPSTATE_VISIT_COMMANDS_MAX);
-    saved->saved_at_s = 0;
-}
-
-static void saved_done(struct saved *saved)
-{
-    imapstate_buf_done(&saved->token);
-    imapstate_buf_done(&saved->commands);
-}
-
-static bool saved_put(struct saved *saved, struct imapstate_span token, struct imapstate_span commands)
-{
-    imapstate_buf_clear(&saved->token);
-    imapstate_buf_clear(&saved->commands);
-    if (imapstate_buf_put(&saved->token, token) && imapstate_buf_put(&saved->commands, commands))
-        return true;
-    saved_done(saved);
-    return false;
-}
-
-static bool buf_put_number(struct imapstate_buf *buf, uint64_t number, int octets)
-{
-    bool fits = true;
-    while (octets-- > 0)
-        fits = fits && imapstate_buf_put_byte(buf, (uint8_t)(number >> (8 * octets)));
-    return fits;
-}
-
-static void checksum(struct imapstate_span octets, uint8_t ret_sum[CHECKSUM_OCTETS])
-{
-    crypto_generichash(ret_sum, CHECKSUM_OCTETS, octets.at, octets.len, NULL, 0);
-}
-
-static bool saved_encode(const struct saved *saved, struct imapstate_buf *octets)
-{
-    uint8_t sum[CHECKSUM_OCTETS];
-    if (!buf_put_number(octets, KEPT_VERSION, 1) || !buf_put_number(octets, saved->saved_at_s, 8) ||
-        !buf_put_number(octets, saved->token.len, 2) || !imapstate_buf_put(octets, imapstate_buf_span(&saved->token)) ||
-        !imapstate_buf_put(octets, imapstate_buf_span(&saved->commands)))
-        return false;
-    checksum(imapstate_buf_span(octets), sum);
-    return imapstate_buf_put(octets, (struct imapstate_span){ sum, sizeof sum });
-}
-
-/* Printable, so that it can be sent in quotes whatever the server had sent it in. */
-static bool token_is_valid(struct imapstate_span token)
-{
-    for (size_t i = 0; i < token.len; i++)
-        if (token.at[i] <= 0x20 || token.at[i] >= 0x7f)
-            return false;
-    return token.len > 0;
-}
-
-static bool lines_are_valid(struct imapstate_span lines)
-{
-    struct imapstate_span line;
-    size_t at = 0;
-    while (lines_next(lines, &at, &line))
-        if (line.len == 0)
-            return false;
-    return at == lines.len;
-}
-
-static enum imapstate_error saved_decode(struct saved *saved, struct imapstate_span octets)
-{
-    uint8_t sum[CHECKSUM_OCTETS];
-    if (octets.len < KEPT_HEAD_OCTETS + CHECKSUM_OCTETS || octets.at[0] != KEPT_VERSION)
-        return IMAPSTATE_STATE_INVALID;
-    octets.len -= CHECKSUM_OCTETS;
-    checksum(octets, sum);
-    size_t token_len = (size_t)octets.at[9] << 8 | octets.at[10], rest_len = octets.len - KEPT_HEAD_OCTETS;
-    if (memcmp(sum, octets.at + octets.len, sizeof sum) != 0 || token_len > rest_len)
-        return IMAPSTATE_STATE_INVALID;
-    struct imapstate_span token = { octets.at + KEPT_HEAD_OCTETS, token_len };
-    struct imapstate_span commands = { token.at + token_len, rest_len - token_len };
-    if (!token_is_valid(token) || token.len > saved->token.max || !lines_are_valid(commands) ||
-        commands.len > saved->commands.max)
-        return IMAPSTATE_STATE_INVALID;
-    if (!saved_put(saved, token, commands))
-        return IMAPSTATE_NO_MEMORY;
-    saved->saved_at_s = 0;
-    for (size_t i = 1; i <= 8; i++)
-        saved->saved_at_s = saved->saved_at_s << 8 | octets.at[i];
-    return IMAPSTATE_OK;
-}
 
 /* --- flights --- */
 
@@ -209,8 +102,8 @@ struct imapstate_visit *imapstate_visit_new(void)
         return NULL;
     imapstate_buf_init(&visit->wanted, SIZE_MAX);
     imapstate_buf_init(&visit->covered, IMAPSTATE_VISIT_COMMANDS_MAX);
-    saved_init(&visit->saved);
-    saved_init(&visit->coming);
+    imapstate_saved_init(&visit->saved);
+    imapstate_saved_init(&visit->coming);
     return visit;
 }
 
@@ -224,8 +117,8 @@ void imapstate_visit_free(struct imapstate_visit *visit)
     }
     imapstate_buf_done(&visit->wanted);
     imapstate_buf_done(&visit->covered);
-    saved_done(&visit->saved);
-    saved_done(&visit->coming);
+    imapstate_saved_done(&visit->saved);
+    imapstate_saved_done(&visit->coming);
     free(visit);
 }
 
@@ -243,23 +136,9 @@ enum imapstate_error imapstate_visit_want(struct imapstate_visit *visit, struct 
     return lines_put(&visit->wanted, command) ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
 }
 
-static enum imapstate_error saved_decode_text(struct saved *saved, struct imapstate_span text)
-{
-    size_t len;
-    uint8_t *octets = malloc(KEPT_OCTETS_MAX);
-    if (!octets)
-        return IMAPSTATE_NO_MEMORY;
-    enum imapstate_error error = IMAPSTATE_STATE_INVALID;
-    if (base64_decode(text, octets, KEPT_OCTETS_MAX, &len))
-        error = saved_decode(saved, (struct imapstate_span){ octets, len });
-    sodium_memzero(octets, KEPT_OCTETS_MAX);
-    free(octets);
-    return error;
-}
-
 enum imapstate_error imapstate_visit_recall(struct imapstate_visit *visit, struct imapstate_span kept)
 {
-    enum imapstate_error error = kept.len > 0 ? saved_decode_text(&visit->saved, kept) : IMAPSTATE_OK;
+    enum imapstate_error error = kept.len > 0 ? imapstate_saved_read(&visit->saved, kept) : IMAPSTATE_OK;
     /* What cannot be read is nothing to be kept. */
     visit->has_changed = error == IMAPSTATE_STATE_INVALID;
     return error;
@@ -268,7 +147,7 @@ enum imapstate_error imapstate_visit_recall(struct imapstate_visit *visit, struc
 static void visit_forget_token(struct imapstate_visit *visit)
 {
     visit->has_changed |= visit->saved.token.len > 0;
-    saved_done(&visit->saved);
+    imapstate_saved_done(&visit->saved);
 }
 
 bool imapstate_visit_has_token(const struct imapstate_visit *visit)
@@ -355,7 +234,7 @@ bool imapstate_visit_put_savestate(struct imapstate_visit *visit, struct imapsta
 {
     if (!visit_can_save(visit) || !visit_put(visit, tag, "SAVESTATE", (struct imapstate_span){ 0 }, out))
         return false;
-    saved_done(&visit->coming);
+    imapstate_saved_done(&visit->coming);
     visit->coming.saved_at_s = now_s;
     visit->is_saving = true;
     return true;
@@ -386,28 +265,9 @@ bool imapstate_visit_has_changed(const struct imapstate_visit *visit)
     return visit->has_changed;
 }
 
-static bool put_base64(struct imapstate_buf *out, struct imapstate_span octets)
-{
-    size_t size = sodium_base64_encoded_len(octets.len, BASE64_VARIANT);
-    char *text = malloc(size);
-    if (!text)
-        return false;
-    sodium_bin2base64(text, size, octets.at, octets.len, BASE64_VARIANT);
-    bool is_put = imapstate_buf_put(out, (struct imapstate_span){ (uint8_t *)text, size - 1 });
-    sodium_memzero(text, size);
-    free(text);
-    return is_put;
-}
-
 bool imapstate_visit_keep(const struct imapstate_visit *visit, struct imapstate_buf *out)
 {
-    struct imapstate_buf octets;
-    if (visit->saved.token.len == 0)
-        return true;
-    imapstate_buf_init(&octets, KEPT_OCTETS_MAX);
-    bool is_put = saved_encode(&visit->saved, &octets) && put_base64(out, imapstate_buf_span(&octets));
-    imapstate_buf_done(&octets);
-    return is_put;
+    return visit->saved.token.len == 0 || imapstate_saved_write(&visit->saved, out);
 }
 
 /* --- what the server says --- */
@@ -416,7 +276,7 @@ bool imapstate_visit_keep(const struct imapstate_visit *visit, struct imapstate_
 static bool token_take(struct imapstate_span in, struct imapstate_buf *ret_token)
 {
     if (imapstate_command_astring(&in, ret_token) == IMAPSTATE_OK && in.len == 0 &&
-        token_is_valid(imapstate_buf_span(ret_token)))
+        imapstate_saved_is_token(imapstate_buf_span(ret_token)))
         return true;
     imapstate_buf_done(ret_token);
     return false;
@@ -441,7 +301,7 @@ static void visit_see_savestate(struct imapstate_visit *visit, struct imapstate_
     imapstate_buf_done(&coming->token);
     imapstate_buf_clear(&coming->commands);
     if (!imapstate_buf_put(&coming->commands, imapstate_buf_span(&visit->covered)) || !token_take(in, &coming->token))
-        saved_done(coming);
+        imapstate_saved_done(coming);
 }
 
 static void visit_see_capabilities(struct imapstate_visit *visit, struct imapstate_span names)
@@ -498,12 +358,12 @@ static void visit_savestate_answered(struct imapstate_visit *visit, bool is_ok)
 {
     visit->is_saving = false;
     if (is_ok && visit->coming.token.len > 0) {
-        saved_done(&visit->saved);
+        imapstate_saved_done(&visit->saved);
         visit->saved = visit->coming;
-        saved_init(&visit->coming);
+        imapstate_saved_init(&visit->coming);
         visit->has_changed = true;
     }
-    saved_done(&visit->coming);
+    imapstate_saved_done(&visit->coming);
 }
 
 /* A command that replaces one of its kind takes that out of the state, stored or not (P9). */

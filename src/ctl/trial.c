@@ -1,0 +1,377 @@
+#include "trial.h"
+
+#include <imapstate/command.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sasl.h"
+
+#define TEXT_MAX  65536u
+#define LOGIN_MAX 262144u /* user and password, each octet escaped or in base64, with room */
+
+/* --- what can go wrong --- */
+
+/* False, with what is wrong, and the server's words of it. */
+static bool trial_fail(struct trial *trial, const struct dialog *dialog, const char *what)
+{
+    imapstate_buf_clear(&trial->error);
+    imapstate_buf_clear(&trial->refusal);
+    imapstate_buf_printf(&trial->error, "%s", what);
+    imapstate_buf_put(&trial->refusal, imapstate_buf_span(&dialog->refusal));
+    return false;
+}
+
+/* The same if the dialog itself has failed. */
+static bool trial_lost(struct trial *trial, const struct dialog *dialog)
+{
+    return trial_fail(trial, dialog, dialog->connection.error);
+}
+
+/* A flight of one command. */
+static bool trial_command(struct trial *trial, struct dialog *dialog, const char *command)
+{
+    return (dialog_put(dialog, imapstate_span_of(command)) && dialog_fly(dialog)) || trial_lost(trial, dialog);
+}
+
+/* --- logging in --- */
+
+static bool trial_write_login(struct trial *trial)
+{
+    struct imapstate_buf *login = &trial->login;
+    return imapstate_buf_put(login, IMAPSTATE_SPAN("LOGIN ")) &&
+           imapstate_command_put_quoted(login, trial->account->user) && imapstate_buf_put_byte(login, ' ') &&
+           imapstate_command_put_quoted(login, trial->account->password);
+}
+
+static bool trial_write_plain(struct trial *trial)
+{
+    struct sasl_identity identity;
+    struct imapstate_buf message;
+    imapstate_buf_init(&message, LOGIN_MAX);
+    sasl_identity_init(&identity);
+    bool is_written = imapstate_buf_put(&identity.authentication, trial->account->user) &&
+                      imapstate_buf_put(&identity.password, trial->account->password) &&
+                      sasl_write_plain(&identity, &message) && sasl_encode(imapstate_buf_span(&message), &trial->login);
+    sasl_identity_done(&identity);
+    imapstate_buf_done(&message);
+    return is_written && transcript_hide(trial->transcript, imapstate_buf_span(&trial->login));
+}
+
+/* Chooses how to log in, by the list that the server shows before. */
+static bool trial_choose_login(struct trial *trial, const struct dialog *dialog)
+{
+    bool is_quotable =
+        imapstate_command_is_quotable(trial->account->user) && imapstate_command_is_quotable(trial->account->password);
+    bool is_disabled = dialog_offers(dialog, "LOGINDISABLED"), has_plain = dialog_offers(dialog, "AUTH=PLAIN");
+
+    if (!is_disabled && is_quotable) {
+        trial->way = TRIAL_LOGIN;
+        return trial_write_login(trial) || trial_fail(trial, dialog, "user and password are too long");
+    }
+    trial->way = dialog_offers(dialog, "SASL-IR") ? TRIAL_PLAIN_INITIAL : TRIAL_PLAIN;
+    if (has_plain)
+        return trial_write_plain(trial) || trial_fail(trial, dialog, "user and password are too long");
+    if (is_disabled && dialog->connection.target->tls == CONNECTION_PLAIN)
+        return trial_fail(trial, dialog, "the server takes no password in clear: leave out --plain, or use --starttls");
+    return trial_fail(trial, dialog,
+                      is_disabled ? "the server offers neither LOGIN nor AUTH=PLAIN"
+                                  : "user or password has octets that only AUTH=PLAIN can carry, which is not offered");
+}
+
+/* Puts the login into the next flight. Where the server has to ask for the password first, that is a flight before. */
+static bool trial_put_login(struct trial *trial, struct dialog *dialog)
+{
+    struct imapstate_span login = imapstate_buf_span(&trial->login);
+    struct imapstate_buf command;
+
+    if (trial->way == TRIAL_LOGIN)
+        return dialog_put(dialog, login) || trial_lost(trial, dialog);
+    if (trial->way == TRIAL_PLAIN) {
+        if (!trial_command(trial, dialog, "AUTHENTICATE PLAIN"))
+            return false;
+        if (!dialog->is_asked)
+            return trial_fail(trial, dialog, "the server refuses AUTHENTICATE PLAIN");
+        return dialog_put_continuation(dialog, login) || trial_lost(trial, dialog);
+    }
+    imapstate_buf_init(&command, LOGIN_MAX);
+    bool is_put = imapstate_buf_put(&command, IMAPSTATE_SPAN("AUTHENTICATE PLAIN ")) &&
+                  imapstate_buf_put(&command, login) && dialog_put(dialog, imapstate_buf_span(&command));
+    imapstate_buf_done(&command);
+    return is_put || trial_lost(trial, dialog);
+}
+
+static bool trial_is_logged_in(struct trial *trial, const struct dialog *dialog)
+{
+    return dialog_status(dialog, 0) == DIALOG_OK || trial_fail(trial, dialog, "the login was refused");
+}
+
+/* --- the parts of a session --- */
+
+static enum trial_offer offer_of(const struct dialog *dialog)
+{
+    if (dialog->names.len == 0)
+        return TRIAL_NO_LIST;
+    return dialog_offers(dialog, "STATE") ? TRIAL_OFFER_YES : TRIAL_OFFER_NO;
+}
+
+/* Connects, up to where one can log in. */
+static bool trial_begin(struct trial *trial, struct dialog *dialog)
+{
+    if (!dialog_begin(dialog, trial->target, trial->transcript))
+        return trial_lost(trial, dialog);
+    trial->in_greeting = offer_of(dialog);
+    if (trial->target->tls == CONNECTION_STARTTLS && !dialog_start_tls(dialog))
+        return trial_lost(trial, dialog);
+    trial->protocol = connection_protocol(&dialog->connection);
+    return true;
+}
+
+/* What a client that knows nothing of the server does before and behind it as well. */
+static bool trial_log_in(struct trial *trial, struct dialog *dialog)
+{
+    if (dialog->names.len == 0 && !trial_command(trial, dialog, "CAPABILITY"))
+        return false;
+    trial->before_login = offer_of(dialog);
+    if (trial->login.len == 0 && !trial_choose_login(trial, dialog))
+        return false;
+    imapstate_buf_clear(&dialog->names);
+    if (!trial_put_login(trial, dialog))
+        return false;
+    if (!dialog_fly(dialog))
+        return trial_lost(trial, dialog);
+    if (!trial_is_logged_in(trial, dialog))
+        return false;
+    trial->with_login = offer_of(dialog);
+    if (!trial_command(trial, dialog, "CAPABILITY"))
+        return false;
+    trial->after_login = offer_of(dialog);
+    return true;
+}
+
+/* The set-up of a client that is glad of every extension. Every server that has LANGUAGE knows i-default (RFC 5255
+ * section 3). FlagChange is not asked for, as it can switch CONDSTORE on by the way. */
+static void trial_choose_set_up(struct trial *trial, const struct dialog *dialog)
+{
+    const char *enable = dialog_offers(dialog, "QRESYNC")     ? "ENABLE CONDSTORE QRESYNC"
+                         : dialog_offers(dialog, "CONDSTORE") ? "ENABLE CONDSTORE"
+                                                              : NULL;
+    const struct {
+        const char *capability, *command;
+    } commands[] = {
+        { "ID", "ID (\"name\" \"imapstatectl\" \"version\" \"" CTL_VERSION "\")" },
+        { "ENABLE", enable },
+        { "NAMESPACE", "NAMESPACE" },
+        { "LANGUAGE", "LANGUAGE i-default" },
+        { "NOTIFY", "NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))" },
+    };
+    trial->set_up_count = 0;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (commands[i].command && dialog_offers(dialog, commands[i].capability))
+            trial->set_up[trial->set_up_count++] = commands[i].command;
+}
+
+static bool trial_want_set_up(struct trial *trial, struct dialog *dialog)
+{
+    for (size_t i = 0; i < trial->set_up_count; i++)
+        if (imapstate_visit_want(dialog->visit, imapstate_span_of(trial->set_up[i])) != IMAPSTATE_OK)
+            return trial_fail(trial, dialog, imapstate_strerror(IMAPSTATE_NO_MEMORY));
+    return true;
+}
+
+/* A flight for each command, as clients do. One that is refused is no matter. */
+static bool trial_set_up(struct trial *trial, struct dialog *dialog)
+{
+    for (size_t i = 0; i < trial->set_up_count; i++)
+        if (!trial_command(trial, dialog, trial->set_up[i]))
+            return false;
+    return true;
+}
+
+static void trial_measure(struct trial *trial, enum trial_session session, const struct dialog *dialog)
+{
+    trial->measures[session] = (struct trial_measure){ .round_trips = dialog->flights,
+                                                       .connect_us = dialog->greeted_us - dialog->began_us,
+                                                       .then_us = dialog->answered_us - dialog->greeted_us };
+}
+
+/* The server may well close before it answers. */
+static void trial_end(struct dialog *dialog)
+{
+    if (dialog_put(dialog, IMAPSTATE_SPAN("LOGOUT")))
+        dialog_fly(dialog);
+}
+
+/* The first useful command. */
+#define WORK "EXAMINE INBOX"
+
+static bool trial_work(struct trial *trial, struct dialog *dialog, enum trial_session session)
+{
+    if (!trial_command(trial, dialog, WORK))
+        return false;
+    if (dialog_status(dialog, 0) != DIALOG_OK)
+        return trial_fail(trial, dialog, WORK " was refused");
+    trial_measure(trial, session, dialog);
+    return true;
+}
+
+/* --- the sessions --- */
+
+static enum trial_result trial_save(struct trial *trial, struct dialog *dialog)
+{
+    if (!dialog_put_state(dialog) || !dialog_fly(dialog)) {
+        trial_lost(trial, dialog);
+        return TRIAL_FAILED;
+    }
+    if (dialog_status(dialog, 0) != DIALOG_OK) {
+        trial_fail(trial, dialog, "STATE was refused");
+        return TRIAL_NOT_RESTORED;
+    }
+    if (!trial_set_up(trial, dialog))
+        return TRIAL_FAILED;
+    if (!dialog_put_savestate(dialog) || !dialog_fly(dialog)) {
+        trial_lost(trial, dialog);
+        return TRIAL_FAILED;
+    }
+    if (dialog_status(dialog, 0) != DIALOG_OK) {
+        trial_fail(trial, dialog, "SAVESTATE was refused");
+        return TRIAL_NOT_RESTORED;
+    }
+    trial_measure(trial, TRIAL_SAVING, dialog);
+    if (!imapstate_visit_keep(dialog->visit, &trial->kept) || trial->kept.len == 0) {
+        trial_fail(trial, dialog, "SAVESTATE gave no token");
+        return TRIAL_NOT_RESTORED;
+    }
+    return TRIAL_RESTORED;
+}
+
+/* The first session, in the course of which it shows whether there is more to be done. */
+static enum trial_result trial_first(struct trial *trial, struct dialog *dialog)
+{
+    if (!trial_begin(trial, dialog) || !trial_log_in(trial, dialog))
+        return TRIAL_FAILED;
+    trial_choose_set_up(trial, dialog);
+    if (trial->after_login != TRIAL_OFFER_YES) {
+        if (!trial_set_up(trial, dialog) || !trial_work(trial, dialog, TRIAL_WITHOUT))
+            return TRIAL_FAILED;
+        trial_end(dialog);
+        return TRIAL_NO_STATE;
+    }
+    if (!trial_want_set_up(trial, dialog))
+        return TRIAL_FAILED;
+    enum trial_result result = trial_save(trial, dialog);
+    trial_end(dialog);
+    return result;
+}
+
+static void put_name(struct imapstate_buf *names, struct imapstate_span command)
+{
+    const uint8_t *space = memchr(command.at, ' ', command.len);
+    imapstate_buf_printf(names, "%s%.*s", names->len > 0 ? ", " : "",
+                         (int)(space ? (size_t)(space - command.at) : command.len), (const char *)command.at);
+}
+
+/* What was restored, and what is left to be sent. */
+static void trial_sort_set_up(struct trial *trial, const struct dialog *dialog)
+{
+    struct imapstate_span left = { 0 };
+    size_t at = 0;
+    bool has_left = imapstate_visit_next(dialog->visit, &at, &left);
+    for (size_t i = 0; i < trial->set_up_count; i++) {
+        struct imapstate_span command = imapstate_span_of(trial->set_up[i]);
+        bool is_left = has_left && imapstate_span_equal(left, command);
+        put_name(is_left ? &trial->not_stored : &trial->restored, command);
+        if (is_left)
+            has_left = imapstate_visit_next(dialog->visit, &at, &left);
+    }
+}
+
+static enum trial_result trial_check_restore(struct trial *trial, struct dialog *dialog)
+{
+    switch (imapstate_visit_status(dialog->visit)) {
+    case IMAPSTATE_VISIT_RESTORED:
+        trial_sort_set_up(trial, dialog);
+        return TRIAL_RESTORED;
+    case IMAPSTATE_VISIT_REFUSED:
+        trial_fail(trial, dialog, "STATE with the token was refused");
+        break;
+    default:
+        trial_fail(trial, dialog, "STATE with the token was answered OK, but nothing was restored");
+    }
+    return TRIAL_NOT_RESTORED;
+}
+
+/* The second session: login, STATE and the first useful command in one write. */
+static enum trial_result trial_second(struct trial *trial, struct dialog *dialog)
+{
+    if (!trial_begin(trial, dialog) || !trial_want_set_up(trial, dialog))
+        return TRIAL_FAILED;
+    enum imapstate_error error = imapstate_visit_recall(dialog->visit, imapstate_buf_span(&trial->kept));
+    if (error != IMAPSTATE_OK) {
+        trial_fail(trial, dialog, imapstate_strerror(error));
+        return TRIAL_FAILED;
+    }
+    if (!trial_put_login(trial, dialog))
+        return TRIAL_FAILED;
+    if (!dialog_put_state(dialog) || !dialog_put(dialog, IMAPSTATE_SPAN(WORK)) || !dialog_fly(dialog)) {
+        trial_lost(trial, dialog);
+        return TRIAL_FAILED;
+    }
+    if (!trial_is_logged_in(trial, dialog))
+        return TRIAL_FAILED;
+    enum trial_result result = trial_check_restore(trial, dialog);
+    if (result == TRIAL_RESTORED && dialog_status(dialog, 2) != DIALOG_OK) {
+        trial_fail(trial, dialog, WORK " was refused");
+        return TRIAL_FAILED;
+    }
+    if (result == TRIAL_RESTORED)
+        trial_measure(trial, TRIAL_RESTORING, dialog);
+    trial_end(dialog);
+    return result;
+}
+
+/* The third: as if there were no STATE. */
+static enum trial_result trial_third(struct trial *trial, struct dialog *dialog)
+{
+    if (!trial_begin(trial, dialog) || !trial_log_in(trial, dialog) || !trial_set_up(trial, dialog) ||
+        !trial_work(trial, dialog, TRIAL_WITHOUT))
+        return TRIAL_FAILED;
+    trial_end(dialog);
+    return TRIAL_RESTORED;
+}
+
+enum trial_result trial_run(struct trial *trial, const struct connection_target *target,
+                            const struct trial_account *account, struct transcript *transcript)
+{
+    static const struct {
+        const char *title;
+        enum trial_result (*run)(struct trial *trial, struct dialog *dialog);
+    } sessions[] = { { "The first session", trial_first },
+                     { "The second session: login, STATE and " WORK " in one write", trial_second },
+                     { "The third session: the same, without STATE", trial_third } };
+    enum trial_result result = TRIAL_RESTORED;
+    struct dialog dialog;
+
+    *trial = (struct trial){ .target = target, .account = account, .transcript = transcript, .protocol = "" };
+    struct imapstate_buf *bufs[] = { &trial->restored, &trial->not_stored, &trial->error, &trial->refusal };
+    for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
+        imapstate_buf_init(bufs[i], TEXT_MAX);
+    imapstate_buf_init(&trial->login, LOGIN_MAX);
+    imapstate_buf_init(&trial->kept, IMAPSTATE_VISIT_KEPT_MAX);
+    for (size_t i = 0; i < sizeof sessions / sizeof sessions[0] && result == TRIAL_RESTORED; i++) {
+        transcript_title(transcript, sessions[i].title);
+        result = sessions[i].run(trial, &dialog);
+        dialog_done(&dialog);
+    }
+    return result;
+}
+
+void trial_done(struct trial *trial)
+{
+    imapstate_buf_done(&trial->login);
+    imapstate_buf_done(&trial->kept);
+    imapstate_buf_done(&trial->restored);
+    imapstate_buf_done(&trial->not_stored);
+    imapstate_buf_done(&trial->error);
+    imapstate_buf_done(&trial->refusal);
+}
