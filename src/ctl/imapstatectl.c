@@ -225,7 +225,7 @@ int main(int argc, char **argv)
         if (status < 0)
             status = run_command(argv + optind, argc - optind, &options);
     }
-    if (fflush(stdout) != 0 && status == EXIT_SUCCESS) {
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "imapstatectl: cannot write: %s\n", strerror(errno));
         status = EXIT_FAILURE;
     }

@@ -260,7 +260,8 @@ static enum trial_result trial_first(struct trial *trial, struct dialog *dialog)
     if (!trial_want_set_up(trial, dialog))
         return TRIAL_FAILED;
     enum trial_result result = trial_save(trial, dialog);
-    trial_end(dialog);
+    if (result != TRIAL_FAILED)
+        trial_end(dialog);
     return result;
 }
 

@@ -92,6 +92,8 @@ static int take_option(int option, struct options *options)
             return usage_error("--timeout: not from 1 to 3600 seconds: ", optarg);
         options->target.timeout_ms = (int)number * 1000;
         return -1;
+    case 'P':
+        return usage_error("a password in the command line is seen by every user of this machine: --password-file", "");
     case 'h':
         fputs(help, stdout);
         return EXIT_SUCCESS;
@@ -123,13 +125,17 @@ static int check_options(struct options *options)
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
-    static const struct option long_options[] = {
-        { "user", required_argument, NULL, 'u' }, { "password-file", required_argument, NULL, 'f' },
-        { "port", required_argument, NULL, 'p' }, { "starttls", no_argument, NULL, 's' },
-        { "plain", no_argument, NULL, 'c' },      { "ca-file", required_argument, NULL, 'a' },
-        { "insecure", no_argument, NULL, 'i' },   { "timeout", required_argument, NULL, 't' },
-        { "help", no_argument, NULL, 'h' },       { 0 }
-    };
+    static const struct option long_options[] = { { "user", required_argument, NULL, 'u' },
+                                                  { "password-file", required_argument, NULL, 'f' },
+                                                  { "password", required_argument, NULL, 'P' },
+                                                  { "port", required_argument, NULL, 'p' },
+                                                  { "starttls", no_argument, NULL, 's' },
+                                                  { "plain", no_argument, NULL, 'c' },
+                                                  { "ca-file", required_argument, NULL, 'a' },
+                                                  { "insecure", no_argument, NULL, 'i' },
+                                                  { "timeout", required_argument, NULL, 't' },
+                                                  { "help", no_argument, NULL, 'h' },
+                                                  { 0 } };
     static char name[] = "imapstatectl try"; /* begins getopt_long()'s messages */
     int option, status = -1;
     argv[0] = name;
@@ -212,8 +218,8 @@ static void print_restored(const struct trial *trial)
     else
         puts("The state was empty: the server offers nothing that is stored.");
     if (trial->not_stored.len > 0)
-        print_text(transcript, stdout, "Not in the state, so the client remembers it or asks again: ", &trial->not_stored,
-                   ".\n");
+        print_text(transcript, stdout,
+                   "Not in the state, so the client remembers it or asks again: ", &trial->not_stored, ".\n");
 }
 
 static void print_no_state(const struct trial *trial)
@@ -261,13 +267,13 @@ static int print_result(const struct trial *trial, enum trial_result result)
 
 /* --- the command --- */
 
-/* The password as it is, and as LOGIN says it. */
+/* The password as it is, and with the escapes that it has between quotes. */
 static bool hide_password(struct transcript *transcript, struct imapstate_span password)
 {
     struct imapstate_buf quoted;
     imapstate_buf_init(&quoted, 2 * PASSWORD_MAX + 2);
     bool is_hidden = transcript_hide(transcript, password) && imapstate_command_put_quoted(&quoted, password) &&
-                     transcript_hide(transcript, imapstate_buf_span(&quoted));
+                     transcript_hide(transcript, (struct imapstate_span){ quoted.at + 1, quoted.len - 2 });
     imapstate_buf_done(&quoted);
     return is_hidden;
 }

@@ -1,0 +1,505 @@
+"""imapstatectl try: what an operator sees of a server, and what nobody may see."""
+import base64
+import os
+import pty
+import re
+import select
+import subprocess
+import termios
+import time
+
+import pytest
+
+from harness import net
+from harness.dovecot import NEW_USER_PASSWORD, USERS
+from harness.gateway import program
+from harness.net import Authority
+from harness.scripted import AFTER, BEFORE, CLOSE
+
+RESTORES, FAILED, USAGE, NO_STATE, NOT_RESTORED = range(5)
+PASSWORD = "hunter-2 \\ \"x\""  # what LOGIN has to escape
+TOKEN = "AQtoken-of_the_scripted_server0"
+SET_UP = ["ID", "ENABLE", "NAMESPACE", "LANGUAGE", "NOTIFY"]
+
+
+def attempt(*words, password=NEW_USER_PASSWORD, **settings):
+    """Runs it; nothing of the password is ever in what it says."""
+    done = subprocess.run((program("imapstatectl"), "try", *map(str, words)), input=f"{password}\n", capture_output=True,
+                          text=True, timeout=30, **settings)
+    said = done.stdout + done.stderr
+    forms = (password, password.replace("\\", "\\\\").replace('"', '\\"'), base64.b64encode(b"\0ann\0" + password.encode()).decode())
+    assert not any(form and form in said for form in forms), said
+    assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
+    return done
+
+
+def in_clear(port, *words, user="ann", **settings):
+    return attempt("127.0.0.1", "--port", port, "--plain", "--user", user, *words, **settings)
+
+
+def came_to(done, status, *words):
+    assert done.returncode == status, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stdout + done.stderr, done.stdout + done.stderr
+    return done
+
+
+def round_trips(done):
+    """As the table has them, by the session's name."""
+    rows = re.findall(r"^(set up and saved|restored|set up without STATE) +[0-9.]+ ms +(\d+) +[0-9.]+ ms$", done.stdout, re.M)
+    return {name: int(count) for name, count in rows}
+
+
+def shown(done):
+    """The names of the commands in the transcript, a list for each session."""
+    sessions = done.stdout.split("\n--- ")[1:]
+    return [re.findall(r"^C: A\d+ (\S+)", session, re.M) for session in sessions]
+
+
+# Servers that restore
+
+def check_restored(done, saving, restoring, without):
+    came_to(done, RESTORES, f"is at its mail after {restoring} round trip", f"instead of {without}.", "Restored: ENABLE, NOTIFY.")
+    assert round_trips(done) == {"set up and saved": saving, "restored": restoring, "set up without STATE": without}
+    # Neither a token nor base64 of anything is that long.
+    assert not re.search(r"[A-Za-z0-9_-]{60,}", done.stdout + done.stderr)
+    assert done.stdout.count("STATE ********") == 3  # SAVESTATE's, the one sent, the one that proves it
+
+
+def test_the_gateway_in_clear(gateway, dovecot):
+    done = in_clear(gateway.plain_port, user=dovecot.new_user())
+    check_restored(done, 8, 1, 7)
+    assert "no TLS" in done.stdout and "in clear" in done.stderr
+    assert shown(done) == [
+        ["LOGIN", "CAPABILITY", "STATE", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "SAVESTATE", "LOGOUT"],
+        ["LOGIN", "STATE", "EXAMINE", "LOGOUT"],
+        ["LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "EXAMINE", "LOGOUT"]]
+
+
+def test_the_gateway_by_tls(gateway, dovecot, authority):
+    done = attempt("localhost", "--port", gateway.tls_port, "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
+    check_restored(done, 8, 1, 7)
+    assert "TLSv1.3" in done.stdout and done.stderr == ""
+
+
+def test_the_gateway_by_starttls(gateway, dovecot, authority):
+    """STARTTLS is a round trip, and so is the list behind it, which a client that has a token does without."""
+    done = attempt("127.0.0.1", "--port", gateway.starttls_port, "--starttls", "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
+    check_restored(done, 10, 2, 9)
+    assert re.search(r"in the greeting +no\n +to CAPABILITY before login +yes\n", done.stdout)
+    assert "TLSv1.3" in done.stdout and done.stderr == ""
+
+
+def test_the_round_trips_are_those_on_the_wire(gateway, dovecot, start_recorder):
+    recorder = start_recorder(gateway.plain_port)
+    done = in_clear(recorder.port, user=dovecot.new_user())
+    saving, restoring, without = recorder.recordings
+    assert round_trips(done) == {"set up and saved": saving.flights_until("SAVESTATE"),
+                                 "restored": restoring.flights_until("EXAMINE"),
+                                 "set up without STATE": without.flights_until("EXAMINE")}
+    assert restoring.names()[0] == ["LOGIN", "STATE", "EXAMINE"]
+
+
+def test_parked_connections_make_it_warm(start_gateway, dovecot):
+    gateway = start_gateway(dovecot.plain_port, park={"per_user": 2})
+    check_restored(in_clear(gateway.plain_port, user=dovecot.new_user()), 8, 1, 7)
+    gateway.wait_log("restored=warm")
+
+
+def test_a_mailbox_is_left_as_it_was(gateway, dovecot):
+    user = dovecot.new_user()
+    dovecot.add_message(user)
+    in_clear(gateway.plain_port, user=user)
+    client = gateway.session(user, NEW_USER_PASSWORD)
+    answer = client.ok("SELECT INBOX")
+    assert b"* 1 EXISTS\r\n" in answer.untagged and b"* 1 RECENT\r\n" in answer.untagged  # nobody has opened it for writing
+
+
+@pytest.mark.parametrize("user", ["quote", "backslash", "utf8", "space", "Ünï", "ann+tag@example.org"])
+def test_passwords_and_names_of_all_kinds(gateway, user):
+    done = came_to(in_clear(gateway.plain_port, user=user, password=USERS[user]), RESTORES)
+    is_ascii = user.isascii() and USERS[user].isascii()
+    assert [names[0] for names in shown(done)] == ["LOGIN" if is_ascii else "AUTHENTICATE"] * 3
+
+
+# Servers without STATE
+
+def test_dovecot_by_itself(dovecot, authority):
+    done = attempt("localhost", "--port", dovecot.tls_port, "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
+    came_to(done, NO_STATE, "This server does not offer STATE.", "needs 7 round trips here")
+    assert round_trips(done) == {"set up without STATE": 7}
+    assert shown(done) == [["LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "EXAMINE", "LOGOUT"]]
+
+
+def test_dovecot_by_starttls(dovecot, authority):
+    done = attempt("localhost", "--port", dovecot.plain_port, "--starttls", "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
+    assert round_trips(came_to(done, NO_STATE)) == {"set up without STATE": 9}
+
+
+def test_a_server_that_has_nothing(start_scripted):
+    """No list in the greeting, none with the login, and no extension at all."""
+    server = start_scripted(greeting="* OK hi", caps_before="IMAP4rev1", caps_after="IMAP4rev1", caps_login="none")
+    server.users["ann"] = PASSWORD
+    done = in_clear(server.port, password=PASSWORD)
+    came_to(done, NO_STATE, "needs 4 round trips here")
+    assert shown(done) == [["CAPABILITY", "LOGIN", "CAPABILITY", "EXAMINE", "LOGOUT"]]
+    assert re.search(r"in the greeting +there is no list\n +to CAPABILITY before login +no\n +with the login +there is no list\n"
+                     r" +to CAPABILITY after login +no\n", done.stdout)
+
+
+def test_state_before_login_only_is_no_state(start_scripted):
+    server = start_scripted(caps_before=BEFORE + " STATE")
+    came_to(in_clear(server.port, password="secret"), NO_STATE)
+    assert "STATE" not in server.sessions[0].names
+
+
+# A server with STATE of its own
+
+class Native:
+    """A scripted server that has STATE, and can have it wrongly."""
+
+    def __init__(self, start_scripted, before=BEFORE, after=AFTER, **habits):
+        self.server = start_scripted(caps_before=before + " STATE", caps_after=after + " STATE", users={"ann": PASSWORD}, **habits)
+        self.port, self.on = self.server.port, self.server.on
+        self.on("LOGIN", lambda connection, tag, arguments: connection.log_in(tag, "ann"))  # whatever is pipelined behind it
+        self.on("STATE", self._state)
+        self.on("SAVESTATE", f"* SAVESTATE {TOKEN}", "OK saved.")
+        self.on("ENABLE", "* ENABLED QRESYNC", "* OK [STATECMD {tag}] x", "OK done.")
+
+    @staticmethod
+    def _state(connection, tag, token):
+        connection.send((b"* STATE " + token + b"\r\n" if token else b"") + f"{tag} OK done.\r\n".encode())
+
+    def attempt(self, status, *words, **settings):
+        done = came_to(in_clear(self.port, password=PASSWORD, **settings), status, *words)
+        assert TOKEN not in done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture
+def native(start_scripted):
+    return Native(start_scripted)
+
+
+def test_what_reaches_a_server(native):
+    native.attempt(RESTORES, "Restored: ENABLE.", "remembers it or asks again: ID, NAMESPACE, LANGUAGE, NOTIFY.")
+    saving, restoring, without = native.server.sessions
+    assert saving.names == ["LOGIN", "CAPABILITY", "STATE", *SET_UP, "SAVESTATE", "LOGOUT"]
+    assert restoring.names == ["LOGIN", "STATE", "EXAMINE", "LOGOUT"]
+    assert without.names == ["LOGIN", "CAPABILITY", *SET_UP, "EXAMINE", "LOGOUT"]
+    assert restoring.arguments("STATE") == [TOKEN.encode()] and saving.arguments("STATE") == [b""]
+    assert saving.arguments("LOGIN") == [b'"ann" "hunter-2 \\\\ \\"x\\""']
+    assert saving.arguments("ENABLE") == [b"CONDSTORE QRESYNC"]
+
+
+def test_secrets_are_masked_in_what_the_server_says_too(native):
+    native.on("NAMESPACE", f"* NAMESPACE {PASSWORD} x", 'OK hunter-2 \\\\ \\"x\\"')
+    native.on("EXAMINE", f"* OK [ALERT] {TOKEN}{TOKEN} and {PASSWORD}", f"OK {PASSWORD}")
+    done = native.attempt(RESTORES)
+    assert "S: * NAMESPACE ******** x\n" in done.stdout
+    assert re.search(r"^S: A\d+ OK \*{8}$", done.stdout, re.M)
+    assert "S: * OK [ALERT] **************** and ********\n" in done.stdout
+
+
+def test_a_plain_response_is_masked(start_scripted):
+    native = Native(start_scripted, before="IMAP4rev1 AUTH=PLAIN LOGINDISABLED", after="IMAP4rev1 ENABLE QRESYNC")
+    plain = base64.b64encode(b"\0ann\0" + PASSWORD.encode()).decode()
+
+    def authenticate(connection, tag, _arguments):
+        assert connection.challenge(b"") == b"\0ann\0" + PASSWORD.encode()
+        connection.send(f"* OK you said {plain}\r\n")
+        connection.log_in(tag, "ann")
+
+    native.on("AUTHENTICATE", authenticate)
+    done = native.attempt(RESTORES)
+    # The server asks for the response: a round trip more.
+    assert round_trips(done) == {"set up and saved": 6, "restored": 2, "set up without STATE": 5}
+    assert done.stdout.count("\nC: ********\n") == 3 and plain not in done.stdout
+    assert done.stdout.count("S: * OK you said ********\n") == 3
+
+
+def test_what_a_server_says_does_not_reach_the_terminal(native):
+    native.on("ID", b"* ID (\"name\" \"\x1b[2J\x07\xc3\xa4\x7f\x9b\")", "OK done.")
+    done = native.attempt(RESTORES)
+    assert r'S: * ID ("name" "\x1b[2J\x07\xc3\xa4\x7f\x9b")' in done.stdout
+
+
+def test_of_a_literal_only_the_length_is_shown(native):
+    native.on("ID", b"* ID (\"name\" {16}\r\nA1 OK 0123456789)", "OK done.")
+    done = native.attempt(RESTORES)
+    assert 'S: * ID ("name" {16}\nS: (16 octets)\nS: )\n' in done.stdout and "0123456789" not in done.stdout
+
+
+@pytest.mark.parametrize("command, answer, words", [
+    ("STATE", "NO [UNAVAILABLE] not today", "STATE was refused: NO [UNAVAILABLE] not today"),
+    ("STATE", "BAD what", "STATE was refused: BAD what"),
+    ("SAVESTATE", "NO [LIMIT] too much", "SAVESTATE was refused: NO [LIMIT] too much"),
+    ("SAVESTATE", "OK but no token", "SAVESTATE gave no token"),
+])
+def test_a_server_that_does_not_save(native, command, answer, words):
+    native.on(command, answer)
+    native.attempt(NOT_RESTORED, "offers STATE, but does not restore", words)
+    assert len(native.server.sessions) == 1
+
+
+@pytest.mark.parametrize("answer, words", [
+    ("{tag} OK not today", "answered OK, but nothing was restored"),
+    ("{tag} NO [UNAVAILABLE] not today", "STATE with the token was refused: NO [UNAVAILABLE] not today"),
+    ("{tag} BAD [CLIENTBUG] no", "STATE with the token was refused: BAD [CLIENTBUG] no"),
+    ("* STATE another\r\n{tag} OK done", "answered OK, but nothing was restored"),
+])
+def test_a_server_that_does_not_restore(native, answer, words):
+    native.on("STATE", lambda connection, tag, token: connection.send(
+        (answer.format(tag=tag) if token else f"{tag} OK tracking") + "\r\n"))
+    native.attempt(NOT_RESTORED, "offers STATE, but does not restore", words)
+    assert len(native.server.sessions) == 2
+
+
+def test_p09_a_command_announced_that_was_not_sent(native):
+    native.on("ID", "* OK [STATECMD X9] x", "OK done.")
+    native.attempt(FAILED, "announced a command as stored that was not sent")
+
+
+# Servers that fail
+
+def test_a_wrong_password(gateway, dovecot):
+    came_to(in_clear(gateway.plain_port, user=dovecot.new_user(), password="wr0ng-one"), FAILED,
+            "the login was refused: NO [AUTHENTICATIONFAILED]")
+
+
+def test_a_password_that_is_wrong_the_second_time(native):
+    native.on("LOGIN", "NO [AUTHENTICATIONFAILED] no", times=1)
+    native.on("LOGIN", lambda connection, tag, arguments: connection.log_in(tag, "ann"), times=1)
+    native.attempt(FAILED, "the login was refused: NO [AUTHENTICATIONFAILED] no")
+
+
+@pytest.mark.parametrize("command", ["LOGIN", "CAPABILITY", "STATE", "ENABLE", "SAVESTATE", "EXAMINE"])
+def test_a_server_that_dies(native, command):
+    native.on(command, CLOSE)
+    native.attempt(FAILED, f"the server has closed the connection (waiting for the answer to {'LOGIN' if command == 'LOGIN' else command})")
+
+
+def test_a_server_that_says_bye_and_dies(native):
+    def leave(connection, _tag, _arguments):
+        connection.send("* BYE going down for the night\r\n")
+        connection.hang_up()
+    native.on("NAMESPACE", leave)
+    native.attempt(FAILED, "(waiting for the answer to NAMESPACE): BYE going down for the night")
+
+
+def test_a_server_that_is_silent(start_scripted):
+    server = start_scripted(greeting="")
+    began = time.monotonic()
+    came_to(in_clear(server.port, "--timeout", "1"), FAILED, "no answer within 1 s (waiting for the greeting)")
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_goes_on_without_an_end(native):
+    """What drips in does not begin the time anew."""
+    def drip(connection, _tag, _arguments):
+        while not connection.closed:
+            connection.send("* OK still here\r\n")
+            time.sleep(0.05)
+    native.on("ENABLE", drip)
+    came_to(in_clear(native.port, "--timeout", "1", password=PASSWORD), FAILED, "no answer within 1 s (waiting for the answer to ENABLE)")
+
+
+def test_an_answer_without_an_end(native):
+    native.on("ID", lambda connection, tag, arguments: connection.send(b"* ID (\"" + b"x" * (2 << 20)))
+    native.attempt(FAILED, "the server's answer is too long")
+
+
+@pytest.mark.parametrize("greeting, words", [
+    ("* BYE too many connections", "the server wants no connection now: BYE too many connections"),
+    ("* PREAUTH welcome", "PREAUTH"),
+    ("220 mx.example.org ESMTP", "this is no IMAP server"),
+    (b"SSH-2.0-x\r", "this is no IMAP server"),
+    ("* HELLO", "this is no IMAP server"),
+])
+def test_a_greeting_that_is_none(start_scripted, greeting, words):
+    came_to(in_clear(start_scripted(greeting=greeting).port), FAILED, words)
+
+
+def test_nobody_listens():
+    came_to(in_clear(net.free_port()), FAILED, "Connection refused")
+
+
+def test_a_host_that_is_none():
+    done = attempt("no-such-host.invalid", "--user", "ann", "--timeout", "2")
+    assert done.returncode == FAILED and done.stderr.startswith("imapstatectl try: no-such-host.invalid port 993: "), done.stderr
+
+
+def test_a_mailbox_that_cannot_be_opened(native):
+    native.on("EXAMINE", "NO [NONEXISTENT] none")
+    native.attempt(FAILED, "EXAMINE INBOX was refused: NO [NONEXISTENT] none")
+
+
+def test_a_login_that_is_not_possible(start_scripted):
+    server = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED STARTTLS")
+    came_to(in_clear(server.port), FAILED, "takes no password in clear: leave out --plain, or use --starttls")
+    assert server.connections[0].names == []
+
+
+def test_a_password_that_login_cannot_carry(start_scripted):
+    server = start_scripted(caps_before="IMAP4rev1 AUTH=CRAM-MD5")
+    came_to(in_clear(server.port, password="pässword"), FAILED, "only AUTH=PLAIN can carry")
+    assert server.connections[0].names == []
+
+
+# TLS
+
+def test_a_certificate_that_nobody_trusts(dovecot):
+    came_to(attempt("localhost", "--port", dovecot.tls_port, "--user", "ann"), FAILED,
+            "the server's certificate is refused: ", "--ca-file")
+
+
+@pytest.mark.parametrize("alternatives, extra, words", [
+    ("DNS:other.example.org", (), "hostname mismatch"),
+    ("DNS:localhost", ("-days", "-1"), "certificate has expired"),
+])
+def test_a_certificate_that_is_wrong(start_scripted, authority, alternatives, extra, words):
+    pair = authority.issue("wrong", alternatives, extra)
+    server = start_scripted(tls="implicit", context=Authority.server_context(pair))
+    came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--ca-file", authority.ca_file), FAILED,
+            f"certificate is refused: {words}")
+    assert server.connections[0].received == b""
+
+
+def test_an_address_is_verified_too(gateway, dovecot, authority):
+    words = ("--port", gateway.tls_port, "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
+    came_to(attempt("127.0.0.1", *words), RESTORES)
+
+
+def test_insecure_says_loudly_what_it_does(start_scripted, authority):
+    pair = authority.issue("wrong", "DNS:other.example.org")
+    server = start_scripted(tls="implicit", context=Authority.server_context(pair))
+    done = attempt("localhost", "--port", server.port, "--user", "ann", "--insecure", password="secret")
+    came_to(done, NO_STATE, "the certificate is NOT verified")
+    assert "warning: --insecure: the server's certificate is not verified" in done.stderr
+
+
+def test_tls_to_a_port_in_clear(dovecot, authority):
+    came_to(attempt("localhost", "--port", dovecot.plain_port, "--user", "ann", "--ca-file", authority.ca_file), FAILED, "TLS: ")
+
+
+def test_clear_to_a_port_of_tls(dovecot):
+    done = in_clear(dovecot.tls_port, "--timeout", "1")
+    assert done.returncode == FAILED and "waiting for the greeting" in done.stderr, done.stderr
+
+
+def test_starttls_that_is_refused(start_scripted):
+    server = start_scripted()
+    server.on("STARTTLS", "BAD what")
+    came_to(attempt("localhost", "--port", server.port, "--starttls", "--user", "ann"), FAILED, "the server refuses STARTTLS: BAD what")
+    assert server.connections[0].names == ["STARTTLS"]
+
+
+@pytest.mark.parametrize("injected", [b"* CAPABILITY IMAP4rev1 STATE\r\n", b"A2 OK x\r\n", b"* O"])
+def test_octets_in_clear_behind_starttls_end_it(start_scripted, injected):
+    server = start_scripted()
+    server.on("STARTTLS", lambda connection, tag, arguments: connection.send(f"{tag} OK begin\r\n".encode() + injected))
+    came_to(attempt("localhost", "--port", server.port, "--starttls", "--user", "ann"), FAILED, "in clear behind the answer to STARTTLS")
+
+
+# The password
+
+def by_file(port, path, **settings):
+    return attempt("127.0.0.1", "--port", port, "--plain", "--user", "ann", "--password-file", path, **settings)
+
+
+@pytest.mark.parametrize("octets", [b"secret", b"secret\n", b"secret\r\nmore\n"])
+def test_a_password_file(start_scripted, tmp_path, octets):
+    (tmp_path / "password").write_bytes(octets)
+    came_to(by_file(start_scripted().port, tmp_path / "password", password="not read"), NO_STATE)
+
+
+def test_standard_input_by_name(start_scripted):
+    came_to(by_file(start_scripted().port, "-", password="secret"), NO_STATE)
+
+
+@pytest.mark.parametrize("octets, words", [
+    (b"", "the first line is empty"), (b"\nsecret\n", "the first line is empty"), (b"\r\n", "the first line is empty"),
+    (b"a\0b\n", "the password has a NUL"), (b"x" * 4097, "the password is too long"),
+])
+def test_a_password_file_that_is_wrong(tmp_path, octets, words):
+    path = tmp_path / "password"
+    path.write_bytes(octets)
+    done = came_to(by_file(1, path), FAILED, f"{path}: {words}")
+    assert done.stdout == ""
+
+
+def test_a_password_file_that_is_missing(tmp_path):
+    came_to(by_file(1, tmp_path / "missing"), FAILED, "No such file")
+
+
+def test_the_terminal_does_not_show_the_password(start_scripted):
+    server = start_scripted()
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(program("imapstatectl"), ("imapstatectl", "try", "127.0.0.1", "--port", str(server.port), "--plain", "--user", "ann"))
+    said = b""
+    while b"Password of ann at 127.0.0.1: " not in said:
+        said += _terminal_read(terminal)
+    _wait_for_no_echo(terminal)
+    os.write(terminal, b"secret\n")
+    while more := _terminal_read(terminal):
+        said += more
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == NO_STATE, said
+    assert b"secret" not in said and b"does not offer STATE" in said
+    os.close(terminal)
+
+
+def _wait_for_no_echo(terminal):
+    """OpenSSL asks first and then turns the echo off."""
+    deadline = time.monotonic() + 10
+    while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        assert time.monotonic() < deadline, "what is typed is shown"
+        time.sleep(0.002)
+
+
+def _terminal_read(terminal):
+    assert select.select((terminal,), (), (), 20)[0], "nothing more came"
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other side is closed
+        return b""
+
+
+# How it is called
+
+@pytest.mark.parametrize("words, what", [
+    ([], "HOST is missing"), (["--user", "ann"], "HOST is missing"), (["", "--user", "ann"], "HOST is missing"),
+    (["host"], "--user is missing"), (["host", "--user", ""], "--user is missing"), (["a", "b", "--user", "ann"], "one word too many: b"),
+    (["host", "--user", "ann", "--port", "0"], "--port"), (["host", "--user", "ann", "--port", "65536"], "--port"),
+    (["host", "--user", "ann", "--port", "imaps"], "--port"), (["host", "--user", "ann", "--port", "99999999999"], "--port"),
+    (["host", "--user", "ann", "--timeout", "0"], "--timeout"), (["host", "--user", "ann", "--timeout", "3601"], "--timeout"),
+    (["host", "--user", "ann", "--starttls", "--plain"], "exclude"), (["host", "--user", "ann", "--plain", "--insecure"], "no certificate"),
+    (["host", "--user", "ann", "--plain", "--ca-file", "x"], "no certificate"),
+    (["host", "--user", "ann", "--insecure", "--ca-file", "x"], "exclude"),
+    (["host", "--user", "ann", "--ca-file", ""], "--ca-file"), (["host", "--user", "ann", "--password", "x"], "every user"),
+    (["host", "--secret"], "unrecognized"),
+])
+def test_wrong_usage_is_status_2_and_points_to_the_help(words, what):
+    done = attempt(*words, password="")
+    assert done.returncode == USAGE and done.stdout == "", done
+    assert what in done.stderr and "imapstatectl try --help" in done.stderr, done.stderr
+
+
+def test_a_ca_file_that_is_none(tmp_path, start_scripted):
+    (tmp_path / "ca").write_text("nonsense")
+    done = attempt("localhost", "--port", start_scripted().port, "--user", "ann", "--ca-file", tmp_path / "ca")
+    came_to(done, FAILED, f"{tmp_path / 'ca'}: ")
+
+
+def test_the_help():
+    done = came_to(attempt("--help", password=""), 0)
+    assert done.stdout.startswith("Usage: imapstatectl try HOST --user NAME") and done.stderr == ""
+    for word in ("--password-file", "--starttls", "--insecure", "Exit status"):
+        assert word in done.stdout
+
+
+def test_what_cannot_be_written_is_a_failure(start_scripted):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run((program("imapstatectl"), "try", "127.0.0.1", "--port", str(start_scripted().port), "--plain", "--user", "ann"),
+                              input="secret\n", stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert done.returncode == FAILED and "cannot write" in done.stderr
