@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness.dovecot import NEW_USER_PASSWORD
+from harness.server import NEW_USER_PASSWORD
 from harness.gateway import BUILD
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "clients" / "c"

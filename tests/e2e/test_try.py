@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import net
-from harness.dovecot import NEW_USER_PASSWORD, USERS
+from harness.server import NEW_USER_PASSWORD, USERS
 from harness.gateway import program
 from harness.net import Authority
 from harness.scripted import AFTER, BEFORE, CLOSE
@@ -59,7 +59,7 @@ def shown(done):
 # Servers that restore
 
 def check_restored(done, saving, restoring, without):
-    came_to(done, RESTORES, f"is at its mail after {restoring} round trip", f"instead of {without}.", "Restored: ENABLE, NOTIFY.")
+    came_to(done, RESTORES, f"is at its mail after {restoring} round trip", f"instead of {without}.", "Restored: ENABLE, LANGUAGE, NOTIFY.")
     assert round_trips(done) == {"set up and saved": saving, "restored": restoring, "set up without STATE": without}
     # Neither a token nor base64 of anything is that long.
     assert not re.search(r"[A-Za-z0-9_-]{60,}", done.stdout + done.stderr)
@@ -68,24 +68,24 @@ def check_restored(done, saving, restoring, without):
 
 def test_the_gateway_in_clear(gateway, dovecot):
     done = in_clear(gateway.plain_port, user=dovecot.new_user())
-    check_restored(done, 8, 1, 7)
+    check_restored(done, 9, 1, 8)
     assert "no TLS" in done.stdout and "in clear" in done.stderr
     assert shown(done) == [
-        ["LOGIN", "CAPABILITY", "STATE", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "SAVESTATE", "LOGOUT"],
+        ["LOGIN", "CAPABILITY", "STATE", *SET_UP, "SAVESTATE", "LOGOUT"],
         ["LOGIN", "STATE", "EXAMINE", "LOGOUT"],
-        ["LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "EXAMINE", "LOGOUT"]]
+        ["LOGIN", "CAPABILITY", *SET_UP, "EXAMINE", "LOGOUT"]]
 
 
 def test_the_gateway_by_tls(gateway, dovecot, authority):
     done = attempt("localhost", "--port", gateway.tls_port, "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
-    check_restored(done, 8, 1, 7)
+    check_restored(done, 9, 1, 8)
     assert "TLSv1.3" in done.stdout and done.stderr == ""
 
 
 def test_the_gateway_by_starttls(gateway, dovecot, authority):
     """STARTTLS is a round trip, and so is the list behind it, which a client that has a token does without."""
     done = attempt("127.0.0.1", "--port", gateway.starttls_port, "--starttls", "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
-    check_restored(done, 10, 2, 9)
+    check_restored(done, 11, 2, 10)
     assert re.search(r"in the greeting +no\n +to CAPABILITY before login +yes\n", done.stdout)
     assert "TLSv1.3" in done.stdout and done.stderr == ""
 
@@ -102,7 +102,7 @@ def test_the_round_trips_are_those_on_the_wire(gateway, dovecot, start_recorder)
 
 def test_parked_connections_make_it_warm(start_gateway, dovecot):
     gateway = start_gateway(dovecot.plain_port, park={"per_user": 2})
-    check_restored(in_clear(gateway.plain_port, user=dovecot.new_user()), 8, 1, 7)
+    check_restored(in_clear(gateway.plain_port, user=dovecot.new_user()), 9, 1, 8)
     gateway.wait_log("restored=warm")
 
 
@@ -151,6 +151,14 @@ def test_state_before_login_only_is_no_state(start_scripted):
     server = start_scripted(caps_before=BEFORE + " STATE")
     came_to(in_clear(server.port, password="secret"), NO_STATE)
     assert "STATE" not in server.sessions[0].names
+
+
+@pytest.mark.every_server
+def test_a_server_by_itself_and_behind_the_gateway(server, gateway):
+    alone = round_trips(came_to(in_clear(server.plain_port, user=server.new_user()), NO_STATE))["set up without STATE"]
+    done = came_to(in_clear(gateway.plain_port, user=server.new_user()), RESTORES, "LANGUAGE")
+    # The gateway brings LANGUAGE along, so there is one command more.
+    assert round_trips(done) == {"set up and saved": alone + 2, "restored": 1, "set up without STATE": alone + 1}
 
 
 # A server with STATE of its own
