@@ -28,10 +28,16 @@ static bool trial_lost(struct trial *trial, const struct dialog *dialog)
     return trial_fail(trial, dialog, dialog->connection.error);
 }
 
+/* The flight, if all of it could be put together. */
+static bool trial_fly(struct trial *trial, struct dialog *dialog, bool is_put)
+{
+    return (is_put && dialog_fly(dialog)) || trial_lost(trial, dialog);
+}
+
 /* A flight of one command. */
 static bool trial_command(struct trial *trial, struct dialog *dialog, const char *command)
 {
-    return (dialog_put(dialog, imapstate_span_of(command)) && dialog_fly(dialog)) || trial_lost(trial, dialog);
+    return trial_fly(trial, dialog, dialog_put(dialog, imapstate_span_of(command)));
 }
 
 /* --- logging in --- */
@@ -136,11 +142,7 @@ static bool trial_log_in(struct trial *trial, struct dialog *dialog)
     if (trial->login.len == 0 && !trial_choose_login(trial, dialog))
         return false;
     imapstate_buf_clear(&dialog->names);
-    if (!trial_put_login(trial, dialog))
-        return false;
-    if (!dialog_fly(dialog))
-        return trial_lost(trial, dialog);
-    if (!trial_is_logged_in(trial, dialog))
+    if (!trial_put_login(trial, dialog) || !trial_fly(trial, dialog, true) || !trial_is_logged_in(trial, dialog))
         return false;
     trial->with_login = offer_of(dialog);
     if (!trial_command(trial, dialog, "CAPABILITY"))
@@ -217,31 +219,25 @@ static bool trial_work(struct trial *trial, struct dialog *dialog, enum trial_se
 
 /* --- the sessions --- */
 
+static enum trial_result trial_not_restored(struct trial *trial, const struct dialog *dialog, const char *what)
+{
+    trial_fail(trial, dialog, what);
+    return TRIAL_NOT_RESTORED;
+}
+
 static enum trial_result trial_save(struct trial *trial, struct dialog *dialog)
 {
-    if (!dialog_put_state(dialog) || !dialog_fly(dialog)) {
-        trial_lost(trial, dialog);
+    if (!trial_fly(trial, dialog, dialog_put_state(dialog)))
         return TRIAL_FAILED;
-    }
-    if (dialog_status(dialog, 0) != DIALOG_OK) {
-        trial_fail(trial, dialog, "STATE was refused");
-        return TRIAL_NOT_RESTORED;
-    }
-    if (!trial_set_up(trial, dialog))
+    if (dialog_status(dialog, 0) != DIALOG_OK)
+        return trial_not_restored(trial, dialog, "STATE was refused");
+    if (!trial_set_up(trial, dialog) || !trial_fly(trial, dialog, dialog_put_savestate(dialog)))
         return TRIAL_FAILED;
-    if (!dialog_put_savestate(dialog) || !dialog_fly(dialog)) {
-        trial_lost(trial, dialog);
-        return TRIAL_FAILED;
-    }
-    if (dialog_status(dialog, 0) != DIALOG_OK) {
-        trial_fail(trial, dialog, "SAVESTATE was refused");
-        return TRIAL_NOT_RESTORED;
-    }
+    if (dialog_status(dialog, 0) != DIALOG_OK)
+        return trial_not_restored(trial, dialog, "SAVESTATE was refused");
     trial_measure(trial, TRIAL_SAVING, dialog);
-    if (!imapstate_visit_keep(dialog->visit, &trial->kept) || trial->kept.len == 0) {
-        trial_fail(trial, dialog, "SAVESTATE gave no token");
-        return TRIAL_NOT_RESTORED;
-    }
+    if (!imapstate_visit_keep(dialog->visit, &trial->kept) || trial->kept.len == 0)
+        return trial_not_restored(trial, dialog, "SAVESTATE gave no token");
     return TRIAL_RESTORED;
 }
 
@@ -292,41 +288,35 @@ static enum trial_result trial_check_restore(struct trial *trial, struct dialog 
     switch (imapstate_visit_status(dialog->visit)) {
     case IMAPSTATE_VISIT_RESTORED:
         trial_sort_set_up(trial, dialog);
+        trial_measure(trial, TRIAL_RESTORING, dialog);
         return TRIAL_RESTORED;
     case IMAPSTATE_VISIT_REFUSED:
-        trial_fail(trial, dialog, "STATE with the token was refused");
-        break;
+        return trial_not_restored(trial, dialog, "STATE with the token was refused");
     default:
-        trial_fail(trial, dialog, "STATE with the token was answered OK, but nothing was restored");
+        return trial_not_restored(trial, dialog, "STATE with the token was answered OK, but nothing was restored");
     }
-    return TRIAL_NOT_RESTORED;
+}
+
+static bool trial_recall(struct trial *trial, struct dialog *dialog)
+{
+    enum imapstate_error error = imapstate_visit_recall(dialog->visit, imapstate_buf_span(&trial->kept));
+    return error == IMAPSTATE_OK || trial_fail(trial, dialog, imapstate_strerror(error));
 }
 
 /* The second session: login, STATE and the first useful command in one write. */
 static enum trial_result trial_second(struct trial *trial, struct dialog *dialog)
 {
-    if (!trial_begin(trial, dialog) || !trial_want_set_up(trial, dialog))
+    if (!trial_begin(trial, dialog) || !trial_want_set_up(trial, dialog) || !trial_recall(trial, dialog) ||
+        !trial_put_login(trial, dialog))
         return TRIAL_FAILED;
-    enum imapstate_error error = imapstate_visit_recall(dialog->visit, imapstate_buf_span(&trial->kept));
-    if (error != IMAPSTATE_OK) {
-        trial_fail(trial, dialog, imapstate_strerror(error));
-        return TRIAL_FAILED;
-    }
-    if (!trial_put_login(trial, dialog))
-        return TRIAL_FAILED;
-    if (!dialog_put_state(dialog) || !dialog_put(dialog, IMAPSTATE_SPAN(WORK)) || !dialog_fly(dialog)) {
-        trial_lost(trial, dialog);
-        return TRIAL_FAILED;
-    }
-    if (!trial_is_logged_in(trial, dialog))
+    bool is_put = dialog_put_state(dialog) && dialog_put(dialog, IMAPSTATE_SPAN(WORK));
+    if (!trial_fly(trial, dialog, is_put) || !trial_is_logged_in(trial, dialog))
         return TRIAL_FAILED;
     enum trial_result result = trial_check_restore(trial, dialog);
     if (result == TRIAL_RESTORED && dialog_status(dialog, 2) != DIALOG_OK) {
         trial_fail(trial, dialog, WORK " was refused");
         return TRIAL_FAILED;
     }
-    if (result == TRIAL_RESTORED)
-        trial_measure(trial, TRIAL_RESTORING, dialog);
     trial_end(dialog);
     return result;
 }
