@@ -1,6 +1,6 @@
-"""Shows on the terminal what STATE saves: a session that sets itself up and saves its state, the same set-up on another
-connection without a token, a restore on a new upstream connection (cold), and one on the connection that was parked after
-that (warm). Then it does all of that again some times without a word, as one time says little on a busy machine, and
+"""Shows on the terminal what STATE does: the two examples of the draft; then what it saves: a session that sets itself up and
+saves its state, the same set-up on another connection without a token, a restore on a new upstream connection (cold), and one
+on the connection that was parked after that (warm). Then it does all of that again some times without a word, as one time says little on a busy machine, and
 shows round trips (writes after which the client has to wait for an answer) and the median of the times.
 
     show.py PORT CA-FILE USER PASSWORD LOG-FILE      (the gateway's log, at its debug level)"""
@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "
 from harness.imap import Client, quoted  # noqa: E402
 
 HEAD, TAIL = 64, 30  # of a long line; a capability list has STATE at its end
+EXAMPLE = ("CAPABILITY", "STATE", 'ID ("name" "foo" "version" "1.0")', "ENABLE QRESYNC", "LANGUAGE DE")
 WORK = ("SELECT INBOX", "FETCH * (UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
 
 
@@ -89,7 +90,15 @@ class Session:
         if not self._is_shown:
             return
         for line in octets.replace(*self._demo.hidden).decode("utf-8", "backslashreplace").splitlines():
-            print(f"{side}: {line if len(line) <= HEAD + TAIL + 5 else f'{line[:HEAD]} ... {line[-TAIL:]}'}")
+            print(f"{side}: {line if len(line) <= HEAD + TAIL + 5 else shortened(line)}")
+
+
+def shortened(line):
+    """Cut in the middle; namespaces, as the draft has them, one class a line."""
+    if not line.startswith("* NAMESPACE"):
+        return f"{line[:HEAD]} ... {line[-TAIL:]}"
+    name, personal, *others = line.split(" ((")
+    return "\n        ((".join((f"{name} (({personal}", *others))
 
 
 class Demo:
@@ -104,7 +113,7 @@ class Demo:
         """Gives (round trips, ms, the log's word) of each kind. titles: of the four sessions, None for those not shown."""
         # The one that saves stays, like a second window: its upstream connection is not to be had for the cold restore.
         saving = Session(self, titles[0])
-        token = self._save(saving, set_up)
+        token = self._save(saving, ("CAPABILITY", "STATE", *set_up))
         anew = self._set_up_anew(Session(self, titles[1]), set_up)
         cold = self._restore(Session(self, titles[2]), token)
         self._wait_until_parked()
@@ -114,8 +123,19 @@ class Demo:
         self._wait_until_parked()
         return anew, cold, warm
 
-    def _save(self, session, set_up):
-        for command in (self._login, "CAPABILITY", "STATE", *set_up):
+    def examples(self, *titles):
+        session = Session(self, titles[0])
+        token = self._save(session, EXAMPLE)
+        session.end()
+        self._wait_until_parked()
+        session = Session(self, titles[1])
+        session.flight(self._login)
+        session.flight(b"STATE " + token)
+        session.end()
+        self._wait_until_parked()
+
+    def _save(self, session, commands):
+        for command in (self._login, *commands):
             session.flight(command)
         return session.flight("SAVESTATE")[0].of("SAVESTATE")[0].split()[2]
 
@@ -135,6 +155,8 @@ class Demo:
 
 def main(*arguments):
     demo = Demo(*arguments)
+    demo.examples("Example 1 of the draft: a client verifies that there is STATE, sets itself up, and gets a token.",
+                  "Example 2 of the draft: it connects at a future time.")
     first, *others = set_ups()
     rounds = [demo.round(first, "A client without a token sets its session up, step by step, and saves it.",
                          "The next connection without STATE: all of it again.",
