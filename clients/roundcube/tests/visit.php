@@ -23,12 +23,13 @@ $rcube->plugins->load_plugins((array) $rcube->config->get('plugins', []));
 $rcube->output = null;
 $rcube->plugins->init($rcube, 'mail');
 $storage = $rcube->get_storage();
-list($host, , $port) = rcube_utils::parse_host_uri($rcube->config->get('imap_host'), 143, 993);
+list($host, $scheme, $port) = rcube_utils::parse_host_uri($rcube->config->get('imap_host'), 143, 993);
+$ssl = in_array($scheme, ['ssl', 'imaps', 'tls']) ? $scheme : null;
 
-if (empty($_SESSION['storage_host']) && $storage->connect($host, $user, $password, $port)) { // as rcmail::login() has it
+if (empty($_SESSION['storage_host']) && $storage->connect($host, $user, $password, $port, $ssl)) { // as rcmail::login() has it
     $_SESSION = [
         'username' => $user, 'password' => $rcube->encrypt($password), 'language' => 'en_US',
-        'storage_host' => $host, 'storage_port' => $port, 'storage_ssl' => null,
+        'storage_host' => $host, 'storage_port' => $port, 'storage_ssl' => $ssl,
     ] + $_SESSION;
 }
 

@@ -16,6 +16,7 @@ import pytest
 from . import net, unpacked
 
 _PLUGIN = pathlib.Path(__file__).resolve().parents[3] / "clients" / "roundcube"
+_COUNT_MISSING = "echo count(array_diff(['intl', 'mbstring', 'pdo_sqlite'], get_loaded_extensions()));"
 _ROUTER = """<?php
 define('INSTALL_PATH', '{source}/usr/share/roundcube/');
 define('RCUBE_PLUGINS_DIR', '{folder}/plugins/');
@@ -25,11 +26,12 @@ require INSTALL_PATH . 'index.php';
 
 
 class Roundcube:
-    """One installation. Its config is what an administrator would write, with these options. visit() is a request to its framework; log_in() and page() are what a browser does with the whole, which
-    a web server has to be started for: stop() ends it."""
+    """One installation. Its config is what an administrator would write, with these options.
+    visit() is a request to its framework; log_in() and page() are what a browser does with the whole, which a web server has
+    to be started for: stop() ends it."""
 
     def __init__(self, folder, imap_port, *, plugins=("imapstate",), **config):
-        if not shutil.which("php") or _php("-r", "echo count(array_diff(['intl', 'mbstring', 'pdo_sqlite'], get_loaded_extensions()));") != "0":
+        if not shutil.which("php") or _php("-r", _COUNT_MISSING) != "0":
             pytest.skip("php-cli, php-intl, php-mbstring and php-sqlite3 are not installed")
         self.folder, self.source = pathlib.Path(folder), unpacked.folder("roundcube")
         for name in ("config", "plugins", "logs", "temp"):

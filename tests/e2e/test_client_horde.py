@@ -97,6 +97,17 @@ def test_what_is_restored_is_what_horde_goes_by(scripted, webmail):
     assert [line.split(b" ", 1)[1] for line in sent] == [b"LANGUAGE FR\r\n", b"LANGUAGE DE\r\n"]
 
 
+@pytest.mark.parametrize("secure", ["tls", "ssl"])
+def test_over_tls(scripted, scripted_gateway, tmp_path, authority, secure):
+    port = scripted_gateway.starttls_port if secure == "tls" else scripted_gateway.tls_port
+    client = horde.Horde(tmp_path, port, hostspec="localhost", secure=secure, context={"ssl": {"cafile": str(authority.ca_file)}},
+                         **SETUP)
+    for _ in range(2):
+        client.visit(horde.STATUS)
+    scripted_gateway.wait_log("restored=cold")
+    assert [setup_of(session) for session in scripted.sessions] == [RUN_UPSTREAM] * 2
+
+
 def test_an_object_that_connects_again_restores_again(scripted, webmail):
     again = [horde.STATUS, ("logout",), ("login",), ("status", "Other", 1)]
     assert webmail.page(*again) == RESTORED
@@ -251,7 +262,8 @@ def fixture_visit_twice(tmp_path_factory, start_recorder, certificate, authority
 
     def visit(port, class_name, **parameters):
         recorder = start_recorder(port, certificate, hold_s=0.02)
-        client = horde.Horde(tmp_path_factory.mktemp("visits"), recorder.port, class_name, secure="ssl", context=context, **parameters)
+        client = horde.Horde(tmp_path_factory.mktemp("visits"), recorder.port, class_name, secure="ssl", context=context,
+                             **parameters)
         client.visit(horde.STATUS)
         client.visit(horde.STATUS)
         first, later = (recording.flights_until("STATUS") for recording in recorder.recordings)
@@ -263,7 +275,8 @@ def test_the_readme_has_the_measured_flights(visit_twice, dovecot, start_gateway
     rows = {"`cache`": {"cache": True},
             "`cache`, `id`": {"cache": True, "id": ID},
             "`cache`, `id`, `lang`": {"cache": True, "id": ID, "lang": ["DE"]}}
-    lines = ["| parameters | Horde's class, directly | Horde's class, through the gateway | with STATE |", "| --- | --- | --- | --- |"]
+    lines = ["| parameters | Horde's class, directly | Horde's class, through the gateway | with STATE |",
+             "| --- | --- | --- | --- |"]
     for name, parameters in rows.items():
         through = start_gateway(dovecot.plain_port).plain_port
         cells = (visit_twice(dovecot.plain_port, horde.ITS_OWN, **parameters), visit_twice(through, horde.ITS_OWN, **parameters),

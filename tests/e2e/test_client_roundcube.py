@@ -112,6 +112,17 @@ def test_however_it_logs_in(scripted, start_webmail, way, first, later):
     assert setup_of(scripted.sessions[-1]) == ["ENABLE QRESYNC"]
 
 
+@pytest.mark.parametrize("scheme", ["tls", "ssl"])
+def test_over_tls(scripted, scripted_gateway, tmp_path, authority, scheme):
+    port = scripted_gateway.starttls_port if scheme == "tls" else scripted_gateway.tls_port
+    roundcube = Roundcube(tmp_path / "roundcube", port, imap_host=f"{scheme}://localhost:{port}",
+                          imap_conn_options={"ssl": {"cafile": str(authority.ca_file), "verify_peer": True}})
+    for _ in range(2):
+        roundcube.visit(ENABLE, STATUS)
+    scripted_gateway.wait_log("restored=cold")
+    assert [setup_of(session) for session in scripted.sessions] == [["ENABLE QRESYNC"]] * 2
+
+
 def test_a_password_that_is_a_literal(dovecot, start_webmail):
     webmail = start_webmail(dovecot.plain_port, imap_auth_type="IMAP")
     for _ in range(2):
@@ -308,7 +319,8 @@ def test_the_readme_has_the_measured_flights(dovecot, before, start_webmail):
         webmails = (before(dovecot.plain_port, plugins=(), messages_cache=cache),
                     start_webmail(dovecot.plain_port, plugins=(), messages_cache=cache),
                     start_webmail(dovecot.plain_port, messages_cache=cache))
-        lines.append(f"| {'on' if cache else 'off'} | " + " | ".join(str(flights_of_a_list(each, user)) for each in webmails) + " |")
+        cells = ["on" if cache else "off", *(str(flights_of_a_list(each, user)) for each in webmails)]
+        lines.append(f"| {' | '.join(cells)} |")
     table = "\n".join(lines)
     print(f"\n{table}")
     assert table in README.read_text()
