@@ -1,14 +1,14 @@
 """clients/php-horde: Horde's IMAP library with STATE, before the gateway with a scripted upstream or Dovecot, and before
 servers that have no STATE, or not all of it."""
-import pathlib
 import re
 
 import pytest
 
 from harness import horde
 from harness.gateway import listener
+from harness.modules import assert_quoted, round_trips
 from harness.net import free_port
-from harness.scripted import AFTER
+from harness.scripted import AFTER, change_password, serve_state, vanish
 from harness.tokens import setup_of
 
 pytestmark = pytest.mark.once
@@ -139,11 +139,6 @@ def test_p05_a_token_that_restores_nothing_is_forgotten_with_what_was_cached_bes
 
 def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
     webmail.page()
-
-    def vanish(connection, tag, arguments):
-        scripted.stop_listening()
-        connection.hang_up()
-
     scripted.on("LANGUAGE", vanish, times=1)
     assert "closed" in webmail.horde.attempt(horde.STATUS)["error"]
     assert webmail.recorder.recordings[-1].names()[0] == ["AUTHENTICATE", "STATE"]
@@ -154,12 +149,7 @@ def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
 
 def test_p06_a_password_that_is_refused_meanwhile_is_told_as_such(scripted, webmail):
     webmail.page()
-
-    def change_the_password(connection, tag, arguments):
-        scripted.users = {"ann": "changed"}
-        connection.send(f"{tag} NO not today\r\n")
-
-    scripted.on("LANGUAGE", change_the_password, times=1)
+    scripted.on("LANGUAGE", change_password, times=1)
     assert webmail.horde.attempt(horde.STATUS)["code"] == LOGIN_AUTHENTICATIONFAILED
     webmail.page(password="changed")
 
@@ -195,16 +185,7 @@ BEFORE_LOGIN = "IMAP4rev1 AUTH=CRAM-MD5 STATE"
 @pytest.fixture(name="stateful")
 def fixture_stateful(start_scripted):
     server = start_scripted(caps_before=BEFORE_LOGIN, caps_after=AFTER + " STATE")
-
-    def state(connection, tag, arguments):
-        connection.send((f"* STATE {arguments.decode()}\r\n" if arguments else "") + f"{tag} OK done\r\n")
-
-    def language(connection, tag, arguments):
-        connection.send(f"* LANGUAGE (DE)\r\n* OK [STATECMD {tag}] saved\r\n{tag} OK done\r\n")
-
-    server.on("STATE", state)
-    server.on("SAVESTATE", "* SAVESTATE a-token", "OK done")
-    server.on("LANGUAGE", language)
+    serve_state(server, {"LANGUAGE": "* LANGUAGE (DE)"})
     return server
 
 
@@ -248,40 +229,29 @@ def test_a_server_that_has_state_no_more_is_set_up_as_ever(stateful, client, ref
     assert "STATE" not in stateful.sessions[-1].names, "forgotten"
 
 
-# What the README says of it
-
-README = pathlib.Path(__file__).resolve().parents[2] / "clients" / "php-horde" / "README.md"
-ID = {"name": "a webmail"}
+# Round trips
 
 
-@pytest.fixture(name="visit_twice")
-def fixture_visit_twice(tmp_path_factory, start_recorder, certificate, authority):
-    """visit_twice(port, class_name, **parameters): the flights from the greeting to the answer of STATUS, over TLS."""
+def test_round_trips(tmp_path_factory, dovecot, start_gateway, start_recorder, certificate, authority):
+    """The table in the README: pytest tests/e2e/test_client_horde.py -k round_trips -s prints it."""
     # Without tcp_nodelay the number would depend on when TCP acknowledges.
     context = {"ssl": {"cafile": str(authority.ca_file), "peer_name": "localhost"}, "socket": {"tcp_nodelay": True}}
+    through = start_gateway(dovecot.plain_port).plain_port
 
-    def visit(port, class_name, **parameters):
+    def two_visits(port, class_name, **parameters):
         recorder = start_recorder(port, certificate, hold_s=0.02)
         client = horde.Horde(tmp_path_factory.mktemp("visits"), recorder.port, class_name, secure="ssl", context=context,
-                             **parameters)
+                             cache=True, **parameters)
         client.visit(horde.STATUS)
         client.visit(horde.STATUS)
-        first, later = (recording.flights_until("STATUS") for recording in recorder.recordings)
-        return f"{first}, then {later}"
-    return visit
+        return recorder.recordings
 
-
-def test_the_readme_has_the_measured_flights(visit_twice, dovecot, start_gateway):
-    rows = {"`cache`": {"cache": True},
-            "`cache`, `id`": {"cache": True, "id": ID},
-            "`cache`, `id`, `lang`": {"cache": True, "id": ID, "lang": ["DE"]}}
-    lines = ["| parameters | Horde's class, directly | Horde's class, through the gateway | with STATE |",
-             "| --- | --- | --- | --- |"]
-    for name, parameters in rows.items():
-        through = start_gateway(dovecot.plain_port).plain_port
-        cells = (visit_twice(dovecot.plain_port, horde.ITS_OWN, **parameters), visit_twice(through, horde.ITS_OWN, **parameters),
-                 visit_twice(through, horde.WITH_STATE, **parameters))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    print(f"\n{table}")
-    assert table in README.read_text()
+    wishes = {"id": {"name": "a webmail"}, "lang": ["DE"]}
+    first, restored = two_visits(through, horde.WITH_STATE, **wishes)
+    rows = {"`cache`, `id`, `lang`: Horde's class, directly": two_visits(dovecot.plain_port, horde.ITS_OWN, **wishes)[1],
+            "Horde's class, through imapstated": two_visits(through, horde.ITS_OWN, **wishes)[1],
+            "with STATE, the first visit": first,
+            "with STATE, restored": restored,
+            "`cache` alone: Horde's class, directly": two_visits(dovecot.plain_port, horde.ITS_OWN)[1],
+            "`cache` alone: with STATE, restored": two_visits(through, horde.WITH_STATE)[1]}
+    assert_quoted(round_trips(rows, "STATUS"), "php-horde/README.md")

@@ -15,6 +15,7 @@ import pytest
 from harness.dovecot import NEW_USER_PASSWORD
 from harness.imap import capabilities
 from harness.modules import CLIENTS, assert_quoted, round_trips
+from harness.scripted import vanish
 
 pytestmark = pytest.mark.once
 
@@ -307,11 +308,6 @@ def test_p05_a_refused_token_is_forgotten_and_another_saved(module, visit, user,
 
 def test_p06_a_token_that_cannot_be_tried_is_kept(module, scripted, scripted_gateway, visit):
     saved = visit("ann", port=scripted_gateway.plain_port).saved
-
-    def vanish(connection, tag, arguments):
-        scripted.stop_listening()
-        connection.hang_up()
-
     scripted.on("ENABLE", vanish, times=1)
     imap = module.IMAP4("localhost", scripted_gateway.plain_port, timeout=10)
     imap.login("ann", "secret", saved)

@@ -1,6 +1,5 @@
 """clients/roundcube: Roundcube with STATE; its framework for each rule, and the whole webmail as a browser sees it."""
 import base64
-import pathlib
 import re
 import sqlite3
 
@@ -8,9 +7,10 @@ import pytest
 
 from harness.server import NEW_USER_PASSWORD, USERS, message
 from harness.gateway import listener
+from harness.modules import assert_quoted, round_trips
 from harness.net import free_port
 from harness.roundcube import Roundcube
-from harness.scripted import AFTER
+from harness.scripted import AFTER, change_password, serve_state, vanish
 from harness.tokens import setup_of
 
 pytestmark = pytest.mark.once
@@ -150,11 +150,6 @@ def test_p05_a_token_that_restores_nothing_is_forgotten(scripted, webmail):
 
 def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
     webmail.request()
-
-    def vanish(connection, tag, arguments):
-        scripted.stop_listening()
-        connection.hang_up()
-
     scripted.on("ENABLE", vanish, times=1)
     assert webmail.roundcube.visit(STATUS) == [False]
     scripted.listen()
@@ -163,12 +158,7 @@ def test_p06_a_token_that_cannot_be_tried_now_is_kept(scripted, webmail):
 
 def test_p06_a_password_that_is_refused_meanwhile_is_told_as_such(scripted, webmail):
     webmail.request()
-
-    def change_the_password(connection, tag, arguments):
-        scripted.users = {"ann": "changed"}
-        connection.send(f"{tag} NO not today\r\n")
-
-    scripted.on("ENABLE", change_the_password, times=1)
+    scripted.on("ENABLE", change_password, times=1)
     assert webmail.roundcube.attempt(STATUS) == {"error": "STATE: NO AUTHENTICATIONFAILED", "code": -1}
 
 
@@ -190,16 +180,7 @@ def test_state_can_be_disabled_like_any_capability(scripted, start_webmail):
 @pytest.fixture(name="stateful")
 def fixture_stateful(start_scripted):
     server = start_scripted(caps_before="IMAP4rev1 AUTH=LOGIN STATE", caps_after=AFTER + " STATE")
-
-    def state(connection, tag, arguments):
-        connection.send((f"* STATE {arguments.decode()}\r\n" if arguments else "") + f"{tag} OK done\r\n")
-
-    def enable(connection, tag, arguments):
-        connection.send(f"* ENABLED {arguments.decode()}\r\n* OK [STATECMD {tag}] saved\r\n{tag} OK done\r\n")
-
-    server.on("STATE", state)
-    server.on("ENABLE", enable)
-    server.on("SAVESTATE", "* SAVESTATE a-token", "OK done")
+    serve_state(server, {"ENABLE": "* ENABLED QRESYNC"})
     return server
 
 
@@ -296,31 +277,26 @@ def test_before_a_server_without_state(dovecot, before):
     assert flights[:3] == [["AUTHENTICATE"], ["ENABLE"], ["SELECT"]]
 
 
-# What the README says of it
-
-README = pathlib.Path(__file__).resolve().parents[2] / "clients" / "roundcube" / "README.md"
+# Round trips
 
 
-def flights_of_a_list(webmail, user):
-    """From the greeting to the answer of the first command on the mailbox, when a page lists messages that have been listed
-    before."""
-    webmail.roundcube.log_in(user, NEW_USER_PASSWORD)
-    for _ in range(3):
-        webmail.roundcube.list_messages()
-    names = webmail.recorder.recordings[-1].names()
-    return next(number for number, flight in enumerate(names, 1) if {"SELECT", "STATUS"} & set(flight))
-
-
-def test_the_readme_has_the_measured_flights(dovecot, before, start_webmail):
-    lines = ["| `messages_cache` | directly | through the gateway | with the plugin |", "| --- | --- | --- | --- |"]
-    for cache in ("db", None):
+def test_round_trips(dovecot, before, start_webmail):
+    """The table in the README: pytest tests/e2e/test_client_roundcube.py -k round_trips -s prints it."""
+    def listing(webmail):
+        """A page lists messages that it has listed before: the recordings of the first time that they are in the cache, if
+        there is one, and of the next."""
         user = dovecot.new_user()
         dovecot.add_message(user, message("letter", 300))
-        webmails = (before(dovecot.plain_port, plugins=(), messages_cache=cache),
-                    start_webmail(dovecot.plain_port, plugins=(), messages_cache=cache),
-                    start_webmail(dovecot.plain_port, messages_cache=cache))
-        cells = ["on" if cache else "off", *(str(flights_of_a_list(each, user)) for each in webmails)]
-        lines.append(f"| {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    print(f"\n{table}")
-    assert table in README.read_text()
+        webmail.roundcube.log_in(user, NEW_USER_PASSWORD)
+        for _ in range(3):
+            webmail.roundcube.list_messages()
+        return webmail.recorder.recordings[-2:]
+
+    first, restored = listing(start_webmail(dovecot.plain_port, messages_cache="db"))
+    rows = {"`messages_cache`: Roundcube alone, directly": listing(before(dovecot.plain_port, plugins=(), messages_cache="db"))[1],
+            "alone, through imapstated": listing(start_webmail(dovecot.plain_port, plugins=(), messages_cache="db"))[1],
+            "with the plugin, the first that needs QRESYNC": first,
+            "with the plugin, restored": restored,
+            "no cache: Roundcube alone, directly": listing(before(dovecot.plain_port, plugins=()))[1],
+            "no cache: with the plugin, restored": listing(start_webmail(dovecot.plain_port))[1]}
+    assert_quoted(round_trips(rows), "roundcube/README.md")

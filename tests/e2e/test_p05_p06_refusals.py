@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.gateway import upstream, write_keys
-from harness.scripted import AFTER, CLOSE
+from harness.scripted import AFTER, CLOSE, change_password, vanish
 from harness.tokens import (announced, assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save,
                             saved, setup_of)
 
@@ -174,11 +174,6 @@ def assert_no_and_bye(client, answer, code):
 def test_p06_when_the_upstream_is_gone_the_token_is_not_refused_for_good(scripted, scripted_gateway):
     token = save(scripted_gateway.session(), *SETUP)
     client = scripted_gateway.session()
-
-    def vanish(connection, tag, arguments):
-        scripted.stop_listening()
-        connection.hang_up()
-
     scripted.on("ENABLE", vanish, times=1)
     assert_no_and_bye(client, client.command(f"STATE {token}"), b"UNAVAILABLE")
     scripted.listen()
@@ -188,12 +183,7 @@ def test_p06_when_the_upstream_is_gone_the_token_is_not_refused_for_good(scripte
 def test_p06_when_the_upstream_now_refuses_the_credentials_the_answer_says_so(scripted, scripted_gateway):
     token = save(scripted_gateway.session(), *SETUP)
     client = scripted_gateway.session()
-
-    def change_the_password(connection, tag, arguments):
-        scripted.users = {"ann": "changed"}
-        connection.send(f"{tag} NO not today\r\n")
-
-    scripted.on("ENABLE", change_the_password, times=1)
+    scripted.on("ENABLE", change_password, times=1)
     assert_no_and_bye(client, client.command(f"STATE {token}"), b"AUTHENTICATIONFAILED")
 
 
@@ -209,11 +199,6 @@ def test_p06_when_the_upstream_has_no_room_for_a_new_login_the_answer_is_unavail
 def test_p06_commands_behind_it_are_not_executed(scripted, scripted_gateway):
     token = save(scripted_gateway.session(), *SETUP)
     client = scripted_gateway.session()
-
-    def vanish(connection, tag, arguments):
-        scripted.stop_listening()
-        connection.hang_up()
-
     scripted.on("ENABLE", vanish, times=1)
     client.send(f"s STATE {token}\r\nt STORE 1 +FLAGS (\\Deleted)\r\nu EXPUNGE\r\n")
     answer = client.wait("s")

@@ -59,6 +59,33 @@ ENABLE_HABITS = {
 }
 
 
+# Overrides: what may happen to an upstream in the middle of a replay.
+
+
+def vanish(connection, tag, arguments):
+    """It is gone, until listen()."""
+    connection.upstream.stop_listening()
+    connection.hang_up()
+
+
+def change_password(connection, tag, arguments):
+    """It refuses the command, and all who come with ann's old password."""
+    connection.upstream.users = {"ann": "changed"}
+    connection.send(f"{tag} NO not today\r\n")
+
+
+def serve_state(server, announced):
+    """A scripted server that has STATE by itself, to be met by a client without a gateway. Every token restores. announced: the
+    storable commands and what each is answered; those alone are announced."""
+    def state(connection, tag, arguments):
+        connection.send((f"* STATE {arguments.decode()}\r\n" if arguments else "") + f"{tag} OK done\r\n")
+
+    server.on("STATE", state)
+    server.on("SAVESTATE", "* SAVESTATE a-token", "OK done")
+    for name, answer in announced.items():
+        server.on(name, answer, "* OK [STATECMD {tag}] will be saved", "OK done")
+
+
 class Scripted:
     """Listens on `port` of 127.0.0.1 from the constructor to stop(), which raises what went wrong in its threads.
 
