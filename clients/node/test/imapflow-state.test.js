@@ -48,6 +48,7 @@ function open(Flow, user, port, options = {}) {
         auth: { user, pass: at.password, ...auth },
         logger: false,
         qresync: true,
+        disableCompression: true,
         disableAutoIdle: true,
         ...more
     });
