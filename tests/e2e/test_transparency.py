@@ -333,11 +333,13 @@ def skip_if_it_cannot(server, name):
         pytest.skip(f"{server.name} {why}")
 
 
-def run(server, client, user, session):
-    """Gives the octets behind the login."""
+def run(server, client, user, session, language=None):
+    """Gives the octets behind the login, and behind the choice of a language."""
     client.named = server.mailbox
     with client:
         client.login(user, NEW_USER_PASSWORD)
+        if language:
+            client.ok(f"LANGUAGE {language}", tag="l")
         begun = len(client.wire.received)
         session(client if server.name == "Dovecot" else any_status(client))
         ended = client.command("LOGOUT")
@@ -357,13 +359,21 @@ def seen_by_client(octets):
     return re.sub(rb"(\* |\[)CAPABILITY ([^\r\n\]]+)", rewritten, octets)
 
 
+def without_texts(transcript):
+    """Status responses up to their text, and NAMESPACE without the translations that it has gained."""
+    def stripped(octets):
+        octets = re.sub(rb'(?m)^(\S+ (?:OK|NO|BAD) (?:\[(?:"[^"]*"|[^]"])*\] )?)[^\r\n]*', rb"\1", octets)
+        return re.sub(rb' "TRANSLATION" \("[^"]*"\)', b"", octets)
+    return sorted(map(stripped, transcript)) if isinstance(transcript, list) else stripped(transcript)
+
+
 @pytest.mark.every_server
 @pytest.mark.parametrize("name", sessions())
 def test_a_session_is_the_same_through_the_gateway(server, gateway, trust, connect, name):
     skip_if_it_cannot(server, name)
 
-    def transcript(client):
-        received = run(server, client, prepare(server), SESSIONS[name])
+    def transcript(client, language=None):
+        received = run(server, client, prepare(server), SESSIONS[name], language)
         return sorted(received.splitlines(True)) if name in UNORDERED else received
 
     direct = transcript(connect(server.plain_port))
@@ -376,6 +386,8 @@ def test_a_session_is_the_same_through_the_gateway(server, gateway, trust, conne
     }
     for way, connected in ways.items():
         assert transcript(connected()) == direct, way
+    german = transcript(connect(gateway.plain_port), "DE")
+    assert without_texts(german) == without_texts(direct) and german != direct
 
 
 @pytest.fixture
