@@ -170,26 +170,43 @@ static bool login_is_crowded(struct imapstate_span line)
            (status_parse(line, &status) && (status_has_code(&status, "LIMIT") || status_has_code(&status, "INUSE")));
 }
 
+/* Is it the connections of the gateway's address that it minds? Cyrus: "NO Too many open connections (20 of 20 from
+ * gateway [192.0.2.10], 1 of 5 for ann)". */
+static bool login_minds_address(struct imapstate_span line)
+{
+    struct status status;
+    return status_parse(line, &status) && login_has_too_many(&status) &&
+           imapstate_span_contains_nocase(status.text, IMAPSTATE_SPAN(" from "));
+}
+
+/* All that the user has parked, or else, where that may help, somebody's. Gives how many that were. */
+static unsigned login_give_up(const struct client *client, struct imapstate_span line)
+{
+    struct imapstate_span upstream = imapstate_span_of(client->listener->upstream->name);
+    unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->login->identity));
+    if (given_up == 0 && login_minds_address(line))
+        given_up = park_give_up_oldest(upstream);
+    if (given_up > 0)
+        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", given_up);
+    return given_up;
+}
+
 /* Those that only wait give way to one that works. True: the login is tried again. One that only the client can repeat
  * is refused all the same; its next try finds room. */
 static bool login_makes_room(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
+    uint64_t after_ms;
     /* A challenge that the client has seen cannot be had again. */
     bool may_repeat = !login->mechanism || login->mechanism->passing != SASL_PROVED || !login->was_challenged;
-    static const uint64_t after_ms[] = { 20, 100, 400 };
-    if (login->presses == sizeof after_ms / sizeof *after_ms || login->is_cancelled || !login_is_crowded(line))
+    if (login->is_cancelled || !login_is_crowded(line))
         return false;
-    unsigned given_up =
-        park_give_up(imapstate_span_of(client->listener->upstream->name), sasl_identity_user(&login->identity));
-    if (given_up > 0)
-        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", given_up);
-    if (!may_repeat || (given_up == 0 && login->presses == 0))
+    bool is_first = login->presses == 0;
+    if (!park_press(&login->presses, &after_ms) || (login_give_up(client, line) == 0 && is_first) || !may_repeat)
         return false;
-    /* The server counts a connection until it has seen its end. */
     login_connect(client);
     if (client->login && client->upstream)
-        upstream_set_timer(client->upstream, after_ms[login->presses++]);
+        upstream_set_timer(client->upstream, after_ms);
     return true;
 }
 

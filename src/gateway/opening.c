@@ -12,6 +12,9 @@
 #include "tls.h"
 #include "upstream.h"
 
+/* How long a greeting is waited for before parked connections give way. */
+#define OPENING_PATIENCE_MS 1000u
+
 enum opening_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
 
 /* A name being resolved. The resolver's callback comes even after a cancellation, so it outlives the upstream if need
@@ -28,8 +31,10 @@ struct opening {
     struct evutil_addrinfo *address;       /* the one being tried */
     struct opening_resolution *resolution; /* the one under way; freed by its own callback */
     struct imapstate_buf greeting_names, names;
+    uint64_t deadline_ms; /* of this address */
+    uint8_t presses;      /* how often an address was tried again since a parked connection was given up for it */
     bool is_secure;
-    bool is_failing; /* this address is given up as soon as the stream has unwound */
+    bool is_failing; /* this try is given up as soon as the stream has unwound; the timer begins the next */
     char why[192];
 };
 
@@ -78,6 +83,14 @@ static void opening_complain(struct upstream *upstream, const char *why)
         snprintf(upstream->opening->why, sizeof upstream->opening->why, "%s", why);
 }
 
+/* What is left of this try is of no interest; another begins. */
+static void opening_try_later(struct upstream *upstream, uint64_t after_ms)
+{
+    upstream->opening->is_failing = true;
+    stream_pause(&upstream->stream);
+    upstream_set_timer(upstream, after_ms);
+}
+
 /* This address did not lead to a usable server: the next one, if there is one. */
 void opening_fail_address(struct upstream *upstream, const char *why)
 {
@@ -92,9 +105,35 @@ void opening_fail_address(struct upstream *upstream, const char *why)
         return;
     }
     upstream->opening->address = next;
-    upstream->opening->is_failing = true;
-    stream_pause(&upstream->stream);
-    upstream_set_timer(upstream, 0);
+    opening_try_later(upstream, 0);
+}
+
+static bool opening_makes_room(const struct upstream *upstream)
+{
+    return upstream->opening->step == STEP_GREETING && park_give_up_oldest(imapstate_span_of(upstream->config->name));
+}
+
+void opening_hung_up(struct upstream *upstream, const char *why)
+{
+    struct opening *opening = upstream->opening;
+    uint64_t after_ms;
+    bool was_taken = upstream->state != UPSTREAM_CONNECTING && opening->step == STEP_GREETING;
+    if (was_taken && (opening_makes_room(upstream) || opening->presses > 0) &&
+        park_press(&opening->presses, &after_ms)) {
+        client_log(upstream->client, LOG_LEVEL_DEBUG, "upstream: %s; tried again", why);
+        opening_try_later(upstream, after_ms);
+        return;
+    }
+    opening_fail_address(upstream, why);
+}
+
+/* Until the deadline, or until it is time to do something about the silence. */
+static void opening_await(struct upstream *upstream)
+{
+    uint64_t now_ms = worker_now_ms(), deadline_ms = upstream->opening->deadline_ms;
+    uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+    bool is_greeted = upstream->opening->step != STEP_GREETING;
+    upstream_set_timer(upstream, is_greeted || left_ms < OPENING_PATIENCE_MS ? left_ms : OPENING_PATIENCE_MS);
 }
 
 static void opening_connect_to(struct upstream *upstream, const struct sockaddr *address, socklen_t len)
@@ -107,15 +146,22 @@ static void opening_connect_to(struct upstream *upstream, const struct sockaddr 
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
-    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
+    opening->deadline_ms = worker_now_ms() + upstream->config->connect_timeout_ms;
+    opening_await(upstream);
     if (!stream_connect(&upstream->stream, address, len))
         opening_fail_address(upstream, strerror(upstream->stream.error));
 }
 
-static void opening_try_next(struct upstream *upstream)
+static void opening_try(struct upstream *upstream)
 {
-    struct evutil_addrinfo *address = upstream->opening->address;
-    opening_connect_to(upstream, address->ai_addr, (socklen_t)address->ai_addrlen);
+    const struct evutil_addrinfo *address = upstream->opening->address;
+    if (address) {
+        opening_connect_to(upstream, address->ai_addr, (socklen_t)address->ai_addrlen);
+        return;
+    }
+    struct sockaddr_un path = { .sun_family = AF_UNIX };
+    snprintf(path.sun_path, sizeof path.sun_path, "%s", upstream->config->host);
+    opening_connect_to(upstream, (const struct sockaddr *)&path, sizeof path);
 }
 
 static void opening_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
@@ -134,7 +180,7 @@ static void opening_resolved(int error, struct evutil_addrinfo *addresses, void 
         return;
     }
     upstream->opening->addresses = upstream->opening->address = addresses;
-    opening_try_next(upstream);
+    opening_try(upstream);
 }
 
 static void opening_resolve(struct upstream *upstream)
@@ -157,13 +203,10 @@ static void opening_resolve(struct upstream *upstream)
 
 static void opening_begin(struct upstream *upstream)
 {
-    if (!upstream->config->is_unix) {
+    if (upstream->config->is_unix)
+        opening_try(upstream);
+    else
         opening_resolve(upstream);
-        return;
-    }
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", upstream->config->host);
-    opening_connect_to(upstream, (const struct sockaddr *)&address, sizeof address);
 }
 
 /* --- preparing --- */
@@ -250,7 +293,7 @@ static void opening_hear_greeting(struct upstream *upstream, struct imapstate_sp
          * clear. */
         opening_fail_address(upstream, "the server greets with PREAUTH");
     else if (upstream_line_begins(line, "* BYE"))
-        opening_fail_address(upstream, "the server greets with BYE");
+        opening_hung_up(upstream, "the server greets with BYE");
     else
         opening_fail_address(upstream, "the server's greeting is none of IMAP");
 }
@@ -383,13 +426,22 @@ bool opening_is_failing(const struct upstream *upstream)
     return upstream->opening && upstream->opening->is_failing;
 }
 
+static void opening_on_silence(struct upstream *upstream)
+{
+    if (opening_is_failing(upstream)) {
+        opening_try(upstream);
+    } else if (worker_now_ms() >= upstream->opening->deadline_ms) {
+        opening_fail_address(upstream, "timed out");
+    } else {
+        opening_makes_room(upstream);
+        opening_await(upstream);
+    }
+}
+
 void opening_on_timer(struct upstream *upstream)
 {
     if (upstream->state != UPSTREAM_RESOLVING) {
-        if (opening_is_failing(upstream))
-            opening_try_next(upstream);
-        else
-            opening_fail_address(upstream, "timed out");
+        opening_on_silence(upstream);
     } else if (!upstream->opening->resolution) {
         opening_begin(upstream);
     } else {

@@ -1,7 +1,11 @@
 /* opening: what an upstream connection goes through until somebody can log in on it: name resolution, addresses tried
  * in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never in clear by accident: STARTTLS that is
  * missing or refused, a PREAUTH greeting, octets before the handshake end it. It moves the upstream from RESOLVING to
- * READY, or loses it. */
+ * READY, or loses it.
+ *
+ * A server that has no room for one more connection shows it by hanging up, or by BYE, in place of its greeting
+ * (Courier's MAXPERIP), or by silence until another connection has ended (its MAXDAEMONS, Cyrus's maxchild). Parked
+ * connections to it give way then, the oldest first: one for each of a few tries, or for each second of silence. */
 #ifndef GATEWAY_OPENING_H
 #define GATEWAY_OPENING_H
 
@@ -22,6 +26,9 @@ void opening_connected(struct upstream *upstream);
 void opening_secured(struct upstream *upstream);
 void opening_prepare(struct upstream *upstream);
 void opening_fail_address(struct upstream *upstream, const char *why);
+
+/* The stream has ended: the same, but a server that has hung up is tried again if a parked connection can give way. */
+void opening_hung_up(struct upstream *upstream, const char *why);
 
 /* This address has been given up, and what its stream still tells is of no interest. */
 bool opening_is_failing(const struct upstream *upstream);

@@ -533,6 +533,33 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
     return count;
 }
 
+bool park_give_up_oldest(struct imapstate_span upstream)
+{
+    struct list doomed;
+    list_init(&doomed);
+    pthread_mutex_lock(&park.lock);
+    for (struct list *link = park.by_age.next; link != &park.by_age; link = link->next) {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        if (!imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
+            continue;
+        parked_doom(parked, &doomed, "the upstream wants fewer connections");
+        break;
+    }
+    pthread_mutex_unlock(&park.lock);
+    bool is_given_up = !list_is_empty(&doomed);
+    parked_end_doomed(&doomed);
+    return is_given_up;
+}
+
+bool park_press(uint8_t *presses, uint64_t *ret_after_ms)
+{
+    static const uint64_t after_ms[] = { 20, 100, 400 };
+    if (*presses == sizeof after_ms / sizeof *after_ms)
+        return false;
+    *ret_after_ms = after_ms[(*presses)++];
+    return true;
+}
+
 /* --- the janitor's --- */
 
 void park_sweep(uint64_t now_ms, struct list *ret_tired)

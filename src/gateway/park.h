@@ -82,6 +82,14 @@ void park_put(struct parked *parked, uint64_t now_ms);
 /* Gives up all that the user has parked at the upstream; how many that were. */
 unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user);
 
+/* Gives up the one that has been parked at the upstream for longest, whoever's it is. False: nothing is parked there.
+ */
+bool park_give_up_oldest(struct imapstate_span upstream);
+
+/* An upstream that wanted fewer connections is asked again so long after the last one was given up for it, as it counts
+ * a connection until it has seen its end. *presses counts the tries, from 0. False: that was enough of them. */
+bool park_press(uint8_t *presses, uint64_t *ret_after_ms);
+
 /* Ends what has waited or lived too long, or whose proof has aged. Those that need a sign of life are taken out, by
  * their age_link into ret_tired, which the caller has initialized and empties. */
 void park_sweep(uint64_t now_ms, struct list *ret_tired);

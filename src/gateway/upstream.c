@@ -405,7 +405,9 @@ static void upstream_ended(struct upstream *upstream)
     char words[160];
     snprintf(words, sizeof words, "%s%s", refused ? "certificate refused: " : "",
              refused ? refused : stream_failure(stream));
-    if (upstream->opening && upstream->state < UPSTREAM_READY)
+    if (upstream->opening && upstream->state < UPSTREAM_READY && !refused)
+        opening_hung_up(upstream, words);
+    else if (upstream->opening && upstream->state < UPSTREAM_READY)
         opening_fail_address(upstream, words);
     else if (upstream->state == UPSTREAM_LEAVING || upstream->state == UPSTREAM_SETTLING)
         upstream_die(upstream);

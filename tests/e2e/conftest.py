@@ -64,7 +64,7 @@ def pytest_runtest_makereport(item, call):
 def _count(item, report):
     """For the summary: what ran on which real server."""
     server = getattr(item, "callspec", None) and item.callspec.params.get("server")
-    if not server or (report.when != "call" and not report.skipped):
+    if server not in _SERVERS or (report.when != "call" and not report.skipped):
         return
     rules = re.match(r"test_((?:p\d\d_)+)", item.name)
     areas = rules.group(1).upper().strip("_").replace("P0", "P").split("_") if rules else [item.path.stem.removeprefix("test_")]

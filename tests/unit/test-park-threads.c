@@ -166,6 +166,7 @@ static void thread_step(struct thread *thread)
         break;
     case 1:
         park_give_up(identity.upstream, identity.user);
+        park_give_up_oldest(identity.upstream);
         break;
     case 2:
         park_configure(services[thread_random(thread, 2)]->config);

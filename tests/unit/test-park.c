@@ -434,6 +434,34 @@ TEST(all_that_a_user_has_parked_is_given_up)
         close(peers[i]);
 }
 
+TEST(the_oldest_at_an_upstream_is_given_up_whoever_has_it)
+{
+    begin(MAIN PARK("per_user = 4"));
+    int peers[] = { park_one("ann", "", S(1)), park_one("bob", "", S(2)), park_one("ann", "QRESYNC", S(3)) };
+    assert_false(park_give_up_oldest(ID("other")));
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        assert_true(park_give_up_oldest(ID("main")));
+        assert_true(is_ended(peers[i]));
+        assert_int_equal(park_count(), ARRAY_LEN(peers) - 1 - i);
+        close(peers[i]);
+    }
+    assert_false(park_give_up_oldest(ID("main")));
+    end();
+}
+
+TEST(an_upstream_is_pressed_later_and_later_and_not_for_ever)
+{
+    uint8_t presses = 0;
+    uint64_t before_ms = 0, after_ms = 0, sum_ms = 0;
+    while (park_press(&presses, &after_ms)) {
+        assert_true(after_ms > before_ms);
+        before_ms = after_ms;
+        sum_ms += after_ms;
+    }
+    assert_in_range(sum_ms, 100, 1000);
+    assert_false(park_press(&presses, &after_ms));
+}
+
 static const struct {
     const char *name, *text;
     bool is_kept;
@@ -503,6 +531,8 @@ int main(void)
         cmocka_unit_test(a_refusal_elsewhere_suspends_nobody_here),
         cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
         cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
+        cmocka_unit_test(the_oldest_at_an_upstream_is_given_up_whoever_has_it),
+        cmocka_unit_test(an_upstream_is_pressed_later_and_later_and_not_for_ever),
         cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
     };
     signal(SIGPIPE, SIG_IGN);

@@ -37,7 +37,7 @@ START {{
   idled cmd="idled -C {folder}/imapd.conf"
 }}
 SERVICES {{
-  imap cmd="imapd -C {folder}/imapd.conf" listen="127.0.0.1:{port}" proto="tcp4" prefork=1 maxchild=200
+  imap cmd="imapd -C {folder}/imapd.conf" listen="127.0.0.1:{port}" proto="tcp4" prefork=1 maxchild={maxchild}
 }}
 EVENTS {{
 }}
@@ -45,13 +45,14 @@ EVENTS {{
 
 
 class Cyrus(Server):
-    """settings: more lines of imapd.conf; those of the example may be given another value."""
+    """maxchild: how many connections it has at most. settings: more lines of imapd.conf; those of the example may be given
+    another value."""
 
     name = "Cyrus"
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, *, maxchild=200, **settings):
         super().__init__(folder)
-        self._prepare(settings)
+        self._prepare(settings, maxchild)
         self._process = Unpacked("cyrus", self.folder, ("/usr/lib/cyrus/bin/master", "-D", "-C", self.folder / "imapd.conf", "-M",
                                                         self.folder / "cyrus.conf", "-p", self.folder / "conf" / "master.pid"))
         try:
@@ -74,7 +75,7 @@ class Cyrus(Server):
         self._add_user(user, "secret")
         return user
 
-    def _prepare(self, settings):
+    def _prepare(self, settings, maxchild):
         group = pwd.getpwnam(_MAIL_USER).pw_gid
         for each in ("conf", "conf/db", "conf/socket", "conf/proc", "spool"):
             (self.folder / each).mkdir()
@@ -82,9 +83,9 @@ class Cyrus(Server):
             self._add_user(user, password)
         example = [line for line in _EXAMPLE.read_text().splitlines() if line.split(":")[0] not in settings]
         more = "".join(f"{name}: {value}\n" for name, value in settings.items())
-        self._write("imapd.conf", "\n".join(example) + more + _IMAPD.format(
+        self._write("imapd.conf", "\n".join(example) + "\n" + more + _IMAPD.format(
             realm=_REALM, folder=self.folder, user=_MAIL_USER, group=net.group_name(group)))
-        self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port))
+        self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port, maxchild=maxchild))
         net.open_way_to(self.folder)
         if os.getuid() == 0:
             for path in (self.folder, *self.folder.rglob("*")):

@@ -289,8 +289,7 @@ class Connection:
             if self.upstream.script:
                 self.upstream.script(self)
             else:
-                while not self.closed:
-                    self.answer(*self.command())
+                self.serve_as_usual()
         except (Closed, TimeoutError, OSError):
             pass
         except Exception as error:  # pylint: disable=broad-except
@@ -305,8 +304,15 @@ class Connection:
             self.proxied = head + self.wire.exactly(int.from_bytes(head[14:16], "big"))
         if self.upstream.tls == "implicit":
             self.wire.wrap(self.upstream.context, server_side=True)
-        if self.upstream.script or not self.upstream.greeting:
-            return
+
+    def serve_as_usual(self):
+        """Greets, and answers until the end; for a script that is to go on without one."""
+        if self.upstream.greeting:
+            self._greet()
+        while not self.closed:
+            self.answer(*self.command())
+
+    def _greet(self):
         greeting = self.upstream.greeting
         if isinstance(greeting, str):
             greeting = greeting.replace("{caps}", self.upstream.caps_before).encode()

@@ -1,0 +1,154 @@
+"""Parked connections give way where the upstream has no room for one more, whoever's they are."""
+import threading
+
+import pytest
+
+from harness import logins
+from harness.courier import Courier
+from harness.cyrus import Cyrus
+from harness.gateway import listener, upstream
+from harness.net import free_port
+from harness.parking import PARKED, Lot
+from harness.server import USERS
+
+GIVEN_UP = "park: ended: the upstream wants fewer connections"
+PARK = {"per_user": 4}
+
+
+@pytest.fixture(name="lot")
+def fixture_lot(scripted, start_gateway):
+    return Lot(start_gateway(upstream(scripted.port, connect_timeout="4s"), park=PARK), scripted)
+
+
+@pytest.fixture(name="start_server")
+def fixture_start_server(tmp_path_factory):
+    """start_server(Cyrus, maxchild=2): one of this test alone."""
+    started = []
+
+    def start(kind, **settings):
+        started.append(kind(tmp_path_factory.mktemp(kind.name.lower()), **settings))
+        return started[-1]
+    yield start
+    for server in started:
+        server.stop()
+
+
+def park_two(gateway):
+    """One of ann's, one of bob's."""
+    for user in ("ann", "bob"):
+        since = gateway.log_octets()
+        client = gateway.session(user, USERS[user])
+        client.ok("NOOP")
+        client.logout()
+        gateway.wait_log(PARKED, since)
+
+
+@pytest.mark.parametrize("kind,settings", [
+    (Courier, {"MAXPERIP": 2}),            # hangs up without a greeting
+    (Courier, {"MAXDAEMONS": 2}),          # is silent until another one has ended
+    (Cyrus, {"maxchild": 2}),              # likewise
+    (Cyrus, {"maxlogins_per_host": 2}),    # refuses the login
+], ids=["MAXPERIP", "MAXDAEMONS", "maxchild", "maxlogins_per_host"])
+def test_parked_connections_make_room_for_another_user_on_a_real_server(start_server, start_gateway, kind, settings):
+    gateway = start_gateway(start_server(kind, **settings).plain_port, park=PARK)
+    park_two(gateway)
+    client = gateway.session("colon", USERS["colon"])
+    client.ok("NOOP")
+    assert GIVEN_UP in gateway.log()
+    client.logout()
+
+
+def crowded(scripted, limit, way):
+    """With so many connections open, the upstream has no room for one more."""
+    def script(connection):
+        # Those that ended a moment ago count no more.
+        others = [each for each in scripted.connections if each is not connection and not each.closed]
+        if len(others) < limit:
+            connection.serve_as_usual()
+        elif way == "BYE":
+            connection.send(b"* BYE too many\r\n")
+        elif way == "silence":
+            scripted.wait_for(lambda: sum(not each.closed for each in scripted.connections) <= limit, 30)
+            connection.serve_as_usual()
+    scripted.script = script
+
+
+@pytest.mark.parametrize("way", ["hanging up", "BYE", "silence"])
+def test_the_oldest_gives_way_to_whoever_comes(lot, way):
+    ann = lot.visit()
+    bob = lot.visit(user="bob", password="hunter2")
+    crowded(lot.scripted, 2, way)
+    client, connection = lot.land("master", "of all")
+    lot.wait_closed(ann)
+    assert not bob.closed and connection.user == "master"
+    assert lot.leave(client, connection)
+
+
+@pytest.mark.parametrize("words", [
+    "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+    "NO Too many open connections (5 of 5 for ann)", "NO [ALERT] Too many simultaneous connections. (Failure)"])
+def test_a_limit_of_the_users_own_costs_nobody_else_a_parked_connection(lot, words):
+    bob = lot.visit(user="bob", password="hunter2")
+    lot.scripted.on("AUTHENTICATE", words)
+    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "secret").status == b"NO"
+    assert not bob.closed and GIVEN_UP not in lot.gateway.log()
+
+
+def test_a_limit_of_the_gateways_address_costs_one_for_each_try(lot):
+    lot.visit()
+    for name in ("bob", "carl", "dora", "emil"):
+        lot.scripted.users[name] = "secret"
+        lot.visit(user=name, password="secret")
+    lot.scripted.on("AUTHENTICATE", "NO Too many open connections (6 of 5 from gateway [192.0.2.10])")
+    assert logins.by_quoted_strings(lot.gateway.client(), "master", "of all").status == b"NO"
+    assert lot.gateway.log().count(GIVEN_UP) == 3
+
+
+@pytest.mark.parametrize("way", ["hanging up", "BYE"])
+def test_if_that_does_not_help_it_is_given_up_soon(lot, way):
+    first = lot.visit()
+    crowded(lot.scripted, 0, way)
+    answer = logins.by_quoted_strings(lot.gateway.client(), "bob", "hunter2")
+    assert answer.status == b"NO" and answer.code == b"UNAVAILABLE"
+    lot.wait_closed(first)
+    # Four tries for the greeting or for the login, and perhaps for both; not one after another without an end.
+    assert 4 <= sum(not each.names for each in lot.scripted.connections[1:]) <= 8
+
+
+@pytest.mark.parametrize("way", ["hanging up", "BYE"])
+def test_with_nothing_parked_it_is_not_tried_again(scripted, start_gateway, way):
+    gateway = start_gateway(scripted.port, park=PARK)
+    crowded(scripted, 0, way)
+    answer = logins.by_quoted_strings(gateway.client(), "ann", "secret")
+    assert answer.code == b"UNAVAILABLE"
+    assert len(scripted.connections) <= 2  # for the greeting, and for the login
+
+
+def test_a_silent_upstream_is_still_waited_for_no_longer_than_connect_timeout(scripted, start_gateway):
+    gateway = start_gateway(upstream(scripted.port, connect_timeout="1500ms"), park=PARK)
+    Lot(gateway, scripted).visit()
+    over = threading.Event()
+    scripted.script = lambda connection: over.wait(20)
+    try:
+        client = gateway.client()
+        assert logins.by_quoted_strings(client, "bob", "hunter2").code == b"UNAVAILABLE"
+        gateway.wait_log("timed out")
+    finally:
+        over.set()
+
+
+def test_an_upstream_that_is_down_costs_nobody_a_parked_connection(lot):
+    first = lot.visit()
+    lot.scripted.stop_listening()
+    assert logins.by_quoted_strings(lot.gateway.client(), "bob", "hunter2").code == b"UNAVAILABLE"
+    assert not first.closed and GIVEN_UP not in lot.gateway.log()
+
+
+def test_another_upstreams_parked_connections_are_left_alone(scripted, start_scripted, start_gateway):
+    other, port = start_scripted(), free_port()
+    gateway = start_gateway([upstream(scripted.port, "one"), upstream(other.port, "two")], park=PARK,
+                            sections=[listener("second", port, upstream="two")])
+    first = Lot(gateway, scripted).visit()
+    crowded(other, 0, "hanging up")
+    assert logins.by_quoted_strings(gateway.client(port), "bob", "hunter2").code == b"UNAVAILABLE"
+    assert not first.closed and GIVEN_UP not in gateway.log()
