@@ -640,6 +640,11 @@ static const char *const client_address_choices[] = {
     [CONFIG_CLIENT_ADDRESS_PROXY_V2] = "proxy-v2",
     NULL,
 };
+static const char *const authorization_choices[] = {
+    [CONFIG_AUTHORIZATION_PASS] = "pass",
+    [CONFIG_AUTHORIZATION_REFUSE] = "refuse",
+    NULL,
+};
 static const char *const log_level_choices[] = {
     [LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_WARNING] = "warning",
@@ -698,15 +703,16 @@ static const struct option listener_options[] = {
     { NULL },
 };
 static const struct option upstream_options[] = {
-    { "address",             parse_upstream_address, 0 },
-    { "tls",                 parse_choice,           FIELD(config_upstream, tls), .choices = tls_choices },
-    { "tls_verify",          parse_bool,             FIELD(config_upstream, tls_verify) },
-    { "tls_ca_file",         parse_text,             FIELD(config_upstream, tls_ca_file) },
-    { "tls_name",            parse_text,             FIELD(config_upstream, tls_name) },
-    { "connect_timeout",     parse_time_ms,          FIELD(config_upstream, connect_timeout_ms), 100, 5 * MINUTE_MS },
-    { "answer_timeout",      parse_time_ms,          FIELD(config_upstream, answer_timeout_ms),  100, HOUR_MS },
-    { "send_client_address", parse_choice,           FIELD(config_upstream, send_client_address), .choices = client_address_choices },
-    { CONFIG_END_MARK,       parse_end_mark,         0 },
+    { "address",                parse_upstream_address, 0 },
+    { "tls",                    parse_choice,           FIELD(config_upstream, tls), .choices = tls_choices },
+    { "tls_verify",             parse_bool,             FIELD(config_upstream, tls_verify) },
+    { "tls_ca_file",            parse_text,             FIELD(config_upstream, tls_ca_file) },
+    { "tls_name",               parse_text,             FIELD(config_upstream, tls_name) },
+    { "connect_timeout",        parse_time_ms,          FIELD(config_upstream, connect_timeout_ms), 100, 5 * MINUTE_MS },
+    { "answer_timeout",         parse_time_ms,          FIELD(config_upstream, answer_timeout_ms),  100, HOUR_MS },
+    { "send_client_address",    parse_choice,           FIELD(config_upstream, send_client_address), .choices = client_address_choices },
+    { "authorization_identity", parse_choice,           FIELD(config_upstream, authorization_identity), .choices = authorization_choices },
+    { CONFIG_END_MARK,          parse_end_mark,         0 },
     { NULL },
 };
 /* clang-format on */

@@ -18,6 +18,7 @@
 #include "log.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
+enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
 
 /* An address to listen on: "192.0.2.1:143", "[::1]:1993", "*:143" (all of IPv4), "[::]:143", "unix:/path". */
@@ -68,6 +69,7 @@ struct config_upstream {
     uint64_t connect_timeout_ms;  /* name resolution, TCP, TLS and greeting together, for each address anew */
     uint64_t answer_timeout_ms;   /* login and replay: how long for each answer */
     enum config_client_address send_client_address;
+    enum config_authorization authorization_identity; /* a login that names another user to act for */
 };
 
 /* Upstream connections that wait for their client to come back. Only per_user may be 0. */

@@ -484,9 +484,22 @@ static void login_connect(struct client *client)
     }
 }
 
+/* A login for another user, where the upstream would pass over that and have the session be the one's whose password it
+ * is: parked connections and tokens would be kept for the wrong user (P12). */
+static bool login_is_for_another(const struct client *client)
+{
+    const struct sasl_identity *identity = &client->login->identity;
+    return client->listener->upstream->authorization_identity == CONFIG_AUTHORIZATION_REFUSE &&
+           identity->authentication.len > 0 && identity->authorization.len > 0;
+}
+
 /* The credentials are known: a parked connection may do, or the upstream is asked. */
 static void login_start(struct client *client)
 {
+    if (login_is_for_another(client)) {
+        login_cannot(client);
+        return;
+    }
     if (!choice_accept(client)) {
         login_connect(client);
         return;
