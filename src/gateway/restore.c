@@ -181,6 +181,7 @@ static void restore_fail(struct client *client, const char *command, const char 
     client->upstream = NULL;
     if (tainted)
         upstream_release(tainted, false);
+    session_forget_enabled(&client->session);
     client->restore->phase = RESTORE_REPLACING;
     if (!login_again(client))
         restore_give_up(client, RESTORE_UNAVAILABLE);
@@ -346,6 +347,8 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
     case IMAPSTATE_REPLAY_PASS:
         return RESTORE_PASS;
     case IMAPSTATE_REPLAY_HIDE:
+        /* An ENABLED may name more than the state has: that is on, too (P9). */
+        session_saw_response(&client->session, line);
         break;
     case IMAPSTATE_REPLAY_HOLD:
         if (capability_find(line, &names)) {
@@ -373,6 +376,7 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
     }
     /* A parked connection that turns out dead: all that a replay sends may be sent again elsewhere. */
     if (lost->is_woken) {
+        session_forget_enabled(&client->session);
         restore_choose(client);
         return;
     }

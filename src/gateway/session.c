@@ -75,9 +75,12 @@ static struct imapstate_span session_word(struct imapstate_span *in)
 
 static bool session_has_enabled(const struct session *session, struct imapstate_span name)
 {
+    /* RFC 7162 section 3.2.3: QRESYNC includes CONDSTORE, whether or not the server says so. */
+    bool is_included = imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("CONDSTORE"));
     struct imapstate_span rest = imapstate_buf_span(&session->enabled);
     for (struct imapstate_span word = session_word(&rest); word.len > 0; word = session_word(&rest))
-        if (imapstate_span_equal_nocase(word, name))
+        if (imapstate_span_equal_nocase(word, name) ||
+            (is_included && imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("QRESYNC"))))
             return true;
     return false;
 }
@@ -104,6 +107,11 @@ struct imapstate_state *session_copy(const struct imapstate_state *state)
     }
     imapstate_buf_done(&encoded);
     return copy;
+}
+
+void session_forget_enabled(struct session *session)
+{
+    imapstate_buf_clear(&session->enabled);
 }
 
 void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
@@ -351,16 +359,11 @@ bool session_is_notified(const struct session *session)
            !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
 }
 
-static bool session_has_condstore(const struct session *session)
-{
-    return session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE")) ||
-           session_has_enabled(session, IMAPSTATE_SPAN("QRESYNC"));
-}
-
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
 {
-    /* RFC 7162 section 3.2.3: QRESYNC includes CONDSTORE. Where it is on anyway, nothing switches it on unseen. */
-    if (session->is_uncertain || (session->may_be_enabled && !session_has_condstore(session)))
+    /* Where CONDSTORE is on anyway, nothing switches it on unseen. */
+    bool is_hidden = session->may_be_enabled && !session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE"));
+    if (session->is_uncertain || is_hidden)
         return false;
     if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
         return session->enabled.len == 0; /* a server may tell of more than it was asked for */

@@ -52,6 +52,9 @@ struct imapstate_token_binding session_binding(const struct session *session, co
 /* Tracking begins, or goes on (P3, P10). False if memory is out. */
 bool session_track(struct session *session, const char *upstream);
 
+/* The connection is another one now: nothing is known to be on. */
+void session_forget_enabled(struct session *session);
+
 /* The session is in exactly this state (P4); in_effect is what of it was done to the connection: all but what the
  * gateway itself has set. Both are taken over. */
 void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,

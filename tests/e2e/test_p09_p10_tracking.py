@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from harness.imap import literal
-from harness.scripted import ENABLE_HABITS
-from harness.tokens import announced, restore, save, saved, setup_of
+from harness.scripted import ENABLE_HABITS, ENABLEABLE
+from harness.tokens import announced, fail_to_restore, restore, save, saved, setup_of
 
 pytestmark = pytest.mark.every_server
 
@@ -42,6 +42,50 @@ def test_p09_a_storable_command_is_announced_on_a_real_server(gateway, command):
     client = gateway.session()
     client.ok("STATE")
     assert announced(client.ok(command, tag="t")) == ["t"]
+
+
+@pytest.mark.needs("QRESYNC")
+def test_p09_what_qresync_has_switched_on_is_announced_too(server, start_gateway):
+    """Cyrus names CONDSTORE with it, and does not name it again; so too after a restore, cold and warm."""
+    gateway = start_gateway(server.plain_port, park={})
+    user = server.new_user()
+    since = gateway.log_octets()
+    client = gateway.session(user)
+    token = save(client, "ENABLE QRESYNC")
+    assert announced(client.ok("ENABLE CONDSTORE", tag="t")) == ["t"]
+    client.logout()
+    for how in ("cold", "warm"):
+        since = gateway.log_octets()
+        client = gateway.session(user)
+        restore(client, token)
+        gateway.wait_log(f"restored: {how}", since)
+        if how == "warm":
+            assert announced(client.ok("ENABLE CONDSTORE", tag="t")) == ["t"]
+            return
+        client.logout()
+        gateway.wait_log("park: parked, in a state", since)
+
+
+def test_p09_what_a_replays_enabled_named_besides_is_announced_later(start_scripted, start_gateway):
+    server = start_scripted(enableable=ENABLEABLE)
+    gateway = start_gateway(server.port)
+    token = save(gateway.session(), "ENABLE X-ONE")
+    server.on("ENABLE", "* ENABLED X-ONE X-TWO", "OK done", times=1)
+    client = gateway.session()
+    restore(client, token)
+    server.on("ENABLE", "OK nothing new", times=1)
+    assert announced(client.ok("ENABLE X-TWO", tag="t")) == ["t"]
+
+
+def test_p09_what_a_failed_replay_named_is_not(start_scripted, start_gateway):
+    server = start_scripted()
+    gateway = start_gateway(server.port)
+    token = save(gateway.session(), "ENABLE X-ONE")
+    server.on("ENABLE", "* ENABLED X-TWO", "OK done", times=1)
+    client = gateway.session()
+    fail_to_restore(client, token)
+    server.on("ENABLE", "OK nothing", times=1)
+    assert not announced(client.ok("ENABLE X-TWO"))
 
 
 def test_p09_the_announcement_follows_all_other_untagged_data(scripted, tracking):
