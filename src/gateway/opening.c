@@ -211,8 +211,18 @@ static void opening_begin(struct upstream *upstream)
 
 /* --- preparing --- */
 
+/* Told once for each upstream, not at each login. */
+static void opening_check_id(const struct upstream *upstream)
+{
+    bool is_wanted = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    if (is_wanted && prelude_misses_id(upstream->config->name, upstream->before_login.id))
+        log_warning("upstream=%s: send_client_address = \"id\" has no effect, as the server does not offer ID",
+                    upstream->config->name);
+}
+
 static void opening_finish(struct upstream *upstream)
 {
+    opening_check_id(upstream);
     opening_free(upstream);
     evtimer_del(&upstream->timer);
     upstream_enter(upstream, UPSTREAM_READY);

@@ -11,6 +11,7 @@ struct prelude {
     char *upstream;
     struct imapstate_buf greeting_names, names, id;
     uint64_t learned_at_ms;
+    bool misses_id;
     UT_hash_handle hh;
 };
 
@@ -116,6 +117,19 @@ void prelude_learn_id(const char *upstream, struct imapstate_span line)
     if (prelude)
         prelude_set(&prelude->id, line);
     pthread_mutex_unlock(&prelude_lock);
+}
+
+bool prelude_misses_id(const char *upstream, bool has_id)
+{
+    bool is_news = false;
+    pthread_mutex_lock(&prelude_lock);
+    struct prelude *prelude = prelude_need(upstream);
+    if (prelude) {
+        is_news = !has_id && !prelude->misses_id;
+        prelude->misses_id = !has_id;
+    }
+    pthread_mutex_unlock(&prelude_lock);
+    return is_news;
 }
 
 void prelude_done(void)

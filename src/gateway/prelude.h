@@ -29,6 +29,9 @@ void prelude_learn_names(const char *upstream, struct imapstate_span greeting_na
 bool prelude_id(const char *upstream, struct imapstate_buf *ret_line);
 void prelude_learn_id(const char *upstream, struct imapstate_span line);
 
+/* The upstream has ID, or has it not. True if it has not, and that is news. */
+bool prelude_misses_id(const char *upstream, bool has_id);
+
 /* Forgets everything, at the end. */
 void prelude_done(void);
 

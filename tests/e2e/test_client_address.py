@@ -10,6 +10,7 @@ from harness import net
 from harness.gateway import listener, upstream
 from harness.imap import Closed, literal
 from harness.net import Authority
+from harness.scripted import BEFORE
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n"
@@ -344,6 +345,21 @@ def test_a_client_on_a_unix_socket_has_no_address_to_tell(scripted, start_gatewa
     client.ok("LOGIN ann secret")
     first, = ids(scripted.sessions[0])
     assert b"x-originating-ip" not in first and (b"name", b"x") in pairs(first)
+
+
+def test_an_upstream_without_id_is_told_of_once(start_scripted, start_gateway):
+    server = start_scripted(caps_before=" ".join(name for name in BEFORE.split() if name != "ID"))
+    gateway = start_gateway(upstream(server.port, send_client_address="id"))
+    for _ in range(3):
+        gateway.session().logout()
+    assert gateway.log().count('warning: upstream=main: send_client_address = "id" has no effect') == 1
+
+
+def test_nor_is_an_upstream_without_id_told_of_where_it_is_not_asked_for(start_scripted, start_gateway):
+    server = start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN")
+    gateway = start_gateway(server.port)
+    gateway.session().logout()
+    assert "has no effect" not in gateway.log()
 
 
 # To Dovecot, both ways

@@ -52,6 +52,17 @@ TEST(what_was_learned_last_is_known_of_each_upstream)
     forget();
 }
 
+TEST(an_upstream_that_misses_id_is_news_once)
+{
+    assert_false(prelude_misses_id("a", true));
+    assert_true(prelude_misses_id("a", false));
+    assert_false(prelude_misses_id("a", false));
+    assert_true(prelude_misses_id("b", false));
+    assert_false(prelude_misses_id("a", true));
+    assert_true(prelude_misses_id("a", false));
+    forget();
+}
+
 static const struct {
     const char *name;
     uint64_t now_ms;
@@ -186,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_of_an_upstream_that_was_never_asked),
+        cmocka_unit_test(an_upstream_that_misses_id_is_news_once),
         cmocka_unit_test(what_was_learned_last_is_known_of_each_upstream),
         cmocka_unit_test(a_list_is_fresh_for_a_minute_and_known_for_ever),
         cmocka_unit_test(a_full_list_goes_with_the_greeting_that_came_before_it),
