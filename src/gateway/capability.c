@@ -100,11 +100,12 @@ static bool mechanism_passes(struct imapstate_span name, const struct capability
     return mechanism && (view->mechanisms & SASL_BIT(mechanism->id));
 }
 
-/* Ours to say (the first four), or what cannot pass: a compressed stream could not be read, and a referral (RFC 2221)
- * would lead the client past the gateway. */
+/* Ours to say (the first four), or what cannot pass: a compressed stream could not be read, and a referral (RFC 2221,
+ * RFC 2193) would lead the client past the gateway. */
 static bool word_passes(struct imapstate_span word, const struct capability_view *view)
 {
-    static const char *const removed[] = { "STATE", "XIMAPPROXY", "STARTTLS", "LOGINDISABLED", "LOGIN-REFERRALS" };
+    static const char *const removed[] = { "STATE",         "XIMAPPROXY",      "STARTTLS",
+                                           "LOGINDISABLED", "LOGIN-REFERRALS", "MAILBOX-REFERRALS" };
     struct imapstate_span rest;
 
     if (!word_is_atom(word) || word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))

@@ -42,7 +42,8 @@ bool capability_may_use_login(const struct capability_view *view);
 
 /* Appends what the client sees of names, words with one SP between, none at the ends: the upstream's words in their
  * order and their spelling, each once. Without
- *   - STATE, XIMAPPROXY, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS= and LOGIN-REFERRALS;
+ *   - STATE, XIMAPPROXY, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS=, LOGIN-REFERRALS and
+ *     MAILBOX-REFERRALS;
  *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
  *   - before login: the upstream's LANGUAGE, which the gateway could not answer; and AUTH= and SASL-IR where the client
  *     may not log in;

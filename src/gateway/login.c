@@ -780,7 +780,7 @@ static bool login_hear_names(struct client *client, struct imapstate_span line)
     return false;
 }
 
-static bool login_hear_tagged(struct client *client, struct imapstate_span line)
+static bool login_hear_status(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
     if (!imapstate_span_equal(relay_word(line, 0), login_tag(login))) {
@@ -808,6 +808,27 @@ static bool login_hear_tagged(struct client *client, struct imapstate_span line)
     stream_flush(&client->upstream->stream);
     upstream_await(client->upstream);
     return false;
+}
+
+/* Appends the status response without its [REFERRAL url] (RFC 2221), which would lead the client past the gateway.
+ * False if it has none. */
+static bool login_cut_referral(struct imapstate_span line, struct imapstate_buf *ret_line)
+{
+    struct status status;
+    if (!status_parse(line, &status) || !status_has_code(&status, "REFERRAL"))
+        return false;
+    /* In front of the code is its "[". */
+    return imapstate_buf_put(ret_line, (struct imapstate_span){ line.at, (size_t)(status.code.at - 1 - line.at) }) &&
+           imapstate_buf_put(ret_line, status.text) && imapstate_buf_put(ret_line, IMAPSTATE_SPAN("\r\n"));
+}
+
+static bool login_hear_tagged(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_buf cut;
+    imapstate_buf_init(&cut, LOGIN_ANSWER_MAX);
+    bool is_passed_on = login_hear_status(client, login_cut_referral(line, &cut) ? imapstate_buf_span(&cut) : line);
+    imapstate_buf_done(&cut);
+    return is_passed_on;
 }
 
 /* "+": what is owed goes up; the challenge of a mechanism that is relayed goes to the client. */

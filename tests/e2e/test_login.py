@@ -80,6 +80,68 @@ def test_an_authorization_identity_that_the_user_may_not_have_is_refused_by_dove
     assert logins.by_plain_at_once(gateway.client(), "ann", "secret", authorization="bob").status == b"NO"
 
 
+@pytest.mark.parametrize("way", ["PLAIN", "PLAIN at once", "SCRAM-SHA-256"])
+def test_where_it_is_to_be_refused_nobody_acts_for_another(dovecot, start_gateway, way):
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="refuse"), park={})
+
+    def log_in(user, password, authorization):
+        client = gateway.client()
+        if way == "SCRAM-SHA-256":
+            return logins.by_scram(client, way, user, password, authorization)
+        return logins.WAYS[way][0](client, user, password, authorization=authorization)
+
+    seen = dovecot.log().count("Master user logging in")
+    for _ in range(2):
+        answer = log_in("master", "of all", "ann")
+        assert answer.status == b"NO" and answer.code == b"CANNOT"
+        assert log_in("ann", "secret", "ann").status == b"OK"  # that is herself
+    gateway.wait_log(r"login failed: .* user=ann .* reason=cannot")
+    assert dovecot.log().count("Master user logging in") == seen
+
+
+def test_courier_passes_over_an_authorization_identity(courier, start_gateway):
+    """Which is why it is to be refused in front of Courier: whose session this is the token would not say."""
+    user = courier.new_user()
+    courier.add_message(user)
+    direct = courier.client("ann")
+    assert direct.ok("STATUS INBOX (MESSAGES)").of("STATUS") == [b"* STATUS \"INBOX\" (MESSAGES 0)\r\n"]
+    for authorization, status in (("pass", b"OK"), ("refuse", b"NO")):
+        gateway = start_gateway(upstream(courier.plain_port, authorization_identity=authorization))
+        client = gateway.client()
+        assert logins.by_plain_at_once(client, user, "secret", authorization="ann").status == status
+        if status == b"OK":
+            assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]  # not ann's
+
+
+REFERRAL = "[REFERRAL imap://ann;AUTH=*@elsewhere.example/]"
+
+
+@pytest.mark.parametrize("login", ["LOGIN", "AUTHENTICATE"])
+@pytest.mark.parametrize("caps_login", ["code", "none"])
+def test_a_referral_leads_nobody_past_the_gateway(start_scripted, start_gateway, login, caps_login):
+    server = start_scripted(caps_login=caps_login)
+    gateway = start_gateway(server.port)
+    for name in ("LOGIN", "AUTHENTICATE"):
+        server.on(name, f"NO {REFERRAL} Try elsewhere.", times=1)
+    client = gateway.client()
+    command = "LOGIN ann secret" if login == "LOGIN" else "AUTHENTICATE PLAIN AGFubgBzZWNyZXQ="
+    assert client.no(command).text == b"Try elsewhere."
+    client.ok(command)
+
+
+def test_a_login_that_succeeds_with_a_referral_hides_it_too(scripted, scripted_gateway):
+    def log_in(connection, tag, arguments):
+        connection.logged_in_at = 1
+        connection.send(f"{tag} OK {REFERRAL} Better elsewhere.\r\n")
+
+    scripted.on("AUTHENTICATE", log_in)
+    scripted.on("LOGIN", log_in)
+    client = scripted_gateway.client()
+    answer = client.ok("LOGIN ann secret")
+    assert b"elsewhere.example" not in bytes(client.wire.received)
+    assert answer.text.endswith(b"] Better elsewhere.") and answer.code.startswith(b"CAPABILITY ")
+
+
 def test_a_state_saved_by_a_master_belongs_to_whom_he_acts_for(gateway):
     client = gateway.client()
     logins.by_plain_at_once(client, "master", "of all", authorization="ann")

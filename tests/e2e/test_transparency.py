@@ -23,7 +23,7 @@ VARYING = (
     (rb"SESSIONID=<[^>]*>", b"SESSIONID=<x>"),
     (rb"\[COPYUID \d+ ", b"[COPYUID x "),
     (rb"\(\d+\.\d+ \+ \d+\.\d+( \+ \d+\.\d+)? secs\)", b"(x secs)"),
-    (rb"\d+\.\d+ secs( \d+ calls)?", b"x secs"),
+    (rb"\d+\.\d+ secs?( \d+ calls)?", b"x secs"),
 )
 
 
@@ -354,7 +354,8 @@ def run(server, client, user, session, language=None):
 def seen_by_client(octets):
     """A direct transcript with STATE where the gateway has it, and without what it cannot let pass (P1)."""
     def rewritten(match):
-        names = [name for name in match.group(2).split() if not name.startswith((b"COMPRESS=", b"LOGIN-REFERRALS", b"LOGINDISABLED"))]
+        names = [name for name in match.group(2).split() if not name.startswith((b"COMPRESS=", b"LOGIN-REFERRALS", b"MAILBOX-REFERRALS",
+                                                                                                 b"LOGINDISABLED"))]
         return match.group(1) + b"CAPABILITY " + b" ".join([*names, b"LANGUAGE", b"STATE"])
     return re.sub(rb"(\* |\[)CAPABILITY ([^\r\n\]]+)", rewritten, octets)
 
