@@ -30,4 +30,6 @@ export interface WithState {
  */
 export declare function withState<ImapFlow extends new (options: any) => any>(
     ImapFlow: ImapFlow
-): new (options: NonNullable<ConstructorParameters<ImapFlow>[0]> & { state?: string | null }) => InstanceType<ImapFlow> & WithState;
+): new (
+    options: NonNullable<ConstructorParameters<ImapFlow>[0]> & { state?: string | null }
+) => InstanceType<ImapFlow> & WithState;

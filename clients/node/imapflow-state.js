@@ -52,7 +52,11 @@ function withState(ImapFlow) {
             this.sectionHandlers.STATECMD = async ([tag]) => {
                 this.#announced = tag.value;
             };
-            this.commands = new Map([...this.commands, ...ONE_OF_A_KIND.map(name => [name, setUpCommand(name)]), ['SAVESTATE', saveStateCommand]]);
+            this.commands = new Map([
+                ...this.commands,
+                ...ONE_OF_A_KIND.map(name => [name, setUpCommand(name)]),
+                ['SAVESTATE', saveStateCommand]
+            ]);
         }
 
         /** The commands that are in the state, so that a later session which restores it need not send them. */
@@ -160,7 +164,11 @@ function withState(ImapFlow) {
 
         #execLogin(command, attributes, options) {
             const answer = options && options.onPlusTag;
-            const sent = super.exec(command, attributes, answer ? { ...options, onPlusTag: plus => this.#inOneWrite(() => answer(plus)) } : options);
+            const sent = super.exec(
+                command,
+                attributes,
+                answer ? { ...options, onPlusTag: plus => this.#inOneWrite(() => answer(plus)) } : options
+            );
             this.#asked = this.#ask(); // queued behind the login
             return sent;
         }
@@ -174,7 +182,12 @@ function withState(ImapFlow) {
                 const next = this.requestQueue[0];
                 if (next && next.command === 'STATE' && !this.commandParts.length) {
                     this.#early = next.tag;
-                    this.log.debug({ src: 'c', msg: `${next.tag} STATE (* value hidden *)`, cid: this.id, comment: 'Behind the login' });
+                    this.log.debug({
+                        src: 'c',
+                        msg: `${next.tag} STATE (* value hidden *)`,
+                        cid: this.id,
+                        comment: 'Behind the login'
+                    });
                     this.write([next.tag, 'STATE', ...next.attributes.map(each => each.value)].join(' '));
                 }
             } finally {

@@ -252,6 +252,16 @@ def test_another_login_restores_by_a_command_of_its_own(module, gateway, visit, 
     imap.logout()
 
 
+def test_a_server_that_offers_state_only_after_the_login_is_asked_then(module, start_scripted):
+    server = start_scripted(caps_before="IMAP4rev1", caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
+    server.on("STATE", "* STATE tOkEn", "OK restored")
+    saved = json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []})
+    imap = module.IMAP4("localhost", server.port, timeout=10)
+    imap.login("ann", "secret", saved)
+    assert imap.restored and imap.covers(*ENABLE)
+    assert server.sessions[0].names == ["LOGIN", "STATE"]
+
+
 def test_a_wrong_password_leaves_a_session_that_can_still_log_in(module, gateway, visit, user):
     saved = visit(user).saved
     imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)

@@ -113,7 +113,13 @@ test('the README shows code that runs', async () => {
     const kept = [];
     for (const outcome of [Restored.NOT_ASKED, Restored.DONE]) {
         const packages = name => require(name === 'imapflow' ? library : name);
-        const client = await run(packages, trust.ca, at.password, () => kept[0], saved => kept.push(saved));
+        const client = await run(
+            packages,
+            trust.ca,
+            at.password,
+            () => kept[0],
+            saved => kept.push(saved)
+        );
         assert.equal(client.restored, outcome);
     }
     assert.ok(kept[0]);
@@ -157,7 +163,8 @@ test('it is restored over STARTTLS', () => assertRestored({ port: at.gatewayStar
 test('it is restored after a login by SASL PLAIN', () => assertRestored({ auth: { loginMethod: 'AUTH=PLAIN' } }));
 test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: { loginMethod: 'AUTH=LOGIN' } }));
 test('it is restored after a login by LOGIN', () => assertRestored({ auth: { loginMethod: 'LOGIN' } }));
-test('it is restored after a login by an access token', () => assertRestored({ auth: { accessToken: at.bearer.accessToken } }, at.bearer.user));
+test('it is restored after a login by an access token', () =>
+    assertRestored({ auth: { accessToken: at.bearer.accessToken } }, at.bearer.user));
 
 test('the language comes back too', async () => {
     const user = at.users.pop();
@@ -254,8 +261,22 @@ test('P5: what cannot be read is as good as nothing', async () => {
     const user = at.users.pop();
     const { saved } = await visit(user);
     const content = JSON.parse(saved);
-    const changed = [{ version: 2 }, { token: 'A\r\nx LOGOUT' }, { commands: [['ENABLE']] }, { capabilities: [1] }, { enabled: null }, { namespaces: {} }];
-    for (const state of ['', 'token', 'null', '[]', '{}', ...changed.map(change => JSON.stringify({ ...content, ...change }))]) {
+    const changed = [
+        { version: 2 },
+        { token: 'A\r\nx LOGOUT' },
+        { commands: [['ENABLE']] },
+        { capabilities: [1] },
+        { enabled: null },
+        { namespaces: {} }
+    ];
+    for (const state of [
+        '',
+        'token',
+        'null',
+        '[]',
+        '{}',
+        ...changed.map(change => JSON.stringify({ ...content, ...change }))
+    ]) {
         const client = open(StateFlow, user, at.gateway, { state });
         assert.equal(client.saved, null, state);
     }
@@ -268,7 +289,13 @@ test('P5: a refused token is forgotten, everything is set up, and another saved'
     const recorder = await start(startRecorder(at.gateway));
     const client = await visit(user, saved, { port: recorder.port, more: assertHasQresync });
     assert.equal(client.restored, Restored.REFUSED);
-    assert.deepEqual(names(recorder.recordings[0]).slice(0, 5), [['AUTHENTICATE'], ['...', 'STATE'], ['ID'], ['NAMESPACE'], ['ENABLE']]);
+    assert.deepEqual(names(recorder.recordings[0]).slice(0, 5), [
+        ['AUTHENTICATE'],
+        ['...', 'STATE'],
+        ['ID'],
+        ['NAMESPACE'],
+        ['ENABLE']
+    ]);
     assert.ok(client.saved && client.saved !== saved);
     assert.equal((await visit(user, client.saved)).restored, Restored.DONE);
 });
@@ -342,6 +369,22 @@ test('P9: what is refused is not in the state', async () => {
     assert.equal(await client.setUp('language', 'fr'), true);
     assert.equal(server.commands.length, sent);
     await assert.rejects(client.setUp('SELECT', 'INBOX'), { message: /SELECT is not among/ });
+});
+
+test('P1: STATE that only the list after the login offers is asked for then', async () => {
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1] hello', {
+            LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE STATE] welcome\r\n`,
+            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`
+        })
+    );
+    const client = open(StateFlow, 'ann', server.port, { state: kept() });
+    await client.connect();
+    assert.equal(client.restored, Restored.DONE);
+    assert.deepEqual(
+        server.commands.map(line => line.split(' ')[0]),
+        ['LOGIN', 'STATE']
+    );
 });
 
 test('P12: a list that no login brings is taken from what was saved', async () => {

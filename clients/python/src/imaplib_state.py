@@ -92,7 +92,9 @@ class StateMixin:
         Afterwards `capabilities` is the list that came with the login, and `restored` tells what has become of `saved`.
         """
         if not self._may_ask(saved):
-            return self._with_list(super().login, user, password)
+            answer = self._with_list(super().login, user, password)
+            self.restore(saved)  # should the list that came with it offer STATE
+            return answer
         token, tag = self._token(), self._new_tag()
         self._behind = tag + b" STATE" + (b" " + token.encode() if token else b"") + imaplib.CRLF
         try:
