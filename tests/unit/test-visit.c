@@ -3,6 +3,7 @@
 #include <imapstate/frame.h>
 #include <imapstate/visit.h>
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,7 +158,7 @@ static void run_act(struct run *run, const char *verb, const char *text)
         run->now_s = strtoull(text, NULL, 10);
     else if (!strcmp(verb, "keep") || !strcmp(verb, "same") || !strcmp(verb, "nothing")) {
         run_keep(run, *verb != 's');
-        CHECK_STEP(run, (run->kept.len == 0) == (*verb == 'n'));
+        CHECK_STEP(run, *verb == 's' || (run->kept.len == 0) == (*verb == 'n'));
     } else
         fail_msg("no such step: %s", run->step);
 }
@@ -202,7 +203,7 @@ static size_t run_script(const char *script, size_t cut)
 #define FIRST                                                                                                          \
     "new\n" WANT "no token\noffer UNKNOWN\nis FRESH\nnot due\n"                                                        \
     "< * OK [CAPABILITY IMAP4rev1 STATE] hello\noffer YES\n"                                                           \
-    "state s STATE\nis ASKED\nno state\n" ALL "< s OK tracking\nis TRACKING\n"                                         \
+    "state s STATE\nis ASKED\nno state\nsame\n" ALL "< s OK tracking\nis TRACKING\n"                                   \
     "next ENABLE QRESYNC|NAMESPACE|NOTIFY SET (inboxes (MessageNew))\nnot due\n"                                       \
     "sent a ENABLE QRESYNC\n< * ENABLED QRESYNC\n< * OK [STATECMD a] stored\nnot due\n< a OK done\ndue\n"              \
     "sent b NAMESPACE\n< * NAMESPACE ((\"\" \"/\")) NIL NIL\n< b OK done\n"                                            \
@@ -303,7 +304,8 @@ static const struct {
       AGAIN "< * STATE TOK\n< s OK x\nsave v SAVESTATE\n< v OK x\nsame\n" },
     { "a token with blanks or eight-bit octets is none",
       AGAIN "< * STATE TOK\n< s OK x\nsave v SAVESTATE\n< * SAVESTATE \"a b\"\n< v OK x\nsame\nsave w SAVESTATE\n"
-            "< * SAVESTATE a\xc3\xa4\n< w OK x\nsame\nsave x SAVESTATE\n< * SAVESTATE \"\"\n< x OK x\nsame\n" },
+            "< * SAVESTATE a\xc3\xa4\n< w OK x\nsame\nsave x SAVESTATE\n< * SAVESTATE \"\"\n< x OK x\nsame\n"
+            "save y SAVESTATE\n< * SAVESTATE \"a\x7f\"\n< y OK x\nsame\n" },
     { "NO to SAVESTATE, though a token came, saves nothing",
       AGAIN "< * STATE TOK\n< s OK x\nsave v SAVESTATE\n< * SAVESTATE T2\n< v NO x\nsame\nsave w SAVESTATE\n< w OK x\n"
             "same\n" },
@@ -326,6 +328,9 @@ static const struct {
     { "P16: UNAUTHENTICATE ends tracking",
       AGAIN "< * STATE TOK\n< s OK x\nsent u UNAUTHENTICATE\n< u OK x\nis FRESH\nnot due\nno save\n" ALL
             "token\nstate t STATE TOK\n< * STATE TOK\n< t OK x\nis RESTORED\nnext NAMESPACE\nsame\n" },
+    { "P16: and what was not certain is over",
+      AGAIN "< * STATE TOK\n< s OK x\n< * OK [STATECMD z] x\nno save\nsent u UNAUTHENTICATE\n< u OK x\n"
+            "state t STATE TOK\n< * STATE TOK\n< t OK x\nsave v SAVESTATE\n" },
     { "P16: unless it is refused",
       AGAIN "< * STATE TOK\n< s OK x\nsent u UNAUTHENTICATE\n< u NO x\nis RESTORED\nnext NAMESPACE\n" },
     { "lines that are none of ours", AGAIN
@@ -418,6 +423,38 @@ TEST(no_cut_and_no_changed_character_of_what_is_kept_can_be_recalled)
     assert_int_equal(recall(imapstate_buf_span(&kept)), IMAPSTATE_STATE_INVALID);
     imapstate_buf_done(&kept);
     imapstate_visit_free(visit);
+}
+
+static const struct {
+    const char *name;
+    struct imapstate_span octets;
+    enum imapstate_error want;
+} contents[] = {
+    { "token and commands", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3TOK\0\0\0\1A"), IMAPSTATE_OK },
+    { "no commands", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3TOK"), IMAPSTATE_OK },
+    { "another version", IMAPSTATE_SPAN("\2\0\0\0\0\0\0\0\1\0\3TOK"), IMAPSTATE_STATE_INVALID },
+    { "no token", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\0"), IMAPSTATE_STATE_INVALID },
+    { "a token with a blank", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3T K"), IMAPSTATE_STATE_INVALID },
+    { "a token with a line end", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3T\r\n"), IMAPSTATE_STATE_INVALID },
+    { "a token that is cut", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\4TOK"), IMAPSTATE_STATE_INVALID },
+    { "an empty command", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3TOK\0\0\0\0"), IMAPSTATE_STATE_INVALID },
+    { "a command that is cut", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3TOK\0\0\0\2A"), IMAPSTATE_STATE_INVALID },
+    { "something behind it", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0\3TOK\0\0\0\1AB"), IMAPSTATE_STATE_INVALID },
+    { "a head alone", IMAPSTATE_SPAN("\1\0\0\0\0\0\0\0\1\0"), IMAPSTATE_STATE_INVALID },
+    { "nothing", IMAPSTATE_SPAN(""), IMAPSTATE_STATE_INVALID },
+};
+
+TEST(what_is_damaged_is_refused_though_its_checksum_is_right)
+{
+    for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+        uint8_t octets[100];
+        char text[200];
+        size_t len = contents[i].octets.len;
+        memcpy(octets, contents[i].octets.at, len);
+        crypto_generichash(octets + len, 16, octets, len, NULL, 0);
+        sodium_bin2base64(text, sizeof text, octets, len + 16, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        CHECK_ROW(contents[i].name, recall(imapstate_span_of(text)) == contents[i].want);
+    }
 }
 
 /* A command of so many octets. */
@@ -524,6 +561,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_visit_goes_as_the_rules_have_it_wherever_the_octets_are_cut),
         cmocka_unit_test(no_cut_and_no_changed_character_of_what_is_kept_can_be_recalled),
+        cmocka_unit_test(what_is_damaged_is_refused_though_its_checksum_is_right),
         cmocka_unit_test(the_longest_of_all_is_kept_and_what_is_longer_is_sent_again),
         cmocka_unit_test(a_literal_is_part_of_its_command),
         cmocka_unit_test(what_is_no_tag_or_no_command_of_the_client_is_refused),
