@@ -127,10 +127,11 @@ def test_with_other_wishes_the_token_is_not_used(scripted, webmail, changed):
 
 
 def test_p05_a_token_that_restores_nothing_is_forgotten_with_what_was_cached_beside_it(scripted, webmail):
-    webmail.page()
+    assert ["NAMESPACE"] in webmail.page(horde.STATUS, ("getNamespaces",))
     scripted.caps_after = scripted.caps_after.replace(" QRESYNC", "")
-    flights = webmail.page()
-    assert flights[:2] == [["AUTHENTICATE", "STATE"], ["CAPABILITY"]] and "SAVESTATE" in flights[-2]
+    flights = webmail.page(horde.STATUS, ("getNamespaces",))
+    assert flights[:2] == [["AUTHENTICATE", "STATE"], ["CAPABILITY"]]
+    assert flights[-3:] == [["SAVESTATE", "STATUS"], ["NAMESPACE"], ["LOGOUT"]]
     assert setup_of(scripted.sessions[-1]) == ["LANGUAGE DE", "ENABLE CONDSTORE UTF8=ACCEPT", "COMPARATOR i;octet"]
     assert webmail.page() == RESTORED
     assert setup_of(scripted.sessions[-1])[1] == "ENABLE CONDSTORE UTF8=ACCEPT"
@@ -199,6 +200,13 @@ def test_what_was_not_announced_is_sent_again(stateful, client):
     client.visit(horde.STATUS)
     assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC UTF8=ACCEPT", "COMPARATOR i;octet"]
     assert stateful.sessions[-1].names[1] == "STATE" and "SAVESTATE" not in stateful.sessions[-1].names
+
+
+def test_what_is_not_announced_takes_the_place_of_what_was(stateful, client):
+    client.visit(horde.STATUS)
+    stateful.on("LANGUAGE", "* LANGUAGE (FR)", "OK done")
+    client.visit(("setLanguage", ["FR"]), ("setLanguage", ["DE"]))
+    assert stateful.sessions[-1].arguments("LANGUAGE") == [b"FR", b"DE"]
 
 
 def test_a_state_that_cannot_be_saved_disturbs_nothing(stateful, client):

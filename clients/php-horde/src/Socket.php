@@ -78,10 +78,6 @@ class Socket extends \Horde_Imap_Client_Socket
             return;
         }
 
-        // What was queued for a connection that has been lost is of no use on this one.
-        $this->_cmdQueue = array_filter($this->_cmdQueue, function ($cmd) {
-            return !$this->_isStateCommand($cmd);
-        });
         $this->_state = array('connecting' => $this->_usableToken() !== null);
         try {
             parent::_connect();
