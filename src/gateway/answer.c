@@ -142,6 +142,13 @@ static void answer_language_chosen(struct client *client)
     answer_say(client, "OK " N_("Language changed by LANGUAGE command."));
 }
 
+/* Not ours to answer: before login, or when the upstream, which has just been chosen, turns out to have LANGUAGE. */
+static void answer_language_is_theirs(struct client *client)
+{
+    answer_say(client, client->state == CLIENT_AUTHENTICATED ? "NO " N_("None of these languages is offered.")
+                                                             : "BAD " N_("Command not allowed before login."));
+}
+
 /* A language is chosen: it counts from the untagged LANGUAGE on (RFC 5255 section 3.2). After login the names of
  * namespaces follow, which are the upstream's to tell. */
 static void answer_choose_language(struct client *client, uint8_t language)
@@ -150,6 +157,10 @@ static void answer_choose_language(struct client *client, uint8_t language)
     bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
     if (is_authenticated && (!choice_make(client) || !relay_is_quiet(client)))
         return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
+    if (!client_has_language(client)) {
+        answer_language_is_theirs(client);
+        return;
+    }
     client->language = language;
     answer_put_languages(client, &chosen);
     if (!is_authenticated || !client->session.offers.namespace)
@@ -163,7 +174,7 @@ static void answer_language(struct client *client)
     const struct languages *languages = &client->service->config->languages;
     uint8_t language;
     if (!client_has_language(client)) {
-        answer_say(client, "BAD " N_("Command not allowed before login."));
+        answer_language_is_theirs(client);
         return;
     }
     switch (language_choose(languages, request_arguments(&client->request), &language)) {

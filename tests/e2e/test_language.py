@@ -440,6 +440,17 @@ def test_a_parked_connection_that_dies_when_asked_for_namespaces_is_replaced(lot
     assert lot.logins == 2 and speaks(client, "DE")
 
 
+def test_an_upstream_that_turns_out_to_have_language_is_asked_by_the_next_one(lot):
+    lot.visit()
+    lot.scripted.caps_after += " LANGUAGE"
+    lot.scripted.drop_all()
+    client = lot.gateway.session()  # accepted by the parked connection, which is dead
+    client.no("LANGUAGE DE")
+    assert speaks(client, None)
+    client.ok("LANGUAGE DE")
+    assert lot.scripted.sessions[-1].arguments("LANGUAGE") == [b"DE"]
+
+
 def test_with_an_id_that_is_still_to_be_passed_on_the_language_waits(lot):
     lot.visit("ID NIL")
     client = lot.gateway.session()
