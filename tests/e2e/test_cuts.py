@@ -134,7 +134,7 @@ def test_an_upstream_may_vanish_at_any_octet(scripted, scripted_gateway, comes_b
         if b"b" in tagged:
             state = [response for response in responses if response.startswith(b"* STATE ")]
             answer = next(response for response in responses if response.startswith(b"b "))
-            assert len(state) == answer.startswith(b"b OK State restored"), responses
+            assert len(state) == answer.startswith(b"b OK Angemeldet"), responses
     scripted.script = None
     restore(scripted_gateway.session(), token)
 
