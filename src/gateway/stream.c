@@ -48,6 +48,8 @@ void stream_done(struct stream *stream)
     event_del(&stream->write_event);
     SSL_free(stream->ssl);
     stream->ssl = NULL;
+    compression_free(stream->compression);
+    stream->compression = NULL;
     if (stream->fd >= 0)
         close(stream->fd);
     stream->fd = -1;
@@ -74,6 +76,12 @@ static void stream_tell_closed(struct stream *stream)
     stream->callback(stream->owner, STREAM_CLOSED);
 }
 
+static void stream_on_again(struct stream *stream)
+{
+    /* A turn of the loop later: the owner is in the middle of something. */
+    event_active(&stream->read_event, EV_READ, 1);
+}
+
 /* Told a turn of the loop later, when the owner has seen the input before it. */
 static void stream_reach_eof(struct stream *stream)
 {
@@ -81,7 +89,15 @@ static void stream_reach_eof(struct stream *stream)
         return;
     stream->is_at_eof = stream->owes_eof = true;
     event_del(&stream->read_event);
-    event_active(&stream->read_event, EV_READ, 1);
+    stream_on_again(stream);
+}
+
+/* Likewise. */
+static void stream_garble(struct stream *stream)
+{
+    stream->is_garbled = stream->owes_garbled = true;
+    compression_drop(stream->compression);
+    stream_on_again(stream);
 }
 
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len)
@@ -118,7 +134,7 @@ void stream_adopt(struct stream *stream, int fd, SSL *ssl)
 
 bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl)
 {
-    if (stream->is_closed || stream->is_at_eof || stream->fd < 0 || stream_pending(stream) > 0 ||
+    if (stream->is_closed || stream->is_at_eof || stream->fd < 0 || stream->compression || stream_pending(stream) > 0 ||
         stream->in_from != stream->in_to || (stream->ssl && SSL_pending(stream->ssl) > 0))
         return false;
     event_del(&stream->read_event);
@@ -149,15 +165,31 @@ bool stream_is_full(const struct stream *stream)
     return stream->in && stream->in_to - stream->in_from == POOL_BUFFER_OCTETS;
 }
 
-void stream_consume(struct stream *stream, size_t octets)
+static void stream_consume_kind(struct stream *stream, enum compression_kind kind, size_t octets)
 {
     stream->in_from += (uint32_t)octets;
+    if (!stream->compression || stream->is_garbled || compression_charge(stream->compression, kind, octets))
+        return;
+    /* Nothing more of it is for the owner. */
+    sodium_memzero(stream->in + stream->in_from, stream->in_to - stream->in_from);
+    stream->in_from = stream->in_to;
+    stream_garble(stream);
+}
+
+void stream_consume(struct stream *stream, size_t octets)
+{
+    stream_consume_kind(stream, COMPRESSION_COMMANDS, octets);
+}
+
+void stream_consume_message(struct stream *stream, size_t octets)
+{
+    stream_consume_kind(stream, COMPRESSION_MESSAGES, octets);
 }
 
 void stream_consume_wiping(struct stream *stream, size_t octets)
 {
     sodium_memzero(stream->in + stream->in_from, octets);
-    stream->in_from += (uint32_t)octets;
+    stream_consume_kind(stream, COMPRESSION_COMMANDS, octets);
 }
 
 /* Makes room behind what is there. False if there is none. */
@@ -218,43 +250,85 @@ static bool stream_tls_waits(struct stream *stream, int result, bool is_writing)
     }
 }
 
-static void stream_read_tls(struct stream *stream)
+static size_t stream_read_tls(struct stream *stream, uint8_t *at, size_t room)
 {
-    while (stream->in_to < POOL_BUFFER_OCTETS) {
+    size_t total = 0;
+    while (total < room) {
         ERR_clear_error();
-        int got = SSL_read(stream->ssl, stream->in + stream->in_to, (int)(POOL_BUFFER_OCTETS - stream->in_to));
+        int got = SSL_read(stream->ssl, at + total, (int)(room - total));
         if (got <= 0) {
             stream_tls_waits(stream, got, false);
-            return;
+            break;
         }
-        stream->in_to += (uint32_t)got;
-        stream->in_octets += (uint64_t)got;
+        total += (size_t)got;
     }
+    return total;
 }
 
-static void stream_read_plain(struct stream *stream)
+static size_t stream_read_plain(struct stream *stream, uint8_t *at, size_t room)
 {
+    ssize_t got = recv(stream->fd, at, room, 0);
+    if (got > 0)
+        return (size_t)got;
+    if (got == 0)
+        stream_reach_eof(stream);
+    else if (errno != EAGAIN && errno != EINTR)
+        stream_fail(stream, errno);
+    return 0;
+}
+
+/* Octets read into at[0 .. room); 0: none just now, or none any more. */
+static size_t stream_read_wire(struct stream *stream, uint8_t *at, size_t room)
+{
+    size_t got = stream->ssl ? stream_read_tls(stream, at, room) : stream_read_plain(stream, at, room);
+    stream->in_octets += got;
+    return got;
+}
+
+static size_t stream_read_packed(struct stream *stream, uint8_t *at, size_t room)
+{
+    struct compression *compression = stream->compression;
+    if (!compression_has_more(compression)) {
+        uint8_t *packed = compression_room(compression);
+        if (!packed) {
+            stream_fail(stream, ENOMEM);
+            return 0;
+        }
+        compression_arrived(compression, stream_read_wire(stream, packed, COMPRESSION_READ_MAX));
+    }
+    if (stream->is_garbled)
+        compression_drop(compression);
+    size_t got = 0;
+    if (compression_has_more(compression) && !compression_unpack(compression, at, room, &got))
+        stream_garble(stream);
+    return got;
+}
+
+/* Reads behind what is there, where stream_make_room() has made room. */
+static void stream_read(struct stream *stream)
+{
+    uint8_t *at = stream->in + stream->in_to;
     size_t room = POOL_BUFFER_OCTETS - stream->in_to;
     if (stream->read_max > 0 && stream->read_max < room)
         room = stream->read_max;
-    ssize_t got = recv(stream->fd, stream->in + stream->in_to, room, 0);
-    if (got > 0) {
-        stream->in_to += (uint32_t)got;
-        stream->in_octets += (uint64_t)got;
-    } else if (got == 0) {
-        stream_reach_eof(stream);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        stream_fail(stream, errno);
-    }
+    stream->in_to +=
+        (uint32_t)(stream->compression ? stream_read_packed(stream, at, room) : stream_read_wire(stream, at, room));
 }
 
-/* TLS octets that OpenSSL has decrypted wake no poll: they are read by a turn of our own. */
+/* Is there input that wakes no poll: held back by zlib, or decrypted by OpenSSL? */
+static bool stream_has_more(const struct stream *stream)
+{
+    if (stream->compression && compression_has_more(stream->compression))
+        return true;
+    return stream->ssl && !stream->is_securing && !stream->is_at_eof && SSL_pending(stream->ssl) > 0;
+}
+
 static void stream_rearm(struct stream *stream)
 {
-    if (stream->is_closed || stream->is_paused || stream->is_at_eof)
+    if (stream->is_closed || stream->is_paused)
         return;
-    if (stream->ssl && !stream->is_securing && SSL_pending(stream->ssl) > 0)
-        event_active(&stream->read_event, EV_READ, 1);
+    if (stream->owes_eof || stream->owes_garbled || stream_has_more(stream))
+        stream_on_again(stream);
 }
 
 static bool stream_handshake(struct stream *stream)
@@ -270,6 +344,21 @@ static bool stream_handshake(struct stream *stream)
     return true;
 }
 
+/* What is owed to the owner; it has seen the input before. False: nothing more will be read. */
+static bool stream_tell_owed(struct stream *stream)
+{
+    bool has_more = stream_has_more(stream);
+    if (stream->owes_garbled && !stream->is_paused) {
+        stream->owes_garbled = false;
+        stream->callback(stream->owner, STREAM_GARBLED);
+    }
+    if (stream->owes_eof && !stream->is_paused && !has_more) {
+        stream->owes_eof = false;
+        stream->callback(stream->owner, STREAM_EOF);
+    }
+    return !stream->is_at_eof || has_more;
+}
+
 static void stream_on_read(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *stream = arg;
@@ -277,11 +366,7 @@ static void stream_on_read(evutil_socket_t fd, short what, void *arg)
         stream_tell_closed(stream);
         return;
     }
-    if (stream->owes_eof && !stream->is_paused) {
-        stream->owes_eof = false;
-        stream->callback(stream->owner, STREAM_EOF);
-    }
-    if (stream->is_at_eof)
+    if (!stream_tell_owed(stream))
         return;
     if (stream->is_securing) {
         if (!stream_handshake(stream) || stream->is_closed || stream->is_paused)
@@ -298,10 +383,7 @@ static void stream_on_read(evutil_socket_t fd, short what, void *arg)
         return;
     }
     size_t before = stream->in_to;
-    if (stream->ssl)
-        stream_read_tls(stream);
-    else
-        stream_read_plain(stream);
+    stream_read(stream);
     if (stream->in_to > before)
         stream->callback(stream->owner, STREAM_INPUT);
     if (stream->in && stream->in_from == stream->in_to)
@@ -322,21 +404,11 @@ void stream_pause(struct stream *stream)
 
 bool stream_read_now(struct stream *stream)
 {
-    if (stream_make_room(stream)) {
-        if (stream->ssl)
-            stream_read_tls(stream);
-        else
-            stream_read_plain(stream);
-    }
+    if (stream_make_room(stream))
+        stream_read(stream);
     if (stream->in && stream->in_from == stream->in_to)
         stream_release_input(stream);
     return !stream->is_at_eof && !stream->is_closed;
-}
-
-static void stream_on_again(struct stream *stream)
-{
-    /* A turn of the loop later: the owner is in the middle of something. */
-    event_active(&stream->read_event, EV_READ, 1);
 }
 
 void stream_resume(struct stream *stream)
@@ -346,15 +418,15 @@ void stream_resume(struct stream *stream)
     stream->is_paused = false;
     if (!stream->is_at_eof)
         event_add(&stream->read_event, NULL);
-    if (stream->owes_eof || (stream->ssl && SSL_pending(stream->ssl) > 0))
-        stream_on_again(stream);
+    stream_rearm(stream);
 }
 
 /* --- output --- */
 
 size_t stream_pending(const struct stream *stream)
 {
-    return stream->out.len + stream->forwarded.len;
+    size_t held_back = stream->compression && compression_owes_flush(stream->compression);
+    return stream->out.len + stream->forwarded.len + held_back;
 }
 
 bool stream_is_drained(const struct stream *stream)
@@ -371,7 +443,8 @@ bool stream_has_room(struct stream *stream)
 
 static bool stream_append(struct stream *stream, struct imapstate_span octets)
 {
-    if (imapstate_buf_put(&stream->out, octets))
+    if (stream->compression ? compression_pack(stream->compression, octets, &stream->out)
+                            : imapstate_buf_put(&stream->out, octets))
         return true;
     stream_fail(stream, ENOBUFS);
     return false;
@@ -412,6 +485,8 @@ bool stream_forward(struct stream *stream, struct imapstate_span octets)
 {
     if (stream->is_closed)
         return false;
+    if (stream->compression)
+        return stream_append(stream, octets);
     if (stream->forwarded.len > 0 && stream->forwarded.at + stream->forwarded.len == octets.at) {
         stream->forwarded.len += octets.len;
         return true;
@@ -483,6 +558,8 @@ void stream_flush(struct stream *stream)
         stream_own_forwarded(stream);
         return;
     }
+    if (stream->compression && !stream->is_closed && !compression_flush(stream->compression, &stream->out))
+        stream_fail(stream, ENOBUFS);
     while (!stream->is_closed && stream_pending(stream) > 0) {
         ssize_t sent = stream->ssl ? stream_write_tls(stream) : stream_write_plain(stream);
         if (sent < 0)
@@ -537,6 +614,35 @@ static void stream_on_write(evutil_socket_t fd, short what, void *arg)
         stream_tell_drained(stream);
 }
 
+/* --- compression --- */
+
+void stream_compress(struct stream *stream, struct compression *compression)
+{
+    stream_own_forwarded(stream);
+    stream->compression = compression;
+    if (stream->in_from == stream->in_to) {
+        stream_release_input(stream);
+        return;
+    }
+    /* RFC 4978 section 3: whatever follows the command is compressed, be it here already. */
+    compression_take(compression, stream->in, stream->in_from, stream->in_to);
+    stream->in = NULL;
+    stream->in_from = stream->in_to = 0;
+    stream_rearm(stream);
+}
+
+bool stream_end_compression(struct stream *stream)
+{
+    if (!stream->compression)
+        return true;
+    bool is_certain = compression_is_between_blocks(stream->compression);
+    if (!stream->is_closed && !compression_flush(stream->compression, &stream->out))
+        stream_fail(stream, ENOBUFS);
+    compression_free(stream->compression);
+    stream->compression = NULL;
+    return is_certain;
+}
+
 /* --- TLS, end --- */
 
 void stream_secure(struct stream *stream, SSL *ssl)
@@ -573,6 +679,8 @@ const char *stream_failure(const struct stream *stream)
     static __thread char words[128];
     if (stream->tls_error)
         return stream->tls_error;
+    if (stream->compression && compression_failure(stream->compression))
+        return compression_failure(stream->compression);
     if (stream->error == 0)
         return "connection closed";
     return strerror_r(stream->error, words, sizeof words);

@@ -1,9 +1,10 @@
-/* stream: a socket, plain or TLS, with an input buffer, an output buffer and watermarks.
+/* stream: a socket, plain or TLS, compressed or not, with an input buffer, an output buffer and watermarks.
  *
  * Input: stream_input() is what has arrived and was not consumed; the owner consumes it from the front. The buffer is
  * borrowed from the worker's pool and given back when it is empty, so an idle stream has none.
  * Output: stream_put() copies, stream_forward() borrows; both only queue. stream_flush() writes it all in one go.
- * Whatever was forwarded must stay where it is until the next stream_put(), stream_flush() or stream_done().
+ * Whatever was forwarded must stay where it is until the next stream_put(), stream_flush() or stream_done(). Where the
+ * stream is compressed both pack at once, and what is queued, bounded and counted is packed.
  * The owner is told by its callback and may end the stream there only by way of the worker's reaper
  * (worker_reap()): the stream touches itself after the callback returns. */
 #ifndef GATEWAY_STREAM_H
@@ -14,6 +15,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+#include "compression.h"
 #include "pool.h"
 
 /* Output held: above HIGH the other side is not read any more, below LOW it is again. With one buffer of input each way
@@ -29,32 +31,36 @@ enum stream_event {
     STREAM_DRAINED,   /* output has fallen below STREAM_OUT_LOW again; told only after it was above STREAM_OUT_HIGH; or
                        * to the last octet, to whoever waits for that (wants_drained) */
     STREAM_EOF,       /* the peer sends no more; it may still read */
+    STREAM_GARBLED,   /* what follows the input is no compressed data, or a bomb: stream_failure() tells. Told once;
+                       * what arrives is dropped from here on; output may still be written. */
     STREAM_CLOSED,    /* an error: stream_failure() tells. Told once; nothing follows, nothing can be written. */
 };
 
 typedef void stream_callback(void *owner, enum stream_event event);
 
 struct stream {
-    struct event_base *base; /* borrowed */
-    struct pool *pool;       /* borrowed: the worker's */
-    SSL *ssl;                /* owned; NULL in clear */
+    struct event_base *base;         /* borrowed */
+    struct pool *pool;               /* borrowed: the worker's */
+    SSL *ssl;                        /* owned; NULL in clear */
+    struct compression *compression; /* owned; NULL: octets are as they are */
     stream_callback *callback;
     void *owner;
     uint8_t *in; /* from the pool; NULL while nothing has arrived */
     struct imapstate_buf out;
     struct imapstate_span forwarded; /* borrowed until the next flush */
-    uint64_t in_octets, out_octets;  /* since stream_init(), in clear */
+    uint64_t in_octets, out_octets;  /* since stream_init(), without TLS, as compressed as they pass */
     uint32_t in_from, in_to;         /* the input is in[in_from .. in_to) */
     uint32_t read_max;               /* by the owner: so many octets at a time, in clear; 0: no limit */
     int fd;                          /* owned; -1 when there is none */
     int error;                       /* errno of the failure, 0 for an orderly end */
-    bool is_connecting, is_securing, is_at_eof, is_closed;
-    bool owes_eof;                           /* STREAM_EOF is yet to be told */
-    bool is_paused;                          /* by the owner: do not read */
-    bool is_over_high;                       /* output went above HIGH and not yet below LOW */
-    bool wants_drained;                      /* the owner waits for the last octet to leave */
-    bool write_wants_read, read_wants_write; /* TLS */
-    const char *tls_error;                   /* static words, or NULL */
+    bool is_connecting : 1, is_securing : 1, is_at_eof : 1, is_closed : 1;
+    bool owes_eof : 1;                               /* STREAM_EOF is yet to be told */
+    bool is_garbled : 1, owes_garbled : 1;           /* STREAM_GARBLED is yet to be told */
+    bool is_paused : 1;                              /* by the owner: do not read */
+    bool is_over_high : 1;                           /* output went above HIGH and not yet below LOW */
+    bool wants_drained : 1;                          /* the owner waits for the last octet to leave */
+    bool write_wants_read : 1, read_wants_write : 1; /* TLS */
+    const char *tls_error;                           /* static words, or NULL */
     struct event read_event, write_event;
 };
 
@@ -85,10 +91,20 @@ void stream_start(struct stream *stream);
  * it already knows whether it is the client or the server. SECURE or CLOSED follows. */
 void stream_secure(struct stream *stream, SSL *ssl);
 
+/* Compression begins, in both directions: input that is there and was not consumed is packed already, output that was
+ * queued leaves as it is. compression is taken. */
+void stream_compress(struct stream *stream, struct compression *compression);
+
+/* Compression ends, if there is any: output that was queued leaves packed, input that is there has been unpacked. False
+ * if the peer is in the middle of a block: what arrives next may be the rest of it, or may be compressed no more. */
+bool stream_end_compression(struct stream *stream);
+
 struct imapstate_span stream_input(const struct stream *stream);
 bool stream_is_full(const struct stream *stream);                 /* no room for more input */
 void stream_consume(struct stream *stream, size_t octets);        /* they stay in place until more is read */
 void stream_consume_wiping(struct stream *stream, size_t octets); /* for secrets; not for what was forwarded */
+void stream_consume_message(struct stream *stream,
+                            size_t octets); /* message data may be compressed as well as can be */
 
 /* False: memory is out or STREAM_OUT_MAX is passed; the stream is then unusable and CLOSED follows. */
 bool stream_put(struct stream *stream, struct imapstate_span octets);

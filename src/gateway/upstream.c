@@ -460,6 +460,7 @@ static void upstream_on_stream(void *owner, enum stream_event event)
         if (upstream->client)
             client_go_on(upstream->client);
         break;
+    case STREAM_GARBLED: /* never: it is not compressed */
     case STREAM_EOF:
     case STREAM_CLOSED:
         upstream_ended(upstream);

@@ -11,9 +11,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#define ZLIB_CONST
+#include <zlib.h>
 
 #define TURNS_MAX 20000
 
@@ -28,7 +31,7 @@ struct end {
     struct stream stream;
     struct imapstate_buf heard;
     unsigned told[STREAM_CLOSED + 1];
-    char order[32]; /* the events in their order: C S I D E X */
+    char order[32]; /* the events in their order: C S I D E G X */
     bool keeps;     /* does not consume what arrives */
     size_t pending_at_drained;
 };
@@ -38,8 +41,8 @@ static void end_on_stream(void *owner, enum stream_event event)
     struct end *end = owner;
     size_t len = strlen(end->order);
     end->told[event]++;
-    if (len + 1 < sizeof end->order && (len == 0 || end->order[len - 1] != "CSIDEX"[event]))
-        end->order[len] = "CSIDEX"[event];
+    if (len + 1 < sizeof end->order && (len == 0 || end->order[len - 1] != "CSIDEGX"[event]))
+        end->order[len] = "CSIDEGX"[event];
     if (event == STREAM_DRAINED)
         end->pending_at_drained = stream_pending(&end->stream);
     if (event != STREAM_INPUT || end->keeps)
@@ -690,6 +693,284 @@ TEST(a_stream_may_end_while_its_own_end_is_yet_to_be_told)
     }
 }
 
+/* --- compression --- */
+
+static void compress_end(struct end *end)
+{
+    struct compression *compression = compression_new(&end->pool);
+    assert_non_null(compression);
+    stream_compress(&end->stream, compression);
+}
+
+static void connect_compressed(struct end *client, struct end *server, bool is_tls)
+{
+    connect_ends(client, server, is_tls);
+    let_it_settle(); /* session tickets are read */
+    compress_end(client);
+    compress_end(server);
+}
+
+/* What a peer would send, by zlib itself. */
+static struct imapstate_span pack(struct imapstate_span octets)
+{
+    static uint8_t packed[1u << 20];
+    z_stream packer = { .next_in = octets.at, .avail_in = (uInt)octets.len };
+    packer.next_out = packed;
+    packer.avail_out = sizeof packed;
+    assert_int_equal(deflateInit2(&packer, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&packer, Z_SYNC_FLUSH), Z_OK);
+    deflateEnd(&packer);
+    return (struct imapstate_span){ packed, sizeof packed - packer.avail_out };
+}
+
+TEST(compressed_octets_arrive_as_they_were_written_however_they_are_divided)
+{
+    static const size_t sizes[] = { 1, 100, 16385, 65537, 300000 };
+    fill(large, sizeof large);
+    BOTH(is_tls)
+    for (size_t put = 0; put < ARRAY_LEN(sizes); put++)
+        for (size_t forward = 0; forward < ARRAY_LEN(sizes); forward++) {
+            struct end client, server;
+            size_t total = sizes[put] + sizes[forward] + 5;
+            connect_compressed(&client, &server, is_tls);
+            assert_true(stream_put(&client.stream, (struct imapstate_span){ large, sizes[put] }));
+            CHECK_ROW(kinds[is_tls], !stream_is_drained(&client.stream));
+            assert_true(stream_forward(&client.stream, (struct imapstate_span){ large + sizes[put], sizes[forward] }));
+            assert_int_equal(client.stream.forwarded.len, 0);
+            stream_flush(&client.stream);
+            assert_true(stream_printf(&client.stream, "%s %d\r\n", "a", 1));
+            stream_flush(&client.stream);
+            RUN_UNTIL(server.heard.len == total);
+            CHECK_ROW(kinds[is_tls], memcmp(server.heard.at, large, total - 5) == 0);
+            CHECK_ROW(kinds[is_tls], memcmp(server.heard.at + total - 5, "a 1\r\n", 5) == 0);
+            CHECK_ROW(kinds[is_tls], client.stream.out_octets == server.stream.in_octets);
+            CHECK_ROW(kinds[is_tls], total < 1000 || client.stream.out_octets < total / 2);
+            CHECK_ROW(kinds[is_tls], compression_octets_in(server.stream.compression) == total);
+            RUN_UNTIL(stream_is_drained(&client.stream));
+            end_done(&client);
+            end_done(&server);
+        }
+}
+
+TEST(what_stands_behind_the_command_that_begins_compression_is_compressed)
+{
+    static const struct imapstate_span clear = { (const uint8_t *)"a COMPRESS DEFLATE\r\n", 20 };
+    struct imapstate_span packed = pack(IMAPSTATE_SPAN("b NOOP\r\n"));
+    BOTH(is_tls)
+    for (size_t cut = 0; cut <= packed.len; cut++)
+        for (int is_paused = 0; is_paused < 2; is_paused++) {
+            struct end client, server;
+            connect_ends(&client, &server, is_tls);
+            server.keeps = true;
+            assert_true(stream_put(&client.stream, clear));
+            assert_true(stream_put(&client.stream, (struct imapstate_span){ packed.at, cut }));
+            stream_flush(&client.stream);
+            RUN_UNTIL(stream_input(&server.stream).len == clear.len + cut);
+            if (is_paused)
+                stream_pause(&server.stream);
+            stream_consume(&server.stream, clear.len);
+            server.keeps = false;
+            compress_end(&server);
+            CHECK_ROW(kinds[is_tls], stream_input(&server.stream).len == 0);
+            stream_resume(&server.stream);
+            assert_true(stream_put(&client.stream, (struct imapstate_span){ packed.at + cut, packed.len - cut }));
+            stream_flush(&client.stream);
+            RUN_UNTIL(server.heard.len == 8);
+            CHECK_SPAN(kinds[is_tls], imapstate_buf_span(&server.heard), IMAPSTATE_SPAN("b NOOP\r\n"));
+            end_done(&client);
+            end_done(&server);
+        }
+}
+
+/* RFC 4978 section 3: compressed from behind the tagged OK on; RFC 8437 section 4.1: until behind another one. */
+TEST(output_changes_between_one_octet_and_the_next_though_nobody_reads_it)
+{
+    fill(large, sizeof large);
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        stream_pause(&client.stream);
+        assert_true(stream_put(&server.stream, (struct imapstate_span){ large, 100000 }));
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("a OK\r\n")));
+        stream_flush(&server.stream);
+        assert_false(stream_is_drained(&server.stream));
+        compress_end(&server);
+        assert_true(stream_forward(&server.stream, (struct imapstate_span){ large, 100000 }));
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("b OK\r\n")));
+        stream_end_compression(&server.stream);
+        assert_null(server.stream.compression);
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("c OK\r\n")));
+        stream_flush(&server.stream);
+        stream_resume(&client.stream);
+        RUN_UNTIL(client.heard.len > 7 && memcmp(client.heard.at + client.heard.len - 6, "c OK\r\n", 6) == 0);
+        struct imapstate_span heard = imapstate_buf_span(&client.heard);
+        CHECK_SPAN(kinds[is_tls], ((struct imapstate_span){ heard.at + 100000, 6 }), IMAPSTATE_SPAN("a OK\r\n"));
+        uint8_t *unpacked = malloc(200000);
+        z_stream unpacker = { .next_in = heard.at + 100006, .avail_in = (uInt)(heard.len - 100006 - 6) };
+        unpacker.next_out = unpacked;
+        unpacker.avail_out = 200000;
+        assert_int_equal(inflateInit2(&unpacker, -15), Z_OK);
+        assert_int_equal(inflate(&unpacker, Z_SYNC_FLUSH), Z_OK);
+        inflateEnd(&unpacker);
+        CHECK_ROW(kinds[is_tls], unpacker.avail_in == 0 && unpacker.avail_out == 200000 - 100006);
+        CHECK_ROW(kinds[is_tls], memcmp(unpacked, large, 100000) == 0 && memcmp(unpacked + 100000, "b OK\r\n", 6) == 0);
+        free(unpacked);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(an_idle_compressed_stream_holds_no_buffer)
+{
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_compressed(&client, &server, is_tls);
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a1 NOOP\r\n")));
+        stream_flush(&client.stream);
+        RUN_UNTIL(server.heard.len == 9);
+        let_it_settle();
+        assert_null(server.stream.in);
+        assert_null(client.stream.out.at);
+        assert_in_range(compression_size(server.stream.compression), 1, COMPRESSION_IDLE_MAX);
+        assert_in_range(compression_size(client.stream.compression), 1, COMPRESSION_IDLE_MAX);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+/* However much a few octets come to, no more is unpacked than the owner has room for; and none of it is lost at the
+ * end. */
+TEST(a_full_buffer_stops_unpacking_until_there_is_room_and_the_end_waits)
+{
+    enum { total = 3000000 };
+    uint8_t *zeros = calloc(1, total);
+    struct imapstate_span packed = pack((struct imapstate_span){ zeros, total });
+    assert_true(packed.len < COMPRESSION_READ_MAX);
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        let_it_settle();
+        compress_end(&server);
+        server.keeps = true;
+        assert_true(stream_put(&client.stream, packed));
+        stream_flush(&client.stream);
+        stream_shutdown(&client.stream);
+        RUN_UNTIL(stream_is_full(&server.stream));
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], server.told[STREAM_EOF] == 0 && server.told[STREAM_INPUT] == 1);
+        CHECK_ROW(kinds[is_tls], compression_octets_in(server.stream.compression) == POOL_BUFFER_OCTETS);
+        size_t seen = 0;
+        while (seen < total) {
+            RUN_UNTIL(stream_input(&server.stream).len > 0);
+            size_t part = stream_input(&server.stream).len;
+            seen += part;
+            stream_consume_message(&server.stream, part);
+            stream_resume(&server.stream);
+            CHECK_ROW(kinds[is_tls], server.told[STREAM_EOF] == 0 || seen == total);
+        }
+        RUN_UNTIL(server.told[STREAM_EOF] == 1);
+        CHECK_ROW(kinds[is_tls], seen == total && server.told[STREAM_GARBLED] == 0);
+        CHECK_SPAN(kinds[is_tls], imapstate_span_of(server.order), imapstate_span_of(is_tls ? "SIE" : "IE"));
+        end_done(&client);
+        end_done(&server);
+    }
+    free(zeros);
+}
+
+TEST(what_is_not_compressed_is_told_once_behind_the_input_and_nothing_follows_but_the_end)
+{
+    struct imapstate_span packed = pack(IMAPSTATE_SPAN("a NOOP\r\n"));
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        let_it_settle();
+        compress_end(&server);
+        assert_true(stream_put(&client.stream, packed));
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("\x06 is no block"))); /* RFC 1951 section 3.2.3 */
+        stream_flush(&client.stream);
+        RUN_UNTIL(server.told[STREAM_GARBLED] == 1);
+        CHECK_SPAN(kinds[is_tls], imapstate_buf_span(&server.heard), IMAPSTATE_SPAN("a NOOP\r\n"));
+        CHECK_ROW(kinds[is_tls], strstr(stream_failure(&server.stream), "invalid") != NULL);
+        assert_true(stream_put(&client.stream, packed));
+        stream_flush(&client.stream);
+        let_it_settle();
+        assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("* BYE\r\n")));
+        stream_flush(&server.stream);
+        stream_shutdown(&client.stream);
+        RUN_UNTIL(server.told[STREAM_EOF] == 1 && client.heard.len > 0);
+        CHECK_ROW(kinds[is_tls], server.told[STREAM_GARBLED] == 1 && server.heard.len == 8);
+        CHECK_ROW(kinds[is_tls], server.told[STREAM_CLOSED] == 0 && server.stream.in == NULL);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(a_bomb_of_commands_is_told_and_nothing_more_of_it_is_input)
+{
+    enum { total = 3000000 };
+    uint8_t *noops = malloc(total);
+    for (size_t i = 0; i < total; i++)
+        noops[i] = (uint8_t) "a NOOP\r\n"[i % 8];
+    struct imapstate_span packed = pack((struct imapstate_span){ noops, total });
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_ends(&client, &server, is_tls);
+        let_it_settle();
+        compress_end(&server);
+        assert_true(stream_put(&client.stream, packed));
+        stream_flush(&client.stream);
+        RUN_UNTIL(server.told[STREAM_GARBLED] == 1);
+        let_it_settle();
+        CHECK_ROW(kinds[is_tls], server.heard.len > COMPRESSION_COMMANDS_MAX && server.heard.len < total);
+        CHECK_ROW(kinds[is_tls], strstr(stream_failure(&server.stream), "bomb") != NULL);
+        CHECK_ROW(kinds[is_tls], server.stream.in == NULL && server.told[STREAM_GARBLED] == 1);
+        end_done(&client);
+        end_done(&server);
+    }
+    free(noops);
+}
+
+TEST(a_reader_that_does_not_read_is_told_apart_from_one_that_does_by_what_is_packed)
+{
+    uint8_t *noise = malloc(STREAM_OUT_HIGH);
+    randombytes_buf(noise, STREAM_OUT_HIGH);
+    BOTH(is_tls)
+    {
+        struct end client, server;
+        connect_compressed(&client, &server, is_tls);
+        stream_pause(&server.stream);
+        unsigned rounds = 0;
+        while (stream_has_room(&client.stream) && rounds++ < 100) {
+            assert_true(stream_forward(&client.stream, (struct imapstate_span){ noise, 65536 }));
+            stream_flush(&client.stream);
+        }
+        CHECK_ROW(kinds[is_tls], rounds < 10 && stream_pending(&client.stream) <= STREAM_OUT_HIGH + 2 * 65536);
+        CHECK_ROW(kinds[is_tls], compression_size(client.stream.compression) <= COMPRESSION_IDLE_MAX);
+        stream_resume(&server.stream);
+        RUN_UNTIL(client.told[STREAM_DRAINED] == 1);
+        RUN_UNTIL(server.heard.len == rounds * 65536);
+        end_done(&client);
+        end_done(&server);
+    }
+    free(noise);
+}
+
+TEST(a_compressed_connection_is_not_given_away)
+{
+    struct end client, server;
+    int fd;
+    SSL *ssl;
+    connect_compressed(&client, &server, false);
+    assert_false(stream_give_away(&server.stream, &fd, &ssl));
+    end_done(&client);
+    end_done(&server);
+}
+
 /* libevent says what it should not have been asked for. */
 static void on_event_log(int severity, const char *text)
 {
@@ -761,6 +1042,15 @@ int main(void)
         EACH(a_connection_is_told_when_it_has_come_through_or_failed),
         EACH(a_stream_that_was_never_connected_can_be_held_and_ended),
         EACH(a_stream_may_end_while_its_own_end_is_yet_to_be_told),
+        EACH(compressed_octets_arrive_as_they_were_written_however_they_are_divided),
+        EACH(what_stands_behind_the_command_that_begins_compression_is_compressed),
+        EACH(output_changes_between_one_octet_and_the_next_though_nobody_reads_it),
+        EACH(an_idle_compressed_stream_holds_no_buffer),
+        EACH(a_full_buffer_stops_unpacking_until_there_is_room_and_the_end_waits),
+        EACH(what_is_not_compressed_is_told_once_behind_the_input_and_nothing_follows_but_the_end),
+        EACH(a_bomb_of_commands_is_told_and_nothing_more_of_it_is_input),
+        EACH(a_reader_that_does_not_read_is_told_apart_from_one_that_does_by_what_is_packed),
+        EACH(a_compressed_connection_is_not_given_away),
     };
     signal(SIGPIPE, SIG_IGN);
     event_set_log_callback(on_event_log);
