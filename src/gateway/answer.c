@@ -239,6 +239,24 @@ static void answer_before_login(struct client *client)
 
 /* --- commands after login --- */
 
+/* RFC 4978 section 3 */
+static void answer_compress(struct client *client)
+{
+    struct compression *compression;
+    if (!client->listener->compress)
+        answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
+    else if (!imapstate_span_equal_nocase(request_arguments(&client->request), IMAPSTATE_SPAN("DEFLATE")))
+        answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
+    else if (client->stream.compression)
+        answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is active already."));
+    else if (!(compression = compression_new(&client->worker->pool)))
+        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
+    else {
+        answer_say(client, "OK " N_("Compression is active now."));
+        stream_compress(&client->stream, compression);
+    }
+}
+
 /* RFC 8437, and P16 */
 static void answer_unauthenticate(struct client *client)
 {
@@ -271,7 +289,7 @@ static void answer_after_login(struct client *client)
         answer_unauthenticate(client);
         break;
     case IMAPSTATE_COMMAND_COMPRESS:
-        answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
+        answer_compress(client);
         break;
     case IMAPSTATE_COMMAND_LANGUAGE:
         answer_language(client);

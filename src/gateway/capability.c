@@ -100,8 +100,8 @@ static bool mechanism_passes(struct imapstate_span name, const struct capability
     return mechanism && (view->mechanisms & SASL_BIT(mechanism->id));
 }
 
-/* Ours to say (the first four), or what cannot pass: a compressed stream could not be read, and a referral (RFC 2221,
- * RFC 2193) would lead the client past the gateway. */
+/* Ours to say (COMPRESS= and the first four), or what cannot pass: a referral (RFC 2221, RFC 2193) would lead the client
+ * past the gateway. */
 static bool word_passes(struct imapstate_span word, const struct capability_view *view)
 {
     static const char *const removed[] = { "STATE",         "XIMAPPROXY",      "STARTTLS",
@@ -156,7 +156,10 @@ static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct 
         return false;
     if (view->has_state && !list_put(buf, begin, IMAPSTATE_SPAN("STATE")))
         return false;
-    return !view->has_ximapproxy || list_put(buf, begin, IMAPSTATE_SPAN("XIMAPPROXY"));
+    if (view->has_ximapproxy && !list_put(buf, begin, IMAPSTATE_SPAN("XIMAPPROXY")))
+        return false;
+    /* RFC 4978 section 3: the command is for authenticated clients. */
+    return !view->has_compress || view->is_before_login || list_put(buf, begin, IMAPSTATE_SPAN("COMPRESS=DEFLATE"));
 }
 
 bool capability_may_use_login(const struct capability_view *view)

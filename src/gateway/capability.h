@@ -33,6 +33,7 @@ struct capability_view {
     bool has_state;       /* STATE is offered: the connection may carry a token and the identity is certain */
     bool has_language;    /* the gateway has languages to offer, to clients of an upstream that has no LANGUAGE */
     bool has_ximapproxy;  /* the listener has imapproxy_compat */
+    bool has_compress;    /* the listener has compress */
     uint32_t mechanisms;  /* set of SASL_BIT(id): those that the listener offers */
 };
 
@@ -42,15 +43,16 @@ bool capability_may_use_login(const struct capability_view *view);
 
 /* Appends what the client sees of names, words with one SP between, none at the ends: the upstream's words in their
  * order and their spelling, each once. Without
- *   - STATE, XIMAPPROXY, STARTTLS and LOGINDISABLED, which are ours to say; COMPRESS=, LOGIN-REFERRALS and
+ *   - STATE, XIMAPPROXY, COMPRESS=, STARTTLS and LOGINDISABLED, which are ours to say; LOGIN-REFERRALS and
  *     MAILBOX-REFERRALS;
  *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
  *   - before login: the upstream's LANGUAGE, which the gateway could not answer; and AUTH= and SASL-IR where the client
  *     may not log in;
  *   - words that are no atom: in a response code or at a line's end they would be read as something else.
  * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), LANGUAGE where the upstream has none,
- * STATE, XIMAPPROXY. False if it does not fit; then nothing was appended. The time it takes grows with the length of
- * names times that of the result: real lists stay below 2 KiB, so let ret_names->max be a few KiB. */
+ * STATE, XIMAPPROXY, COMPRESS=DEFLATE (after login only). False if it does not fit; then nothing was appended. The time
+ * it takes grows with the length of names times that of the result: real lists stay below 2 KiB, so let ret_names->max
+ * be a few KiB. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 

@@ -121,10 +121,15 @@ static void client_log_end(struct client *client, const char *reason)
 {
     uint64_t age_ms = worker_now_ms() - client->began_at_ms;
     bool has_detail = *client->detail != '\0';
+    const struct compression *compression = client->stream.compression;
+    char unpacked[80] = "";
+    if (compression)
+        snprintf(unpacked, sizeof unpacked, " unpacked_in=%" PRIu64 " unpacked_out=%" PRIu64,
+                 compression_octets_in(compression), compression_octets_out(compression));
     client_log(client, LOG_LEVEL_INFO,
-               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s)", reason,
+               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)", reason,
                has_detail ? ": " : "", client->detail, client_restored(client), client->stream.in_octets,
-               client->stream.out_octets, age_ms / 1000, age_ms % 1000);
+               client->stream.out_octets, age_ms / 1000, age_ms % 1000, unpacked);
 }
 
 /* --- the end --- */
@@ -361,6 +366,7 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         /* Clients of imapproxy's kind of reuse take the language of the session before for theirs. */
         .has_language = client->service->config->languages.offered != 0 && !client->listener->imapproxy_compat,
         .has_ximapproxy = client->listener->imapproxy_compat,
+        .has_compress = client->listener->compress,
         .mechanisms = client->listener->auth_mechanisms,
     };
 }
@@ -588,6 +594,7 @@ void client_login_failed(struct client *client)
 void client_unauthenticate(struct client *client)
 {
     client_log_end(client, "unauthenticated");
+    bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
     client_leave_upstream(client, false); /* P16: the connection has been somebody's, and is nobody's now */
     session_done(&client->session);
     imapstate_buf_done(&client->id);
@@ -596,6 +603,8 @@ void client_unauthenticate(struct client *client)
     client->login_failures = 0;
     client->began_at_ms = worker_now_ms();
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    if (!is_certain)
+        client_end(client, "UNAUTHENTICATE without a flush", "BYE " N_("Compressed data cannot be read."));
 }
 
 /* --- upstream --- */
@@ -691,6 +700,12 @@ static void client_on_stream(void *owner, enum stream_event event)
         } else {
             client_go_on(client);
         }
+        break;
+    case STREAM_GARBLED:
+        /* Deflate has no checksum: what came before may have been damaged as well. */
+        client->session.is_uncertain = true;
+        client_set_detail(client, stream_failure(&client->stream));
+        client_end(client, "input that cannot be unpacked", "BYE " N_("Compressed data cannot be read."));
         break;
     case STREAM_CLOSED:
         if (client->state == CLIENT_CLOSING) {

@@ -699,6 +699,7 @@ static const struct option listener_options[] = {
     { "upstream",         parse_upstream_name, 0 },
     { "auth_mechanisms",  parse_mechanism,     FIELD(config_listener, auth_mechanisms), .is_list = true },
     { "imapproxy_compat", parse_bool,          FIELD(config_listener, imapproxy_compat) },
+    { "compress",         parse_bool,          FIELD(config_listener, compress) },
     { CONFIG_END_MARK,    parse_end_mark,      0 },
     { NULL },
 };

@@ -55,6 +55,7 @@ struct config_listener {
     unsigned unix_mode;                     /* of a unix socket's file; 0600 octal by default */
     uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
+    bool compress;                          /* COMPRESS=DEFLATE is offered */
     const struct config_upstream *upstream; /* borrowed: the one named by upstream = "NAME", else the only one */
 };
 

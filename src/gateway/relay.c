@@ -264,6 +264,13 @@ static bool relay_has_room(const struct client *client)
            (!client->upstream || stream_has_room(&client->upstream->stream));
 }
 
+/* Octets of a literal that may be a message? */
+static bool relay_is_message(const struct client *client, enum imapstate_frame_result result)
+{
+    return result == IMAPSTATE_FRAME_LITERAL && client->sending_command &&
+           client->sending_command->literals == IMAPSTATE_LITERALS_MESSAGE;
+}
+
 bool relay_down_step(struct client *client)
 {
     if (client->restore || login_is_running(client->login) || client->awaits_go || client->idle == CLIENT_IDLE_ASKED ||
@@ -295,7 +302,10 @@ bool relay_down_step(struct client *client)
         /* The piece may have been the end of the client, and with it of the whole input. */
         if (client->state >= CLIENT_CLOSING)
             return false;
-        stream_consume(&client->stream, piece.octets.len);
+        if (relay_is_message(client, result))
+            stream_consume_message(&client->stream, piece.octets.len);
+        else
+            stream_consume(&client->stream, piece.octets.len);
         return true;
     case RELAY_DOWN_COLLECTED:
         return true;

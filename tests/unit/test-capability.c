@@ -62,6 +62,12 @@ static const struct capability_view before_compat = {
 static const struct capability_view after_compat = { .may_login = true,
                                                      .has_ximapproxy = true,
                                                      .mechanisms = SASL_BITS };
+static const struct capability_view before_compress = {
+    .is_before_login = true, .may_login = true, .has_state = true, .has_compress = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view after_compress = {
+    .may_login = true, .has_state = true, .has_compress = true, .mechanisms = SASL_BITS
+};
 static const struct capability_view in_clear_compat = {
     .is_before_login = true, .offers_starttls = true, .has_ximapproxy = true, .mechanisms = SASL_BITS
 };
@@ -151,6 +157,11 @@ static const struct {
       "IMAP4rev1 IDLE STARTTLS LOGINDISABLED XIMAPPROXY" },
     { "an upstream's XIMAPPROXY goes", "IMAP4rev1 XIMAPPROXY ximapproxy IDLE", &after, "IMAP4rev1 IDLE STATE" },
     { "or is replaced by ours", "IMAP4rev1 ximapproxy IDLE", &after_compat, "IMAP4rev1 IDLE XIMAPPROXY" },
+    { "an upstream's COMPRESS= goes", "IMAP4rev1 COMPRESS=DEFLATE compress=zstd IDLE", &after, "IMAP4rev1 IDLE STATE" },
+    { "or is replaced by ours", "IMAP4rev1 compress=deflate IDLE", &after_compress,
+      "IMAP4rev1 IDLE STATE COMPRESS=DEFLATE" },
+    { "which is for whoever has logged in", "IMAP4rev1 COMPRESS=DEFLATE IDLE", &before_compress,
+      "IMAP4rev1 IDLE STATE" },
     { "a word that only begins with XIMAPPROXY stays", "IMAP4rev1 XIMAPPROXY2", &after, "IMAP4rev1 XIMAPPROXY2 STATE" },
     { "an empty list", "", &after, "STATE" },
     { "an empty list, and nothing of ours", " ", &after_uncertain, "" },

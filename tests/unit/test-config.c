@@ -61,6 +61,7 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_false(config->listeners[0].accept_proxy);
     assert_int_equal(config->listeners[0].auth_mechanisms, SASL_BITS);
     assert_false(config->listeners[0].imapproxy_compat);
+    assert_false(config->listeners[0].compress);
     assert_int_equal(config->park.per_user, 2);
     assert_int_equal(config->park.max, 10000);
     assert_int_equal(config->park.time_ms, 5 * 60 * 1000);
@@ -126,6 +127,7 @@ static const char everything[] = "# every option there is\n"
                                  "  upstream = \"b\"\n"
                                  "  auth_mechanisms = { \"PLAIN\", scram-sha-256 }\n"
                                  "  imapproxy_compat = true\n"
+                                 "  compress = true\n"
                                  "}\n"
                                  "upstream \"a\" { address = \"unix:/run/imap\" tls = none }\n"
                                  "upstream \"b\" {\n"
@@ -271,6 +273,7 @@ TEST(every_option_of_a_listener_reaches_its_field)
     assert_int_equal(listener->unix_mode, 0660);
     assert_int_equal(listener->auth_mechanisms, SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_SCRAM_SHA_256));
     assert_true(listener->imapproxy_compat);
+    assert_true(listener->compress);
     assert_ptr_equal(listener->upstream, &config->upstreams[1]);
 
     assert_int_equal(listener->address_count, 4);
@@ -298,7 +301,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 41);
+    assert_int_equal(upstream->line, 42);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);

@@ -61,18 +61,20 @@ def render(sections, settings):
 
 class Gateway:
     """Starts imapstated with three listeners (plain_port, starttls_port, tls_port) in front of the given upstreams, and
-    waits until it is ready. More listeners, or upstreams by hand, through sections; more settings by name.
+    waits until it is ready. More listeners, or upstreams by hand, through sections; more settings by name; those of the
+    three listeners through every_listener.
 
     start=False only writes the configuration; start() then starts it. prefix: words before the command, such as those of a
     program that changes its surroundings and then becomes it by exec."""
 
-    def __init__(self, folder, upstreams, certificate, *, sections=(), start=True, prefix=(), **settings):
+    def __init__(self, folder, upstreams, certificate, *, sections=(), every_listener=None, start=True, prefix=(), **settings):
         self.prefix = prefix
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.plain_port, self.starttls_port, self.tls_port = net.free_port(), net.free_port(), net.free_port()
         pair = {"tls_cert_file": str(certificate[0]), "tls_key_file": str(certificate[1])}
         first = {"upstream": upstreams[0].name} if len(upstreams) > 1 else {}
+        first |= every_listener or {}
         self.sections = [
             listener("plain", self.plain_port, **first),
             listener("starttls", self.starttls_port, tls="starttls", require_tls=True, **pair, **first),

@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import ssl
+import zlib
 
 CRLF = b"\r\n"
 _LITERAL_AT_END = re.compile(rb"~?\{(\d+)\+?\}\r?\n\Z")
@@ -23,6 +24,8 @@ class Wire:
         self._sent_as, self._received_as = names
         self.received = bytearray()  # everything that ever arrived
         self._at = 0                 # how much of it has been read
+        self._pack = self._unpack = None
+        self.packed_in = 0           # octets that arrived since compress()
         self.set_timeout(timeout)
         _set_no_delay(sock)
 
@@ -32,7 +35,26 @@ class Wire:
     def send(self, octets):
         octets = octets.encode() if isinstance(octets, str) else bytes(octets)
         self.transcript.append(f"{self._sent_as}: {_shown(octets)}")
-        self.sock.sendall(octets)
+        self.sock.sendall(self.packed(octets))
+
+    def packed(self, octets):
+        """As they go on the wire; flushed, if they are compressed."""
+        return self._pack.compress(octets) + self._pack.flush(zlib.Z_SYNC_FLUSH) if self._pack else octets
+
+    def compress(self, level=6):
+        """RFC 4978, from here on in both directions. What arrived and was not read is compressed already."""
+        self.transcript.append("-- DEFLATE")
+        self._pack, self._unpack = zlib.compressobj(level, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+        behind = self.left()
+        del self.received[self._at:]
+        self.packed_in = len(behind)
+        self.received += self._unpack.decompress(behind)
+
+    def end_compression(self):
+        """What arrives and is sent from here on is in clear again."""
+        assert not self.left()
+        self.transcript.append("-- no DEFLATE")
+        self._pack = self._unpack = None
 
     def fill(self):
         try:
@@ -45,6 +67,10 @@ class Wire:
         if not more:
             self.transcript.append(f"{self._received_as}: (closed)")
             raise Closed(f"closed, with {bytes(self.received[self._at:])!r} not read")
+        if self._unpack:
+            self.packed_in += len(more)
+            more = self._unpack.decompress(more)
+            assert not self._unpack.eof, "the compressed data ends"
         self.received += more
 
     def line(self):
@@ -208,6 +234,12 @@ class Client:
     def starttls(self, context):
         self.ok("STARTTLS")
         self.wire.wrap(context, server_hostname=self._server_hostname)
+
+    def compress(self, **how):
+        """By COMPRESS; must succeed."""
+        answer = self.ok("COMPRESS DEFLATE")
+        self.wire.compress(**how)
+        return answer
 
     def expect_silence(self, seconds=0.2):
         """Nothing may arrive for a while. Costs that while; use sparingly."""
