@@ -45,10 +45,7 @@ def compressed(client, user="ann", password="secret"):
 
 def assert_kept(client, octets):
     """The message goes into an empty mailbox by a literal of either kind, and comes back."""
-    tag = client.start(b"APPEND INBOX {%d}" % len(octets))
-    client.continuation()
-    client.send(octets + b"\r\n")
-    assert client.wait(tag).status == b"OK"
+    client.append("INBOX", octets)
     client.ok(b"APPEND INBOX " + literal(octets))
     client.ok("SELECT INBOX")
     for number in (1, 2):

@@ -272,9 +272,9 @@ CONNECTIONS = 4
 
 
 @needs_plain_build
-@pytest.mark.parametrize("tls", [False, True])
-def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, trust, tls):
-    gateway = start_gateway(scripted.port)
+@pytest.mark.parametrize(("tls", "compressed"), [(False, False), (True, False), (True, True)])
+def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, trust, tls, compressed):
+    gateway = start_gateway(scripted.port, every_listener={"compress": compressed})
     sent, chunk = [0] * CONNECTIONS, os.urandom(1 << 16)
 
     def fetch(connection, tag, arguments):
@@ -306,6 +306,8 @@ def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, tr
     scripted.on("FETCH", fetch)
     listener = {"listener_port": gateway.tls_port, "tls": trust} if tls else {}
     clients = [gateway.session(timeout=30, **listener) for _ in range(CONNECTIONS)]
+    for client in clients if compressed else []:
+        client.compress()
     before = resident_kib(gateway)
     for number, client in enumerate(clients):
         client.send(f"f FETCH {number} BODY[]\r\n")

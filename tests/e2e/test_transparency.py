@@ -333,13 +333,15 @@ def skip_if_it_cannot(server, name):
         pytest.skip(f"{server.name} {why}")
 
 
-def run(server, client, user, session, language=None):
-    """Gives the octets behind the login, and behind the choice of a language."""
+def run(server, client, user, session, language=None, compressed=False):
+    """Gives the octets behind the login, behind the choice of a language and the beginning of compression."""
     client.named = server.mailbox
     with client:
         client.login(user, NEW_USER_PASSWORD)
         if language:
             client.ok(f"LANGUAGE {language}", tag="l")
+        if compressed:
+            client.compress()
         begun = len(client.wire.received)
         session(client if server.name == "Dovecot" else any_status(client))
         ended = client.command("LOGOUT")
@@ -368,13 +370,18 @@ def without_texts(transcript):
     return sorted(map(stripped, transcript)) if isinstance(transcript, list) else stripped(transcript)
 
 
+@pytest.fixture
+def compressing(_gateways, server):
+    return _gateways("gateway", [upstream(server.plain_port)], every_listener={"compress": True})
+
+
 @pytest.mark.every_server
 @pytest.mark.parametrize("name", sessions())
-def test_a_session_is_the_same_through_the_gateway(server, gateway, trust, connect, name):
+def test_a_session_is_the_same_through_the_gateway(server, gateway, compressing, trust, connect, name):
     skip_if_it_cannot(server, name)
 
-    def transcript(client, language=None):
-        received = run(server, client, prepare(server), SESSIONS[name], language)
+    def transcript(client, language=None, compressed=False):
+        received = run(server, client, prepare(server), SESSIONS[name], language, compressed)
         return sorted(received.splitlines(True)) if name in UNORDERED else received
 
     direct = transcript(connect(server.plain_port))
@@ -387,6 +394,8 @@ def test_a_session_is_the_same_through_the_gateway(server, gateway, trust, conne
     }
     for way, connected in ways.items():
         assert transcript(connected()) == direct, way
+    if name != "capability":
+        assert transcript(connect(compressing.plain_port), compressed=True) == direct
     german = transcript(connect(gateway.plain_port), "DE")
     assert without_texts(german) == without_texts(direct) and german != direct
 

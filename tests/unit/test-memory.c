@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compression.h"
 #include "parking.h"
 #include "prelude.h"
 #include "session.h"
@@ -331,6 +332,30 @@ static bool learn(void)
     return is_known;
 }
 
+/* What a client sent compressed is read, and answered compressed. */
+static bool compress(void)
+{
+    static const char words[] = "* 1 EXISTS\r\n";
+    struct pool pool = { 0 };
+    struct imapstate_buf packed;
+    uint8_t octets[64], *room = NULL;
+    size_t got = 0;
+    imapstate_buf_init(&packed, 4096);
+    struct compression *compression = compression_new(&pool);
+    bool is_done = compression && compression_pack(compression, IMAPSTATE_SPAN(words), &packed) &&
+                   compression_flush(compression, &packed) && (room = compression_room(compression));
+    if (is_done) {
+        memcpy(room, packed.at, packed.len);
+        compression_arrived(compression, packed.len);
+        is_done = compression_unpack(compression, octets, sizeof octets, &got);
+    }
+    assert_true(!is_done || (got == sizeof words - 1 && memcmp(octets, words, got) == 0));
+    compression_free(compression);
+    imapstate_buf_done(&packed);
+    pool_done(&pool);
+    return is_done;
+}
+
 /* --- making each allocation fail once --- */
 
 static const struct {
@@ -342,6 +367,7 @@ static const struct {
     { "a session runs", run_session },
     { "a connection is parked and taken", visit_park },
     { "an upstream's list is learned", learn },
+    { "octets are packed and unpacked", compress },
 };
 
 static bool run_failing_at(size_t work, unsigned long number)

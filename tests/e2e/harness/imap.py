@@ -236,8 +236,8 @@ class Client:
         self.wire.wrap(context, server_hostname=self._server_hostname)
 
     def compress(self, **how):
-        """By COMPRESS; must succeed."""
-        answer = self.ok("COMPRESS DEFLATE")
+        """By COMPRESS, which leaves the numbers of the other tags alone; must succeed."""
+        answer = self.ok("COMPRESS DEFLATE", tag="compress")
         self.wire.compress(**how)
         return answer
 
