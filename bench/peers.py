@@ -184,8 +184,8 @@ def message_text(number, octets):
 def mail_deliver(folder, number, octets):
     for name in ("cur", "new", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    text = message_text(number, octets)
-    (folder / "cur" / f"17935344{number:02}.M{number}P1.bench,S={octets},W={octets}:2,S").write_text(text, newline="")
+    size = len(octets)
+    (folder / "cur" / f"17935344{number:02}.M{number}P1.bench,S={size},W={size}:2,S").write_bytes(octets)
 
 
 class Dovecot(Peer):
@@ -195,7 +195,6 @@ class Dovecot(Peer):
     name = "dovecot"
     hint = "dovecot-imapd"
     users = ("bench",)
-    has_big_message = True
     imap_service = """
   service_count = 0
   process_min_avail = 2
@@ -209,9 +208,9 @@ class Dovecot(Peer):
         for user in self.users:
             mail = self.folder / "mail" / user / "Maildir"
             for number in range(1, SMALL_MESSAGES + 1):
-                mail_deliver(mail, number, 3000)
-            if self.has_big_message:
-                mail_deliver(mail / ".big", 99, BIG_OCTETS)
+                mail_deliver(mail, number, message_text(number, 3000).encode())
+            if self.big_message:
+                mail_deliver(mail / ".big", 99, self.big_message())
         nobody = pwd.getpwnam("nobody")
         for path in [self.folder / "mail", *(self.folder / "mail").rglob("*")]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
@@ -265,6 +264,9 @@ service imap-login {{
 service imap {{{self.imap_service}
 }}
 """)
+
+    def big_message(self):
+        return message_text(99, BIG_OCTETS).encode()
 
     def passdb(self):
         return f"driver = static\n  args = password={PASSWORD}"
@@ -463,6 +465,7 @@ enable_admin_commands no
 class Imapstated(Peer):
     name = "imapstated"
     settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
+    listener_settings = ""
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
@@ -479,12 +482,14 @@ max_clients = 20000
 listener "clear" {{
   address = "{self.address}:{self.ports["clear"]}"
   tls = "none"
+  {self.listener_settings}
 }}
 listener "tls" {{
   address = "{self.address}:{self.ports["tls"]}"
   tls = "implicit"
   tls_cert_file = "{certificate.cert}"
   tls_key_file = "{certificate.key}"
+  {self.listener_settings}
 }}
 upstream "dovecot" {{
   address = "{dovecot.address}:{dovecot.ports["clear"]}"
