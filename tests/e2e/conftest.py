@@ -27,6 +27,10 @@ _ran = collections.defaultdict(collections.Counter)      # server: {rule or area
 _skipped = collections.defaultdict(collections.Counter)  # (server, why): {rule or area: tests}
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write-docs", action="store_true", help="test_client_flights.py writes what it measures into docs/clients.md")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "once: one pass of ./check runs it, not each that has another gateway")
     config.addinivalue_line("markers", "every_server: runs once for each real server that its fixture `server` can be")
@@ -121,6 +125,15 @@ def trust(authority):
 def dovecot(tmp_path_factory, authority):
     """One real Dovecot for the whole run. Tests that change mailboxes take a user by dovecot.new_user()."""
     server = Dovecot(tmp_path_factory.mktemp("dovecot"), authority)
+    with _shown_on_failure(server):
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def stock_dovecot(tmp_path_factory, authority):
+    """Another one, with the mechanisms of a stock configuration: what clients choose by themselves is not CRAM-MD5."""
+    server = Dovecot(tmp_path_factory.mktemp("stock"), authority, more_config="auth_mechanisms = plain login\n")
     with _shown_on_failure(server):
         yield server
         server.stop()

@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from clients import CLIENTS
+from clients import CLIENTS, STATE_CLIENTS
 from clients.client import APPEND, DELETE, FLAG, IDLE, LIST, MAILBOXES, READ, Place
-from harness.dovecot import Dovecot
 from harness.gateway import upstream
 from harness.imap import Client
 from harness.mailboxes import mailboxes_of
@@ -20,13 +19,6 @@ from harness.server import NEW_USER_PASSWORD, message
 pytestmark = pytest.mark.once
 
 READ_OCTETS, APPENDED_OCTETS = 200_000, 100_000
-
-
-@pytest.fixture(scope="module")
-def stock_dovecot(tmp_path_factory, authority):
-    server = Dovecot(tmp_path_factory.mktemp("stock"), authority, more_config="auth_mechanisms = plain login\n")
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -94,7 +86,7 @@ def visit_both(*users):
             visit.result()
 
 
-@pytest.mark.parametrize("row", CLIENTS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", CLIENTS + STATE_CLIENTS, ids=lambda row: row.name)
 def test_a_client_sees_and_leaves_the_same_as_without_the_gateway(tmp_path, row, gateway, stock_dovecot, authority):
     if row.lacks():
         pytest.skip(row.lacks())
@@ -118,7 +110,8 @@ def test_a_client_sees_and_leaves_the_same_as_without_the_gateway(tmp_path, row,
         assert seen.local == left["INBOX"].by_subject().keys()
 
     assert through.logins[1] == row.upstream_logins, row.why_upstream
-    assert directly.logins[1] == through.logins[1] + gateway.log(since).count(TAKEN)
+    found = "in a state" if row.as_is else "pristine"
+    assert directly.logins[1] == through.logins[1] + gateway.log(since).count(f"{TAKEN} {found}")
 
 
 def parked(gateway):

@@ -53,6 +53,7 @@ class Client:
     own_headers = ()   # which it writes anew into each message that it appends
     upstream_logins = 0  # in a visit that finds a parked connection: how many it costs all the same, and
     why_upstream = ""    # why so
+    as_is = None         # of a row with STATE: the row of the client that it makes of
 
     def __init__(self, folder, place):
         self.folder, self.place = pathlib.Path(folder), place

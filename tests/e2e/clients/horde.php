@@ -1,12 +1,30 @@
 <?php
 // One visit of Horde's library (scripts.py).
-spl_autoload_register(function ($class) {
-    @include_once str_replace(['_', '\\'], '/', $class) . '.php';
-});
-
 $task = json_decode(fgets(STDIN), true);
 $place = $task['place'];
-$client = new Horde_Imap_Client_Socket([
+spl_autoload_register(function ($class) use ($task) {
+    $name = strtr($class, '_\\', '//');
+    $file = stream_resolve_include_path(str_replace('Imapstate/Horde', $task['module'], $name) . '.php');
+    if ($file) {
+        require_once $file;
+    }
+});
+
+/* With STATE a webmail's way: a cache, so that there is a set-up, and the object kept for the next request. */
+function client_make($task, $parameters)
+{
+    if (!$task['module']) {
+        return new Horde_Imap_Client_Socket($parameters);
+    }
+    if (is_file($task['kept'])) {
+        $client = unserialize(file_get_contents($task['kept']));
+        $client->setParam('password', $parameters['password']);
+        return $client;
+    }
+    return new Imapstate\Horde\Socket($parameters + ['cache' => ['backend' => new Horde_Imap_Client_Cache_Backend_Null()]]);
+}
+
+$client = client_make($task, [
     'hostspec' => $place['host'],
     'port' => $place['port'],
     'username' => $place['user'],
@@ -32,5 +50,8 @@ $doomed = find($client, "delete-{$task['number']}");
 $client->store('INBOX', ['add' => ['\\Deleted'], 'ids' => $doomed]);
 $client->expunge('INBOX', ['ids' => $doomed]);
 $client->append('Drafts', [['data' => base64_decode($task['message']), 'flags' => ['\\Draft']]]);
+if ($task['module']) {
+    file_put_contents($task['kept'], serialize($client));
+}
 $client->logout();
 echo json_encode(['mailboxes' => $mailboxes, 'body' => base64_encode($body), 'arrived' => []]), "\n";

@@ -1,6 +1,8 @@
 """Horde's IMAP library, of php-horde-imap-client, by a script for PHP."""
 import pathlib
 
+from harness.modules import CLIENTS as MODULES
+
 from .client import APPEND, DELETE, FLAG, LIST, READ, version_in
 from .scripts import HERE, ScriptClient
 
@@ -22,3 +24,9 @@ class Horde(ScriptClient):
     @classmethod
     def version(cls):
         return version_in(("dpkg-query", "-W", _PACKAGE), r"\t([\d.]+)")
+
+
+class HordeState(Horde):
+    name = "Horde with STATE"
+    as_is = Horde
+    module = MODULES / "php-horde" / "src"

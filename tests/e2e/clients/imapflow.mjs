@@ -1,6 +1,6 @@
 // One visit of imapflow's (scripts.py).
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { buffer } from "node:stream/consumers";
 
@@ -12,7 +12,12 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const task = JSON.parse((await lines.next()).value);
 const { place, number } = task;
 
-const client = new ImapFlow({
+// With STATE: what the last visit has saved.
+const Flow = task.module ? require(task.module).withState(ImapFlow) : ImapFlow;
+const saved = task.module && existsSync(task.kept) ? { state: readFileSync(task.kept, "utf8") } : {};
+
+const client = new Flow({
+    ...saved,
     host: place.host,
     port: place.port,
     secure: !place.starttls,
@@ -43,6 +48,7 @@ await client.messageDelete(await find(`delete-${number}`), { uid: true });
 await client.append("Drafts", Buffer.from(task.message, "base64"), ["\\Draft"]);
 const arrived = task.idle ? [await idle()] : [];
 lock.release();
+if (task.module) writeFileSync(task.kept, (await client.saveState()) ?? "");
 await client.logout();
 console.log(JSON.stringify({ mailboxes, body: body.toString("base64"), arrived }));
 process.stdin.destroy();

@@ -3,6 +3,8 @@ import json
 import os
 import pathlib
 
+from harness.modules import CLIENTS as MODULES
+
 from .client import ALL
 from .scripts import HERE, ScriptClient
 
@@ -21,13 +23,21 @@ class Imapflow(ScriptClient):
 
     @classmethod
     def lacks(cls):
-        if not (NODE_MODULES / cls.name).exists():
-            return f"{cls.name} not in {NODE_MODULES}: tests/e2e/clients/install"
+        if not (NODE_MODULES / "imapflow").exists():
+            return f"imapflow not in {NODE_MODULES}: tests/e2e/clients/install"
         return super().lacks()
 
     @classmethod
     def version(cls):
-        return json.loads((NODE_MODULES / cls.name / "package.json").read_text())["version"]
+        return json.loads((NODE_MODULES / "imapflow" / "package.json").read_text())["version"]
 
     def environment(self):
         return super().environment() | {"NODE_MODULES": str(NODE_MODULES)}
+
+
+class ImapflowState(Imapflow):
+    name = "imapflow-state"
+    as_is = Imapflow
+    module = MODULES / "node" / "imapflow-state.js"
+    logins = ()
+    upstream_logins, why_upstream = 0, ""

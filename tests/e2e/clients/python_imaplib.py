@@ -1,10 +1,16 @@
 """imaplib, of Python's standard library."""
+import importlib
 import imaplib
 import platform
 import re
 import ssl
+import sys
+
+from harness.modules import CLIENTS as MODULES
 
 from .client import APPEND, DELETE, FLAG, LIST, READ, Client, Seen
+
+_SOURCE = MODULES / "python" / "src"
 
 
 class Imaplib(Client):
@@ -16,11 +22,11 @@ class Imaplib(Client):
     def version(cls):
         return f"Python {platform.python_version()}"
 
-    def connect(self):
+    def connect(self, module=imaplib):
         place, trust = self.place, ssl.create_default_context(cafile=self.place.ca_file)
         if not place.starttls:
-            return imaplib.IMAP4_SSL(place.host, place.port, ssl_context=trust, timeout=10)
-        client = imaplib.IMAP4(place.host, place.port, timeout=10)
+            return module.IMAP4_SSL(place.host, place.port, ssl_context=trust, timeout=10)
+        client = module.IMAP4(place.host, place.port, timeout=10)
         client.starttls(trust)
         return client
 
@@ -46,6 +52,24 @@ class Imaplib(Client):
             _ok(client.append("Drafts", r"(\Draft)", None, message))
             _ok(client.close())
         return seen
+
+
+class ImaplibState(Imaplib):
+    """With a set-up, as there would be nothing to save otherwise."""
+
+    name = "imaplib_state"
+    as_is = Imaplib
+
+    def connect(self):
+        if str(_SOURCE) not in sys.path:
+            sys.path.append(str(_SOURCE))
+        return super().connect(importlib.import_module("imaplib_state"))
+
+    def log_in(self, client):
+        kept = self.folder / "kept"
+        client.login(self.place.user, self.place.password, kept.read_text() or None if kept.exists() else None)
+        _ok(client.set_up("ENABLE", "QRESYNC"))
+        kept.write_text(client.save() or "")
 
 
 def _find(client, subject):

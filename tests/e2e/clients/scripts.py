@@ -1,7 +1,8 @@
 """Clients that are libraries of another language, driven by a script beside this file.
 
-A script reads one line: JSON with the place, the visit's number and the message to append (base64). In IDLE, if there is to
-be any, it prints "idling", then waits for the message. Its last line is JSON again: mailboxes, body (base64), arrived."""
+A script reads one line, JSON: place, number (of the visit), message (to append, base64), idle (or not); module, a path or "":
+what gives it STATE, and kept, a file of its own for that. In IDLE it prints "idling", then waits for the message. Its last
+line is JSON again: mailboxes, body (base64), arrived."""
 import base64
 import dataclasses
 import json
@@ -15,10 +16,11 @@ HERE = pathlib.Path(__file__).parent
 
 class ScriptClient(Client):
     command = ()  # words that run the script
+    module = ""   # a path, of a row with STATE: what the script is to load besides
 
     def visit(self, number, message, deliver):
         task = {"place": dataclasses.asdict(self.place), "number": number, "idle": deliver is not None,
-                "message": base64.b64encode(message).decode()}
+                "module": str(self.module), "kept": str(self.folder / "kept"), "message": base64.b64encode(message).decode()}
         script = subprocess.Popen([str(word) for word in self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.PIPE, env=self.environment())
         try:

@@ -1,0 +1,138 @@
+"""How many round trips real clients need until their first useful command: directly, through the gateway, and with STATE.
+
+docs/clients.md has what is measured here, word for word. To write it anew:
+
+    /usr/bin/python3 -m pytest tests/e2e/test_client_flights.py --write-docs"""
+import dataclasses
+import pathlib
+
+import pytest
+
+from clients import CLIENTS, STATE_CLIENTS
+from clients.client import MAILBOXES, Place
+from harness import flights
+from harness.gateway import upstream
+from harness.server import NEW_USER_PASSWORD, message
+
+pytestmark = pytest.mark.once
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+HOLD_S = 0.02  # longer than any of them thinks between two commands of which the second does not wait for the first
+
+_NUMBERS = "| client | directly | through imapstated | to the server: first visit | later visits | with STATE |"
+_SENT = "| client | | what it sends; each arrow is a wait for an answer |"
+
+
+@pytest.fixture(scope="module", name="rows")
+def fixture_rows(request):
+    """What the tests have measured, by the head of the table that it belongs to."""
+    rows = {_NUMBERS: [], _SENT: []}
+    yield rows
+    if request.config.getoption("--write-docs"):
+        assert len(rows[_NUMBERS]) == len(CLIENTS), f"not all clients were measured: {PAGE} stays as it is"
+        text = PAGE.read_text()
+        for head, lines in rows.items():
+            text = with_rows(text, head, lines)
+        PAGE.write_text(text)
+
+
+def with_rows(text, head, rows):
+    """The page with these rows below the table's head and its ruler, up to the next empty line."""
+    before, behind = text.split(head + "\n")
+    ruler, _, old = behind.partition("\n")
+    return "\n".join([before + head, ruler, *rows]) + "\n" + old[("\n" + old).index("\n\n"):]
+
+
+class Visitor:
+    """A client, its user's mailboxes, and a recorder between it and the server."""
+
+    def __init__(self, row, folder, dovecot, recorder, authority):
+        self.dovecot, self.recorder = dovecot, recorder
+        self.user = dovecot.new_user()
+        self.client = row(folder, Place(recorder.port, str(authority.ca_file), self.user, NEW_USER_PASSWORD))
+        self.visits = 0
+        with dovecot.client(self.user) as session:
+            for mailbox in sorted(MAILBOXES - {"INBOX"}):
+                session.ok(f"CREATE {mailbox}")
+
+    def visit(self):
+        """Gives how its first connection begins."""
+        self.visits += 1
+        for part in ("read", "flag", "delete"):
+            self.dovecot.add_message(self.user, message(f"{part}-{self.visits}"))
+        since = len(self.recorder.recordings)
+        self.client.visit(self.visits, message(f"append-{self.visits}"), None)
+        return flights.opening(self.recorder.recordings[since].flights)
+
+
+class Way:
+    """The gateway, with a recorder before it and another between it and Dovecot."""
+
+    def __init__(self, dovecot, start_gateway, start_recorder, certificate):
+        self.behind = start_recorder(dovecot.plain_port, hold_s=HOLD_S)
+        self.gateway = start_gateway(upstream(self.behind.port), park={"per_user": 2})
+        self.before = start_recorder(self.gateway.plain_port, certificate, hold_s=HOLD_S)
+        # What a gateway that has just been started asks its upstream before the first login.
+        with self.gateway.session() as session:
+            session.logout()
+
+    def visit(self, visitor):
+        """Gives how the client begins, and how the gateway does at Dovecot."""
+        heard = [(recording, len(recording.flights)) for recording in self.behind.recordings]
+        opened = visitor.visit()
+        new = [recording.flights[since:] for recording, since in heard if len(recording.flights) > since]
+        fresh = [recording.flights for recording in self.behind.recordings[len(heard):]]
+        return opened, flights.opening((new + [each for each in fresh if len(each) > 1])[0])
+
+
+@pytest.fixture(name="way")
+def fixture_way(stock_dovecot, start_gateway, start_recorder, certificate):
+    return Way(stock_dovecot, start_gateway, start_recorder, certificate)
+
+
+@dataclasses.dataclass
+class Measured:
+    directly: list
+    through: list
+    first_behind: list
+    later_behind: list
+    with_state: list
+    state_module: str  # "": with_state is derived
+
+
+def measure(row, tmp_path, dovecot, way, start_recorder, certificate, authority):
+    def visitor(of, name, recorder):
+        return Visitor(of, tmp_path / name, dovecot, recorder, authority)
+
+    directly = visitor(row, "directly", start_recorder(dovecot.plain_port, certificate, hold_s=HOLD_S)).visit()
+    client = visitor(row, "through", way.before)
+    through, first_behind = way.visit(client)
+    _, later_behind = way.visit(client)
+    module = next((each for each in STATE_CLIENTS if each.as_is is row and not each.lacks()), None)
+    if not module:
+        return Measured(directly, through, first_behind, later_behind, flights.derived(through), "")
+    client = visitor(module, "with-state", way.before)
+    way.visit(client)
+    with_state, _ = way.visit(client)
+    return Measured(directly, through, first_behind, later_behind, with_state, module.name)
+
+
+@pytest.mark.parametrize("row", CLIENTS, ids=lambda row: row.name)
+def test_the_page_has_what_is_measured(tmp_path, row, rows, request, stock_dovecot, way, start_recorder, certificate, authority):
+    if row.lacks():
+        pytest.skip(row.lacks())
+    got = measure(row, tmp_path, stock_dovecot, way, start_recorder, certificate, authority)
+    assert len(got.through) <= len(got.directly), "the gateway costs a client round trips"
+    name = f"{row.name} {row.version()}"
+    with_state = f"{len(got.with_state)} ({got.state_module})" if got.state_module else f"{len(got.with_state)}, derived"
+    counts = (got.directly, got.through, got.first_behind, got.later_behind)
+    lines = {
+        _NUMBERS: [f"| {name} | {' | '.join(str(len(each)) for each in counts)} | {with_state} |"],
+        _SENT: [f"| {name} | directly | {flights.shown(got.directly)} |"],
+    }
+    if flights.shown(got.through) != flights.shown(got.directly):
+        lines[_SENT].append(f"| | through | {flights.shown(got.through)} |")
+    lines[_SENT].append(f"| | with STATE{'' if got.state_module else ', derived'} | {flights.shown(got.with_state)} |")
+    for head, more in lines.items():
+        rows[head] += more
+        assert request.config.getoption("--write-docs") or "\n".join(more) in PAGE.read_text(), more
