@@ -80,7 +80,9 @@ class Way:
         """Gives how the client begins, and how the gateway does at Dovecot."""
         heard = [(recording, len(recording.flights)) for recording in self.behind.recordings]
         opened = visitor.visit()
-        new = [recording.flights[since:] for recording, since in heard if len(recording.flights) > since]
+        # The gateway may still have been about to park the connection of the visit before.
+        later = [[flight for flight in recording.flights[since:] if b" UNSELECT\r\n" not in flight] for recording, since in heard]
+        new = [each for each in later if each]
         fresh = [recording.flights for recording in self.behind.recordings[len(heard):]]
         return opened, flights.opening((new + [each for each in fresh if len(each) > 1])[0])
 
