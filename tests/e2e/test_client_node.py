@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from harness.dovecot import NEW_USER_PASSWORD
-from harness.gateway import upstream
+from harness.gateway import listener, upstream
 from harness.modules import CLIENTS
+from harness.net import free_port
 
 pytestmark = pytest.mark.once
 
@@ -35,10 +36,11 @@ def fixture_outcomes(request, _gateways, dovecot, authority):
         pytest.skip("not installed: npm ci --prefix clients/node")
     if node_version() < LIBRARIES[library]:
         pytest.skip(f"this imapflow needs Node {LIBRARIES[library]}")
-    gateway = _gateways("gateway", [upstream(dovecot.plain_port)])
+    compressing = free_port()
+    gateway = _gateways("gateway", [upstream(dovecot.plain_port)], sections=[listener("compressing", compressing, compress=True)])
     bearer = dovecot.new_user()
     at = {"direct": dovecot.plain_port, "gateway": gateway.plain_port, "gatewayStarttls": gateway.starttls_port,
-          "gatewayTls": gateway.tls_port, "ca": str(authority.ca_file), "password": NEW_USER_PASSWORD,
+          "gatewayTls": gateway.tls_port, "gatewayCompressing": compressing, "ca": str(authority.ca_file), "password": NEW_USER_PASSWORD,
           "users": [dovecot.new_user() for _ in range(50)], "bearer": {"user": bearer, "accessToken": dovecot.jwt(bearer)}}
     done = subprocess.run(("node", "--test", "--test-reporter=tap", str(TESTS)), capture_output=True, text=True, timeout=55,
                           env=os.environ | {"IMAPFLOW_STATE_TEST": json.dumps(at), "IMAPFLOW": library}, check=False)

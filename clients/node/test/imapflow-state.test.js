@@ -2,8 +2,9 @@
 
 /*
  * Run by tests/e2e/test_client_node.py, which starts imapstated in front of a private Dovecot and says where they are:
- * IMAPFLOW_STATE_TEST is JSON with the ports `direct` (Dovecot), `gateway`, `gatewayStarttls`, `gatewayTls`, the path `ca`,
- * `users` nobody else uses, and their `password`. IMAPFLOW names the package to test with.
+ * IMAPFLOW_STATE_TEST is JSON with the ports `direct` (Dovecot), `gateway`, `gatewayStarttls`, `gatewayTls` and
+ * `gatewayCompressing`, the path `ca`, `users` nobody else uses, their `password`, and a `bearer` with his `accessToken`.
+ * IMAPFLOW names the package to test with.
  */
 
 const assert = require('node:assert/strict');
@@ -160,6 +161,11 @@ async function assertRestored(options, user = at.users.pop()) {
 
 test('it is restored over TLS', () => assertRestored({ port: at.gatewayTls, secure: true, tls: trust }));
 test('it is restored over STARTTLS', () => assertRestored({ port: at.gatewayStarttls, doSTARTTLS: true, tls: trust }));
+test('it is restored, and then compressed', async () => {
+    const recorder = await start(startRecorder(at.gatewayCompressing));
+    await assertRestored({ port: recorder.port, disableCompression: false });
+    assert.deepEqual(names(recorder.recordings[1]).slice(0, 3), [['AUTHENTICATE'], ['...', 'STATE'], ['COMPRESS']]);
+});
 test('it is restored after a login by SASL PLAIN', () => assertRestored({ auth: { loginMethod: 'AUTH=PLAIN' } }));
 test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: { loginMethod: 'AUTH=LOGIN' } }));
 test('it is restored after a login by LOGIN', () => assertRestored({ auth: { loginMethod: 'LOGIN' } }));
