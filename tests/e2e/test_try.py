@@ -15,6 +15,7 @@ from harness.server import NEW_USER_PASSWORD, USERS
 from harness.gateway import program
 from harness.net import Authority
 from harness.scripted import AFTER, BEFORE, CLOSE
+from harness.trial import attempt, in_clear, round_trips
 
 RESTORES, FAILED, USAGE, NO_STATE, NOT_RESTORED = range(5)
 PASSWORD = "hunter-2 \\ \"x\""  # what LOGIN has to escape
@@ -22,32 +23,11 @@ TOKEN = "AQtoken-of_the_scripted_server0"
 SET_UP = ["ID", "ENABLE", "NAMESPACE", "LANGUAGE", "NOTIFY"]
 
 
-def attempt(*words, password=NEW_USER_PASSWORD, **settings):
-    """Runs it; nothing of the password is ever in what it says."""
-    done = subprocess.run((program("imapstatectl"), "try", *map(str, words)), input=f"{password}\n", capture_output=True,
-                          text=True, timeout=30, **settings)
-    said = done.stdout + done.stderr
-    forms = (password, password.replace("\\", "\\\\").replace('"', '\\"'), base64.b64encode(b"\0ann\0" + password.encode()).decode())
-    assert not any(form and form in said for form in forms), said
-    assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
-    return done
-
-
-def in_clear(port, *words, user="ann", **settings):
-    return attempt("127.0.0.1", "--port", port, "--plain", "--user", user, *words, **settings)
-
-
 def came_to(done, status, *words):
     assert done.returncode == status, done.stdout + done.stderr
     for word in words:
         assert word in done.stdout + done.stderr, done.stdout + done.stderr
     return done
-
-
-def round_trips(done):
-    """As the table has them, by the session's name."""
-    rows = re.findall(r"^(set up and saved|restored|set up without STATE) +[0-9.]+ ms +(\d+) +[0-9.]+ ms$", done.stdout, re.M)
-    return {name: int(count) for name, count in rows}
 
 
 def shown(done):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
 import pwd
 import shutil
 import signal
@@ -18,7 +19,11 @@ _NEW_USERS = 500
 MASTER_USER, MASTER_PASSWORD = "master", "of all"
 JWT_KEY = b"a key that only the tests know"
 
+# Private ports, users and folders on top of what operators are told to set.
+_EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "dovecot.conf"
+
 _CONFIG = """
+!include {example}
 protocols = imap
 base_dir = {folder}/run
 state_dir = {folder}/run
@@ -39,9 +44,7 @@ mail_fsync = never
 mail_attribute_dict = file:%h/attributes
 mailbox_list_index = yes
 disable_plaintext_auth = no
-login_trusted_networks = 127.0.0.0/8 ::1
 login_log_format_elements = user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{{session}}>
-haproxy_trusted_networks = 127.0.0.0/8
 auth_failure_delay = 0
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer
 auth_username_chars =
@@ -79,7 +82,6 @@ protocol imap {{
 }}
 service imap-login {{
   chroot =
-  service_count = 0
   process_min_avail = 1
   inet_listener imap {{
     port = {plain_port}
@@ -205,7 +207,7 @@ class Dovecot(Server):
         self._write("oauth2.conf", _OAUTH2.format(folder=self.folder))
         self._write("masters", f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
         self._write("dovecot.conf", _CONFIG.format(
-            folder=self.folder, certificate=certificate, key=key, plain_port=self.plain_port, tls_port=self.tls_port,
+            example=_EXAMPLE, folder=self.folder, certificate=certificate, key=key, plain_port=self.plain_port, tls_port=self.tls_port,
             proxied_port=self.proxied_port, **_accounts()) + self._more_config.replace("{folder}", str(self.folder)))
 
     def _write(self, name, text):
