@@ -197,21 +197,6 @@ def test_what_a_server_enables_unasked_does_not_leak(lot):
     never_again(lot, connection)
 
 
-@pytest.mark.parametrize("command", ["ENABLE QRESYNC", "SELECT INBOX (CONDSTORE)", "NOTIFY SET (personal (MessageNew MessageExpunge))"])
-def test_nobody_lands_there_on_a_real_server(dovecot, start_gateway, command):
-    gateway = start_gateway(dovecot.plain_port, park={})
-    user = dovecot.new_user()
-    for number in (1, 2):
-        client = gateway.session(user)
-        client.ok(command)
-        client.logout()
-        client = gateway.session(user)
-        client.ok("NOOP")
-        assert_logins(dovecot, user, 2 * number)
-        client.ok("SELECT INBOX (CONDSTORE)")  # so that this one is not parked either
-        client.logout()
-
-
 # What is never parked
 
 
@@ -451,23 +436,6 @@ def test_without_unselect_a_mailbox_that_cannot_be_examined_is_never_closed_by_c
     assert not lot.leave(client, first)
     assert "CLOSE" not in first.names
     never_again(lot, first)
-
-
-def test_parking_expunges_nothing_on_a_real_server(dovecot, start_gateway):
-    gateway = start_gateway(dovecot.plain_port, park={})
-    user = dovecot.new_user()
-    dovecot.add_message(user)
-    since = gateway.log_octets()
-    client = gateway.session(user)
-    client.ok("SELECT INBOX")
-    client.ok("STORE 1 +FLAGS (\\Deleted)")
-    client.logout()
-    gateway.wait_log("park: parked, pristine", since)
-    client = gateway.session(user)
-    client.bad("FETCH 1 FLAGS")  # no mailbox is selected for the next session
-    assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]
-    assert b"\\Deleted" in client.ok("FETCH 1 FLAGS").of("FETCH")[0]
-    assert_logins(dovecot, user, 1)
 
 
 # NOTIFY
