@@ -85,7 +85,10 @@ static struct imapstate_span client_next_tag(struct client *client)
 /* Puts a command into the next write. */
 static void client_put(struct client *client, struct imapstate_span tag, struct imapstate_span command)
 {
-    printf(" %.*s", (int)strcspn((const char *)command.at, " "), (const char *)command.at);
+    size_t name_len = 0;
+    while (name_len < command.len && command.at[name_len] != ' ')
+        name_len++;
+    printf(" %.*s", (int)name_len, (const char *)command.at);
     if (!imapstate_buf_put(&client->out, tag) || !imapstate_buf_put_byte(&client->out, ' ') ||
         !imapstate_buf_put(&client->out, command) || !imapstate_buf_put(&client->out, IMAPSTATE_SPAN("\r\n")))
         errx(1, "a command does not fit");
