@@ -6,7 +6,7 @@ import pytest
 
 from harness.gateway import upstream
 from harness.imap import Closed, literal
-from harness.parking import Lot, assert_logins, chores, log_out, mine, vanish
+from harness.parking import Lot, chores, log_out, mine, vanish
 from harness.scripted import AFTER
 from harness.tokens import assert_restored, restore, save, saved, setup_of
 
