@@ -28,7 +28,7 @@ _skipped = collections.defaultdict(collections.Counter)  # (server, why): {rule 
 
 
 def pytest_addoption(parser):
-    parser.addoption("--write-docs", action="store_true", help="test_client_flights.py writes what it measures into docs/clients.md")
+    parser.addoption("--write-docs", action="store_true", help="tests that measure what a page of docs/ tells write it there")
 
 
 def pytest_configure(config):

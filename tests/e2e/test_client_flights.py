@@ -10,7 +10,7 @@ import pytest
 
 from clients import CLIENTS, STATE_CLIENTS
 from clients.client import MAILBOXES, Place
-from harness import flights
+from harness import flights, pages
 from harness.gateway import upstream
 from harness.server import NEW_USER_PASSWORD, message
 
@@ -32,15 +32,8 @@ def fixture_rows(request):
         assert len(rows[_NUMBERS]) == len(CLIENTS), f"not all clients were measured: {PAGE} stays as it is"
         text = PAGE.read_text()
         for head, lines in rows.items():
-            text = with_rows(text, head, lines)
+            text = pages.with_rows(text, head, lines)
         PAGE.write_text(text)
-
-
-def with_rows(text, head, rows):
-    """The page with these rows below the table's head and its ruler, up to the next empty line."""
-    before, behind = text.split(head + "\n")
-    ruler, _, old = behind.partition("\n")
-    return "\n".join([before + head, ruler, *rows]) + "\n" + old[("\n" + old).index("\n\n"):]
 
 
 class Visitor:

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from harness.cyrus import CANNOT_BE
 from harness.gateway import Section, render
 from harness.imap import Client, Closed, capabilities, literal, quoted
 from harness.scripted import CLOSE, ENABLE_HABITS
@@ -16,6 +17,13 @@ def test_dovecot_lets_every_user_in_with_his_odd_password(dovecot, connect, user
     client = connect(dovecot.plain_port)
     response = base64.b64encode(f"\0{user}\0{dovecot.users[user]}".encode()).decode()
     assert b"QRESYNC" in capabilities(client.ok(f"AUTHENTICATE PLAIN {response}").tagged)
+
+
+@pytest.mark.parametrize("user", CANNOT_BE)
+def test_cyrus_takes_no_such_user(cyrus, connect, user):
+    cyrus.add_user(user, "secret")
+    response = base64.b64encode(f"\0{user}\0secret".encode()).decode()
+    connect(cyrus.plain_port).no(f"AUTHENTICATE PLAIN {response}")
 
 
 def test_dovecot_lets_the_master_user_act_for_another(dovecot, connect):

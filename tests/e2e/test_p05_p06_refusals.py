@@ -19,6 +19,38 @@ def altered(token, octet):
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
+@pytest.mark.every_server
+@pytest.mark.parametrize("token", ["garbage", "altered", "another user's"])
+def test_p05_what_cannot_restore_leaves_a_session_as_it_was_on_a_real_server(gateway, server, token):
+    good = save(gateway.session(), server.setup)
+    shown = {"garbage": "garbage", "altered": altered(good, 40), "another user's": save(gateway.session(server.new_user()), server.setup)}
+    client = gateway.session()
+    fail_to_restore(client, shown[token])
+    assert_tracking(client, server.setup)
+    client = gateway.session()
+    fail_to_restore(client, shown[token])
+    restore(client, good)
+
+
+@pytest.mark.every_server
+def test_p06_a_token_that_cannot_be_tried_just_now_stays_good_on_a_real_server(server, start_recorder, start_gateway, tmp_path):
+    """The way to the server is cut."""
+    keys = str(write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z")))
+    way = start_recorder(server.plain_port)
+    gateway = start_gateway(way.port, keys_file=keys, park={})
+    since = gateway.log_octets()
+    client = gateway.session()
+    token = save(client, server.setup)
+    client.logout()
+    gateway.wait_log("park: parked, in a state", since)
+    way.cut()
+    client = gateway.session()  # accepted, as a connection is parked
+    answer = client.no(f"STATE {token}")
+    assert answer.code == b"UNAVAILABLE" and not answer.of("STATE")
+    assert client.rest()[-1].startswith(b"* BYE")
+    restore(start_gateway(server.plain_port, keys_file=keys).session(), token)
+
+
 def assert_as_it_was(scripted, client):
     """Tracking is on, and nothing of the token's state has reached the upstream connection that serves the client now."""
     client.ok("NOOP")

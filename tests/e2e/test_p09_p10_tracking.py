@@ -66,6 +66,15 @@ def test_p09_what_qresync_has_switched_on_is_announced_too(server, start_gateway
         gateway.wait_log("park: parked, in a state", since)
 
 
+def test_p10_what_was_set_up_before_tracking_is_not_saved_on_a_real_server(gateway, server):
+    client = gateway.session()
+    assert not announced(client.ok(server.setup))
+    token = save(client)
+    client = gateway.session()
+    restore(client, token)
+    assert client.ok(server.setup).of("ENABLED")
+
+
 def test_p09_what_a_replays_enabled_named_besides_is_announced_later(start_scripted, start_gateway):
     server = start_scripted(enableable=ENABLEABLE)
     gateway = start_gateway(server.port)

@@ -6,6 +6,17 @@ from harness.scripted import AFTER
 from harness.tokens import assert_not_tracking, fail_to_restore, restore, save, saved, setup_of
 
 
+@pytest.mark.every_server
+@pytest.mark.needs("UNAUTHENTICATE")
+def test_p16_on_a_real_server(gateway, server):
+    client = gateway.session()
+    token = save(client, server.setup)
+    client.ok("UNAUTHENTICATE")
+    client.login("bob", "hunter2")
+    assert_not_tracking(client, server.setup)
+    restore(gateway.session(), token)
+
+
 @pytest.fixture
 def scripted(start_scripted):
     return start_scripted(caps_after=AFTER + " UNAUTHENTICATE")

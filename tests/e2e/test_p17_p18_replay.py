@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from harness.gateway import write_keys
 from harness.imap import capabilities, literal
 from harness.scripted import AFTER, CLOSE
 from harness.tokens import (assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save, saved,
@@ -138,6 +139,22 @@ def test_p17_it_streams_at_once_not_when_it_is_decided(scripted, scripted_gatewa
     assert client.response() == b"* STATUS INBOX (MESSAGES 3)\r\n"
     go.set()
     assert_restored(client.wait(tag), token)
+
+
+def test_p18_a_replay_that_fails_leaves_a_fresh_session_on_a_real_server(server, start_scripted, start_gateway, connect, tmp_path):
+    """A token that holds what this server does not have, as it has come to lack it since."""
+    keys = str(write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z")))
+    user = server.new_user()
+    direct = connect(server.plain_port)
+    direct.login(user, "secret")
+    names = b" ".join(capabilities(direct.ok("CAPABILITY").of("CAPABILITY")[0])).decode()
+    generous = start_scripted(caps_after=names, users={user: "secret"}, enableable={server.setup.split()[1], "X-ONE"})
+    token = save(start_gateway(generous.port, keys_file=keys).session(user), server.setup, "ENABLE X-ONE")
+    gateway = start_gateway(server.plain_port, keys_file=keys)
+    client = gateway.session(user)
+    fail_to_restore(client, token)
+    assert gateway.log().count("READY -> LOGGING_IN") == 2, "the connection with half a state is not replaced"
+    assert client.ok(server.setup).of("ENABLED")
 
 
 @pytest.mark.needs("NOTIFY")

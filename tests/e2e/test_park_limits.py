@@ -261,15 +261,8 @@ def test_where_the_gateway_cannot_repeat_the_login_the_client_can(start_lot):
     assert logins.by_cram_md5(lot.gateway.client(), "ann", "secret").status == b"OK"
 
 
-class StrictDovecot(Dovecot):
-    """At most two connections of a user from an address."""
-
-    def _write(self, name, text):
-        super()._write(name, text.replace("mail_max_userip_connections = 0", "mail_max_userip_connections = 2"))
-
-
 def test_parked_connections_are_given_up_for_a_real_servers_limit(tmp_path_factory, authority, start_gateway):
-    server = StrictDovecot(tmp_path_factory.mktemp("strict"), authority)
+    server = Dovecot(tmp_path_factory.mktemp("strict"), authority, "mail_max_userip_connections = 2\n")
     try:
         gateway = start_gateway(server.plain_port, park={})
         user = server.new_user()

@@ -52,6 +52,8 @@ class Recorder:
 
     def __init__(self, target_port, certificate=None, hold_s=0.0):
         self.recordings = []
+        self._servers = []
+        self._is_stopped = False
         self._hold_s = hold_s
         self._target_port = target_port
         self._context = net.Authority.server_context(certificate) if certificate else None
@@ -64,9 +66,21 @@ class Recorder:
         return self.recordings
 
     def stop(self):
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         # close() alone does not wake accept().
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def cut(self):
+        """No more connections, and those that are there end."""
+        self.stop()
+        for sock in self._servers:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has ended by itself
 
     def exhibit(self):
         return f"recorder of port {self._target_port}", f"{len(self.recordings)} connections"
@@ -84,6 +98,7 @@ class Recorder:
     def _serve(self, client, recording):
         try:
             with socket.create_connection((net.LOOPBACK, self._target_port), timeout=10) as server:
+                self._servers.append(server)
                 if self._context:
                     client = self._context.wrap_socket(client, server_side=True)
                 for sock in (client, server):
