@@ -100,8 +100,8 @@ static bool mechanism_passes(struct imapstate_span name, const struct capability
     return mechanism && (view->mechanisms & SASL_BIT(mechanism->id));
 }
 
-/* Ours to say (COMPRESS= and the first four), or what cannot pass: a referral (RFC 2221, RFC 2193) would lead the client
- * past the gateway. */
+/* Ours to say (COMPRESS= and the first four), or what cannot pass: a referral (RFC 2221, RFC 2193) would lead the
+ * client past the gateway. */
 static bool word_passes(struct imapstate_span word, const struct capability_view *view)
 {
     static const char *const removed[] = { "STATE",         "XIMAPPROXY",      "STARTTLS",
