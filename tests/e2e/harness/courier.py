@@ -6,8 +6,8 @@ import shutil
 import subprocess
 
 from . import net
-from .server import NEW_USER_PASSWORD, Server
-from .unpacked import Unpacked, folder as unpacked_folder
+from .server import NEW_USER_PASSWORD
+from .unpacked import Unpacked, UnpackedServer, folder as unpacked_folder
 
 _EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "courier-imapd"
 _MAIL_USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
@@ -35,7 +35,7 @@ exec couriertcpd -address=127.0.0.1 -maxprocs="$MAXDAEMONS" -maxperip="$MAXPERIP
 """
 
 
-class Courier(Server):
+class Courier(UnpackedServer):
     """settings: more lines of /etc/courier/imapd, behind the example's."""
 
     name = "Courier"
@@ -47,21 +47,7 @@ class Courier(Server):
         # They are read from a database that is made before Courier starts.
         self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
         self._prepare(settings)
-        self._process = Unpacked("courier", self.folder, ("sh", "-c", _START, "sh", self.plain_port), etc="courier")
-        try:
-            net.wait_for_port(self.plain_port, self._process.is_alive)
-        except RuntimeError as error:
-            self.stop()
-            raise RuntimeError(f"Courier: {error}\n{self.log()}") from None
-
-    def stop(self):
-        self._process.stop()
-
-    def log(self):
-        return self._process.log()
-
-    def exhibit(self):
-        return "courier", "\n".join(self.log().splitlines()[-30:])
+        self._start(Unpacked("courier", self.folder, ("sh", "-c", _START, "sh", self.plain_port), etc="courier"))
 
     def _prepare(self, settings):
         etc = self.folder / "etc"

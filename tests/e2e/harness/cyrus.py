@@ -6,8 +6,7 @@ import shutil
 import subprocess
 
 from . import net
-from .server import Server
-from .unpacked import Unpacked, folder as unpacked_folder
+from .unpacked import Unpacked, UnpackedServer, folder as unpacked_folder
 
 _EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "cyrus-imapd.conf"
 _REALM = "cyrus.test"
@@ -46,7 +45,7 @@ EVENTS {{
 """
 
 
-class Cyrus(Server):
+class Cyrus(UnpackedServer):
     """maxchild: how many connections it has at most. settings: more lines of imapd.conf; those of the example may be given
     another value."""
 
@@ -57,22 +56,9 @@ class Cyrus(Server):
         for user in CANNOT_BE:
             del self.users[user]
         self._prepare(settings, maxchild)
-        self._process = Unpacked("cyrus", self.folder, ("/usr/lib/cyrus/bin/master", "-D", "-C", self.folder / "imapd.conf", "-M",
-                                                        self.folder / "cyrus.conf", "-p", self.folder / "conf" / "master.pid"))
-        try:
-            net.wait_for_port(self.plain_port, self._process.is_alive)
-        except RuntimeError as error:
-            self.stop()
-            raise RuntimeError(f"Cyrus: {error}\n{self.log()}") from None
-
-    def stop(self):
-        self._process.stop()
-
-    def log(self):
-        return self._process.log()
-
-    def exhibit(self):
-        return "cyrus", "\n".join(self.log().splitlines()[-30:])
+        self._start(Unpacked("cyrus", self.folder, (
+            "/usr/lib/cyrus/bin/master", "-D", "-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf",
+            "-p", self.folder / "conf" / "master.pid")))
 
     def new_user(self):
         user = super().new_user()

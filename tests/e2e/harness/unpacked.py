@@ -5,6 +5,9 @@ import pathlib
 import signal
 import subprocess
 
+from . import net
+from .server import Server
+
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 _FOLDER = pathlib.Path(os.environ.get("IMAPSTATE_SERVERS", _TREE / "build-servers"))
 
@@ -55,3 +58,24 @@ class Unpacked:
 
     def log(self):
         return self._stderr.read_text(errors="replace")
+
+
+class UnpackedServer(Server):
+    """A server whose constructor ends with _start()."""
+
+    def _start(self, process):
+        self._process = process
+        try:
+            net.wait_for_port(self.plain_port, process.is_alive)
+        except RuntimeError as error:
+            self.stop()
+            raise RuntimeError(f"{self.name}: {error}\n{self.log()}") from None
+
+    def stop(self):
+        self._process.stop()
+
+    def log(self):
+        return self._process.log()
+
+    def exhibit(self):
+        return self.name, "\n".join(self.log().splitlines()[-30:])
