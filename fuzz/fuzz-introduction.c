@@ -74,7 +74,6 @@ static void check(struct imapstate_span client)
     imapstate_buf_done(&said);
 }
 
-/* The first octet chooses what the input begins with. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const struct imapstate_span begins[] = {
@@ -84,13 +83,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         IMAPSTATE_SPAN("(\"x-connected-"),
         IMAPSTATE_SPAN("({16}\r\nx-originating-ip NIL "),
     };
-    struct imapstate_buf in;
     if (len == 0)
         return 0;
-    struct imapstate_span begin = begins[at[0] % (sizeof begins / sizeof begins[0])];
-    imapstate_buf_init(&in, begin.len + len);
-    CHECK(imapstate_buf_put(&in, begin));
-    CHECK(imapstate_buf_put(&in, (struct imapstate_span){ at + 1, len - 1 }));
+    struct imapstate_buf in = FUZZ_BEGIN(begins, at, len);
     check(imapstate_buf_span(&in));
     imapstate_buf_done(&in);
     return 0;

@@ -78,7 +78,6 @@ static void check(const uint8_t *at, size_t len)
             CHECK(read_copy(at, cut).result != PROXY_BAD);
 }
 
-/* The first octet chooses what the input begins with: chance alone would hardly find a signature. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const struct imapstate_span begins[] = {
@@ -89,14 +88,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         IMAPSTATE_SPAN("\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c"),
         IMAPSTATE_SPAN("\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24"),
     };
-    struct imapstate_buf in;
 
     if (len == 0)
         return 0;
-    struct imapstate_span begin = begins[at[0] % (sizeof begins / sizeof begins[0])];
-    imapstate_buf_init(&in, begin.len + len);
-    CHECK(imapstate_buf_put(&in, begin));
-    CHECK(imapstate_buf_put(&in, (struct imapstate_span){ at + 1, len - 1 }));
+    struct imapstate_buf in = FUZZ_BEGIN(begins, at, len);
     check(in.at, in.len);
     imapstate_buf_done(&in);
     return 0;

@@ -71,7 +71,7 @@ static void check(const uint8_t *at, size_t len, size_t cut_at)
     request_done(&cut);
 }
 
-/* The first octet chooses what the input begins with, the second where it is cut. */
+/* The last octet chooses where the input is cut. */
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static const struct imapstate_span begins[] = {
@@ -82,15 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         IMAPSTATE_SPAN("a LOGIN {3+}\r\n"),
         IMAPSTATE_SPAN("a LOGIN u {2}\r\n"),
     };
-    struct imapstate_buf in;
     if (len < 2)
         return 0;
-    struct imapstate_span begin = begins[at[0] % (sizeof begins / sizeof begins[0])];
-    imapstate_buf_init(&in, begin.len + len);
-    CHECK(imapstate_buf_put(&in, begin));
-    CHECK(imapstate_buf_put(&in, (struct imapstate_span){ at + 2, len - 2 }));
+    struct imapstate_buf in = FUZZ_BEGIN(begins, at, len - 1);
     if (in.len > 0)
-        check(in.at, in.len, at[1] % in.len);
+        check(in.at, in.len, at[len - 1] % in.len);
     imapstate_buf_done(&in);
     return 0;
 }

@@ -121,40 +121,34 @@ def trust(authority):
     return authority.client_context()
 
 
-@pytest.fixture(scope="session")
-def dovecot(tmp_path_factory, authority):
-    """One real Dovecot for the whole run. Tests that change mailboxes take a user by dovecot.new_user()."""
-    server = Dovecot(tmp_path_factory.mktemp("dovecot"), authority)
+def _serving(server):
     with _shown_on_failure(server):
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def dovecot(tmp_path_factory, authority):
+    """One real Dovecot for the whole run. Tests that change mailboxes take a user by dovecot.new_user()."""
+    yield from _serving(Dovecot(tmp_path_factory.mktemp("dovecot"), authority))
 
 
 @pytest.fixture(scope="session")
 def stock_dovecot(tmp_path_factory, authority):
     """Another one, with the mechanisms of a stock configuration: what clients choose by themselves is not CRAM-MD5."""
-    server = Dovecot(tmp_path_factory.mktemp("stock"), authority, more_config="auth_mechanisms = plain login\n")
-    with _shown_on_failure(server):
-        yield server
-        server.stop()
+    yield from _serving(Dovecot(tmp_path_factory.mktemp("stock"), authority, more_config="auth_mechanisms = plain login\n"))
 
 
 @pytest.fixture(scope="session")
 def cyrus(tmp_path_factory):
     """One real Cyrus for the whole run."""
-    server = Cyrus(tmp_path_factory.mktemp("cyrus"))
-    with _shown_on_failure(server):
-        yield server
-        server.stop()
+    yield from _serving(Cyrus(tmp_path_factory.mktemp("cyrus")))
 
 
 @pytest.fixture(scope="session")
 def courier(tmp_path_factory):
     """One real Courier for the whole run."""
-    server = Courier(tmp_path_factory.mktemp("courier"))
-    with _shown_on_failure(server):
-        yield server
-        server.stop()
+    yield from _serving(Courier(tmp_path_factory.mktemp("courier")))
 
 
 @pytest.fixture
