@@ -320,15 +320,13 @@ static bool park_is_configured(const struct config_upstream *upstream)
     return false;
 }
 
-/* --- what sessions do --- */
-
-bool park_is_on(void)
+/* By the configuration; guarded by the lock. */
+static bool park_is_on(void)
 {
-    pthread_mutex_lock(&park.lock);
-    bool is_on = park.limits.per_user > 0 && park.limits.max > 0;
-    pthread_mutex_unlock(&park.lock);
-    return is_on;
+    return park.limits.per_user > 0 && park.limits.max > 0;
 }
+
+/* --- what sessions do --- */
 
 static struct proof *park_prove_locked(const struct park_identity *identity, uint64_t now_ms, struct list *doomed)
 {
@@ -365,8 +363,7 @@ struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms)
     struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
-    bool is_on = park.limits.per_user > 0 && park.limits.max > 0;
-    struct proof *proof = is_on ? park_prove_locked(identity, now_ms, &doomed) : NULL;
+    struct proof *proof = park_is_on() ? park_prove_locked(identity, now_ms, &doomed) : NULL;
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
     return proof;
@@ -499,11 +496,10 @@ void park_put(struct parked *parked, uint64_t now_ms)
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     struct proof *proof = parked->proof;
-    bool is_on = park.limits.per_user > 0 && park.limits.max > 0;
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
-    bool may_wait = is_on && park_is_configured(parked->config) && !proof->is_void && proof_is_fresh(proof, now_ms) &&
-                    !parked_expiry(parked, now_ms);
+    bool may_wait = park_is_on() && park_is_configured(parked->config) && !proof->is_void &&
+                    proof_is_fresh(proof, now_ms) && !parked_expiry(parked, now_ms);
     if (may_wait) {
         park_make_room(proof->account, &doomed);
         parked_insert(parked);
@@ -597,7 +593,7 @@ void park_configure(const struct config *config)
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (park.limits.per_user == 0 || park.limits.max == 0 || !park_is_configured(parked->config))
+        if (!park_is_on() || !park_is_configured(parked->config))
             parked_doom(parked, &doomed, "the configuration has changed");
     }
     pthread_mutex_unlock(&park.lock);

@@ -49,8 +49,6 @@ struct parked {
  * next call, or park_done(). */
 void park_configure(const struct config *config);
 
-bool park_is_on(void);
-
 /* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if memory is out or
  * parking is off. Refusals before are forgotten. */
 struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms);

@@ -501,14 +501,15 @@ TEST(a_reload_gives_up_what_is_not_configured_any_more)
 TEST(without_parking_nothing_is_proved)
 {
     struct park_identity identity = parking_identity("ann", "secret");
-    assert_false(park_is_on());
+    assert_null(park_prove(&identity, S(1)));
     begin(MAIN PARK("per_user = 0"));
-    assert_false(park_is_on());
     assert_null(park_prove(&identity, S(1)));
     assert_null(match("ann", "secret", S(1)));
     end();
     begin(MAIN PARK(""));
-    assert_true(park_is_on());
+    struct proof *proof = park_prove(&identity, S(1));
+    assert_non_null(proof);
+    park_proof_unref(proof);
     end();
 }
 
