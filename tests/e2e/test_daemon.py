@@ -464,8 +464,8 @@ def test_what_only_root_may_do_is_an_error_for_others(scripted_gateway, tmp_path
         folder.chmod(folder.stat().st_mode | (0o755 if folder.is_dir() else 0o644))
     text = re.sub(r'listener "(starttls|tls)" \{.*?\n\}\n', "", config.read_text(), flags=re.S)
     config.write_text(text)
-    done = subprocess.run([str(program("imapstated")), "-c", str(config)], user="nobody", capture_output=True, text=True,
-                          timeout=20, check=False)
+    reachable = shutil.copy(program("imapstated"), config.parent)  # the source tree may be in a folder of root's own
+    done = subprocess.run([reachable, "-c", str(config)], user="nobody", capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1 and 'only root can become user "root"' in done.stderr
 
 

@@ -122,7 +122,8 @@ def test_a_session_that_outlives_lifetime_is_not_disturbed_but_not_parked(start_
 def test_a_parked_connection_is_kept_alive_by_noop(start_lot):
     lot = start_lot(keepalive="300ms")
     first = lot.visit()
-    lot.scripted.wait_for(lambda: chores(first).count("NOOP") >= 3)
+    lot.wait_kept_alive(3)
+    assert chores(first).count("NOOP") >= 3
     assert lot.visit() is first
 
 
@@ -147,7 +148,7 @@ def test_an_alert_in_answer_to_the_noop_is_kept_for_the_next_session(start_lot):
     lot = start_lot(keepalive="200ms")
     lot.scripted.on("NOOP", "* OK [ALERT] Lunch.", "OK done", times=1)
     first = lot.visit()
-    lot.scripted.wait_for(lambda: chores(first).count("NOOP") >= 2)
+    lot.wait_kept_alive(2)
     client = lot.gateway.session()
     assert client.ok("NOOP").untagged == [b"* OK [ALERT] Lunch.\r\n"]
     assert lot.mark(client) is first

@@ -165,7 +165,7 @@ def test_under_tls_an_orderly_end_is_seen_as_well(tls_lot):
 
 def test_under_tls_an_alert_is_passed_on_and_life_is_kept(tls_lot):
     first = tls_lot.visit()
-    tls_lot.scripted.wait_for(lambda: "NOOP" in first.names)
+    tls_lot.wait_kept_alive(1)
     first.send(ALERT)
     client = tls_lot.gateway.session()
     assert client.ok("NOOP").untagged == [ALERT]

@@ -66,6 +66,11 @@ class Lot:
         client = self.gateway.session(user, password)
         return client, self.mark(client)
 
+    def wait_kept_alive(self, times):
+        """Until the only connection there is has shown so many signs of life and is parked again: it serves nobody until its
+        NOOP is answered."""
+        self.gateway.wait_log(rf"(?s)(?:{PARKED}.*?){{{times + 1}}}")
+
     def wait_closed(self, connection, seconds=10.0):
         self.scripted.wait_for(lambda: connection.closed, seconds)
 
