@@ -8,6 +8,7 @@ from harness import net
 from harness.gateway import listener, write_keys
 from harness.imap import CRLF, literal
 from harness.parking import Lot, log_out
+from harness.scripted import CLOSE
 from harness.texts import translate
 from harness.tokens import announced, assert_restored, assert_not_restored, fail_to_restore, restore, save, saved, setup_of
 
@@ -171,6 +172,16 @@ def test_after_login_the_namespaces_follow_and_the_answer_is_in_the_language(scr
     assert answer.text == "Sprachwechsel durch LANGUAGE-Befehl ausgeführt.".encode()
     answer = client.ok("LANGUAGE i-default")
     assert answer.untagged[:2] == [b"* LANGUAGE (i-default)\r\n", UNTRANSLATED] and answer.text == COMPLETED.encode()
+
+
+def test_of_what_the_gateway_asked_itself_the_client_hears_nothing_when_it_comes_to_nothing(lot):
+    lot.visit()
+    lot.scripted.users["ann"] = "changed"
+    lot.scripted.on("NAMESPACE", CLOSE, times=1)
+    client = lot.gateway.session()
+    tag = client.start("LANGUAGE DE")
+    responses = client.rest()
+    assert [line.split(b" ")[:2] for line in responses] == [[b"*", b"LANGUAGE"], [tag.encode(), b"NO"], [b"*", b"BYE"]]
 
 
 def test_an_upstream_without_namespaces_is_not_asked_for_them(start_scripted, start_gateway):
