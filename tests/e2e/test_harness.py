@@ -53,6 +53,14 @@ def test_dovecot_speaks_tls_both_ways_with_the_private_certificate(dovecot, conn
     client.login("ann", "secret")
 
 
+@pytest.mark.every_server
+def test_what_a_server_logs_is_shown_when_a_test_fails(server):
+    user = server.new_user()
+    server.client(user).close()
+    server.wait_log(rf"(?i)login.*\b{user}\b")
+    assert user in server.exhibit()[1]
+
+
 def test_dovecot_believes_a_proxy_header(dovecot, connect):
     client = connect(dovecot.proxied_port, first=b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n")
     client.login("ann", "secret")

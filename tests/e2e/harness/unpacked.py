@@ -2,8 +2,11 @@
 a mount namespace of its own, which nobody else sees."""
 import os
 import pathlib
+import re
 import signal
+import socket
 import subprocess
+import threading
 
 from . import net
 from .server import Server
@@ -11,15 +14,21 @@ from .server import Server
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 _FOLDER = pathlib.Path(os.environ.get("IMAPSTATE_SERVERS", _TREE / "build-servers"))
 
-# $1: the unpacked package, $2: the folder whose etc stands for /etc/NAME, $3: NAME; then the command. The first process of a
-# PID namespace: all that it has started ends with it, and it ends when its standard input does.
+# $1: the unpacked package, $2: the folder whose etc stands for /etc/NAME, $3: NAME, $4: the socket that stands for /dev/log; then
+# the command. The first process of a PID namespace: all that it has started ends with it, and it ends when its standard input
+# does.
 _SCRIPT = """
 set -e
 mount -t overlay -o lowerdir="$1/usr:/usr" imapstate /usr
 mount -t overlay -o lowerdir="$1/etc:/etc" imapstate /etc
 [ -z "$3" ] || mount --bind "$2/etc" "/etc/$3"
 mount -t tmpfs imapstate /run
-shift 3
+mkdir /run/dev
+mount --rbind /dev /run/dev
+mount -t tmpfs imapstate /dev
+ln -s /run/dev/* /dev
+ln -sfn "$4" /dev/log
+shift 4
 exec 3<&0
 "$@" 3<&- </dev/null &
 server=$!
@@ -34,16 +43,47 @@ def folder(name):
     return _FOLDER / name
 
 
+class Syslog:
+    """Takes what syslog(3) sends to the socket, and appends it to a file, a line each; not what is for debugging."""
+
+    _MESSAGE = re.compile(rb"<(\d+)>(.*)", re.DOTALL)
+    _DEBUG = 7  # of the eight severities, which are the low bits of the number in front
+
+    def __init__(self, path, log_file):
+        self.path, self._log_file = str(path), log_file
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        os.chmod(self.path, 0o666)  # servers give up root
+        self._thread = threading.Thread(target=self._take_all, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self.path)
+        self._thread.join()
+        self._socket.close()
+
+    def _take_all(self):
+        with open(self._log_file, "ab", buffering=0) as log:
+            while octets := self._socket.recv(65536):
+                number, text = self._MESSAGE.fullmatch(octets).groups()
+                if int(number) % 8 != self._DEBUG:
+                    log.write(text.rstrip(b"\n\0") + b"\n")
+
+
 class Unpacked:
-    """The command runs as root, by sudo if need be, until stop(). etc: the name of a folder in /etc that is to be ours/etc."""
+    """The command runs as root, by sudo if need be, until stop(). etc: the name of a folder in /etc that is to be ours/etc. The log
+    is what it and its children write, and what they say by syslog(3), of which the machine's hears nothing."""
 
     def __init__(self, package, ours, command, *, etc=""):
-        self._stderr = pathlib.Path(ours) / "stderr.log"
+        self.log_file = pathlib.Path(ours) / "server.log"
+        self._syslog = Syslog(pathlib.Path(ours) / "syslog", self.log_file)
         as_root = () if os.getuid() == 0 else ("sudo", "-n")
         namespace = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
-        with open(self._stderr, "wb") as log:
+        with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen((*as_root, *namespace, "sh", "-c", _SCRIPT, "sh", str(folder(package)), str(ours), etc,
-                                              *map(str, command)), stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+                                              self._syslog.path, *map(str, command)), stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                             start_new_session=True)
 
     def is_alive(self):
         return self._process.poll() is None
@@ -55,9 +95,10 @@ class Unpacked:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._syslog.stop()
 
     def log(self):
-        return self._stderr.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
 
 class UnpackedServer(Server):
@@ -78,4 +119,4 @@ class UnpackedServer(Server):
         return self._process.log()
 
     def exhibit(self):
-        return self.name, "\n".join(self.log().splitlines()[-30:])
+        return f"{self.name}, {self._process.log_file}", "\n".join(self.log().splitlines()[-30:])
