@@ -140,15 +140,15 @@ def stock_dovecot(tmp_path_factory, authority):
 
 
 @pytest.fixture(scope="session")
-def cyrus(tmp_path_factory):
+def cyrus(tmp_path_factory, authority):
     """One real Cyrus for the whole run."""
-    yield from _serving(Cyrus(tmp_path_factory.mktemp("cyrus")))
+    yield from _serving(Cyrus(tmp_path_factory.mktemp("cyrus"), authority))
 
 
 @pytest.fixture(scope="session")
-def courier(tmp_path_factory):
+def courier(tmp_path_factory, authority):
     """One real Courier for the whole run."""
-    yield from _serving(Courier(tmp_path_factory.mktemp("courier")))
+    yield from _serving(Courier(tmp_path_factory.mktemp("courier"), authority))
 
 
 @pytest.fixture

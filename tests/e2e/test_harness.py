@@ -61,6 +61,16 @@ def test_what_a_server_logs_is_shown_when_a_test_fails(server):
     assert user in server.exhibit()[1]
 
 
+@pytest.mark.parametrize("name", ["cyrus", "courier"])
+def test_a_server_that_is_unpacked_takes_no_password_before_tls(request, connect, trust, name):
+    server = request.getfixturevalue(name)
+    client = connect(server.starttls_port)
+    client.no("LOGIN ann secret")
+    client.starttls(trust)
+    client.login("ann", "secret")
+    connect(server.tls_port, tls=trust).login("ann", "secret")
+
+
 def test_dovecot_believes_a_proxy_header(dovecot, connect):
     client = connect(dovecot.proxied_port, first=b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n")
     client.login("ann", "secret")

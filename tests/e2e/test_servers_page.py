@@ -33,11 +33,12 @@ def test_the_page_has_what_is_measured(server, gateway):
 
 
 class ExampleGateway(Gateway):
-    """Runs docs/examples/imapstated-NAME.conf, with ports and files of the test's in place of those that it names."""
+    """Runs docs/examples/imapstated-NAME.conf, with ports and files of the test's in place of those that it names, and what else
+    is to be replaced."""
 
-    def __init__(self, folder, server, port, certificate):
-        self._example = (DOCS / "examples" / f"imapstated-{server.name.lower()}.conf").read_text()
-        self._upstream_port, self._certificate = port, certificate
+    def __init__(self, folder, name, certificate, replaced):
+        self._example = (DOCS / "examples" / f"imapstated-{name.lower()}.conf").read_text()
+        self._replaced, self._certificate = replaced, certificate
         super().__init__(folder, [], certificate)
 
     def write_config(self, **settings):
@@ -46,7 +47,7 @@ class ExampleGateway(Gateway):
         for old, new in (('{ "*:993", "[::]:993" }', f'"{LOOPBACK}:{self.tls_port}"'),
                          ("/etc/imapstate/cert.pem", certificate), ("/etc/imapstate/key.pem", key),
                          ("/var/lib/imapstate/keys", write_keys(self.folder / "keys", (1, "2020-01-01T00:00:00Z"))),
-                         (f"{LOOPBACK}:1143", f"{LOOPBACK}:{self._upstream_port}")):
+                         *self._replaced.items()):
             assert text.count(old) == 1, old
             text = text.replace(old, str(new))
         # Only so that a test can wait for it.
@@ -57,8 +58,18 @@ class ExampleGateway(Gateway):
 def fixture_example(tmp_path, server, certificate, start_recorder):
     """The example's gateway, and a recorder between it and the server."""
     recorder = start_recorder(server.plain_port)
-    gateway = ExampleGateway(tmp_path, server, recorder.port, certificate)
+    gateway = ExampleGateway(tmp_path, server.name, certificate, {f"{LOOPBACK}:1143": f"{LOOPBACK}:{recorder.port}"})
     yield gateway, recorder
+    gateway.close_clients()
+    gateway.stop()
+
+
+@pytest.fixture(name="tls_example")
+def fixture_tls_example(tmp_path, server, certificate, authority):
+    """The gateway of the example for a server on another host."""
+    gateway = ExampleGateway(tmp_path, "tls", certificate, {"imap.example.org:993": f"localhost:{server.tls_port}",
+                                                            "/etc/imapstate/ca.pem": authority.ca_file})
+    yield gateway
     gateway.close_clients()
     gateway.stop()
 
@@ -118,10 +129,24 @@ def test_the_page_has_what_the_server_has_to_do(server, example, trust, request,
     assert request.config.getoption("--write-docs") or row in PAGE.read_text().splitlines(), row
 
 
-def test_the_example_is_without_a_fault(server, example):
-    gateway, _ = example
+def assert_no_warning(gateway):
     log = gateway.log()
     assert "warning" not in re.sub(r".*file descriptors are limited.*\n", "", log), log
+
+
+def test_the_example_is_without_a_fault(server, example):
+    gateway, _ = example
+    assert_no_warning(gateway)
+
+
+def test_the_example_for_another_host_restores_under_tls(server, tls_example, trust):
+    user = server.new_user()
+    client = tls_example.session(user, listener_port=tls_example.tls_port, tls=trust)
+    token = save(client, *storable(server))
+    log_out(tls_example, client)
+    tls_example.wait_log(PARKED)
+    assert visit(tls_example, trust, user, token) == "warm"
+    assert_no_warning(tls_example)
 
 
 def test_each_example_is_named_on_the_page():

@@ -1,4 +1,4 @@
-"""A private Courier on a loopback port, from the unpacked package, with Debian's /etc/courier and docs/examples/courier-imapd."""
+"""A private Courier on loopback ports, from the unpacked package, with Debian's /etc/courier and docs/examples/courier-imapd."""
 import os
 import pathlib
 import pwd
@@ -19,7 +19,8 @@ daemons=5
 authdaemonvar=/run/courier/authdaemon
 """
 
-# What /usr/sbin/imapd does, without the daemons and the syslog. $1: the port
+# What /usr/sbin/imapd and imapd-ssl do, without the daemons and the syslog. $1: the port in clear, $2: that of STARTTLS, $3: that
+# of TLS, $4: certificate and key. couriertls becomes the user courier, whom only an installed package has.
 _START = """
 mkdir -p /run/courier/authdaemon
 makeuserdb
@@ -28,10 +29,21 @@ set -a
 prefix=/usr exec_prefix=/usr sbindir=/usr/sbin bindir=/usr/bin
 . /etc/courier/imapd
 . /etc/courier/imapd-ssl
-IMAP_STARTTLS=NO
+TLS_CERTFILE=$4 TLS_CACHEFILE=/run/courier/tls-sessions
+touch "$TLS_CACHEFILE"
+owner=$(stat -c %u:%g "$4")
+chown "$owner" "$TLS_CACHEFILE"
+{ cat /etc/passwd; echo "courier:x:$owner::/:/bin/false"; } >/run/courier/passwd
+mount --bind /run/courier/passwd /etc/passwd
 until [ -S /run/courier/authdaemon/socket ]; do sleep 0.02; done
-exec couriertcpd -address=127.0.0.1 -maxprocs="$MAXDAEMONS" -maxperip="$MAXPERIP" $TCPDOPTS "$1" \
-    /usr/lib/courier/courier/imaplogin /usr/bin/imapd "$MAILDIRPATH"
+serve() {
+    exec couriertcpd -address=127.0.0.1 -maxprocs="$MAXDAEMONS" -maxperip="$MAXPERIP" $TCPDOPTS "$@" \
+        /usr/lib/courier/courier/imaplogin /usr/bin/imapd "$MAILDIRPATH"
+}
+(IMAP_STARTTLS=YES IMAP_TLS_REQUIRED=1; serve "$2") &
+(IMAP_TLS=1; serve "$3" "$COURIERTLS" -server -tcpd -user=courier) &
+IMAP_STARTTLS=NO
+serve "$1"
 """
 
 
@@ -42,14 +54,18 @@ class Courier(UnpackedServer):
     setup = "ENABLE UTF8=ACCEPT"
     personal_prefix = "INBOX."
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, authority, **settings):
         super().__init__(folder)
         # They are read from a database that is made before Courier starts.
         self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
-        self._prepare(settings)
-        self._start(Unpacked("courier", self.folder, ("sh", "-c", _START, "sh", self.plain_port), etc="courier"))
+        pair = self.folder / "imapd.pem"
+        pair.write_bytes(b"".join(path.read_bytes() for path in authority.issue("courier")))
+        pair.chmod(0o600)
+        self._prepare(settings, pair)
+        self._start(Unpacked("courier", self.folder, ("sh", "-c", _START, "sh", self.plain_port, self.starttls_port, self.tls_port, pair),
+                             etc="courier"))
 
-    def _prepare(self, settings):
+    def _prepare(self, settings, pair):
         etc = self.folder / "etc"
         shutil.copytree(unpacked_folder("courier") / "etc" / "courier", etc)
         with open(etc / "imapd", "a", encoding="utf-8") as file:
@@ -68,7 +84,7 @@ class Courier(UnpackedServer):
         (etc / "userdb").chmod(0o600)
         net.open_way_to(self.folder)
         if os.getuid() == 0:
-            for path in (self.folder / "home", *(self.folder / "home").rglob("*")):
+            for path in (pair, self.folder / "home", *(self.folder / "home").rglob("*")):
                 os.chown(path, account.pw_uid, account.pw_gid)
 
 

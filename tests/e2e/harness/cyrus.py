@@ -1,4 +1,4 @@
-"""A private Cyrus on a loopback port, from the unpacked package, with docs/examples/cyrus-imapd.conf."""
+"""A private Cyrus on loopback ports, from the unpacked package, with docs/examples/cyrus-imapd.conf."""
 import os
 import pathlib
 import pwd
@@ -32,6 +32,13 @@ sasl_sasldb_path: {folder}/conf/sasldb2
 sasl_auto_transition: no
 """
 
+# Instead of the example's line, where the gateway is told to use TLS.
+_TLS = """
+allowplaintext: no
+tls_server_cert: {certificate}
+tls_server_key: {key}
+"""
+
 _MASTER = """
 START {{
   recover cmd="ctl_cyrusdb -C {folder}/imapd.conf -r"
@@ -39,6 +46,8 @@ START {{
 }}
 SERVICES {{
   imap cmd="imapd -C {folder}/imapd.conf" listen="127.0.0.1:{port}" proto="tcp4" prefork=1 maxchild={maxchild}
+  imapstarttls cmd="imapd -C {folder}/imapd-tls.conf" listen="127.0.0.1:{starttls_port}" proto="tcp4"
+  imaps cmd="imapd -s -C {folder}/imapd-tls.conf" listen="127.0.0.1:{tls_port}" proto="tcp4"
 }}
 EVENTS {{
 }}
@@ -46,16 +55,16 @@ EVENTS {{
 
 
 class Cyrus(UnpackedServer):
-    """maxchild: how many connections it has at most. settings: more lines of imapd.conf; those of the example may be given
-    another value."""
+    """maxchild: how many connections plain_port has at most. settings: more lines of imapd.conf; those of the example may be
+    given another value."""
 
     name = "Cyrus"
 
-    def __init__(self, folder, *, maxchild=200, **settings):
+    def __init__(self, folder, authority, *, maxchild=200, **settings):
         super().__init__(folder)
         for user in CANNOT_BE:
             del self.users[user]
-        self._prepare(settings, maxchild)
+        self._prepare(authority.issue("cyrus"), settings, maxchild)
         self._start(Unpacked("cyrus", self.folder, (
             "/usr/lib/cyrus/bin/master", "-D", "-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf",
             "-p", self.folder / "conf" / "master.pid")))
@@ -65,17 +74,20 @@ class Cyrus(UnpackedServer):
         self.add_user(user, "secret")
         return user
 
-    def _prepare(self, settings, maxchild):
+    def _prepare(self, pair, settings, maxchild):
         group = pwd.getpwnam(_MAIL_USER).pw_gid
         for each in ("conf", "conf/db", "conf/socket", "conf/proc", "spool"):
             (self.folder / each).mkdir()
         for user, password in self.users.items():
             self.add_user(user, password)
-        example = [line for line in _EXAMPLE.read_text().splitlines() if line.split(":")[0] not in settings]
-        more = "".join(f"{name}: {value}\n" for name, value in settings.items())
-        self._write("imapd.conf", "\n".join(example) + "\n" + more + _IMAPD.format(
-            realm=_REALM, folder=self.folder, user=_MAIL_USER, group=net.group_name(group)))
-        self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port, maxchild=maxchild))
+        certificate, key = (shutil.copy(path, self.folder) for path in pair)
+        more = "".join(f"{name}: {value}\n" for name, value in settings.items()) + _IMAPD.format(
+            realm=_REALM, folder=self.folder, user=_MAIL_USER, group=net.group_name(group))
+        self._write("imapd.conf", _example_without(*settings) + more)
+        self._write("imapd-tls.conf", _example_without(*settings, "allowplaintext") + more +
+                    _TLS.format(certificate=certificate, key=key))
+        self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port, maxchild=maxchild,
+                                                 starttls_port=self.starttls_port, tls_port=self.tls_port))
         net.open_way_to(self.folder)
         if os.getuid() == 0:
             for path in (self.folder, *self.folder.rglob("*")):
@@ -88,3 +100,8 @@ class Cyrus(UnpackedServer):
 
     def _write(self, name, text):
         (self.folder / name).write_text(text)
+
+
+def _example_without(*names):
+    lines = _EXAMPLE.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if line.split(":")[0] not in names)

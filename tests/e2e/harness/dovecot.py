@@ -139,8 +139,8 @@ username_attribute = sub
 
 
 class Dovecot(Server):
-    """Started by the constructor, ended by stop(). Ports: plain_port (STARTTLS too), tls_port, proxied_port (wants a
-    PROXY protocol header first). The certificate is signed by the given authority. more_config is added to dovecot.conf."""
+    """Started by the constructor, ended by stop(). Besides the ports of each server there is proxied_port, which
+    wants a PROXY protocol header first; starttls_port is plain_port. The certificate is signed by the given authority. more_config is added to dovecot.conf."""
 
     name = "Dovecot"
 
@@ -149,7 +149,7 @@ class Dovecot(Server):
         self._more_config = more_config
         # Dovecot looks at the file at most once a second, so all users are there from the start.
         self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
-        self.tls_port, self.proxied_port = net.free_port(), net.free_port()
+        self.starttls_port, self.proxied_port = self.plain_port, net.free_port()
         self._prepare(*authority.issue("dovecot"))
         self._process = subprocess.Popen(("dovecot", "-F", "-c", str(self.folder / "dovecot.conf")),
                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -109,12 +109,13 @@ def by_cram_md5(client, user, password, spelling="CRAM-MD5"):
 
 
 class Scram:
-    """RFC 5802 without channel binding. authorization: on whose behalf."""
+    """RFC 5802 without channel binding. authorization: on whose behalf. flag: "y" if we could do it, but the server does not
+    offer it."""
 
-    def __init__(self, name, user, password, authorization=""):
+    def __init__(self, name, user, password, authorization="", flag="n"):
         self.hash = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}[name]
         self.password = password.encode()
-        self.gs2 = "n," + (f"a={_saslname(authorization)}" if authorization else "") + ","
+        self.gs2 = f"{flag}," + (f"a={_saslname(authorization)}" if authorization else "") + ","
         self.nonce = base64.b64encode(os.urandom(18)).decode()
         self.bare = f"n={_saslname(user)},r={self.nonce}"
         self.server_signature = b""
@@ -138,8 +139,8 @@ class Scram:
         assert message == b"v=" + encoded(self.server_signature)
 
 
-def by_scram(client, name, user, password, authorization="", at_once=True):
-    scram = Scram(name, user, password, authorization)
+def by_scram(client, name, user, password, authorization="", at_once=True, flag="n"):
+    scram = Scram(name, user, password, authorization, flag)
     first = encoded(scram.first())
     tag = client.start(f"AUTHENTICATE {name}".encode() + (b" " + first if at_once else b""))
     if not at_once:

@@ -25,7 +25,7 @@ NEW_USER_PASSWORD = "secret"
 
 
 class Server:
-    """plain_port is open from the constructor to stop(). Whoever derives from it says:
+    """These ports are open from the constructor to stop(): plain_port, starttls_port, tls_port. Whoever derives from it says:
 
     name              what people call it
     setup             a storable command that it takes
@@ -39,7 +39,7 @@ class Server:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.users = dict(USERS)
-        self.plain_port = net.free_port()
+        self.plain_port, self.starttls_port, self.tls_port = net.free_port(), net.free_port(), net.free_port()
         self._handed_out = 0
         self._capabilities = None
 

@@ -102,12 +102,14 @@ class Unpacked:
 
 
 class UnpackedServer(Server):
-    """A server whose constructor ends with _start()."""
+    """A server whose constructor ends with _start(). Its starttls_port and its tls_port take no password in clear, and have a
+    certificate of the tests' authority."""
 
     def _start(self, process):
         self._process = process
         try:
-            net.wait_for_port(self.plain_port, process.is_alive)
+            for port in (self.plain_port, self.starttls_port, self.tls_port):
+                net.wait_for_port(port, process.is_alive)
         except RuntimeError as error:
             self.stop()
             raise RuntimeError(f"{self.name}: {error}\n{self.log()}") from None
