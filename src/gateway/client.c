@@ -185,20 +185,32 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     return true;
 }
 
+/* RFC 9051 section 6.3.13: an IDLE that goes on can only be ended. If the server has just ended it by itself, what it
+ * says to DONE comes before the answer to another command. */
+static unsigned client_end_idling(struct client *client, struct upstream *upstream, bool has_other_chores)
+{
+    const struct flight *idle = client->pipeline.first;
+    upstream->idle = pipeline_take(&client->pipeline, (struct imapstate_span){ idle->tag, idle->tag_len });
+    return has_other_chores ? UPSTREAM_CHORE_DONE : UPSTREAM_CHORE_DONE | UPSTREAM_CHORE_NOOP;
+}
+
 /* Lets go of the upstream and of all that was only for it. */
 static void client_leave_upstream(struct client *client, bool may_park)
 {
-    bool is_clean = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_running(client->login) &&
-                    relay_is_quiet(client);
+    bool is_at_rest = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_running(client->login);
+    bool is_clean = is_at_rest && relay_is_quiet(client);
+    bool is_idling = is_at_rest && relay_is_idling(client);
     struct upstream *upstream = client->upstream;
     unsigned chores = 0;
     client->upstream = NULL;
     if (client->resting)
         client->resting->client = NULL;
     client->resting = NULL;
-    if (upstream && is_clean && may_park && client_may_park(client, upstream, &chores))
+    if (upstream && (is_clean || is_idling) && may_park && client_may_park(client, upstream, &chores)) {
+        if (is_idling)
+            chores |= client_end_idling(client, upstream, chores != 0);
         upstream_settle(upstream, chores, NULL);
-    else if (upstream)
+    } else if (upstream)
         upstream_release(upstream, is_clean);
     choice_done(&client->choice);
     restore_free(client->restore);
@@ -537,7 +549,7 @@ static bool client_has_business(const struct client *client)
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
         login_is_running(client->login))
         return true;
-    return client->pipeline.count > 0 && !client->sending_command && client->idle == CLIENT_IDLE_NO;
+    return client->pipeline.count > 0 && !client->sending_command && client->idle != CLIENT_IDLE_ACTIVE;
 }
 
 static void client_settle(struct client *client)

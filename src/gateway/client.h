@@ -62,9 +62,9 @@ struct client {
     struct event timer;
     struct address peer, local; /* as the PROXY header has them, if there is one */
     struct address counted;     /* the one that peers_add() knows */
+    uint32_t unauthenticated_octets;
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
-    uint32_t unauthenticated_octets;
     uint16_t login_failures;
     uint8_t state;    /* enum client_state; client_enter() alone writes it */
     uint8_t idle;     /* enum client_idle */

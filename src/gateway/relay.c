@@ -28,10 +28,20 @@ struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
     }
 }
 
+static bool relay_has_only(const struct client *client, unsigned flights)
+{
+    return client->pipeline.count == flights && !client->sending_command && client_may_speak(client) &&
+           !(client->upstream && client->upstream->is_introducing);
+}
+
 bool relay_is_quiet(const struct client *client)
 {
-    return client->pipeline.count == 0 && !client->sending_command && client_may_speak(client) &&
-           !(client->upstream && client->upstream->is_introducing);
+    return relay_has_only(client, 0);
+}
+
+bool relay_is_idling(const struct client *client)
+{
+    return client->idle == CLIENT_IDLE_ACTIVE && relay_has_only(client, 1);
 }
 
 /* --- down --- */

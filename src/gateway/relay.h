@@ -22,6 +22,9 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
 /* Is nothing in flight, and no command's octets on their way? */
 bool relay_is_quiet(const struct client *client);
 
+/* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
+bool relay_is_idling(const struct client *client);
+
 /* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
  * answers go to the client; answer_asked() is called in place of the tagged one. False if memory is out: the session
  * has ended. */

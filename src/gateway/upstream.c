@@ -8,6 +8,7 @@
 #include "client.h"
 #include "log.h"
 #include "opening.h"
+#include "pipeline.h"
 #include "prelude.h"
 #include "relay.h"
 #include "status.h"
@@ -60,6 +61,7 @@ static void upstream_end(struct grave *grave)
     imapstate_buf_done(&upstream->names);
     imapstate_buf_done(&upstream->resting);
     imapstate_buf_done(&upstream->alerts);
+    flight_free(upstream->idle);
     list_remove(&upstream->link);
     free(upstream);
 }
@@ -201,8 +203,16 @@ bool upstream_line_begins(struct imapstate_span line, const char *words)
 
 /* --- parked, and back --- */
 
-/* An untagged response outside a session. ALERT is for the user, whoever's session it is (RFC 9051 section 7.1). False:
- * the connection is of no use any more. */
+/* ALERT is for the user, whoever's session it is (RFC 9051 section 7.1), so the next one gets it. line is a status
+ * response, whose tag goes. False: there is no room. */
+static bool upstream_keep_alert(struct upstream *upstream, struct imapstate_span line, const struct status *status)
+{
+    const uint8_t *rest = status->tag.at + status->tag.len;
+    return imapstate_buf_put_byte(&upstream->alerts, '*') &&
+           imapstate_buf_put(&upstream->alerts, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
+}
+
+/* An untagged response outside a session. False: the connection is of no use any more. */
 static bool upstream_hear_resting(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)
 {
     struct status status;
@@ -211,7 +221,7 @@ static bool upstream_hear_resting(struct upstream *upstream, const struct imapst
     if (!imapstate_span_equal(status.tag, IMAPSTATE_SPAN("*")) || status.word > STATUS_BAD)
         return false;
     if (status.has_alert)
-        return imapstate_buf_put(&upstream->alerts, piece->octets);
+        return upstream_keep_alert(upstream, piece->octets, &status);
     return status.word != STATUS_BAD;
 }
 
@@ -318,6 +328,8 @@ static unsigned upstream_chore(const struct upstream *upstream)
 static const char *upstream_chore_command(unsigned chore)
 {
     switch (chore) {
+    case UPSTREAM_CHORE_DONE:
+        return "DONE";
     case UPSTREAM_CHORE_UNSELECT:
         return "UNSELECT";
     case UPSTREAM_CHORE_EXAMINE:
@@ -333,21 +345,41 @@ static const char *upstream_chore_command(unsigned chore)
 
 static void upstream_say_chore(struct upstream *upstream)
 {
+    unsigned chore = upstream_chore(upstream);
     upstream_await(upstream);
-    stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", upstream_chore_command(upstream_chore(upstream)));
+    stream_printf(&upstream->stream, "%s%s\r\n", chore == UPSTREAM_CHORE_DONE ? "" : UPSTREAM_TAG " ",
+                  upstream_chore_command(chore));
     stream_flush(&upstream->stream);
 }
 
+/* Does the line answer the chore that is in flight? DONE has no tag: what it ends is the client's IDLE. */
+static bool upstream_answers_chore(const struct upstream *upstream, const struct status *status)
+{
+    struct imapstate_span tag = IMAPSTATE_SPAN(UPSTREAM_TAG);
+    if (upstream_chore(upstream) == UPSTREAM_CHORE_DONE)
+        tag = (struct imapstate_span){ upstream->idle->tag, upstream->idle->tag_len };
+    return upstream->chores && imapstate_span_equal(status->tag, tag);
+}
+
 /* A chore was answered. False: the connection is not what it would be parked as. */
-static bool upstream_finish_chore(struct upstream *upstream, bool is_ok)
+static bool upstream_finish_chore(struct upstream *upstream, const struct status *status)
 {
     unsigned chore = upstream_chore(upstream);
-    if (!is_ok && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
+    if (status->word != STATUS_OK && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
         return false;
     upstream->chores &= (uint8_t)~chore;
     if (upstream->chores)
         upstream_say_chore(upstream);
     return true;
+}
+
+static bool upstream_hear_settling(struct upstream *upstream, const struct imapstate_piece *piece)
+{
+    struct status status;
+    if (!status_parse(piece->octets, &status) || !upstream_answers_chore(upstream, &status))
+        return upstream_hear_resting(upstream, piece, true);
+    return (!status.has_alert || upstream_keep_alert(upstream, piece->octets, &status)) &&
+           upstream_finish_chore(upstream, &status);
 }
 
 /* SETTLING: what the upstream says. False: it is of no use any more. */
@@ -362,11 +394,7 @@ static bool upstream_rest(struct upstream *upstream)
         if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL)
             return false;
         stream_consume(&upstream->stream, piece.octets.len);
-        if (result != IMAPSTATE_FRAME_LINE || !piece.begins)
-            continue;
-        bool is_answer = upstream_line_begins(piece.octets, UPSTREAM_TAG);
-        if (is_answer ? !upstream_finish_chore(upstream, upstream_line_begins(piece.octets, UPSTREAM_TAG " OK"))
-                      : !upstream_hear_resting(upstream, &piece, true))
+        if (result == IMAPSTATE_FRAME_LINE && piece.begins && !upstream_hear_settling(upstream, &piece))
             return false;
     }
     if (upstream->chores == 0)

@@ -45,11 +45,12 @@ enum upstream_state {
 
 /* What is left to do until a connection can be parked, as a set; done one after the other, the lowest first. */
 enum upstream_chore {
-    UPSTREAM_CHORE_UNSELECT = 1,
-    UPSTREAM_CHORE_EXAMINE = 2, /* where there is no UNSELECT: a mailbox that is open for reading only ... */
-    UPSTREAM_CHORE_CLOSE = 4,   /* ... can be closed without expunging anything */
-    UPSTREAM_CHORE_NOTIFY_NONE = 8,
-    UPSTREAM_CHORE_NOOP = 16,
+    UPSTREAM_CHORE_DONE = 1,
+    UPSTREAM_CHORE_UNSELECT = 2,
+    UPSTREAM_CHORE_EXAMINE = 4, /* where there is no UNSELECT: a mailbox that is open for reading only ... */
+    UPSTREAM_CHORE_CLOSE = 8,   /* ... can be closed without expunging anything */
+    UPSTREAM_CHORE_NOTIFY_NONE = 16,
+    UPSTREAM_CHORE_NOOP = 32,
 };
 
 struct upstream {
@@ -68,6 +69,7 @@ struct upstream {
     struct imapstate_buf names;   /* the capability list after login, if it may be parked */
     struct imapstate_buf resting; /* SETTLING: the encoded state that it will be parked in */
     struct imapstate_buf alerts;  /* SETTLING: for the next session */
+    struct flight *idle;          /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
     uint64_t born_at_ms;
     uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
     uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is in flight */
@@ -99,9 +101,9 @@ void upstream_await_nothing(struct upstream *upstream);
  * case. Alerts go to the client. */
 struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
 
-/* ATTACHED: the client is done with it, nothing is in flight, and it may be parked: once the chores are done, in the
- * state that upstream->resting has. waiting, which may be NULL, hears of its end, parked or not, by
- * client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
+/* ATTACHED: the client is done with it, nothing is in flight (but upstream->idle, if DONE is a chore), and it may be
+ * parked: once the chores are done, in the state that upstream->resting has. waiting, which may be NULL, hears of its
+ * end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
 void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
 
 /* Has anything been written for the client that it works for? */

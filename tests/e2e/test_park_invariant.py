@@ -1,6 +1,7 @@
 """Parked connections never leak state: whoever did not send a command that lasts never lands on a connection that saw
 it. And: what is parked, in what condition, and what is never parked."""
 import socket
+import threading
 
 import pytest
 
@@ -278,18 +279,92 @@ def test_a_synchronizing_literal_that_was_never_sent_is_not_parked(lot):
     never_again(lot, connection)
 
 
-@pytest.mark.parametrize("waits", [False, True])
-def test_an_idle_that_was_not_ended_is_not_parked(lot, waits):
+def idling(lot, *behind_done, before=()):
+    """A session in IDLE, which the upstream, once it gets DONE, ends by these lines. Gives (client, connection)."""
+    def idle(connection, tag, arguments):
+        connection.send(b"+ idling\r\n")
+        assert connection.wire.line() == b"DONE\r\n"
+        for line in behind_done or ("{tag} OK done.",):
+            connection.send(line.replace("{tag}", tag).encode() + b"\r\n")
+
+    lot.scripted.on("IDLE", idle, times=1)
     client = lot.gateway.session()
+    for command in before:
+        client.ok(command)
     connection = lot.mark(client)
     client.start("IDLE")
-    if waits:
-        client.continuation()
+    client.continuation()
+    return client, connection
+
+
+@pytest.mark.parametrize("before,told", [((), ["NOOP"]), (("SELECT INBOX",), ["UNSELECT"])], ids=["nothing selected", "selected"])
+def test_an_idle_that_was_not_ended_is_ended(lot, before, told):
+    """A phone that falls asleep, or walks out of its network, says no DONE."""
+    client, connection = idling(lot, before=before)
+    assert lot.leave(client, connection, hang_up=True)
+    assert chores(connection) == told
+    assert lot.visit() is connection
+
+
+def test_an_idle_is_ended_where_the_client_had_begun_to_end_it(lot):
+    client, connection = idling(lot)
+    client.send(b"DO")
+    assert lot.leave(client, connection, hang_up=True)
+    assert lot.visit() is connection
+
+
+def test_what_idle_tells_nobody_any_more_is_skipped_but_for_alerts(lot):
+    alert = "* OK [ALERT] Lunch."
+    client, connection = idling(lot, "* 4 EXISTS", alert, "* 1 FETCH (FLAGS ())", "{tag} OK done.")
+    assert lot.leave(client, connection, hang_up=True)
+    client, landed = lot.gateway.session(), connection
+    assert client.ok("NOOP").untagged == [alert.encode() + b"\r\n"] and lot.mark(client) is landed
+
+
+@pytest.mark.parametrize("lines", [
+    ("{tag} NO no.",), ("{tag} BAD no.",), ("{tag}x OK done.",), ("imapstate OK done.",), ("* BYE going", "{tag} OK done."),
+    ("+ more", "{tag} OK done."), ("x 5 EXISTS", "{tag} OK done."),
+    # It had just ended IDLE by itself, so DONE is a command to it.
+    ("{tag} OK enough of it.", "DONE BAD what?"), ("{tag} OK enough of it.", "* BAD what?")])
+def test_an_idle_that_does_not_end_as_it_should_is_not_parked(lot, lines):
+    client, connection = idling(lot, *lines)
     assert not lot.leave(client, connection, hang_up=True)
     never_again(lot, connection)
 
 
-def test_an_idle_that_was_ended_is(lot):
+def test_an_idle_within_a_response_is_not_parked(lot):
+    client, connection = idling(lot)
+    half = b"* 1 FETCH (BODY[] {10}\r\nhello"
+    connection.send(half)
+    assert client.wire.exactly(len(half)) == half
+    assert not lot.leave(client, connection, hang_up=True)
+    never_again(lot, connection)
+
+
+@pytest.mark.parametrize("answer", ["+ idling", "{tag} NO not now."])
+def test_an_idle_that_is_not_answered_yet_is_waited_for(lot, answer):
+    client_gone = threading.Event()
+
+    def idle(connection, tag, arguments):
+        assert client_gone.wait(10)
+        connection.send(answer.replace("{tag}", tag).encode() + b"\r\n")
+        if answer.startswith("+"):
+            assert connection.wire.line() == b"DONE\r\n"
+            connection.ok(tag)
+
+    lot.scripted.on("IDLE", idle, times=1)
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    since = lot.gateway.log_octets()
+    client.start("IDLE")
+    lot.scripted.wait_for(lambda: "IDLE" in connection.names)
+    client.close()
+    client_gone.set()
+    assert lot.settled(connection, since)
+    assert lot.visit() is connection
+
+
+def test_an_idle_that_was_ended_is_parked(lot):
     client = lot.gateway.session()
     connection = lot.mark(client)
     tag = client.start("IDLE")

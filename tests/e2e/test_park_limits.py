@@ -144,9 +144,10 @@ def test_one_that_does_not_live_any_more_is_dropped(start_lot, answer):
     assert lot.visit() is not first
 
 
-def test_an_alert_in_answer_to_the_noop_is_kept_for_the_next_session(start_lot):
+@pytest.mark.parametrize("answer", [("* OK [ALERT] Lunch.", "OK done"), ("OK [ALERT] Lunch.",)], ids=["untagged", "tagged"])
+def test_an_alert_in_answer_to_the_noop_is_kept_for_the_next_session(start_lot, answer):
     lot = start_lot(keepalive="200ms")
-    lot.scripted.on("NOOP", "* OK [ALERT] Lunch.", "OK done", times=1)
+    lot.scripted.on("NOOP", *answer, times=1)
     first = lot.visit()
     lot.wait_kept_alive(2)
     client = lot.gateway.session()

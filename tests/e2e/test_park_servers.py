@@ -180,16 +180,22 @@ def test_mistakes_of_many_sessions_do_not_add_up(server, parking):
     assert logins_at_the_server(parking) == 1
 
 
-def test_idle_leaves_nothing_behind(server, parking):
+@pytest.mark.parametrize("ends_it", [True, False], ids=["DONE", "gone"])
+def test_idle_leaves_nothing_behind(server, parking, ends_it):
     user = server.new_user()
-    for _ in range(2):
+    for _ in range(3):
         client = parking.session(user)
         client.ok("SELECT INBOX")
         tag = client.start("IDLE")
         client.continuation()
-        client.send(b"DONE\r\n")
-        assert client.wait(tag).status == b"OK"
-        leave(parking, client)
+        if ends_it:
+            client.send(b"DONE\r\n")
+            assert client.wait(tag).status == b"OK"
+            leave(parking, client)
+        else:
+            since = parking.log_octets()
+            client.close()
+            parking.wait_log(PARKED, since)
     assert logins_at_the_server(parking) == 1
 
 

@@ -26,8 +26,6 @@ class Fetchmail(Client):
     programs = ("fetchmail",)
     parts = (READ, DELETE, IDLE)
     logins = ((False, ""), (True, "CRAM-MD5"))
-    upstream_logins = 1
-    why_upstream = "it is ended while in IDLE, and then just goes"
 
     @classmethod
     def version(cls):

@@ -39,8 +39,6 @@ class OfflineImap(Client):
     parts = ALL
     # Not by STARTTLS: behind it, it stands still in about every other sync, with Dovecot alone too.
     logins = ((False, ""),)
-    upstream_logins = 1
-    why_upstream = "it is ended while in IDLE, and then just goes"
 
     @classmethod
     def version(cls):
