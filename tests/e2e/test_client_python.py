@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -178,9 +179,9 @@ def test_round_trips(module, gateway, dovecot, start_recorder, user):
             imap.xatom(*NOTIFY)
             imap.select()
 
-    def with_state(saved):
+    def with_state(saved, *mailbox):
         with module.IMAP4("localhost", through.port, timeout=10) as imap:
-            imap.login(user, NEW_USER_PASSWORD, saved)
+            imap.login(user, NEW_USER_PASSWORD, saved, *mailbox)
             for command in (ENABLE, NOTIFY):
                 imap.set_up(*command)
             assert imap.select()[0] == "OK"
@@ -188,9 +189,11 @@ def test_round_trips(module, gateway, dovecot, start_recorder, user):
 
     plain(directly.port)
     plain(through.port)
-    with_state(with_state(None))
-    rows = zip(("imaplib, directly", "imaplib, through imapstated", "imaplib_state, the first visit", "imaplib_state, restored"),
-               directly.recordings + through.recordings)
+    saved = with_state(None)
+    with_state(saved)
+    with_state(saved, "INBOX")
+    rows = zip(("imaplib, directly", "imaplib, through imapstated", "imaplib_state, the first visit",
+                "imaplib_state, restored, mailbox not named", "imaplib_state, restored"), directly.recordings + through.recordings)
     assert_quoted(round_trips(dict(rows)), "python/README.md")
 
 
@@ -328,18 +331,6 @@ def test_p06_a_token_that_cannot_be_tried_is_kept(module, scripted, scripted_gat
     assert visit("ann", saved, port=scripted_gateway.plain_port).restored
 
 
-def test_p06_a_session_that_goes_on_is_set_up_and_does_not_save(module, start_scripted):
-    server = start_scripted(caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
-    server.on("STATE", "NO [UNAVAILABLE] not now")
-    saved = json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []})
-    imap = module.IMAP4("localhost", server.port, timeout=10)
-    imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
-    assert imap.restore(saved) is module.Restored.UNAVAILABLE
-    assert imap.set_up(*ENABLE)[0] == "OK"
-    assert imap.save() == saved
-    assert server.sessions[0].names == ["AUTHENTICATE", "STATE", "ENABLE"]
-
-
 def test_p07_a_restore_that_comes_too_late_is_an_error(module, gateway, visit, user):
     saved = visit(user).saved
     imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
@@ -348,6 +339,213 @@ def test_p07_a_restore_that_comes_too_late_is_an_error(module, gateway, visit, u
     with pytest.raises(imaplib.IMAP4.error, match="CLIENTBUG"):
         imap.restore(saved)
     assert imap.saved == saved
+    imap.logout()
+
+
+# SELECT in the write of the login
+
+
+@pytest.fixture(name="open_ahead")
+def fixture_open_ahead(module, start_recorder):
+    """open_ahead(port, user, saved, mailbox, readonly=): a session that has logged in, and what it sent, in flights."""
+    opened = []
+
+    def start(port, user, saved, *mailbox, password=NEW_USER_PASSWORD, **readonly):
+        recorder = start_recorder(port)
+        imap = module.IMAP4("localhost", recorder.port, timeout=10)
+        opened.append(imap)
+        imap.login(user, password, saved, *mailbox, **readonly)
+        return imap, recorder.recordings[0].names
+    yield start
+    for imap in opened:
+        with contextlib.suppress(OSError):  # it has logged out
+            imap.shutdown()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_p11_select_is_answered_by_what_came_with_the_login(visit, gateway, dovecot, open_ahead, user, readonly):
+    for _ in range(2):
+        dovecot.add_message(user)
+    saved = visit(user).saved
+    plain = visit(user)
+    expected = plain.select("INBOX", readonly), [plain.response(code) for code in ("UIDVALIDITY", "UIDNEXT", "FLAGS")]
+    imap, flights = open_ahead(gateway.plain_port, user, saved, "INBOX", readonly=readonly)
+    assert imap.state == "AUTH"
+    for command in (ENABLE, NOTIFY):
+        imap.set_up(*command)
+    assert (imap.select("INBOX", readonly), [imap.response(code) for code in ("UIDVALIDITY", "UIDNEXT", "FLAGS")]) == expected
+    assert expected[0] == ("OK", [b"2"]) and imap.state == "SELECTED"
+    assert flights() == [["LOGIN", "STATE", "EXAMINE" if readonly else "SELECT"]]
+    assert imap.fetch("1:*", "(UID)")[0] == "OK" and len(flights()) == 2
+
+
+@pytest.mark.parametrize("why", ["another user's", "another server's", "expired"])
+def test_p05_what_was_selected_without_the_state_is_left_for_the_set_up(module, start_gateway, gateway, dovecot, visit, open_ahead,
+                                                                       user, why):
+    if why == "expired":
+        gateway = start_gateway(dovecot.plain_port, token_lifetime="1s")
+    other = start_gateway(dovecot.plain_port) if why == "another server's" else gateway
+    saved = visit(dovecot.new_user() if why == "another user's" else user, port=other.plain_port).saved
+    if why == "expired":
+        time.sleep(1.05)
+    imap, flights = open_ahead(gateway.plain_port, user, saved, "INBOX")
+    assert imap.restored is module.Restored.REFUSED and imap.state == "AUTH"
+    for command in (ENABLE, NOTIFY):
+        assert imap.set_up(*command)[0] == "OK"
+    assert imap.select("INBOX")[0] == "OK"
+    assert flights() == [["LOGIN", "STATE", "SELECT"], ["UNSELECT"], ["ENABLE"], ["NOTIFY"], ["SELECT"]]
+    assert_has_qresync(imap)
+    assert visit(user, imap.save(), port=gateway.plain_port).restored
+
+
+def test_a_mailbox_that_is_gone_is_told_by_select(visit, gateway, dovecot, open_ahead, user):
+    with dovecot.client(user) as session:
+        session.ok("CREATE Work")
+        saved = visit(user).saved
+        imap, _ = open_ahead(gateway.plain_port, user, saved, "Work")
+        assert imap.restored and imap.select("Work")[0] == "OK"
+        session.ok("DELETE Work")
+    imap, flights = open_ahead(gateway.plain_port, user, saved, "Work")
+    assert imap.restored and imap.select("Work")[0] == "NO" and imap.state == "AUTH"
+    assert flights() == [["LOGIN", "STATE", "SELECT"], ["SELECT"]]
+    assert imap.create("Work")[0] == "OK" and imap.select("Work") == ("OK", [b"0"])
+    assert_has_qresync(imap)
+
+
+def test_a_server_without_state_is_asked_by_select_alone(dovecot, visit, open_ahead, user):
+    imap, flights = open_ahead(dovecot.plain_port, user, visit(user).saved, "INBOX")
+    imap.set_up(*ENABLE)
+    assert imap.select("INBOX") == ("OK", [b"0"])
+    assert flights() == [["LOGIN"], ["ENABLE"], ["SELECT"]]
+
+
+def test_nothing_is_selected_before_the_set_up_of_a_first_visit(gateway, open_ahead, user):
+    imap, flights = open_ahead(gateway.plain_port, user, None, "INBOX")
+    imap.set_up(*ENABLE)
+    assert imap.select("INBOX")[0] == "OK" and flights() == [["LOGIN", "STATE"], ["ENABLE"], ["SELECT"]]
+
+
+def test_an_alert_that_comes_in_between_is_heard(scripted, scripted_gateway, visit, open_ahead):
+    port = scripted_gateway.plain_port
+    saved = visit("ann", port=port).saved
+    scripted.on("ENABLE", "* OK [ALERT] disk is full", "* ENABLED QRESYNC", "OK done", times=1)
+    scripted.on("SELECT", "* OK [ALERT] really", "* 3 EXISTS", "* OK [UIDVALIDITY 7] stays", "OK [READ-WRITE] selected", times=2)
+    imap, flights = open_ahead(port, "ann", saved, "INBOX", password="secret")
+    assert imap.restored and imap.response("OK")[1][:2] == [b"[ALERT] disk is full", b"[ALERT] really"]
+    assert imap.select("INBOX") == ("OK", [b"3"]) and imap.response("UIDVALIDITY")[1] == [b"7"]
+    assert flights() == [["LOGIN", "STATE", "SELECT"]]
+
+
+def test_a_mailbox_that_is_no_longer_writable_is_told_by_select(scripted, scripted_gateway, visit, open_ahead):
+    port = scripted_gateway.plain_port
+    saved = visit("ann", port=port).saved
+    scripted.on("SELECT", "* 3 EXISTS", "OK [READ-ONLY] selected", times=1)
+    imap, flights = open_ahead(port, "ann", saved, "INBOX", password="secret")
+    assert imap.restored
+    with pytest.raises(imap.readonly):
+        imap.select("INBOX")
+    assert flights() == [["LOGIN", "STATE", "SELECT"]]
+
+
+@pytest.mark.parametrize("what", ["a new set-up", "a command", "another mailbox", "another way", "logout"])
+def test_what_is_sent_before_select_finds_no_mailbox_selected(visit, gateway, dovecot, open_ahead, user, what):
+    with dovecot.client(user) as session:
+        session.ok("CREATE Work")
+    saved = visit(user, set_up=(NOTIFY,)).saved
+    imap, flights = open_ahead(gateway.plain_port, user, saved, "INBOX")
+    does, sends = {
+        "a new set-up": (lambda: imap.set_up(*ENABLE), [["UNSELECT"], ["ENABLE"], ["SELECT"]]),
+        "a command": (lambda: imap.append("INBOX", None, None, b"Hello"),
+                      [["UNSELECT"], ["APPEND"], ["..."], ["SELECT"]]),
+        "another mailbox": (lambda: imap.select("Work"), [["SELECT"], ["SELECT"]]),
+        "another way": (lambda: imap.select("INBOX", True), [["EXAMINE"], ["SELECT"]]),
+        "logout": (imap.logout, [["LOGOUT"]])}[what]
+    assert does()[0] in ("OK", "BYE")
+    if what != "logout":
+        assert imap.select("INBOX") == ("OK", [b"1" if what == "a command" else b"0"])
+    assert flights()[1:] == sends
+
+
+@pytest.mark.parametrize("mailbox, name", [
+    ('"Sent Items"', "Sent Items"), ("Entw&APw-rfe", None), ('"A&-B"', None), ("INBOX (CONDSTORE)", None), ("A*", None), ('"', None),
+    ('"a\\"b"', 'a"b'), ("a\r\nx LOGOUT", None), ("Entwürfe", None), ('""', None)])
+def test_p11_only_what_is_right_in_any_state_is_selected_ahead(scripted, scripted_gateway, visit, open_ahead, mailbox, name):
+    saved = visit("ann", port=scripted_gateway.plain_port).saved
+    imap, flights = open_ahead(scripted_gateway.plain_port, "ann", saved, mailbox, password="secret")
+    assert imap.restored and flights() == [["LOGIN", "STATE", "SELECT"] if name else ["LOGIN", "STATE"]]
+    assert scripted.sessions[-1].arguments("SELECT") == ([mailbox.encode()] if name else [])
+    imap.select("INBOX")
+    assert scripted.sessions[-1].arguments("SELECT")[-1] == b"INBOX"
+
+
+def authenticate(module, server, *mailbox):
+    """At a scripted server with a STATE of its own, which allows nothing to be sent behind LOGIN."""
+    imap = module.IMAP4("localhost", server.port, timeout=10)
+    imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
+    imap.restore(json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []}), *mailbox)
+    return imap
+
+
+def test_without_unselect_nothing_is_expunged(module, start_scripted):
+    server = start_scripted(caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
+    server.on("STATE", "OK tracking")
+    imap = authenticate(module, server, "INBOX")
+    assert imap.set_up(*ENABLE)[0] == "OK" and imap.select("INBOX") == ("OK", [b"3"])
+    assert server.sessions[0].names == ["AUTHENTICATE", "STATE", "SELECT", "EXAMINE", "CLOSE", "ENABLE", "SELECT"]
+
+
+def test_p06_a_session_that_ends_behind_state_is_told_by_the_login(module, scripted, scripted_gateway, visit):
+    saved = visit("ann", port=scripted_gateway.plain_port).saved
+    scripted.on("ENABLE", vanish, times=1)
+    with module.IMAP4("localhost", scripted_gateway.plain_port, timeout=10) as imap:
+        with pytest.raises(imaplib.IMAP4.abort):
+            imap.login("ann", "secret", saved, "INBOX")
+        assert imap.restored is module.Restored.UNAVAILABLE and imap.saved == saved
+
+
+def test_p06_a_session_that_goes_on_behind_state_is_set_up(module, start_scripted):
+    server = start_scripted(caps_after="IMAP4rev1 ENABLE QRESYNC UNSELECT STATE")
+    server.on("STATE", "NO [UNAVAILABLE] not now")
+    for mailbox, more in (((), []), (("INBOX",), ["SELECT", "UNSELECT"])):
+        imap = authenticate(module, server, *mailbox)
+        assert imap.restored is module.Restored.UNAVAILABLE
+        assert imap.set_up(*ENABLE)[0] == "OK" and imap.select("INBOX") == ("OK", [b"3"])
+        assert "tOkEn" in imap.save()
+        assert server.sessions[-1].names == ["AUTHENTICATE", "STATE", *more, "ENABLE", "SELECT"]
+
+
+def test_a_login_that_is_refused_selects_nothing(module, gateway, start_recorder, visit, user):
+    saved = visit(user).saved
+    recorder = start_recorder(gateway.plain_port)
+    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        imap.login(user, "wrong", saved, "INBOX")
+    imap.login(user, NEW_USER_PASSWORD, saved, "INBOX")
+    assert imap.restored and imap.select("INBOX")[0] == "OK"
+    assert recorder.recordings[0].names() == [["LOGIN", "STATE", "SELECT"]] * 2
+    imap.logout()
+
+
+def test_behind_another_login_state_and_select_share_a_write(module, gateway, start_recorder, visit, user):
+    saved = visit(user).saved
+    recorder = start_recorder(gateway.plain_port)
+    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
+    assert imap.restore(saved, "INBOX") and imap.select("INBOX")[0] == "OK"
+    assert recorder.recordings[0].names() == [["AUTHENTICATE"], ["..."], ["STATE", "SELECT"]]
+    assert_has_qresync(imap)
+    imap.logout()
+
+
+def test_p07_behind_a_restore_that_comes_too_late_nothing_stays_selected(module, gateway, visit, user):
+    saved = visit(user).saved
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap.login(user, NEW_USER_PASSWORD)
+    imap.enable("CONDSTORE")
+    with pytest.raises(imaplib.IMAP4.error, match="CLIENTBUG"):
+        imap.restore(saved, "INBOX")
+    assert imap.enable("QRESYNC")[0] == "OK"
+    assert_has_qresync(imap)
     imap.logout()
 
 

@@ -3,12 +3,12 @@
     import imaplib_state
 
     with imaplib_state.IMAP4_SSL("mail.example.org") as imap:
-        imap.login("ann", password, saved)      # saved: what was stored the last time, or None
-        imap.set_up("ENABLE", "QRESYNC")        # these are sent only if they were not restored
+        imap.login("ann", password, saved, "INBOX")     # saved: what was stored the last time, or None
+        imap.set_up("ENABLE", "QRESYNC")                # these are sent only if they were not restored
         imap.set_up("NOTIFY", "SET (SELECTED (MessageNew MessageExpunge FlagChange))")
-        imap.select()
+        imap.select("INBOX")                            # and this, as it was selected in the write of the login
         ...
-        store(imap.save())                      # asks the server only if there is something new to save
+        store(imap.save())                              # asks the server only if there is something new to save
 
 Everything of imaplib is there unchanged. A server without STATE is simply set up each time. P1 to P18 in the comments are
 the rules of the extension's specification, docs/protocol.md of imapstate.
@@ -26,6 +26,9 @@ _VERSION = 1  # of what save() makes; another one is not read
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,2048}", re.ASCII)
 _ONE_OF_A_KIND = ("LANGUAGE", "COMPARATOR", "NOTIFY")  # a later one takes the place of an earlier one
 _STORABLE = ("ENABLE", *_ONE_OF_A_KIND)
+# A mailbox that can be selected before it is known what is enabled. "&" and octets beyond ASCII are read in another way
+# with UTF8=ACCEPT (RFC 6855 section 3), and parameters may want CONDSTORE or QRESYNC to be on.
+_SAME_IN_ANY_STATE = re.compile(r'[^(){ %*"\\&\x00-\x1f\x7f-\U0010ffff]+|"(?:[^"\\&\x00-\x1f\x7f-\U0010ffff]|\\["\\])+"')
 
 # imaplib refuses to send a command that is not in its table.
 for _name, _states in {"STATE": ("AUTH",), "SAVESTATE": ("AUTH", "SELECTED"), "NOTIFY": ("AUTH", "SELECTED"),
@@ -39,7 +42,7 @@ class Restored(enum.Enum):
     DONE = "done"                # the session is in exactly the saved state
     NOT_ASKED = "not asked"      # nothing was saved, or the server does not offer STATE
     REFUSED = "refused"          # the token will never do again (P5)
-    UNAVAILABLE = "unavailable"  # it cannot be tried just now (P6); imaplib raises abort at the next command if BYE followed
+    UNAVAILABLE = "unavailable"  # it cannot be tried just now (P6); imaplib raises abort where it next waits if BYE followed
 
     def __bool__(self):
         return self is Restored.DONE
@@ -60,6 +63,8 @@ class StateMixin:
     _covered = ()       # commands in the state, (name, arguments) in their order
     _covered_saved = None
     _has_list = False   # has a capability list come with the login?
+    _selected = None    # what select() would send; the mailbox is selected, but select() was not called yet
+    _answer = None      # to that, and the untagged responses with it
 
     @property
     def covered(self):
@@ -86,17 +91,20 @@ class StateMixin:
             return "OK", [None]
         return getattr(self, name.lower())(arguments)
 
-    def login(self, user, password, saved=None):
+    def login(self, user, password, saved=None, mailbox=None, readonly=False):
         """As in imaplib; in the same write the saved state is restored or, with none, tracking is turned on (P3, P11).
+
+        mailbox, readonly: the first select() that will be called, if that is known. Together with a saved state it is
+        sent ahead, so that select() need not wait; it has to be called all the same.
 
         Afterwards `capabilities` is the list that came with the login, and `restored` tells what has become of `saved`.
         """
         if not self._may_ask(saved):
             answer = self._with_list(super().login, user, password)
-            self.restore(saved)  # should the list that came with it offer STATE
+            self.restore(saved, mailbox, readonly)  # should the list that came with it offer STATE
             return answer
-        token, tag = self._token(), self._new_tag()
-        self._behind = tag + b" STATE" + (b" " + token.encode() if token else b"") + imaplib.CRLF
+        token = self._token()
+        state, select = self._ahead("STATE", token), self._select_ahead(token, mailbox, readonly)
         try:
             answer = self._with_list(super().login, user, password)
         except self.abort:
@@ -104,25 +112,33 @@ class StateMixin:
         except self.error:
             if not self._behind:  # it was sent: the login is refused, and so is what stands behind it (P11)
                 with contextlib.suppress(self.abort):
-                    self._get_tagged_response(tag)
+                    self._get_tagged_response(state)
+                    self._take_selected(select)
             raise
         finally:
             self._behind = b""
-        self._take_state(self._get_tagged_response(tag)[0])
+        self._take_state(self._get_tagged_response(state)[0])
+        self._take_selected(select)
         return answer
 
     def authenticate(self, mechanism, authobject):
         """As in imaplib; afterwards `capabilities` is the list that came with the login."""
         return self._with_list(super().authenticate, mechanism, authobject)
 
-    def restore(self, saved=None):
+    def restore(self, saved=None, mailbox=None, readonly=False):
         """Restores what save() gave in an earlier session, or with None just turns tracking on. Gives `restored`.
 
         For sessions that were authenticated by other means than login(), directly after that: once something is enabled
-        the server answers BAD (P7), which raises error."""
+        the server answers BAD (P7), which raises error. mailbox, readonly: as for login()."""
         if self._may_ask(saved):
             token = self._token()
-            self._take_state(self._simple_command("STATE", token)[0])
+            select = self._select_ahead(token, mailbox, readonly)
+            try:
+                self._take_state(self._simple_command("STATE", token)[0])
+            finally:
+                was_sent, self._behind = not self._behind, b""
+                if was_sent:
+                    self._take_selected(select)
         return self.restored
 
     def save(self):
@@ -162,7 +178,18 @@ class StateMixin:
         behind, self._behind = self._behind, b""
         super().send(data + behind)
 
+    def _command(self, name, *args):
+        if self._selected:
+            if name not in ("SELECT", "EXAMINE", "LOGOUT"):  # as if it were not selected: ENABLE is not allowed then
+                self._unselect()
+            self._selected = None
+        return super()._command(name, *args)
+
     def _simple_command(self, name, *args):
+        if self._selected == (name, *args):  # select()
+            self._selected = None
+            typ, data, self.untagged_responses = self._answer
+            return typ, data
         self.untagged_responses.pop("STATECMD", None)
         typ, data = super()._simple_command(name, *args)
         # The list has changed. One that came with STARTTLS is not the one under TLS: imaplib asks, as it must (RFC 9051
@@ -215,6 +242,48 @@ class StateMixin:
             self.restored = Restored.UNAVAILABLE
         else:
             self.restored, self.saved = Restored.REFUSED, None
+
+    def _ahead(self, name, argument):
+        """A command that goes out in the same write as the next one. Gives its tag."""
+        tag = self._new_tag()
+        self._behind += b" ".join((tag, *(each.encode("ascii") for each in (name, argument) if each))) + imaplib.CRLF
+        return tag
+
+    def _select_ahead(self, token, mailbox, readonly):
+        """The same for what select() would send, if a token goes before it, and if it is right whatever becomes of that
+        (P11). Gives its tag and itself, or None."""
+        if not (token and mailbox and _SAME_IN_ANY_STATE.fullmatch(mailbox)):
+            return None
+        command = ("EXAMINE" if readonly else "SELECT", mailbox)
+        return self._ahead(*command), command
+
+    def _take_selected(self, select):
+        """Reads the answer to the SELECT that was sent ahead. It stands only in the restored state: what is to be set up now
+        comes before a SELECT. One that is refused is sent again by select(), which then tells why."""
+        if not select:
+            return
+        tag, command = select
+        before, self.untagged_responses = self.untagged_responses, {}
+        typ, data = self._get_tagged_response(tag)
+        if "CAPABILITY" in self.untagged_responses:
+            self._get_capabilities()
+        if typ == "OK":
+            self._selected, self._answer = command, (typ, data, self.untagged_responses)
+        for name in {"OK", "ALERT"}.intersection(self.untagged_responses):  # an alert's text is with OK
+            before[name] = before.get(name, []) + self.untagged_responses[name]
+        self.untagged_responses = before
+        if self._selected and not self.restored:
+            self._unselect()
+
+    def _unselect(self):
+        """Leaves what is selected; without CLOSE where it is writable, as that expunges (RFC 3501 section 6.4.2)."""
+        untagged, literal, self.literal = self.untagged_responses, self.literal, None
+        (_, mailbox), self._selected, self.state = self._selected, None, "SELECTED"
+        if "UNSELECT" in self.capabilities:
+            self.unselect()
+        elif self.select(mailbox, readonly=True)[0] == "OK":
+            self.close()
+        self.untagged_responses, self.literal, self.is_readonly = untagged, literal, False
 
     def _take_over(self, content):
         self._covered = self._covered_saved = tuple(map(tuple, content["commands"]))
