@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "sasl.h"
 
@@ -18,14 +19,14 @@ static bool trial_fail(struct trial *trial, const struct dialog *dialog, const c
     imapstate_buf_clear(&trial->error);
     imapstate_buf_clear(&trial->refusal);
     imapstate_buf_printf(&trial->error, "%s", what);
-    imapstate_buf_put(&trial->refusal, imapstate_buf_span(&dialog->refusal));
+    imapstate_buf_put(&trial->refusal, imapstate_buf_span(&dialog->exchange.refusal));
     return false;
 }
 
 /* The same if the dialog itself has failed. */
 static bool trial_lost(struct trial *trial, const struct dialog *dialog)
 {
-    return trial_fail(trial, dialog, dialog->connection.error);
+    return trial_fail(trial, dialog, dialog_error(dialog));
 }
 
 /* The flight, if all of it could be put together. */
@@ -37,7 +38,7 @@ static bool trial_fly(struct trial *trial, struct dialog *dialog, bool is_put)
 /* A flight of one command. */
 static bool trial_command(struct trial *trial, struct dialog *dialog, const char *command)
 {
-    return trial_fly(trial, dialog, dialog_put(dialog, imapstate_span_of(command)));
+    return trial_fly(trial, dialog, exchange_put(&dialog->exchange, imapstate_span_of(command)));
 }
 
 /* --- logging in --- */
@@ -69,13 +70,14 @@ static bool trial_choose_login(struct trial *trial, const struct dialog *dialog)
 {
     bool is_quotable =
         imapstate_command_is_quotable(trial->account->user) && imapstate_command_is_quotable(trial->account->password);
-    bool is_disabled = dialog_offers(dialog, "LOGINDISABLED"), has_plain = dialog_offers(dialog, "AUTH=PLAIN");
+    bool is_disabled = exchange_offers(&dialog->exchange, "LOGINDISABLED"),
+         has_plain = exchange_offers(&dialog->exchange, "AUTH=PLAIN");
 
     if (!is_disabled && is_quotable) {
         trial->way = TRIAL_LOGIN;
         return trial_write_login(trial) || trial_fail(trial, dialog, "user and password are too long");
     }
-    trial->way = dialog_offers(dialog, "SASL-IR") ? TRIAL_PLAIN_INITIAL : TRIAL_PLAIN;
+    trial->way = exchange_offers(&dialog->exchange, "SASL-IR") ? TRIAL_PLAIN_INITIAL : TRIAL_PLAIN;
     if (has_plain)
         return trial_write_plain(trial) || trial_fail(trial, dialog, "user and password are too long");
     if (is_disabled && dialog->connection.target->tls == CONNECTION_PLAIN)
@@ -92,33 +94,33 @@ static bool trial_put_login(struct trial *trial, struct dialog *dialog)
     struct imapstate_buf command;
 
     if (trial->way == TRIAL_LOGIN)
-        return dialog_put(dialog, login) || trial_lost(trial, dialog);
+        return exchange_put(&dialog->exchange, login) || trial_lost(trial, dialog);
     if (trial->way == TRIAL_PLAIN) {
         if (!trial_command(trial, dialog, "AUTHENTICATE PLAIN"))
             return false;
-        if (!dialog->is_asked)
+        if (!dialog->exchange.is_asked)
             return trial_fail(trial, dialog, "the server refuses AUTHENTICATE PLAIN");
-        return dialog_put_continuation(dialog, login) || trial_lost(trial, dialog);
+        return exchange_put_continuation(&dialog->exchange, login) || trial_lost(trial, dialog);
     }
     imapstate_buf_init(&command, LOGIN_MAX);
     bool is_put = imapstate_buf_put(&command, IMAPSTATE_SPAN("AUTHENTICATE PLAIN ")) &&
-                  imapstate_buf_put(&command, login) && dialog_put(dialog, imapstate_buf_span(&command));
+                  imapstate_buf_put(&command, login) && exchange_put(&dialog->exchange, imapstate_buf_span(&command));
     imapstate_buf_done(&command);
     return is_put || trial_lost(trial, dialog);
 }
 
 static bool trial_is_logged_in(struct trial *trial, const struct dialog *dialog)
 {
-    return dialog_status(dialog, 0) == DIALOG_OK || trial_fail(trial, dialog, "the login was refused");
+    return exchange_status(&dialog->exchange, 0) == EXCHANGE_OK || trial_fail(trial, dialog, "the login was refused");
 }
 
 /* --- the parts of a session --- */
 
 static enum trial_offer offer_of(const struct dialog *dialog)
 {
-    if (dialog->names.len == 0)
+    if (dialog->exchange.names.len == 0)
         return TRIAL_NO_LIST;
-    return dialog_offers(dialog, "STATE") ? TRIAL_OFFER_YES : TRIAL_OFFER_NO;
+    return exchange_offers(&dialog->exchange, "STATE") ? TRIAL_OFFER_YES : TRIAL_OFFER_NO;
 }
 
 /* Connects, up to where one can log in. */
@@ -136,12 +138,12 @@ static bool trial_begin(struct trial *trial, struct dialog *dialog)
 /* What a client that knows nothing of the server does before and behind it as well. */
 static bool trial_log_in(struct trial *trial, struct dialog *dialog)
 {
-    if (dialog->names.len == 0 && !trial_command(trial, dialog, "CAPABILITY"))
+    if (dialog->exchange.names.len == 0 && !trial_command(trial, dialog, "CAPABILITY"))
         return false;
     trial->before_login = offer_of(dialog);
     if (trial->login.len == 0 && !trial_choose_login(trial, dialog))
         return false;
-    imapstate_buf_clear(&dialog->names);
+    imapstate_buf_clear(&dialog->exchange.names);
     if (!trial_put_login(trial, dialog) || !trial_fly(trial, dialog, true) || !trial_is_logged_in(trial, dialog))
         return false;
     trial->with_login = offer_of(dialog);
@@ -155,9 +157,9 @@ static bool trial_log_in(struct trial *trial, struct dialog *dialog)
  * section 3). FlagChange is not asked for, as it can switch CONDSTORE on by the way. */
 static void trial_choose_set_up(struct trial *trial, const struct dialog *dialog)
 {
-    const char *enable = dialog_offers(dialog, "QRESYNC")     ? "ENABLE CONDSTORE QRESYNC"
-                         : dialog_offers(dialog, "CONDSTORE") ? "ENABLE CONDSTORE"
-                                                              : NULL;
+    const char *enable = exchange_offers(&dialog->exchange, "QRESYNC")     ? "ENABLE CONDSTORE QRESYNC"
+                         : exchange_offers(&dialog->exchange, "CONDSTORE") ? "ENABLE CONDSTORE"
+                                                                           : NULL;
     const struct {
         const char *capability, *command;
     } commands[] = {
@@ -169,14 +171,14 @@ static void trial_choose_set_up(struct trial *trial, const struct dialog *dialog
     };
     trial->set_up_count = 0;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (commands[i].command && dialog_offers(dialog, commands[i].capability))
+        if (commands[i].command && exchange_offers(&dialog->exchange, commands[i].capability))
             trial->set_up[trial->set_up_count++] = commands[i].command;
 }
 
 static bool trial_want_set_up(struct trial *trial, struct dialog *dialog)
 {
     for (size_t i = 0; i < trial->set_up_count; i++)
-        if (imapstate_visit_want(dialog->visit, imapstate_span_of(trial->set_up[i])) != IMAPSTATE_OK)
+        if (imapstate_visit_want(dialog->exchange.visit, imapstate_span_of(trial->set_up[i])) != IMAPSTATE_OK)
             return trial_fail(trial, dialog, imapstate_strerror(IMAPSTATE_NO_MEMORY));
     return true;
 }
@@ -200,7 +202,7 @@ static void trial_measure(struct trial *trial, enum trial_session session, const
 /* The server may well close before it answers. */
 static void trial_end(struct dialog *dialog)
 {
-    if (dialog_put(dialog, IMAPSTATE_SPAN("LOGOUT")))
+    if (exchange_put(&dialog->exchange, IMAPSTATE_SPAN("LOGOUT")))
         dialog_fly(dialog);
 }
 
@@ -211,7 +213,7 @@ static bool trial_work(struct trial *trial, struct dialog *dialog, enum trial_se
 {
     if (!trial_command(trial, dialog, WORK))
         return false;
-    if (dialog_status(dialog, 0) != DIALOG_OK)
+    if (exchange_status(&dialog->exchange, 0) != EXCHANGE_OK)
         return trial_fail(trial, dialog, WORK " was refused");
     trial_measure(trial, session, dialog);
     return true;
@@ -227,16 +229,17 @@ static enum trial_result trial_not_restored(struct trial *trial, const struct di
 
 static enum trial_result trial_save(struct trial *trial, struct dialog *dialog)
 {
-    if (!trial_fly(trial, dialog, dialog_put_state(dialog)))
+    if (!trial_fly(trial, dialog, exchange_put_state(&dialog->exchange)))
         return TRIAL_FAILED;
-    if (dialog_status(dialog, 0) != DIALOG_OK)
+    if (exchange_status(&dialog->exchange, 0) != EXCHANGE_OK)
         return trial_not_restored(trial, dialog, "STATE was refused");
-    if (!trial_set_up(trial, dialog) || !trial_fly(trial, dialog, dialog_put_savestate(dialog)))
+    if (!trial_set_up(trial, dialog) ||
+        !trial_fly(trial, dialog, exchange_put_savestate(&dialog->exchange, (uint64_t)time(NULL))))
         return TRIAL_FAILED;
-    if (dialog_status(dialog, 0) != DIALOG_OK)
+    if (exchange_status(&dialog->exchange, 0) != EXCHANGE_OK)
         return trial_not_restored(trial, dialog, "SAVESTATE was refused");
     trial_measure(trial, TRIAL_SAVING, dialog);
-    if (!imapstate_visit_keep(dialog->visit, &trial->kept) || trial->kept.len == 0)
+    if (!imapstate_visit_keep(dialog->exchange.visit, &trial->kept) || trial->kept.len == 0)
         return trial_not_restored(trial, dialog, "SAVESTATE gave no token");
     return TRIAL_RESTORED;
 }
@@ -273,19 +276,19 @@ static void trial_sort_set_up(struct trial *trial, const struct dialog *dialog)
 {
     struct imapstate_span left = { 0 };
     size_t at = 0;
-    bool has_left = imapstate_visit_next(dialog->visit, &at, &left);
+    bool has_left = imapstate_visit_next(dialog->exchange.visit, &at, &left);
     for (size_t i = 0; i < trial->set_up_count; i++) {
         struct imapstate_span command = imapstate_span_of(trial->set_up[i]);
         bool is_left = has_left && imapstate_span_equal(left, command);
         put_name(is_left ? &trial->not_stored : &trial->restored, command);
         if (is_left)
-            has_left = imapstate_visit_next(dialog->visit, &at, &left);
+            has_left = imapstate_visit_next(dialog->exchange.visit, &at, &left);
     }
 }
 
 static enum trial_result trial_check_restore(struct trial *trial, struct dialog *dialog)
 {
-    switch (imapstate_visit_status(dialog->visit)) {
+    switch (imapstate_visit_status(dialog->exchange.visit)) {
     case IMAPSTATE_VISIT_RESTORED:
         trial_sort_set_up(trial, dialog);
         trial_measure(trial, TRIAL_RESTORING, dialog);
@@ -299,7 +302,7 @@ static enum trial_result trial_check_restore(struct trial *trial, struct dialog 
 
 static bool trial_recall(struct trial *trial, struct dialog *dialog)
 {
-    enum imapstate_error error = imapstate_visit_recall(dialog->visit, imapstate_buf_span(&trial->kept));
+    enum imapstate_error error = imapstate_visit_recall(dialog->exchange.visit, imapstate_buf_span(&trial->kept));
     return error == IMAPSTATE_OK || trial_fail(trial, dialog, imapstate_strerror(error));
 }
 
@@ -309,11 +312,11 @@ static enum trial_result trial_second(struct trial *trial, struct dialog *dialog
     if (!trial_begin(trial, dialog) || !trial_want_set_up(trial, dialog) || !trial_recall(trial, dialog) ||
         !trial_put_login(trial, dialog))
         return TRIAL_FAILED;
-    bool is_put = dialog_put_state(dialog) && dialog_put(dialog, IMAPSTATE_SPAN(WORK));
+    bool is_put = exchange_put_state(&dialog->exchange) && exchange_put(&dialog->exchange, IMAPSTATE_SPAN(WORK));
     if (!trial_fly(trial, dialog, is_put) || !trial_is_logged_in(trial, dialog))
         return TRIAL_FAILED;
     enum trial_result result = trial_check_restore(trial, dialog);
-    if (result == TRIAL_RESTORED && dialog_status(dialog, 2) != DIALOG_OK) {
+    if (result == TRIAL_RESTORED && exchange_status(&dialog->exchange, 2) != EXCHANGE_OK) {
         trial_fail(trial, dialog, WORK " was refused");
         return TRIAL_FAILED;
     }

@@ -1,0 +1,250 @@
+#include "exchange.h"
+
+#include "capability.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Octets that may wait: of an answer without an end, and of a flight. */
+#define EXCHANGE_MAX (1u << 20)
+
+static bool exchange_fail(struct exchange *exchange, const char *what)
+{
+    exchange->error = what;
+    return false;
+}
+
+static bool exchange_fail_memory(struct exchange *exchange)
+{
+    return exchange_fail(exchange, imapstate_strerror(IMAPSTATE_NO_MEMORY));
+}
+
+/* --- what the server says --- */
+
+/* Does text begin with the word and an SP? In any case. */
+static bool begins_with(struct imapstate_span text, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len > len && text.at[len] == ' ' &&
+           imapstate_span_equal_nocase((struct imapstate_span){ text.at, len }, imapstate_span_of(word));
+}
+
+static struct imapstate_span behind(struct imapstate_span text, size_t len)
+{
+    return (struct imapstate_span){ text.at + len, text.len - len };
+}
+
+static bool exchange_keep_refusal(struct exchange *exchange, struct imapstate_span text)
+{
+    imapstate_buf_clear(&exchange->refusal);
+    return imapstate_buf_put(&exchange->refusal, text) || exchange_fail_memory(exchange);
+}
+
+static bool exchange_hear_untagged(struct exchange *exchange, struct imapstate_span text)
+{
+    bool is_bye = begins_with(text, "BYE");
+    if (is_bye && !exchange_keep_refusal(exchange, text))
+        return false;
+    if (exchange->has_greeting)
+        return true;
+    exchange->has_greeting = true;
+    if (begins_with(text, "OK"))
+        return true;
+    if (is_bye)
+        return exchange_fail(exchange, "the server wants no connection now");
+    return exchange_fail(exchange, begins_with(text, "PREAUTH")
+                                       ? "the server has logged somebody in by itself (PREAUTH)"
+                                       : "this is no IMAP server");
+}
+
+static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_span line)
+{
+    struct exchange_command *command = exchange->commands;
+    while (command < exchange->commands + exchange->command_count &&
+           (command->status != EXCHANGE_PENDING || !begins_with(line, command->tag)))
+        command++;
+    if (command == exchange->commands + exchange->command_count)
+        return exchange_fail(exchange, exchange->has_greeting ? "an answer came that belongs to no command"
+                                                              : "this is no IMAP server");
+    struct imapstate_span text = behind(line, strlen(command->tag) + 1);
+    if (begins_with(text, "OK"))
+        command->status = EXCHANGE_OK;
+    else if (begins_with(text, "NO"))
+        command->status = EXCHANGE_NO;
+    else
+        command->status = EXCHANGE_BAD;
+    return command->status == EXCHANGE_OK || exchange_keep_refusal(exchange, text);
+}
+
+/* The first line of a response. */
+static bool exchange_hear_response(struct exchange *exchange, struct imapstate_span octets)
+{
+    struct imapstate_span line = imapstate_span_without_line_end(octets), names;
+
+    imapstate_visit_response(exchange->visit, octets);
+    if (capability_find(octets, &names)) {
+        imapstate_buf_clear(&exchange->names);
+        if (!imapstate_buf_put(&exchange->names, names))
+            return exchange_fail_memory(exchange);
+    }
+    if (line.len > 0 && line.at[0] == '+')
+        return exchange->is_asked = true;
+    if (begins_with(line, "*"))
+        return exchange_hear_untagged(exchange, behind(line, 2));
+    return exchange_hear_tagged(exchange, line);
+}
+
+static bool exchange_hear_piece(struct exchange *exchange, const struct imapstate_piece *piece)
+{
+    if (!transcript_server(exchange->transcript, piece->octets))
+        return exchange_fail_memory(exchange);
+    if (piece->literal.announced)
+        transcript_literal(exchange->transcript, piece->literal.octets);
+    return !piece->begins || exchange_hear_response(exchange, piece->octets);
+}
+
+const struct exchange_command *exchange_pending(const struct exchange *exchange)
+{
+    for (size_t i = 0; i < exchange->command_count; i++)
+        if (exchange->commands[i].status == EXCHANGE_PENDING)
+            return &exchange->commands[i];
+    return NULL;
+}
+
+bool exchange_is_over(const struct exchange *exchange)
+{
+    return exchange->has_greeting && (exchange->is_asked || !exchange_pending(exchange));
+}
+
+bool exchange_hear(struct exchange *exchange)
+{
+    struct imapstate_piece piece;
+    while (!exchange_is_over(exchange)) {
+        switch (imapstate_frame_next(&exchange->frame, imapstate_buf_span(&exchange->in), &piece)) {
+        case IMAPSTATE_FRAME_LINE:
+            if (!exchange_hear_piece(exchange, &piece))
+                return false;
+            break;
+        case IMAPSTATE_FRAME_LITERAL:
+            break;
+        case IMAPSTATE_FRAME_BAD:
+            return exchange_fail(exchange, exchange->has_greeting
+                                               ? imapstate_strerror(imapstate_frame_error(&exchange->frame))
+                                               : "this is no IMAP server");
+        default:
+            return true;
+        }
+        imapstate_buf_drop(&exchange->in, piece.octets.len);
+    }
+    return true;
+}
+
+/* --- beginning and end --- */
+
+bool exchange_init(struct exchange *exchange, struct transcript *transcript)
+{
+    *exchange = (struct exchange){ .transcript = transcript, .visit = imapstate_visit_new() };
+    imapstate_frame_init(&exchange->frame, IMAPSTATE_FRAME_RESPONSES);
+    imapstate_buf_init(&exchange->in, EXCHANGE_MAX);
+    imapstate_buf_init(&exchange->out, EXCHANGE_MAX);
+    imapstate_buf_init(&exchange->names, EXCHANGE_MAX);
+    imapstate_buf_init(&exchange->refusal, EXCHANGE_MAX);
+    return exchange->visit || exchange_fail_memory(exchange);
+}
+
+void exchange_done(struct exchange *exchange)
+{
+    imapstate_visit_free(exchange->visit);
+    imapstate_buf_done(&exchange->in);
+    imapstate_buf_done(&exchange->out);
+    imapstate_buf_done(&exchange->names);
+    imapstate_buf_done(&exchange->refusal);
+}
+
+void exchange_begin_flight(struct exchange *exchange)
+{
+    imapstate_buf_clear(&exchange->out);
+    exchange->is_asked = false;
+}
+
+/* --- what we say --- */
+
+/* The next command's place. The commands of a flight that is over make room for it. */
+static struct exchange_command *exchange_next_command(struct exchange *exchange, struct imapstate_span name)
+{
+    if (exchange->out.len == 0 && !exchange_pending(exchange))
+        exchange->command_count = 0;
+    assert(exchange->command_count < EXCHANGE_COMMANDS_MAX);
+    struct exchange_command *command = &exchange->commands[exchange->command_count++];
+    *command = (struct exchange_command){ .status = EXCHANGE_PENDING };
+    snprintf(command->tag, sizeof command->tag, "A%u", ++exchange->number);
+    size_t len = 0;
+    while (len < name.len && name.at[len] != ' ' && len + 1 < sizeof command->name)
+        len++;
+    memcpy(command->name, name.at, len);
+    return command;
+}
+
+/* Shows what was appended to the flight. */
+static bool exchange_show(struct exchange *exchange, size_t begin, bool is_put)
+{
+    struct imapstate_span line = { exchange->out.at + begin, exchange->out.len - begin };
+    return (is_put && transcript_client(exchange->transcript, line)) || exchange_fail_memory(exchange);
+}
+
+bool exchange_put(struct exchange *exchange, struct imapstate_span text)
+{
+    struct exchange_command *command = exchange_next_command(exchange, text);
+    size_t begin = exchange->out.len;
+    bool is_put = imapstate_visit_sent(exchange->visit, imapstate_span_of(command->tag), text) == IMAPSTATE_OK &&
+                  imapstate_buf_printf(&exchange->out, "%s ", command->tag) &&
+                  imapstate_buf_put(&exchange->out, text) && imapstate_buf_put(&exchange->out, IMAPSTATE_SPAN("\r\n"));
+    return exchange_show(exchange, begin, is_put);
+}
+
+bool exchange_put_state(struct exchange *exchange)
+{
+    struct exchange_command *command = exchange_next_command(exchange, IMAPSTATE_SPAN("STATE"));
+    size_t begin = exchange->out.len;
+    bool is_put = imapstate_visit_put_state(exchange->visit, imapstate_span_of(command->tag), &exchange->out);
+    return exchange_show(exchange, begin, is_put);
+}
+
+bool exchange_put_savestate(struct exchange *exchange, uint64_t now_s)
+{
+    struct exchange_command *command = exchange_next_command(exchange, IMAPSTATE_SPAN("SAVESTATE"));
+    size_t begin = exchange->out.len;
+    bool is_put =
+        imapstate_visit_put_savestate(exchange->visit, imapstate_span_of(command->tag), now_s, &exchange->out);
+    if (!is_put)
+        return exchange_fail(exchange, "the server has announced a command as stored that was not sent");
+    return exchange_show(exchange, begin, is_put);
+}
+
+bool exchange_put_continuation(struct exchange *exchange, struct imapstate_span line)
+{
+    size_t begin = exchange->out.len;
+    bool is_put = imapstate_buf_put(&exchange->out, line) && imapstate_buf_put(&exchange->out, IMAPSTATE_SPAN("\r\n"));
+    return exchange_show(exchange, begin, is_put);
+}
+
+bool exchange_offers(const struct exchange *exchange, const char *word)
+{
+    struct imapstate_span names = imapstate_buf_span(&exchange->names);
+    while (names.len > 0) {
+        size_t len = 0;
+        while (len < names.len && names.at[len] != ' ')
+            len++;
+        if (imapstate_span_equal_nocase((struct imapstate_span){ names.at, len }, imapstate_span_of(word)))
+            return true;
+        names = behind(names, len < names.len ? len + 1 : len);
+    }
+    return false;
+}
+
+enum exchange_status exchange_status(const struct exchange *exchange, size_t index)
+{
+    assert(index < exchange->command_count);
+    return exchange->commands[index].status;
+}
