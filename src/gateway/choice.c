@@ -27,18 +27,15 @@ void choice_done(struct choice *choice)
 
 /* --- who it is --- */
 
-/* False: the secret is not known to us (SCRAM, CRAM-MD5), or whose session it would be. Such a login always goes
- * upstream, and its connection is not parked. */
+/* Whose login it is. False: nobody knows. */
 static bool choice_identify(const struct client *client, struct park_identity *ret_identity)
 {
     const struct login *login = client->login;
     const struct sasl_mechanism *mechanism = login->mechanism;
     const struct config_upstream *upstream = client->listener->upstream;
-    if (!login->identity.is_certain || login->identity.password.len == 0 ||
-        (mechanism && mechanism->passing == SASL_PROVED))
-        return false;
     struct imapstate_span user = sasl_identity_user(&login->identity);
     bool is_bearer = mechanism && mechanism->passing == SASL_RELAYED;
+    bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;
     *ret_identity = (struct park_identity){
         .upstream = imapstate_span_of(upstream->name),
         .user = user,
@@ -47,16 +44,24 @@ static bool choice_identify(const struct client *client, struct park_identity *r
         .secret = imapstate_buf_span(&login->identity.password),
         .is_bearer = is_bearer,
         .is_compat = client->listener->imapproxy_compat,
-        .address = upstream->send_client_address == CONFIG_CLIENT_ADDRESS_NONE ? NULL : &client->peer,
+        .address = has_addresses ? &client->peer : NULL,
+        .local = has_addresses ? &client->local : NULL,
     };
-    return true;
+    return login->identity.is_certain && ret_identity->authentication.len > 0;
+}
+
+/* False: the secret is not known to us either (SCRAM, CRAM-MD5), or there is none. Such a login always goes upstream,
+ * and its connection is not parked. */
+static bool choice_identify_secret(const struct client *client, struct park_identity *ret_identity)
+{
+    return choice_identify(client, ret_identity) && ret_identity->secret.len > 0;
 }
 
 void choice_prove(struct client *client)
 {
     struct park_identity identity;
     struct upstream *upstream = client->upstream;
-    if (!upstream->proof && choice_identify(client, &identity))
+    if (!upstream->proof && choice_identify_secret(client, &identity))
         upstream->proof = park_prove(&identity, worker_now_ms());
 }
 
@@ -65,6 +70,15 @@ void choice_refuse(struct client *client)
     struct park_identity identity;
     if (choice_identify(client, &identity))
         park_refuse(&identity);
+}
+
+void choice_doubt(struct client *client)
+{
+    struct park_identity identity;
+    if (!choice_identify(client, &identity))
+        return;
+    identity.secret = (struct imapstate_span){ 0 };
+    park_refuse(&identity);
 }
 
 /* --- taking one --- */
@@ -176,7 +190,7 @@ bool choice_accept(struct client *client)
 {
     struct park_identity identity;
     struct choice *choice = &client->choice;
-    if (!choice_identify(client, &identity))
+    if (!choice_identify_secret(client, &identity))
         return false;
     choice->reserved = park_match(&identity, worker_now_ms(), &choice->proof);
     if (!choice->reserved)

@@ -41,9 +41,10 @@ void choice_done(struct choice *choice);
 /* A login whose credentials are known: accepted without the upstream if a proof matches; then it has been answered. */
 bool choice_accept(struct client *client);
 
-/* The upstream has taken, or refused, the credentials of the login. */
+/* The upstream has taken the credentials of the login, has refused them, or may have refused them. */
 void choice_prove(struct client *client);
 void choice_refuse(struct client *client);
+void choice_doubt(struct client *client);
 
 /* A command other than STATE needs an upstream. True: there is one. False: it is being made, or the session has ended.
  */

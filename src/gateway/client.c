@@ -215,8 +215,7 @@ static void client_leave_upstream(struct client *client, bool may_park)
     choice_done(&client->choice);
     restore_free(client->restore);
     client->restore = NULL;
-    login_free(client->login);
-    client->login = NULL;
+    login_abandon(client);
     pipeline_done(&client->pipeline);
     client->sending = NULL;
     client->sending_command = NULL;

@@ -121,8 +121,25 @@ static void login_drop_upstream(struct client *client)
         upstream_release(upstream, false);
 }
 
+/* Whoever hangs up, on either side, before the credentials are answered: they may have been refused all the same, and
+ * the upstream counts that. */
+static void login_doubt(struct client *client)
+{
+    if (client->login->phase == LOGIN_ANSWERING)
+        choice_doubt(client);
+}
+
+void login_abandon(struct client *client)
+{
+    if (client->login)
+        login_doubt(client);
+    login_free(client->login);
+    client->login = NULL;
+}
+
 static void login_is_unavailable(struct client *client)
 {
+    login_doubt(client);
     login_drop_upstream(client);
     if (client->login->is_again) {
         choice_login_failed(client, false);
@@ -210,6 +227,14 @@ static bool login_makes_room(struct client *client, struct imapstate_span line)
     return true;
 }
 
+/* Is the NO one to the credentials? RFC 7628 section 3.2.3: a bearer token is refused by a challenge, whatever is said
+ * to that. Any other dialog that was cut short says nothing. */
+static bool login_is_judged(const struct login *login)
+{
+    bool is_bearer = login->mechanism && login->mechanism->passing == SASL_RELAYED;
+    return is_bearer || (!login->is_cancelled && !login->is_unanswerable);
+}
+
 /* The upstream says no: the client hears it after a while, which an attacker spends waiting. */
 static void login_is_refused(struct client *client, struct imapstate_span line)
 {
@@ -218,7 +243,7 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
     login_drop_upstream(client);
     if (login_makes_room(client, line))
         return;
-    if (!is_passing && !login->is_cancelled && !login->is_unanswerable)
+    if (!is_passing && login_is_judged(login))
         choice_refuse(client);
     if (login->is_again) {
         choice_login_failed(client, !is_passing);

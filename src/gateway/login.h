@@ -46,6 +46,9 @@ struct login {
 
 void login_free(struct login *login); /* wipes; accepts NULL */
 
+/* The client goes, or does without: its login, if there is one, ends without an answer. */
+void login_abandon(struct client *client);
+
 /* A login is under way. */
 bool login_is_running(const struct login *login);
 

@@ -24,25 +24,26 @@ _Static_assert(sizeof(struct parked) <= 256, "a parked connection in clear is to
 
 /* All that a user has at an upstream. */
 struct account {
-    struct list proofs;
+    struct list proofs; /* for sessions as this user */
+    struct list
+        proven; /* by this user's secrets, for itself and for those that it acts for: what is locked out is it */
     unsigned parked_count;
+    bool has_bad; /* one of proven is void or suspended */
     UT_hash_handle hh;
     uint8_t key[PARK_HASH_OCTETS]; /* of the upstream's name and the user's */
 };
 
 struct proof {
-    struct list link;        /* in account->proofs */
-    struct account *account; /* borrowed: an account lives as long as it has proofs */
-    struct list parked;      /* the one that was parked last at the end */
-    unsigned references;     /* sessions and parked connections */
+    struct list user_link, prover_link; /* in user->proofs, in prover->proven */
+    struct account *user, *prover;      /* borrowed: an account lives as long as it has proofs. Mostly the same */
+    struct list parked;                 /* the one that was parked last at the end */
+    unsigned references;                /* sessions and parked connections */
     uint64_t proved_at_ms;
     bool is_void;      /* the upstream refuses the secret now, or another has taken its place */
-    bool is_suspended; /* the upstream has refused a login of this identity since */
-    bool has_address, is_compat;
-    struct address address; /* port 0 */
+    bool is_suspended; /* the upstream has refused, or may have refused, a login of the prover's since */
+    bool has_ends, is_compat;
     uint8_t hash[PARK_HASH_OCTETS];
-    size_t authentication_len;
-    uint8_t authentication[];
+    struct address ends[]; /* if addresses are passed on: the client's, port 0, and where it has connected to */
 };
 
 /* Everything in here, proofs and accounts are guarded by the lock. A connection that was taken out is its taker's. */
@@ -108,7 +109,7 @@ static void parked_remove(struct parked *parked)
 {
     list_remove(&parked->proof_link);
     list_remove(&parked->age_link);
-    parked->proof->account->parked_count--;
+    parked->proof->user->parked_count--;
     park.count--;
 }
 
@@ -151,20 +152,26 @@ static void proof_hash(const struct park_identity *identity, uint8_t ret_hash[PA
     sodium_memzero(&state, sizeof state);
 }
 
-static bool proof_is_identity(const struct proof *proof, const struct park_identity *identity)
+static bool proof_is_secret(const struct proof *proof, const uint8_t hash[PARK_HASH_OCTETS])
 {
-    struct imapstate_span authentication = { proof->authentication, proof->authentication_len };
-    return imapstate_span_equal(authentication, identity->authentication);
+    return sodium_memcmp(proof->hash, hash, PARK_HASH_OCTETS) == 0;
 }
 
-/* The same identity from the same place: what a refusal there suspends, and a success there restores. */
+/* From the same place: what a refusal there suspends, and a success there restores. */
 static bool proof_is_place(const struct proof *proof, const struct park_identity *identity)
 {
-    if (!proof_is_identity(proof, identity) || proof->has_address != (identity->address != NULL))
-        return false;
-    struct address address = identity->address ? *identity->address : (struct address){ 0 };
+    if (!proof->has_ends || !identity->address)
+        return !proof->has_ends && !identity->address;
+    struct address address = *identity->address;
     address.port = 0;
-    return !identity->address || memcmp(&proof->address, &address, sizeof address) == 0;
+    return memcmp(&proof->ends[0], &address, sizeof address) == 0;
+}
+
+/* And to the same place. Servers may go by that as well: another realm, other users of the same names. */
+static bool proof_is_way(const struct proof *proof, const struct park_identity *identity)
+{
+    return proof_is_place(proof, identity) && proof->is_compat == identity->is_compat &&
+           (!proof->has_ends || memcmp(&proof->ends[1], identity->local, sizeof proof->ends[1]) == 0);
 }
 
 static bool proof_is_fresh(const struct proof *proof, uint64_t now_ms)
@@ -184,10 +191,18 @@ static void proof_doom(struct proof *proof, struct list *doomed, const char *why
 
 static void account_free_if_empty(struct account *account)
 {
-    if (!list_is_empty(&account->proofs))
+    if (!list_is_empty(&account->proofs) || !list_is_empty(&account->proven))
         return;
     HASH_DEL(park.accounts, account);
     free(account);
+}
+
+static void accounts_free_if_empty(struct account *user, struct account *prover)
+{
+    if (prover && prover != user)
+        account_free_if_empty(prover);
+    if (user)
+        account_free_if_empty(user);
 }
 
 struct proof *park_proof_ref(struct proof *proof)
@@ -202,11 +217,12 @@ static void proof_unref(struct proof *proof)
 {
     if (--proof->references > 0)
         return;
-    struct account *account = proof->account;
-    list_remove(&proof->link);
+    struct account *user = proof->user, *prover = proof->prover;
+    list_remove(&proof->user_link);
+    list_remove(&proof->prover_link);
     sodium_memzero(proof, sizeof *proof);
     free(proof);
-    account_free_if_empty(account);
+    accounts_free_if_empty(user, prover);
 }
 
 void park_proof_unref(struct proof *proof)
@@ -247,6 +263,7 @@ static struct account *account_new(struct imapstate_span upstream, struct imapst
     if (!account)
         return NULL;
     list_init(&account->proofs);
+    list_init(&account->proven);
     account_key(upstream, user, account->key);
     HASH_ADD(hh, park.accounts, key, sizeof account->key, account);
     if (account->hh.tbl)
@@ -255,51 +272,97 @@ static struct account *account_new(struct imapstate_span upstream, struct imapst
     return NULL;
 }
 
-static struct proof *proof_new(struct account *account, const struct park_identity *identity, const uint8_t *hash)
+static struct account *account_have(struct imapstate_span upstream, struct imapstate_span user)
 {
-    struct proof *proof = calloc(1, sizeof *proof + identity->authentication.len);
+    struct account *account = account_find(upstream, user);
+    return account ? account : account_new(upstream, user);
+}
+
+static struct proof *proof_new(struct account *user, struct account *prover, const struct park_identity *identity,
+                               const uint8_t *hash)
+{
+    bool has_ends = identity->address != NULL;
+    struct proof *proof = calloc(1, sizeof *proof + (has_ends ? 2 * sizeof proof->ends[0] : 0));
     if (!proof)
         return NULL;
-    proof->account = account;
+    proof->user = user;
+    proof->prover = prover;
     proof->is_compat = identity->is_compat;
-    proof->has_address = identity->address != NULL;
-    if (identity->address) {
-        proof->address = *identity->address;
-        proof->address.port = 0;
+    proof->has_ends = has_ends;
+    if (has_ends) {
+        proof->ends[0] = *identity->address;
+        proof->ends[0].port = 0;
+        proof->ends[1] = *identity->local;
     }
     memcpy(proof->hash, hash, PARK_HASH_OCTETS);
-    proof->authentication_len = identity->authentication.len;
-    memcpy(proof->authentication, identity->authentication.at, identity->authentication.len);
     list_init(&proof->parked);
-    list_init(&proof->link);
-    list_move(&proof->link, &account->proofs);
+    list_init(&proof->user_link);
+    list_init(&proof->prover_link);
+    list_move(&proof->user_link, &user->proofs);
+    list_move(&proof->prover_link, &prover->proven);
     return proof;
 }
 
 /* The proof of just these credentials, good or not. */
-static struct proof *account_find_proof(struct account *account, const struct park_identity *identity,
-                                        const uint8_t *hash)
+static struct proof *account_find_proof(struct account *user, const struct account *prover,
+                                        const struct park_identity *identity, const uint8_t *hash)
 {
-    list_each_safe(link, &account->proofs)
+    list_each_safe(link, &user->proofs)
     {
-        struct proof *proof = list_entry(link, struct proof, link);
-        if (proof->is_compat == identity->is_compat && proof_is_place(proof, identity) &&
-            sodium_memcmp(proof->hash, hash, PARK_HASH_OCTETS) == 0)
+        struct proof *proof = list_entry(link, struct proof, user_link);
+        if (proof->prover == prover && proof_is_way(proof, identity) && proof_is_secret(proof, hash))
             return proof;
     }
     return NULL;
 }
 
-static void account_void_others(struct account *account, const struct park_identity *identity, const uint8_t *hash,
-                                struct list *doomed)
+/* The upstream has taken this secret of the prover's: what it has proven is good again, whoever it was for; and so is
+ * what any other secret has proven in this place. */
+static void account_restore(struct account *prover, const struct park_identity *identity, const uint8_t *hash)
 {
-    list_each_safe(link, &account->proofs)
+    if (!prover->has_bad)
+        return;
+    prover->has_bad = false;
+    list_each_safe(link, &prover->proven)
     {
-        struct proof *proof = list_entry(link, struct proof, link);
-        if (!proof_is_identity(proof, identity) || sodium_memcmp(proof->hash, hash, PARK_HASH_OCTETS) == 0)
+        struct proof *proof = list_entry(link, struct proof, prover_link);
+        if (proof_is_secret(proof, hash))
+            proof->is_void = false;
+        if (proof_is_place(proof, identity))
+            proof->is_suspended = false;
+        prover->has_bad |= proof->is_void || proof->is_suspended;
+    }
+}
+
+static void account_void_others(struct account *prover, const uint8_t *hash, struct list *doomed)
+{
+    list_each_safe(link, &prover->proven)
+    {
+        struct proof *proof = list_entry(link, struct proof, prover_link);
+        if (proof_is_secret(proof, hash))
+            continue;
+        proof->is_void = prover->has_bad = true;
+        proof_doom(proof, doomed, "another password is in use");
+    }
+}
+
+/* A refusal for one user may be about that user. So what the secret has proven for others stays, and waits for its next
+ * success. */
+static void account_refuse(struct account *prover, const struct park_identity *identity, const uint8_t *hash,
+                           struct list *doomed)
+{
+    const struct account *user = account_find(identity->upstream, identity->user);
+    prover->has_bad = true;
+    list_each_safe(link, &prover->proven)
+    {
+        struct proof *proof = list_entry(link, struct proof, prover_link);
+        if (proof_is_place(proof, identity))
+            proof->is_suspended = true;
+        if (!proof_is_secret(proof, hash))
             continue;
         proof->is_void = true;
-        proof_doom(proof, doomed, "another password is in use");
+        if (proof->user == user)
+            proof_doom(proof, doomed, "the credentials are refused");
     }
 }
 
@@ -331,30 +394,24 @@ static bool park_is_on(void)
 static struct proof *park_prove_locked(const struct park_identity *identity, uint64_t now_ms, struct list *doomed)
 {
     uint8_t hash[PARK_HASH_OCTETS];
-    struct account *account = account_find(identity->upstream, identity->user);
-    if (!account)
-        account = account_new(identity->upstream, identity->user);
-    if (!account)
-        return NULL;
-    proof_hash(identity, hash);
-    struct proof *proof = account_find_proof(account, identity, hash);
-    if (!proof)
-        proof = proof_new(account, identity, hash);
+    struct account *user = account_have(identity->upstream, identity->user);
+    struct account *prover = user ? account_have(identity->upstream, identity->authentication) : NULL;
+    struct proof *proof = NULL;
+    if (prover) {
+        proof_hash(identity, hash);
+        proof = account_find_proof(user, prover, identity, hash);
+        if (!proof)
+            proof = proof_new(user, prover, identity, hash);
+    }
     if (proof) {
         proof->references++;
         proof->proved_at_ms = now_ms;
-        proof->is_void = false;
-        list_each_safe(link, &account->proofs)
-        {
-            struct proof *other = list_entry(link, struct proof, link);
-            if (proof_is_place(other, identity))
-                other->is_suspended = false;
-        }
+        account_restore(prover, identity, hash);
         if (park.limits.one_password)
-            account_void_others(account, identity, hash, doomed);
+            account_void_others(prover, hash, doomed);
     }
     sodium_memzero(hash, sizeof hash);
-    account_free_if_empty(account);
+    accounts_free_if_empty(user, prover);
     return proof;
 }
 
@@ -375,19 +432,10 @@ void park_refuse(const struct park_identity *identity)
     uint8_t hash[PARK_HASH_OCTETS];
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
-    struct account *account = account_find(identity->upstream, identity->user);
-    if (account) {
+    struct account *prover = account_find(identity->upstream, identity->authentication);
+    if (prover) {
         proof_hash(identity, hash);
-        list_each_safe(link, &account->proofs)
-        {
-            struct proof *proof = list_entry(link, struct proof, link);
-            if (proof_is_place(proof, identity))
-                proof->is_suspended = true;
-            if (proof_is_identity(proof, identity) && sodium_memcmp(proof->hash, hash, PARK_HASH_OCTETS) == 0) {
-                proof->is_void = true;
-                proof_doom(proof, &doomed, "the credentials are refused");
-            }
-        }
+        account_refuse(prover, identity, hash, &doomed);
         sodium_memzero(hash, sizeof hash);
     }
     pthread_mutex_unlock(&park.lock);
@@ -427,10 +475,11 @@ struct parked *park_match(const struct park_identity *identity, uint64_t now_ms,
     uint8_t hash[PARK_HASH_OCTETS];
     struct parked *parked = NULL;
     pthread_mutex_lock(&park.lock);
-    struct account *account = account_find(identity->upstream, identity->user);
-    if (account && account->parked_count > 0) {
+    struct account *user = account_find(identity->upstream, identity->user);
+    if (user && user->parked_count > 0) {
         proof_hash(identity, hash);
-        struct proof *proof = account_find_proof(account, identity, hash);
+        const struct account *prover = account_find(identity->upstream, identity->authentication);
+        struct proof *proof = account_find_proof(user, prover, identity, hash);
         sodium_memzero(hash, sizeof hash);
         if (proof)
             parked = proof_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms);
@@ -457,7 +506,7 @@ static struct parked *account_oldest(struct account *account)
     struct parked *oldest = NULL;
     list_each_safe(link, &account->proofs)
     {
-        struct proof *proof = list_entry(link, struct proof, link);
+        struct proof *proof = list_entry(link, struct proof, user_link);
         if (list_is_empty(&proof->parked))
             continue;
         struct parked *first = list_entry(proof->parked.next, struct parked, proof_link);
@@ -467,11 +516,11 @@ static struct parked *account_oldest(struct account *account)
     return oldest;
 }
 
-static void park_make_room(struct account *account, struct list *doomed)
+static void park_keep_to_limits(struct account *account, struct list *doomed)
 {
-    while (account->parked_count > 0 && account->parked_count >= park.limits.per_user)
+    while (account->parked_count > park.limits.per_user)
         parked_doom(account_oldest(account), doomed, "the user has newer ones");
-    while (park.count > 0 && park.count >= park.limits.max)
+    while (park.count > park.limits.max)
         parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, "there are too many");
 }
 
@@ -501,10 +550,10 @@ void park_put(struct parked *parked, uint64_t now_ms)
     bool may_wait = park_is_on() && park_is_configured(parked->config) && !proof->is_void &&
                     proof_is_fresh(proof, now_ms) && !parked_expiry(parked, now_ms);
     if (may_wait) {
-        park_make_room(proof->account, &doomed);
         parked_insert(parked);
-        proof->account->parked_count++;
+        proof->user->parked_count++;
         park.count++;
+        park_keep_to_limits(proof->user, &doomed);
     } else {
         list_move(&parked->age_link, &doomed);
     }
@@ -522,7 +571,7 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
     if (account) {
         count = account->parked_count;
         list_each_safe(link, &account->proofs)
-            proof_doom(list_entry(link, struct proof, link), &doomed, "the upstream wants fewer connections");
+            proof_doom(list_entry(link, struct proof, user_link), &doomed, "the upstream wants fewer connections");
     }
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
@@ -596,6 +645,8 @@ void park_configure(const struct config *config)
         if (!park_is_on() || !park_is_configured(parked->config))
             parked_doom(parked, &doomed, "the configuration has changed");
     }
+    for (struct account *account = park.accounts; account; account = account->hh.next)
+        park_keep_to_limits(account, &doomed);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
 }

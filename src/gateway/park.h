@@ -2,7 +2,7 @@
  *
  * A parked connection sits in no event loop and holds no buffer. Whoever takes one owns it alone, and first looks what
  * has arrived on it meanwhile. It serves only whoever proves to be who it belongs to: a *proof* says that the upstream
- * itself took these credentials, for this identity, from this address if addresses are passed on, not longer than
+ * itself took these credentials, for this identity, between these addresses if they are passed on, not longer than
  * reauth_interval ago and with no refusal since. Local acceptance never extends that. The secret itself is not kept,
  * only a hash under a key that ends with the process. */
 #ifndef GATEWAY_PARK_H
@@ -25,10 +25,11 @@ struct park_identity {
     struct imapstate_span upstream;       /* its name */
     struct imapstate_span user;           /* the authorization identity */
     struct imapstate_span authentication; /* the authentication identity */
-    struct imapstate_span secret;
-    bool is_bearer;                /* a bearer token rather than a password */
-    bool is_compat;                /* a listener with imapproxy_compat: never mixed with others */
-    const struct address *address; /* the client's, if addresses are passed on; else NULL */
+    struct imapstate_span secret;         /* never empty, but for park_refuse() */
+    bool is_bearer;                       /* a bearer token rather than a password */
+    bool is_compat;                       /* a listener with imapproxy_compat: never mixed with others */
+    /* If addresses are passed on, the client's and where it has connected to; else both NULL. */
+    const struct address *address, *local;
 };
 
 struct parked {
@@ -44,17 +45,18 @@ struct parked {
     uint64_t born_at_ms, parked_at_ms, used_at_ms; /* used: when an octet last passed */
 };
 
-/* Limits, from the configuration; at any time. Connections to upstreams that are not in config any more, or there are
- * others by their name, are given up, and those that sessions still have are not taken. config is borrowed until the
- * next call, or park_done(). */
+/* Limits, from the configuration; at any time, and for what is parked already. Connections to upstreams that are not in
+ * config any more, or there are others by their name, are given up, and those that sessions still have are not taken.
+ * config is borrowed until the next call, or park_done(). */
 void park_configure(const struct config *config);
 
 /* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if memory is out or
  * parking is off. Refusals before are forgotten. */
 struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms);
 
-/* The upstream has refused them: what is parked by this secret goes, and the identity's logins (from this address) go
- * upstream until one succeeds there. */
+/* The upstream has refused them: what this user has parked by this secret goes, what other users have waits until the
+ * secret is taken again; and all logins by the authentication identity (from this address), whoever they are for, go
+ * upstream until one succeeds there. That alone with an empty secret: it is not known, or not known to be refused. */
 void park_refuse(const struct park_identity *identity);
 
 struct proof *park_proof_ref(struct proof *proof);

@@ -59,7 +59,8 @@ static bool is_ended(int peer)
 }
 
 static const struct address here = { AF_INET, 1, { 192, 0, 2, 1 } }, here_too = { AF_INET, 2, { 192, 0, 2, 1 } },
-                            there = { AF_INET, 1, { 192, 0, 2, 2 } };
+                            there = { AF_INET, 1, { 192, 0, 2, 2 } }, imaps = { AF_INET, 993, { 192, 0, 2, 9 } },
+                            imap = { AF_INET, 143, { 192, 0, 2, 9 } }, other_imaps = { AF_INET, 993, { 192, 0, 2, 8 } };
 
 #define ID(text) IMAPSTATE_SPAN(text)
 static const struct {
@@ -116,15 +117,23 @@ static const struct {
       { ID("main"), ID("ann"), ID("ann"), ID("secret") },
       false },
     { "the same address, another port",
-      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
-      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here_too },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imaps },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here_too, .local = &imaps },
       true },
     { "another address",
-      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
-      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &there },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imaps },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &there, .local = &imaps },
+      false },
+    { "another port of the gateway's",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imaps },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imap },
+      false },
+    { "another address of the gateway's, at which other users have these names",
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imaps },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &other_imaps },
       false },
     { "addresses are not passed on any more",
-      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here },
+      { ID("main"), ID("ann"), ID("ann"), ID("secret"), .address = &here, .local = &imaps },
       { ID("main"), ID("ann"), ID("ann"), ID("secret") },
       false },
 };
@@ -211,6 +220,20 @@ TEST(the_oldest_of_the_user_makes_room)
     assert_int_equal(park_count(), 3);
     end();
     close(bob), close(first), close(second), close(third);
+}
+
+TEST(one_that_is_given_back_unused_is_as_old_as_before)
+{
+    begin(MAIN PARK("per_user = 1"));
+    int first = park_one("ann", "", S(1));
+    struct parked *reserved = match("ann", "secret", S(2));
+    int second = park_one("ann", "", S(3));
+    park_put(reserved, S(4));
+    assert_true(is_ended(first));
+    assert_false(is_ended(second));
+    assert_int_equal(park_count(), 1);
+    end();
+    close(first), close(second);
 }
 
 TEST(the_oldest_of_all_makes_room)
@@ -390,6 +413,7 @@ TEST(a_refusal_elsewhere_suspends_nobody_here)
     struct park_identity from_here = parking_identity("ann", "secret"), from_there = parking_identity("ann", "wrong");
     from_here.address = &here;
     from_there.address = &there;
+    from_here.local = from_there.local = &imaps;
     struct proof *proof = park_prove(&from_here, S(1));
     int peer;
     park_put(parking_connection(service, proof, "", S(1), &peer), S(1));
@@ -405,6 +429,68 @@ TEST(a_refusal_elsewhere_suspends_nobody_here)
     park_proof_unref(proof);
     end();
     close(peer);
+}
+
+static struct park_identity acting_for(const char *user, const char *secret)
+{
+    struct park_identity identity = parking_identity(user, secret);
+    identity.authentication = ID("boss");
+    return identity;
+}
+
+static int park_acting_for(const char *user, uint64_t now_ms)
+{
+    int peer;
+    struct park_identity identity = acting_for(user, "secret");
+    struct proof *proof = park_prove(&identity, now_ms);
+    park_put(parking_connection(service, proof, "", now_ms, &peer), now_ms);
+    park_proof_unref(proof);
+    return peer;
+}
+
+static bool serves(struct park_identity identity, uint64_t now_ms)
+{
+    struct parked *parked = park_match(&identity, now_ms, NULL);
+    if (parked)
+        park_put(parked, now_ms);
+    return parked != NULL;
+}
+
+/* What boss is tried by, and for whom; then, what of that and of ann's own is still good, and again after a success of
+ * boss's for bob. */
+static const struct {
+    const char *name, *secret, *user;
+    bool ends, serves_after_success;
+} trials[] = {
+    { "a wrong secret for another", "wrong", "bob", false, true },
+    { "a wrong secret for the same", "wrong", "ann", false, true },
+    { "a wrong secret for itself", "wrong", "boss", false, true },
+    { "a secret that nobody knows", "", "bob", false, true },
+    { "the secret, for another, who may be the reason", "secret", "bob", false, true },
+    { "the secret, for the same", "secret", "ann", true, false },
+};
+
+TEST(who_acts_for_others_is_refused_for_all_of_them)
+{
+    for (size_t i = 0; i < ARRAY_LEN(trials); i++) {
+        begin(MAIN PARK(""));
+        int her_own = park_one("ann", "", S(1)), peer = park_acting_for("ann", S(1));
+        struct park_identity tried = acting_for(trials[i].user, trials[i].secret);
+        park_refuse(&tried);
+        CHECK_ROW(trials[i].name, is_ended(peer) == trials[i].ends);
+        CHECK_ROW(trials[i].name, !serves(acting_for("ann", "secret"), S(2)));
+        CHECK_ROW(trials[i].name, serves(parking_identity("ann", "secret"), S(2)));
+        struct park_identity other_secret = acting_for("bob", "newer"), success = acting_for("bob", "secret");
+        if (*trials[i].secret == 's') {
+            /* Another secret's success says nothing of this one. */
+            park_proof_unref(park_prove(&other_secret, S(3)));
+            CHECK_ROW(trials[i].name, !serves(acting_for("ann", "secret"), S(3)));
+        }
+        park_proof_unref(park_prove(&success, S(3)));
+        CHECK_ROW(trials[i].name, serves(acting_for("ann", "secret"), S(3)) == trials[i].serves_after_success);
+        end();
+        close(her_own), close(peer);
+    }
 }
 
 TEST(another_password_voids_the_older_proofs_only_where_that_is_asked_for)
@@ -498,6 +584,31 @@ TEST(a_reload_gives_up_what_is_not_configured_any_more)
     }
 }
 
+TEST(a_reload_keeps_to_lower_limits_at_once)
+{
+    static const struct {
+        const char *name, *text;
+        bool is_kept[4]; /* ann's two, bob's, ann's third */
+    } limits[] = {
+        { "the same", MAIN PARK("per_user = 4"), { true, true, true, true } },
+        { "fewer for each", MAIN PARK("per_user = 1"), { false, false, true, true } },
+        { "fewer in all", MAIN PARK("per_user = 4 max = 2"), { false, false, true, true } },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        begin(MAIN PARK("per_user = 4"));
+        int peers[4] = { park_one("ann", "", S(1)), park_one("ann", "QRESYNC", S(2)), park_one("bob", "", S(3)),
+                         park_one("ann", "", S(4)) };
+        struct service *before = service;
+        begin(limits[i].text);
+        service_unref(before);
+        for (size_t j = 0; j < 4; j++) {
+            CHECK_ROW(limits[i].name, is_ended(peers[j]) != limits[i].is_kept[j]);
+            close(peers[j]);
+        }
+        end();
+    }
+}
+
 TEST(without_parking_nothing_is_proved)
 {
     struct park_identity identity = parking_identity("ann", "secret");
@@ -522,6 +633,7 @@ int main(void)
         cmocka_unit_test(the_one_that_was_parked_last_is_taken_first),
         cmocka_unit_test(a_connection_that_ends_says_logout),
         cmocka_unit_test(the_oldest_of_the_user_makes_room),
+        cmocka_unit_test(one_that_is_given_back_unused_is_as_old_as_before),
         cmocka_unit_test(the_oldest_of_all_makes_room),
         cmocka_unit_test(what_has_waited_or_lived_too_long_serves_nobody),
         cmocka_unit_test(credentials_are_proved_anew_after_reauth_interval),
@@ -530,11 +642,13 @@ int main(void)
         cmocka_unit_test(a_refusal_ends_what_that_secret_has_parked),
         cmocka_unit_test(a_refusal_of_another_secret_touches_nothing_that_is_parked),
         cmocka_unit_test(a_refusal_elsewhere_suspends_nobody_here),
+        cmocka_unit_test(who_acts_for_others_is_refused_for_all_of_them),
         cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
         cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
         cmocka_unit_test(the_oldest_at_an_upstream_is_given_up_whoever_has_it),
         cmocka_unit_test(an_upstream_is_pressed_later_and_later_and_not_for_ever),
         cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
+        cmocka_unit_test(a_reload_keeps_to_lower_limits_at_once),
     };
     signal(SIGPIPE, SIG_IGN);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,166 @@
+"""Parking never weakens a lockout of the upstream's: once a login of an identity may have been refused there, all of its logins go
+there until one succeeds, whatever they are made by and whoever they act for."""
+import pytest
+
+from harness import logins
+from harness.gateway import upstream
+from harness.parking import Lot, vanish
+from harness.scripted import CLOSE
+
+
+@pytest.fixture(name="lot")
+def fixture_lot(scripted, start_gateway):
+    return Lot(start_gateway(upstream(scripted.port, answer_timeout="500ms"), park={"per_user": 8}), scripted)
+
+
+def assert_asks_the_upstream(lot, first, client, login):
+    """The upstream itself answers this login, though `first` is parked; after that success, it serves again."""
+    before = lot.logins
+    assert login(client).status == b"OK"
+    assert lot.logins == before + 1 and not first.closed
+    client.close()
+
+
+def ann(client):
+    return client.login("ann", "secret")
+
+
+def hold(lot):
+    """Credentials are read and not answered; gives those that have arrived."""
+    arrived = []
+
+    def keep(connection, tag, arguments):
+        if arguments.split()[-1:] and not arguments.startswith(b"CRAM-MD5"):
+            arrived.append(arguments)
+
+    lot.scripted.on("LOGIN", keep)
+    lot.scripted.on("AUTHENTICATE", keep)
+    return arrived
+
+
+def answer_again(lot):
+    for name in ("LOGIN", "AUTHENTICATE"):
+        lot.scripted.on(name, lambda connection, tag, arguments, name=name: connection.default(tag, name, arguments))
+
+
+def test_whoever_does_not_wait_for_the_refusal_has_had_it_all_the_same(lot):
+    """Else all passwords could be tried: the right one would be told by its quick OK, however many were wrong."""
+    first = lot.visit()
+    arrived = hold(lot)
+    guess = lot.gateway.client()
+    guess.start('LOGIN "ann" "wrong"')
+    lot.scripted.wait_for(lambda: arrived)
+    vanish(guess)
+    lot.gateway.wait_log("closing: client lost")
+    answer_again(lot)
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+    assert lot.visit() is not None
+
+
+@pytest.mark.parametrize("ending", [(CLOSE,), ("* BYE locked out",), (lambda connection, tag, arguments: None,)],
+                         ids=["hangs up", "says BYE", "is silent"])
+def test_an_upstream_that_gives_no_answer_to_credentials_may_have_refused_them(lot, ending):
+    first = lot.visit()
+    for name in ("LOGIN", "AUTHENTICATE"):
+        lot.scripted.on(name, *ending)
+    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "wrong").code == b"UNAVAILABLE"
+    answer_again(lot)
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+
+
+WRONG = {
+    "by CRAM-MD5": lambda client: logins.by_cram_md5(client, "ann", "wrong"),
+    "by an empty password": lambda client: logins.by_quoted_strings(client, "ann", ""),
+    "by a bearer token": lambda client: logins.converse(client, "XOAUTH2", logins.xoauth2("ann", "wrong"), ""),
+    "by a bearer token, and cancels": lambda client: cancel_bearer(client),
+    "for somebody else": lambda client: logins.by_plain_at_once(client, "ann", "wrong", "bob"),
+}
+
+
+def cancel_bearer(client):
+    tag = client.start(b"AUTHENTICATE XOAUTH2 " + logins.encoded(logins.xoauth2("ann", "wrong")))
+    client.continuation()  # this is the refusal
+    client.send(b"*\r\n")
+    return client.wait(tag)
+
+
+@pytest.mark.parametrize("way", WRONG)
+def test_a_refusal_counts_whatever_the_login_was_made_by(lot, way):
+    first = lot.visit()
+    assert WRONG[way](lot.gateway.client()).status in (b"NO", b"BAD")
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+
+
+def test_a_login_that_its_client_cancels_before_it_has_said_who_it_is_counts_for_nothing(lot):
+    first = lot.visit()
+    client = lot.gateway.client()
+    tag = client.start("AUTHENTICATE CRAM-MD5")
+    client.continuation()
+    client.send(b"*\r\n")
+    assert client.wait(tag).status == b"BAD"
+    assert lot.visit() is first and lot.logins == 1
+
+
+def for_ann(client):
+    return logins.by_plain_at_once(client, "master", "of all", "ann")
+
+
+def park_for_ann(lot):
+    client = lot.gateway.client()
+    assert for_ann(client).status == b"OK"
+    first = lot.mark(client)
+    assert lot.leave(client, first)
+    return first
+
+
+@pytest.mark.parametrize("whom", ["bob", "", "nobody"])
+def test_a_master_that_is_refused_for_one_user_is_asked_of_the_upstream_for_every_other(lot, whom):
+    """It is the master that is locked out; there are as many users to try him for as there are connections parked."""
+    first = park_for_ann(lot)
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "wrong", whom).status == b"NO"
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), for_ann)
+    client = lot.gateway.client()
+    for_ann(client)
+    assert lot.mark(client) is not None and lot.logins == 2
+
+
+def test_one_success_of_the_master_is_good_for_every_user_again(lot):
+    first = park_for_ann(lot)
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "wrong", "bob").status == b"NO"
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "of all", "bob").status == b"OK"
+    client = lot.gateway.client()
+    for_ann(client)
+    assert lot.mark(client) is first
+
+
+def test_a_masters_password_that_is_refused_is_good_for_no_user(lot):
+    first = park_for_ann(lot)
+    lot.scripted.users["master"] = "changed"
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "of all", "bob").status == b"NO"
+    assert not first.closed  # it may have been because of bob
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "changed", "bob").status == b"OK"
+    assert for_ann(lot.gateway.client()).status == b"NO"
+
+
+def test_a_masters_refusal_does_not_touch_whom_he_acts_for(lot):
+    first = lot.visit()
+    assert logins.by_plain_at_once(lot.gateway.client(), "master", "wrong", "ann").status == b"NO"
+    assert lot.visit() is first and lot.logins == 1
+
+
+def test_a_bearer_token_that_is_refused_meanwhile_goes_with_all_that_is_parked_by_it(lot):
+    def by_token(client):
+        tag = client.start(b"AUTHENTICATE XOAUTH2 " + logins.encoded(logins.xoauth2("ann", "secret")))
+        return client.wait(tag)
+
+    client = lot.gateway.client()
+    assert by_token(client).status == b"OK"
+    client.ok("STATE")
+    client.ok("ENABLE X-ONE")
+    in_state = lot.mark(client)
+    assert lot.leave(client, in_state)
+    lot.scripted.users["ann"] = "another token"
+    client = lot.gateway.client()
+    assert by_token(client).status == b"OK"  # accepted, as one is parked; but not one that it could use
+    assert client.no("NOOP").code == b"AUTHENTICATIONFAILED"
+    lot.wait_closed(in_state)
