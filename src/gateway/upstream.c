@@ -228,13 +228,12 @@ static bool upstream_hear_resting(struct upstream *upstream, const struct imapst
 /* What has arrived on a parked connection. Nothing was asked, so there is little that can be taken without doubt. */
 static bool upstream_look(struct upstream *upstream)
 {
-    if (!stream_read_now(&upstream->stream))
-        return false;
+    bool is_open = stream_read_now(&upstream->stream);
     for (;;) {
         struct imapstate_span in = stream_input(&upstream->stream);
         struct imapstate_piece piece;
         if (in.len == 0)
-            return true;
+            return is_open;
         if (imapstate_frame_next(&upstream->frame, in, &piece) != IMAPSTATE_FRAME_LINE ||
             !upstream_hear_resting(upstream, &piece, false))
             return false;

@@ -172,6 +172,17 @@ def test_under_tls_an_alert_is_passed_on_and_life_is_kept(tls_lot):
     assert tls_lot.mark(client) is first
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["in clear", "under TLS"])
+def test_an_alert_is_passed_on_from_a_connection_that_has_ended(request, tls):
+    lot = request.getfixturevalue("tls_lot" if tls else "lot")
+    (older, newer), _ = park_several(lot, 2)
+    newer.send(ALERT)
+    newer.hang_up()
+    client = lot.gateway.session()
+    assert client.ok("NOOP").untagged == [ALERT]
+    assert lot.mark(client) is older
+
+
 def test_of_several_the_one_that_was_parked_last_is_taken_first(lot):
     (_, newer), _ = park_several(lot, 2)
     _, landed = lot.land()
