@@ -167,7 +167,8 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     struct session *session = &client->session;
     bool is_compat = client->listener->imapproxy_compat;
     imapstate_buf_clear(&upstream->resting);
-    if (!upstream->proof || upstream->has_said_bye || upstream->stream.is_at_eof || client->worker->is_stopping)
+    if (!upstream->proof || upstream->names.len == 0 || upstream->has_said_bye || upstream->stream.is_at_eof ||
+        client->worker->is_stopping)
         return false;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */

@@ -488,6 +488,7 @@ static void relay_up_tagged(struct client *client, struct imapstate_span line)
  * (Dovecot). */
 static void relay_up_untagged_bad(struct client *client)
 {
+    client->session.is_uncertain = true; /* which command it is about is a guess, and if it was carried out, another */
     for (struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
         if (!memchr(tag.at, ']', tag.len))

@@ -331,8 +331,10 @@ bool session_completed(struct session *session, const struct flight *flight, enu
     }
     if (status == STATUS_OK)
         return session_completed_storable(session, flight);
-    /* It may have switched on some of its names all the same. */
-    session->is_uncertain |= flight->command->id == IMAPSTATE_COMMAND_ENABLE;
+    /* ENABLE may have switched on some of its names all the same, NOTIFY all notifications off (RFC 5465 section 5.8).
+     * That LANGUAGE and COMPARATOR then change nothing is said in RFC 5255. */
+    uint8_t id = flight->command->id;
+    session->is_uncertain |= id == IMAPSTATE_COMMAND_ENABLE || id == IMAPSTATE_COMMAND_NOTIFY;
     return false;
 }
 
@@ -359,6 +361,20 @@ bool session_is_notified(const struct session *session)
            !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
 }
 
+/* RFC 6855 section 3: an ENABLE changes how mailbox names are read. A NOTIFY from before it, which a warm restore sets
+ * again behind it, would be about other mailboxes. */
+static bool session_is_notified_otherwise(const struct session *session)
+{
+    struct imapstate_entry entry;
+    bool is_set = false;
+    for (size_t i = 0; imapstate_state_at(session->in_effect, i, &entry); i++) {
+        if (is_set && entry.kind == IMAPSTATE_ENTRY_ENABLE && session_has_utf8(session))
+            return true;
+        is_set |= entry.kind == IMAPSTATE_ENTRY_NOTIFY && session_is_notified(session);
+    }
+    return false;
+}
+
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
 {
     /* Where CONDSTORE is on anyway, nothing switches it on unseen. */
@@ -367,6 +383,8 @@ bool session_is_parkable(const struct session *session, struct imapstate_buf *re
         return false;
     if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
         return session->enabled.len == 0; /* a server may tell of more than it was asked for */
+    if (session_is_notified_otherwise(session))
+        return false;
     struct imapstate_entry entry;
     struct imapstate_state *told = session->is_tracking ? session_copy(session->state) : NULL;
     /* A language that the connection was not told of is the gateway's. */

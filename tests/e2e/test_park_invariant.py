@@ -189,6 +189,41 @@ def test_a_server_that_enables_more_than_it_was_asked_for_does_not_leak_it(lot):
     never_again(lot, connection)
 
 
+@pytest.mark.parametrize("answer", ["NO [NOTIFICATIONOVERFLOW] too many", "NO [BADEVENT (MessageNew)] no", "BAD what?"])
+def test_a_notify_that_was_refused_does_not_leak(lot, answer):
+    """RFC 5465 section 5.8: behind NOTIFICATIONOVERFLOW it is as if NOTIFY NONE had been sent, and that is not the same as never."""
+    lot.scripted.on("NOTIFY", answer, times=1)
+    client = lot.gateway.session()
+    client.command("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection)
+    never_again(lot, connection)
+
+
+def test_a_notify_from_before_utf8_is_not_set_again_behind_it(lot):
+    """RFC 6855 section 3: its mailbox names would be read otherwise, and others be watched."""
+    commands = ("NOTIFY SET (mailboxes Entw&APw-rfe (MessageNew MessageExpunge))", "ENABLE UTF8=ACCEPT")
+    client = lot.gateway.session()
+    token = save(client, *commands)
+    connection = lot.mark(client)
+    assert not lot.leave(client, connection)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert setup_of(lot.mark(client)) == list(commands)
+
+
+def test_a_command_that_the_server_may_still_answer_is_not_forgotten(lot):
+    """A server that takes a tag with "]" for none says "* BAD"; but who knows whether that was it."""
+    lot.scripted.on("FETCH", lambda connection, tag, arguments: connection.send("* BAD something went wrong.\r\n"))
+    client = lot.gateway.session()
+    client.ok("SELECT INBOX")
+    connection = lot.mark(client)
+    client.send(b"a]b FETCH 1:* BODY[]\r\n")
+    assert client.response().startswith(b"* BAD")
+    assert not lot.leave(client, connection)
+    never_again(lot, connection)
+
+
 def test_what_a_server_enables_unasked_does_not_leak(lot):
     lot.scripted.on("NOOP", "* ENABLED QRESYNC", "OK done", times=1)
     client = lot.gateway.session()
