@@ -177,6 +177,13 @@ static bool login_is_passing(struct imapstate_span line)
     return login_has_too_many(&status);
 }
 
+/* RFC 5530 section 3, CONTACTADMIN: of all the reasons that may pass the one that may be a lockout. */
+static bool login_sends_to_admin(struct imapstate_span line)
+{
+    struct status status;
+    return status_parse(line, &status) && status_has_code(&status, "CONTACTADMIN");
+}
+
 /* Is it the number of connections that the upstream minds? Dovecot: "NO [UNAVAILABLE] Maximum number of connections
  * from user+IP exceeded", Cyrus: "NO Too many open connections", Gmail: "NO [ALERT] Too many simultaneous connections".
  */
@@ -245,6 +252,8 @@ static void login_is_refused(struct client *client, struct imapstate_span line)
         return;
     if (!is_passing && login_is_judged(login))
         choice_refuse(client);
+    else if (login_sends_to_admin(line))
+        choice_doubt(client);
     if (login->is_again) {
         choice_login_failed(client, !is_passing);
         return;

@@ -91,6 +91,15 @@ def test_a_refusal_counts_whatever_the_login_was_made_by(lot, way):
     assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
 
 
+def test_a_user_who_is_to_see_the_administrator_may_be_locked_out(lot):
+    first = lot.visit()
+    for name in ("LOGIN", "AUTHENTICATE"):
+        lot.scripted.on(name, "NO [CONTACTADMIN] not you", times=1)
+    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "wrong").code == b"CONTACTADMIN"
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+    assert not first.closed  # it may have nothing to do with the password
+
+
 def test_a_login_that_its_client_cancels_before_it_has_said_who_it_is_counts_for_nothing(lot):
     first = lot.visit()
     client = lot.gateway.client()
