@@ -121,6 +121,7 @@ static void check_same(const struct outcome *one, const struct outcome *other)
     CHECK(imapstate_span_equal(imapstate_buf_span(&a->names), imapstate_buf_span(&b->names)));
     CHECK(exchange_offers(a, "STATE") == exchange_offers(b, "STATE"));
     CHECK(imapstate_span_equal(imapstate_buf_span(&a->refusal), imapstate_buf_span(&b->refusal)));
+    CHECK(imapstate_span_equal(imapstate_buf_span(&a->question), imapstate_buf_span(&b->question)));
     /* After a failure nothing more is read, so what is left depends on the cut. */
     CHECK(a->error || imapstate_span_equal(imapstate_buf_span(&a->in), imapstate_buf_span(&b->in)));
 }

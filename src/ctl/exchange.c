@@ -77,6 +77,13 @@ static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_spa
     return command->status == EXCHANGE_OK || exchange_keep_refusal(exchange, text);
 }
 
+static bool exchange_hear_question(struct exchange *exchange, struct imapstate_span text)
+{
+    exchange->is_asked = true;
+    imapstate_buf_clear(&exchange->question);
+    return imapstate_buf_put(&exchange->question, text) || exchange_fail_memory(exchange);
+}
+
 /* The first line of a response. */
 static bool exchange_hear_response(struct exchange *exchange, struct imapstate_span octets)
 {
@@ -89,7 +96,7 @@ static bool exchange_hear_response(struct exchange *exchange, struct imapstate_s
             return exchange_fail_memory(exchange);
     }
     if (line.len > 0 && line.at[0] == '+')
-        return exchange->is_asked = true;
+        return exchange_hear_question(exchange, behind(line, line.len > 1 && line.at[1] == ' ' ? 2 : 1));
     if (begins_with(line, "*"))
         return exchange_hear_untagged(exchange, behind(line, 2));
     return exchange_hear_tagged(exchange, line);
@@ -150,6 +157,7 @@ bool exchange_init(struct exchange *exchange, struct transcript *transcript)
     imapstate_buf_init(&exchange->out, EXCHANGE_MAX);
     imapstate_buf_init(&exchange->names, EXCHANGE_MAX);
     imapstate_buf_init(&exchange->refusal, EXCHANGE_MAX);
+    imapstate_buf_init(&exchange->question, EXCHANGE_MAX);
     return exchange->visit || exchange_fail_memory(exchange);
 }
 
@@ -160,6 +168,7 @@ void exchange_done(struct exchange *exchange)
     imapstate_buf_done(&exchange->out);
     imapstate_buf_done(&exchange->names);
     imapstate_buf_done(&exchange->refusal);
+    imapstate_buf_done(&exchange->question);
 }
 
 void exchange_begin_flight(struct exchange *exchange)

@@ -26,8 +26,9 @@ struct exchange {
     struct imapstate_frame frame;
     struct imapstate_buf in,
         out; /* what has arrived and was not heard; the next flight. For the caller to fill and write */
-    struct imapstate_buf names;   /* the capability list that came last; empty: none has come */
-    struct imapstate_buf refusal; /* the last NO, BAD or BYE, without line end; empty: none has come */
+    struct imapstate_buf names;    /* the capability list that came last; empty: none has come */
+    struct imapstate_buf refusal;  /* the last NO, BAD or BYE, without line end; empty: none has come */
+    struct imapstate_buf question; /* what was behind the last "+"; may be empty */
     struct exchange_command
         commands[EXCHANGE_COMMANDS_MAX]; /* of the last flight, or of the next one once it has any */
     size_t command_count;

@@ -1,7 +1,5 @@
 #include "trial.h"
 
-#include <imapstate/command.h>
-
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +7,7 @@
 #include "sasl.h"
 
 #define TEXT_MAX  65536u
-#define LOGIN_MAX 262144u /* user and password, each octet escaped or in base64, with room */
+#define LOGIN_MAX 524288u /* AUTHENTICATE and the message */
 
 /* --- what can go wrong --- */
 
@@ -43,75 +41,68 @@ static bool trial_command(struct trial *trial, struct dialog *dialog, const char
 
 /* --- logging in --- */
 
-static bool trial_write_login(struct trial *trial)
-{
-    struct imapstate_buf *login = &trial->login;
-    return imapstate_buf_put(login, IMAPSTATE_SPAN("LOGIN ")) &&
-           imapstate_command_put_quoted(login, trial->account->user) && imapstate_buf_put_byte(login, ' ') &&
-           imapstate_command_put_quoted(login, trial->account->password);
-}
-
-static bool trial_write_plain(struct trial *trial)
-{
-    struct sasl_identity identity;
-    struct imapstate_buf message;
-    imapstate_buf_init(&message, LOGIN_MAX);
-    sasl_identity_init(&identity);
-    bool is_written = imapstate_buf_put(&identity.authentication, trial->account->user) &&
-                      imapstate_buf_put(&identity.password, trial->account->password) &&
-                      sasl_write_plain(&identity, &message) && sasl_encode(imapstate_buf_span(&message), &trial->login);
-    sasl_identity_done(&identity);
-    imapstate_buf_done(&message);
-    return is_written && transcript_hide(trial->transcript, imapstate_buf_span(&trial->login));
-}
-
-/* Chooses how to log in, by the list that the server shows before. */
+/* By the list that the server shows before. */
 static bool trial_choose_login(struct trial *trial, const struct dialog *dialog)
 {
-    bool is_quotable =
-        imapstate_command_is_quotable(trial->account->user) && imapstate_command_is_quotable(trial->account->password);
-    bool is_disabled = exchange_offers(&dialog->exchange, "LOGINDISABLED"),
-         has_plain = exchange_offers(&dialog->exchange, "AUTH=PLAIN");
-
-    if (!is_disabled && is_quotable) {
-        trial->way = TRIAL_LOGIN;
-        return trial_write_login(trial) || trial_fail(trial, dialog, "user and password are too long");
-    }
-    trial->way = exchange_offers(&dialog->exchange, "SASL-IR") ? TRIAL_PLAIN_INITIAL : TRIAL_PLAIN;
-    if (has_plain)
-        return trial_write_plain(trial) || trial_fail(trial, dialog, "user and password are too long");
-    if (is_disabled && dialog->connection.target->tls == CONNECTION_PLAIN)
-        return trial_fail(trial, dialog, "the server takes no password in clear: leave out --plain, or use --starttls");
-    return trial_fail(trial, dialog,
-                      is_disabled ? "the server offers neither LOGIN nor AUTH=PLAIN"
-                                  : "user or password has octets that only AUTH=PLAIN can carry, which is not offered");
+    const char *error = account_write_login(trial->account, &dialog->exchange, trial->target, &trial->login);
+    if (error)
+        return trial_fail(trial, dialog, error);
+    /* Of a message in base64 nobody would see that it holds the secret. */
+    return !trial->login.mechanism || transcript_hide(trial->transcript, imapstate_buf_span(&trial->login.text)) ||
+           trial_fail(trial, dialog, imapstate_strerror(IMAPSTATE_NO_MEMORY));
 }
 
-/* Puts the login into the next flight. Where the server has to ask for the password first, that is a flight before. */
+/* Puts the login into the next flight. Where the server has to ask for the secret first, that is a flight before. */
 static bool trial_put_login(struct trial *trial, struct dialog *dialog)
 {
-    struct imapstate_span login = imapstate_buf_span(&trial->login);
+    const struct account_login *login = &trial->login;
+    struct imapstate_span text = imapstate_buf_span(&login->text);
     struct imapstate_buf command;
 
-    if (trial->way == TRIAL_LOGIN)
-        return exchange_put(&dialog->exchange, login) || trial_lost(trial, dialog);
-    if (trial->way == TRIAL_PLAIN) {
-        if (!trial_command(trial, dialog, "AUTHENTICATE PLAIN"))
-            return false;
-        if (!dialog->exchange.is_asked)
-            return trial_fail(trial, dialog, "the server refuses AUTHENTICATE PLAIN");
-        return exchange_put_continuation(&dialog->exchange, login) || trial_lost(trial, dialog);
-    }
+    if (!login->mechanism)
+        return exchange_put(&dialog->exchange, text) || trial_lost(trial, dialog);
     imapstate_buf_init(&command, LOGIN_MAX);
-    bool is_put = imapstate_buf_put(&command, IMAPSTATE_SPAN("AUTHENTICATE PLAIN ")) &&
-                  imapstate_buf_put(&command, login) && exchange_put(&dialog->exchange, imapstate_buf_span(&command));
+    bool is_put =
+        imapstate_buf_printf(&command, "AUTHENTICATE %s", login->mechanism) &&
+        (!login->is_initial || (imapstate_buf_put_byte(&command, ' ') && imapstate_buf_put(&command, text))) &&
+        exchange_put(&dialog->exchange, imapstate_buf_span(&command));
     imapstate_buf_done(&command);
-    return is_put || trial_lost(trial, dialog);
+    if (login->is_initial || !is_put)
+        return is_put || trial_lost(trial, dialog);
+    if (!trial_fly(trial, dialog, true))
+        return false;
+    if (!dialog->exchange.is_asked)
+        return trial_fail(trial, dialog, "the server refuses AUTHENTICATE");
+    return exchange_put_continuation(&dialog->exchange, text) || trial_lost(trial, dialog);
 }
 
-static bool trial_is_logged_in(struct trial *trial, const struct dialog *dialog)
+/* Why a token is refused comes as a question, and the tagged NO once that is answered. If other commands are behind the
+ * login, the server has taken one of them for the answer. */
+static bool trial_fail_token(struct trial *trial, struct dialog *dialog)
 {
-    return exchange_status(&dialog->exchange, 0) == EXCHANGE_OK || trial_fail(trial, dialog, "the login was refused");
+    struct exchange *exchange = &dialog->exchange;
+    struct imapstate_buf reason;
+    imapstate_buf_init(&reason, TEXT_MAX);
+    sasl_decode(imapstate_buf_span(&exchange->question), false, &reason);
+    if (exchange->command_count == 1 && exchange_put_continuation(exchange, account_answer_refusal(&trial->login)))
+        dialog_fly(dialog);
+    trial_fail(trial, dialog, "the login was refused");
+    if (reason.len > 0 && imapstate_buf_put_byte(&trial->error, ' '))
+        imapstate_buf_put(&trial->error, imapstate_buf_span(&reason));
+    imapstate_buf_done(&reason);
+    return false;
+}
+
+static bool trial_is_logged_in(struct trial *trial, struct dialog *dialog)
+{
+    switch (exchange_status(&dialog->exchange, 0)) {
+    case EXCHANGE_OK:
+        return true;
+    case EXCHANGE_PENDING:
+        return trial_fail_token(trial, dialog);
+    default:
+        return trial_fail(trial, dialog, "the login was refused");
+    }
 }
 
 /* --- the parts of a session --- */
@@ -141,7 +132,7 @@ static bool trial_log_in(struct trial *trial, struct dialog *dialog)
     if (dialog->exchange.names.len == 0 && !trial_command(trial, dialog, "CAPABILITY"))
         return false;
     trial->before_login = offer_of(dialog);
-    if (trial->login.len == 0 && !trial_choose_login(trial, dialog))
+    if (trial->login.text.len == 0 && !trial_choose_login(trial, dialog))
         return false;
     imapstate_buf_clear(&dialog->exchange.names);
     if (!trial_put_login(trial, dialog) || !trial_fly(trial, dialog, true) || !trial_is_logged_in(trial, dialog))
@@ -334,8 +325,8 @@ static enum trial_result trial_third(struct trial *trial, struct dialog *dialog)
     return TRIAL_RESTORED;
 }
 
-enum trial_result trial_run(struct trial *trial, const struct connection_target *target,
-                            const struct trial_account *account, struct transcript *transcript)
+enum trial_result trial_run(struct trial *trial, const struct connection_target *target, const struct account *account,
+                            struct transcript *transcript)
 {
     static const struct {
         const char *title;
@@ -350,7 +341,7 @@ enum trial_result trial_run(struct trial *trial, const struct connection_target 
     struct imapstate_buf *bufs[] = { &trial->restored, &trial->not_stored, &trial->error, &trial->refusal };
     for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
         imapstate_buf_init(bufs[i], TEXT_MAX);
-    imapstate_buf_init(&trial->login, LOGIN_MAX);
+    account_login_init(&trial->login);
     imapstate_buf_init(&trial->kept, IMAPSTATE_VISIT_KEPT_MAX);
     for (size_t i = 0; i < sizeof sessions / sizeof sessions[0] && result == TRIAL_RESTORED; i++) {
         transcript_title(transcript, sessions[i].title);
@@ -362,7 +353,7 @@ enum trial_result trial_run(struct trial *trial, const struct connection_target 
 
 void trial_done(struct trial *trial)
 {
-    imapstate_buf_done(&trial->login);
+    account_login_done(&trial->login);
     imapstate_buf_done(&trial->kept);
     imapstate_buf_done(&trial->restored);
     imapstate_buf_done(&trial->not_stored);

@@ -3,11 +3,8 @@
 #ifndef CTL_TRIAL_H
 #define CTL_TRIAL_H
 
+#include "account.h"
 #include "dialog.h"
-
-struct trial_account {
-    struct imapstate_span user, password; /* borrowed */
-};
 
 enum trial_result {
     TRIAL_RESTORED,     /* all three sessions went as they should */
@@ -30,12 +27,11 @@ struct trial_measure {
 enum trial_offer { TRIAL_NO_LIST, TRIAL_OFFER_NO, TRIAL_OFFER_YES };
 
 struct trial {
-    const struct connection_target *target;                     /* borrowed */
-    const struct trial_account *account;                        /* borrowed */
-    struct transcript *transcript;                              /* borrowed */
-    enum { TRIAL_LOGIN, TRIAL_PLAIN, TRIAL_PLAIN_INITIAL } way; /* to log in */
-    struct imapstate_buf login; /* LOGIN's command, or PLAIN's message in base64; secret */
-    const char *set_up[6];      /* the commands; static */
+    const struct connection_target *target; /* borrowed */
+    const struct account *account;          /* borrowed */
+    struct transcript *transcript;          /* borrowed */
+    struct account_login login;             /* chosen in the first session */
+    const char *set_up[6];                  /* the commands; static */
     size_t set_up_count;
     struct imapstate_buf kept; /* between the first session and the second; secret */
     enum trial_offer in_greeting, before_login, with_login, after_login;
@@ -46,9 +42,9 @@ struct trial {
     struct imapstate_buf refusal;              /* the server's words then; may be empty */
 };
 
-/* account's password is hidden in the transcript. trial_done() ends it, and wipes. */
-enum trial_result trial_run(struct trial *trial, const struct connection_target *target,
-                            const struct trial_account *account, struct transcript *transcript);
+/* account's secret is hidden in the transcript. trial_done() ends it, and wipes. */
+enum trial_result trial_run(struct trial *trial, const struct connection_target *target, const struct account *account,
+                            struct transcript *transcript);
 void trial_done(struct trial *trial);
 
 #endif

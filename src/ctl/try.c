@@ -26,6 +26,7 @@ static const char help[] =
     "  --user NAME            the user to log in as\n"
     "  --password-file FILE   the password is the first line of FILE; \"-\" is standard input. Without this option it\n"
     "                         is asked for on the terminal, or read from standard input if that is none\n"
+    "  --oauth                log in by OAuth: an access token is given in place of the password, in the same ways\n"
     "  --port PORT            by default 993; 143 with --starttls or --plain\n"
     "  --starttls             begin in clear and go over to TLS\n"
     "  --plain                no TLS at all: password and mail go over the wire in clear\n"
@@ -40,7 +41,7 @@ static const char help[] =
 struct options {
     struct connection_target target;
     const char *user, *password_file;
-    bool has_starttls, has_plain;
+    bool has_starttls, has_plain, has_token;
 };
 
 static int usage_error(const char *what, const char *which)
@@ -71,6 +72,9 @@ static int take_option(int option, struct options *options)
         return -1;
     case 'f':
         options->password_file = optarg;
+        return -1;
+    case 'o':
+        options->has_token = true;
         return -1;
     case 'p':
         options->target.port = optarg;
@@ -125,17 +129,14 @@ static int check_options(struct options *options)
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
-    static const struct option long_options[] = { { "user", required_argument, NULL, 'u' },
-                                                  { "password-file", required_argument, NULL, 'f' },
-                                                  { "password", required_argument, NULL, 'P' },
-                                                  { "port", required_argument, NULL, 'p' },
-                                                  { "starttls", no_argument, NULL, 's' },
-                                                  { "plain", no_argument, NULL, 'c' },
-                                                  { "ca-file", required_argument, NULL, 'a' },
-                                                  { "insecure", no_argument, NULL, 'i' },
-                                                  { "timeout", required_argument, NULL, 't' },
-                                                  { "help", no_argument, NULL, 'h' },
-                                                  { 0 } };
+    static const struct option long_options[] = {
+        { "user", required_argument, NULL, 'u' },     { "password-file", required_argument, NULL, 'f' },
+        { "password", required_argument, NULL, 'P' }, { "oauth", no_argument, NULL, 'o' },
+        { "port", required_argument, NULL, 'p' },     { "starttls", no_argument, NULL, 's' },
+        { "plain", no_argument, NULL, 'c' },          { "ca-file", required_argument, NULL, 'a' },
+        { "insecure", no_argument, NULL, 'i' },       { "timeout", required_argument, NULL, 't' },
+        { "help", no_argument, NULL, 'h' },           { 0 }
+    };
     static char name[] = "imapstatectl try"; /* begins getopt_long()'s messages */
     int option, status = -1;
     argv[0] = name;
@@ -267,26 +268,28 @@ static int print_result(const struct trial *trial, enum trial_result result)
 
 /* --- the command --- */
 
-/* The password as it is, and with the escapes that it has between quotes. */
-static bool hide_password(struct transcript *transcript, struct imapstate_span password)
+/* The secret as it is, and with the escapes that it has between quotes. */
+static bool hide_secret(struct transcript *transcript, struct imapstate_span secret)
 {
     struct imapstate_buf quoted;
-    imapstate_buf_init(&quoted, 2 * PASSWORD_MAX + 2);
-    bool is_hidden = transcript_hide(transcript, password) && imapstate_command_put_quoted(&quoted, password) &&
+    imapstate_buf_init(&quoted, 2 * PASSWORD_TOKEN_MAX + 2);
+    bool is_hidden = transcript_hide(transcript, secret) && imapstate_command_put_quoted(&quoted, secret) &&
                      transcript_hide(transcript, (struct imapstate_span){ quoted.at + 1, quoted.len - 2 });
     imapstate_buf_done(&quoted);
     return is_hidden;
 }
 
-static int run(const struct options *options, struct imapstate_span password)
+static int run(const struct options *options, struct imapstate_span secret)
 {
-    struct trial_account account = { .user = imapstate_span_of(options->user), .password = password };
+    struct account account = { .user = imapstate_span_of(options->user),
+                               .secret = secret,
+                               .has_token = options->has_token };
     struct transcript transcript;
     struct trial trial;
     int status = EXIT_FAILURE;
 
     transcript_init(&transcript, stdout);
-    if (hide_password(&transcript, password)) {
+    if (hide_secret(&transcript, secret)) {
         enum trial_result result = trial_run(&trial, &options->target, &account, &transcript);
         status = print_result(&trial, result);
         trial_done(&trial);
@@ -301,7 +304,7 @@ int try_command(int argc, char **argv)
 {
     struct options options = { .target = { .ca_file = "", .timeout_ms = TIMEOUT_S * 1000 } };
     char prompt[400];
-    struct imapstate_buf password;
+    struct imapstate_buf secret;
 
     int status = parse_options(argc, argv, &options);
     if (status >= 0)
@@ -309,10 +312,12 @@ int try_command(int argc, char **argv)
     /* OpenSSL writes by write(): a server that is gone must not end us. */
     signal(SIGPIPE, SIG_IGN);
     warn_of_risks(&options.target);
-    imapstate_buf_init(&password, PASSWORD_MAX);
-    snprintf(prompt, sizeof prompt, "Password of %.100s at %.255s: ", options.user, options.target.host);
-    status = password_read(options.password_file, prompt, &password) ? run(&options, imapstate_buf_span(&password))
-                                                                     : EXIT_FAILURE;
-    imapstate_buf_done(&password);
+    const char *what = options.has_token ? "access token" : "password";
+    imapstate_buf_init(&secret, options.has_token ? PASSWORD_TOKEN_MAX : PASSWORD_MAX);
+    snprintf(prompt, sizeof prompt, "%s of %.100s at %.255s: ", options.has_token ? "Access token" : "Password",
+             options.user, options.target.host);
+    status = password_read(options.password_file, prompt, what, &secret) ? run(&options, imapstate_buf_span(&secret))
+                                                                         : EXIT_FAILURE;
+    imapstate_buf_done(&secret);
     return status;
 }

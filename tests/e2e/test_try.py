@@ -406,7 +406,7 @@ def test_standard_input_by_name(start_scripted):
 
 
 @pytest.mark.parametrize("octets, words", [
-    (b"", "the first line is empty"), (b"\nsecret\n", "the first line is empty"), (b"\r\n", "the first line is empty"),
+    (b"", "the password is missing"), (b"\nsecret\n", "the password is missing"), (b"\r\n", "the password is missing"),
     (b"a\0b\n", "the password has a NUL"), (b"x" * 4097, "the password is too long"),
 ])
 def test_a_password_file_that_is_wrong(tmp_path, octets, words):
@@ -420,21 +420,26 @@ def test_a_password_file_that_is_missing(tmp_path):
     came_to(by_file(1, tmp_path / "missing"), FAILED, "No such file")
 
 
-def test_the_terminal_does_not_show_the_password(start_scripted):
-    server = start_scripted()
+def at_the_terminal(server, prompt, typed, *words):
+    """Gives the exit status and what was to be seen."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(program("imapstatectl"), ("imapstatectl", "try", "127.0.0.1", "--port", str(server.port), "--plain", "--user", "ann"))
+        os.execv(program("imapstatectl"), ("imapstatectl", "try", "127.0.0.1", "--port", str(server.port), "--plain", "--user", "ann", *words))
     said = b""
-    while b"Password of ann at 127.0.0.1: " not in said:
+    while prompt not in said:
         said += _terminal_read(terminal)
     _wait_for_no_echo(terminal)
-    os.write(terminal, b"secret\n")
+    os.write(terminal, typed)
     while more := _terminal_read(terminal):
         said += more
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == NO_STATE, said
-    assert b"secret" not in said and b"does not offer STATE" in said
     os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+
+def test_the_terminal_does_not_show_the_password(start_scripted):
+    status, said = at_the_terminal(start_scripted(), b"Password of ann at 127.0.0.1: ", b"secret\n")
+    assert status == NO_STATE, said
+    assert b"secret" not in said and b"does not offer STATE" in said
 
 
 def _wait_for_no_echo(terminal):
@@ -451,6 +456,120 @@ def _terminal_read(terminal):
         return os.read(terminal, 65536)
     except OSError:  # the other side is closed
         return b""
+
+
+# Access tokens
+
+BEARERS = {"OAUTHBEARER": "n,a={user},\1host=127.0.0.1\1port={port}\1auth=Bearer {token}\1\1", "XOAUTH2": "user={user}\1auth=Bearer {token}\1\1"}
+
+
+def by_oauth(port, *words, user, token, **settings):
+    done = in_clear(port, "--oauth", *words, user=user, password=token, **settings)
+    for form in BEARERS.values():
+        message = base64.b64encode(form.format(user=user, port=port, token=token).encode()).decode()
+        assert message not in done.stdout + done.stderr
+    return done
+
+
+def test_oauth_through_the_gateway(start_gateway, dovecot):
+    gateway = start_gateway(dovecot.plain_port, park={})
+    user = dovecot.new_user()
+    done = by_oauth(gateway.plain_port, user=user, token=dovecot.jwt(user))
+    check_restored(done, 9, 1, 8)
+    assert shown(done)[1] == ["AUTHENTICATE", "STATE", "EXAMINE", "LOGOUT"]
+    assert done.stdout.count(" AUTHENTICATE OAUTHBEARER ********\n") == 3
+    gateway.wait_log("restored=warm")
+
+
+def test_oauth_at_dovecot_by_itself(dovecot, authority):
+    user = dovecot.new_user()
+    done = attempt("localhost", "--port", dovecot.tls_port, "--user", user, "--oauth", "--ca-file", authority.ca_file, password=dovecot.jwt(user))
+    assert round_trips(came_to(done, NO_STATE)) == {"set up without STATE": 7}
+    dovecot.wait_log(rf"Login: user=<{user}>, method=OAUTHBEARER")
+
+
+def test_a_token_that_has_expired(gateway, dovecot):
+    user = dovecot.new_user()
+    for port in (dovecot.plain_port, gateway.plain_port):
+        done = by_oauth(port, user=user, token=dovecot.jwt(user, lifetime_s=-60))
+        came_to(done, FAILED, 'the login was refused {"status":"', "NO [AUTHENTICATIONFAILED]")
+
+
+@pytest.mark.parametrize("user", ["ann", "a=b,c@example.org"])
+@pytest.mark.parametrize("offered, mechanism", [
+    ("AUTH=XOAUTH2 AUTH=OAUTHBEARER", "OAUTHBEARER"), ("AUTH=OAUTHBEARER SASL-IR", "OAUTHBEARER"),
+    ("LOGINDISABLED AUTH=XOAUTH2", "XOAUTH2"), ("AUTH=PLAIN AUTH=XOAUTH2 SASL-IR", "XOAUTH2")])
+def test_what_is_said_with_a_token(start_scripted, user, offered, mechanism):
+    server, said, token = start_scripted(caps_before=f"IMAP4rev1 {offered}"), [], "ya29.a0-B_c~d+e/f=="
+
+    def authenticate(connection, tag, arguments):
+        name, _, initial = arguments.partition(b" ")
+        said.append((name.decode(), base64.b64decode(initial) if initial else connection.challenge(b"")))
+        connection.log_in(tag, "ann")
+
+    server.on("AUTHENTICATE", authenticate)
+    done = came_to(by_oauth(server.port, user=user, token=token), NO_STATE)
+    escaped = user.replace("=", "=3D").replace(",", "=2C") if mechanism == "OAUTHBEARER" else user
+    assert said == [(mechanism, BEARERS[mechanism].format(user=escaped, port=server.port, token=token).encode())]
+    assert round_trips(done)["set up without STATE"] == (8 if "SASL-IR" in offered else 9)
+
+
+@pytest.mark.parametrize("mechanism, answer", [("OAUTHBEARER", b"\1"), ("XOAUTH2", b"")])
+@pytest.mark.parametrize("challenge, shown_as", [(b'{"status":"401"}', ' {"status":"401"}'), (b"\x1b[2J", r" \x1b[2J"), (b"", "")])
+def test_why_a_token_is_refused_is_shown(start_scripted, mechanism, answer, challenge, shown_as):
+    server, answers = start_scripted(caps_before=f"IMAP4rev1 SASL-IR AUTH={mechanism}"), []
+
+    def refuse(connection, tag, _arguments):
+        answers.append(connection.challenge(challenge))
+        connection.send(f"{tag} NO [AUTHENTICATIONFAILED] no\r\n")
+
+    server.on("AUTHENTICATE", refuse)
+    came_to(by_oauth(server.port, user="ann", token="wrong"), FAILED, f"the login was refused{shown_as}: NO [AUTHENTICATIONFAILED] no\n")
+    assert answers == [answer]
+
+
+def test_a_token_that_is_refused_the_second_time(start_scripted):
+    """Behind the login STATE and EXAMINE are on their way: the server takes STATE for the answer to why."""
+    native = Native(start_scripted)
+    native.on("AUTHENTICATE", lambda connection, tag, arguments: connection.log_in(tag, "ann"), times=1)
+    native.on("AUTHENTICATE", lambda connection, tag, arguments: connection.send("+ " + base64.b64encode(b'{"status":"401"}').decode() + "\r\n"))
+    came_to(by_oauth(native.port, user="ann", token="t0ken"), FAILED, 'the login was refused {"status":"401"}\n')
+
+
+def test_a_token_that_is_none(start_scripted):
+    server = start_scripted()
+    came_to(by_oauth(server.port, user="ann", token='{"access_token": "x"}'), FAILED, "that is no access token")
+    assert server.connections[0].names == []
+
+
+def test_a_server_that_takes_no_tokens(start_scripted, authority, certificate):
+    came_to(by_oauth(start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN").port, user="ann", token="t0ken"), FAILED, "nor AUTH=XOAUTH2 in clear: leave out --plain")
+    server = start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN", tls="implicit", context=Authority.server_context(certificate))
+    came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--oauth", "--ca-file", authority.ca_file), FAILED, "nor AUTH=XOAUTH2\n")
+
+
+def test_a_server_that_takes_tokens_only(start_scripted, authority, certificate):
+    server = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2", tls="implicit", context=Authority.server_context(certificate))
+    came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--ca-file", authority.ca_file), FAILED, "access tokens it takes: --oauth")
+
+
+def test_a_token_may_be_longer_than_a_password(start_scripted, tmp_path):
+    server = start_scripted()
+    for octets, status, words in ((16384, NO_STATE, ()), (16385, FAILED, ("the access token is too long",))):
+        server.users["ann"] = token = "x" * octets
+        (tmp_path / "token").write_text(f"{token}\n")
+        came_to(by_oauth(server.port, "--password-file", tmp_path / "token", user="ann", token=token), status, *words)
+
+
+def test_a_token_is_asked_for_on_the_terminal(start_scripted):
+    server = start_scripted()
+    status, said = at_the_terminal(server, b"Access token of ann at 127.0.0.1: ", b"secret\n", "--oauth")
+    assert status == NO_STATE and b"secret" not in said and b"AUTHENTICATE OAUTHBEARER ********" in said
+
+
+def test_what_is_too_long_for_a_terminal_is_not_cut_short(start_scripted):
+    status, said = at_the_terminal(start_scripted(), b"Access token of ann at 127.0.0.1: ", b"x" * 5000 + b"\n", "--oauth")
+    assert status == FAILED and b"the access token is too long for a terminal: --password-file" in said
 
 
 # How it is called
@@ -482,7 +601,7 @@ def test_a_ca_file_that_is_none(tmp_path, start_scripted):
 def test_the_help():
     done = came_to(attempt("--help", password=""), 0)
     assert done.stdout.startswith("Usage: imapstatectl try HOST --user NAME") and done.stderr == ""
-    for word in ("--password-file", "--starttls", "--insecure", "Exit status"):
+    for word in ("--password-file", "--oauth", "--starttls", "--insecure", "Exit status"):
         assert word in done.stdout
 
 

@@ -167,6 +167,7 @@ TEST(a_session_that_saves_goes_flight_by_flight)
     assert_true(exchange_put(&exchange, IMAPSTATE_SPAN("AUTHENTICATE PLAIN")));
     expect_flight(&exchange, "A1 AUTHENTICATE PLAIN\r\n");
     hear(&exchange, "+ \r\n");
+    assert_int_equal(exchange.question.len, 0);
     assert_true(exchange.is_asked && exchange_status(&exchange, 0) == EXCHANGE_PENDING);
     assert_true(exchange_put_continuation(&exchange, IMAPSTATE_SPAN("AGEAYg==")));
     assert_true(exchange_put_state(&exchange));
@@ -176,6 +177,8 @@ TEST(a_session_that_saves_goes_flight_by_flight)
     assert_int_equal(exchange.command_count, 2);
     assert_true(exchange_put(&exchange, IMAPSTATE_SPAN("ENABLE QRESYNC")));
     assert_int_equal(exchange.command_count, 1);
+    hear(&exchange, "+ YQ==\r\n");
+    CHECK_SPAN("question", imapstate_buf_span(&exchange.question), IMAPSTATE_SPAN("YQ=="));
     hear(&exchange, "* OK [STATECMD A3] x\r\nA3 OK x\r\n");
     assert_true(exchange_put_savestate(&exchange, 1));
     hear(&exchange, "* SAVESTATE token\r\nA4 OK x\r\n");
