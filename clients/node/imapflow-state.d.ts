@@ -26,10 +26,14 @@ export interface WithState {
 
 /**
  * Makes a subclass of ImapFlow that uses STATE. Its constructor takes ImapFlow's options and `state`, a string from
- * saveState().
+ * saveState(); and `mailbox`, the one that the program opens first, which is then open once connect() has restored that
+ * state.
  */
 export declare function withState<ImapFlow extends new (options: any) => any>(
     ImapFlow: ImapFlow
 ): new (
-    options: NonNullable<ConstructorParameters<ImapFlow>[0]> & { state?: string | null }
+    options: NonNullable<ConstructorParameters<ImapFlow>[0]> & {
+        state?: string | null;
+        mailbox?: string | { path: string; readOnly?: boolean };
+    }
 ) => InstanceType<ImapFlow> & WithState;

@@ -5,14 +5,20 @@
  * imapstate.
  *
  * ImapFlow has one command in flight at a time and sets itself up in startSession(). Here the answers to what it asks there
- * are kept with the token, and given to it instead of being asked for once the token has brought the state back. These of
- * its methods are overridden: run, exec, send, authenticate, getLogger.
+ * are kept with the token, and given to it instead of being asked for once the token has brought the state back. So is the
+ * answer to a SELECT that went out with the login. These of its methods are overridden: run, exec, send, authenticate,
+ * getLogger.
  */
 
 const VERSION = 1; // of what saveState() makes; another one is not read
 const TOKEN = /^[A-Za-z0-9_-]{1,2048}$/;
 const ONE_OF_A_KIND = ['LANGUAGE', 'COMPARATOR', 'NOTIFY']; // a later one takes the place of an earlier one
 const STORABLE = ['ENABLE', ...ONE_OF_A_KIND];
+// A mailbox that can be selected before it is known what is enabled: "&" and letters beyond ASCII are other octets with
+// UTF8=ACCEPT and IMAP4rev2 (RFC 6855 section 3, RFC 9051 section 5.1).
+const SAME_IN_ANY_STATE = /^[\x20-\x25\x27-\x7e]+$/;
+const OF_SELECT = ['OK', 'FLAGS', 'EXISTS']; // the untagged responses that ImapFlow looks at
+const TOGETHER = Symbol('goes into the write of the command before it'); // an option of exec()
 
 /** What has become of the saved state. */
 const Restored = Object.freeze({
@@ -40,13 +46,18 @@ function withState(ImapFlow) {
         #coveredSaved = null; // as JSON
         #tracking = false;
         #asked = null; // the answer to STATE, once it was asked
-        #isTaken = false; // has it been looked at?
-        #early = null; // the tag of a STATE that went out together with the login
+        #judged = null; // what it means has been found out
+        #early = new Set(); // tags of what has gone out together with the command before it
+        #selected = null; // the answer to the SELECT behind STATE, once it was sent
+        #given = null; // the same, while ImapFlow opens the mailbox by it
+        #ahead = null; // the mailbox that is open so, until the program opens it
+        #mailbox; // what is to be known for that the next time
         #announced = null; // the tag of the last STATECMD
 
         constructor(options) {
             super(options);
             this.#content = read(this.options.state, this.options);
+            this.#mailbox = this.#content?.mailbox;
             this.saved = this.#content ? this.options.state : null;
             this.restored = Restored.NOT_ASKED;
             this.sectionHandlers.STATECMD = async ([tag]) => {
@@ -100,21 +111,39 @@ function withState(ImapFlow) {
                     namespaces: this.namespaces || null,
                     serverInfo: this.serverInfo
                 };
-                this.saved = JSON.stringify(this.#content);
                 this.#coveredSaved = JSON.stringify(this.#covered);
+            }
+            if (this.#tracking && this.#content) {
+                this.#content.mailbox = this.#mailbox;
+                this.saved = JSON.stringify(this.#content);
             }
             return this.saved;
         }
 
         async run(command, ...args) {
+            const name = command.toUpperCase();
             if (this.authenticated) {
                 await this.#takeState();
             }
-            const remembered = this.usable ? undefined : this.#remembered(command.toUpperCase(), ...args);
-            return remembered === undefined ? super.run(command, ...args) : remembered;
+            const remembered = this.usable ? this.#opened(name, ...args) : this.#remembered(name, ...args);
+            if (remembered !== undefined) {
+                return remembered;
+            }
+            // It is not allowed while a mailbox is selected (RFC 5161 section 3.1), and without this class none would be.
+            if (name === 'ENABLE' && this.#isAhead() && offered(this, args[0]).length) {
+                await this.#leave(this.#ahead);
+            }
+            const result = await super.run(command, ...args);
+            if (name === 'SELECT') {
+                this.#learn(...args);
+            }
+            return result;
         }
 
         exec(command, attributes, options) {
+            if (this.#given && command === this.#given.command && attributes[0].value === this.#given.path) {
+                return this.#give(options.untagged);
+            }
             if (this.#canShareWrite(command, attributes)) {
                 return this.#execLogin(command, attributes, options);
             }
@@ -127,9 +156,9 @@ function withState(ImapFlow) {
         }
 
         async send(request) {
-            if (request.tag === this.#early) {
+            if (this.#early.delete(request.tag)) {
                 this.currentRequest.sent = true; // as it would be now by super.send()
-            } else if (request.command === 'LOGIN') {
+            } else if (request.command === 'LOGIN' || request.command === 'STATE') {
                 await this.#inOneWrite(() => super.send(request));
             } else {
                 await super.send(request);
@@ -140,8 +169,10 @@ function withState(ImapFlow) {
             const done = await super.authenticate();
             if (!this.#asked && this.capabilities.has('STATE')) {
                 this.#asked = this.#ask();
+                this.#selected = this.#select();
             }
             await this.#takeState();
+            await this.#open(await this.#selected);
             if (this.restored === Restored.UNAVAILABLE) {
                 // BYE may follow (P6), which ImapFlow's set-up would not notice: connect() must fail then.
                 (await super.exec('NOOP')).next();
@@ -170,25 +201,22 @@ function withState(ImapFlow) {
                 answer ? { ...options, onPlusTag: plus => this.#inOneWrite(() => answer(plus)) } : options
             );
             this.#asked = this.#ask(); // queued behind the login
+            this.#selected = this.#select(); // and behind that
             return sent;
         }
 
-        /** The write that makes the login complete, and STATE, as one. */
+        /** The write that makes a command complete, and what is to go together with it, as one. */
         async #inOneWrite(write) {
             const socket = this.writeSocket;
             socket.cork();
             try {
                 await write();
-                const next = this.requestQueue[0];
-                if (next && next.command === 'STATE' && !this.commandParts.length) {
-                    this.#early = next.tag;
-                    this.log.debug({
-                        src: 'c',
-                        msg: `${next.tag} STATE (* value hidden *)`,
-                        cid: this.id,
-                        comment: 'Behind the login'
-                    });
-                    this.write([next.tag, 'STATE', ...next.attributes.map(each => each.value)].join(' '));
+                for (const request of [...this.requestQueue]) {
+                    if (!request.options[TOGETHER] || this.commandParts.length) {
+                        break;
+                    }
+                    this.#early.add(request.tag);
+                    await super.send(request);
                 }
             } finally {
                 socket.uncork();
@@ -205,7 +233,7 @@ function withState(ImapFlow) {
                 }
             };
             try {
-                const sent = await super.exec('STATE', attributes, { untagged });
+                const sent = await super.exec('STATE', attributes, { untagged, [TOGETHER]: true });
                 sent.next();
                 return { status: 'OK', restored };
             } catch (err) {
@@ -213,12 +241,13 @@ function withState(ImapFlow) {
             }
         }
 
-        async #takeState() {
-            if (!this.#asked || this.#isTaken) {
-                return;
-            }
+        #takeState() {
+            this.#judged ??= this.#asked && this.#judge();
+            return this.#judged;
+        }
+
+        async #judge() {
             const { status, restored, err } = await this.#asked;
-            this.#isTaken = true;
             this.#tracking = status === 'OK'; // also if nothing could be restored (P3, P5)
             if (err) {
                 this.log.warn({ msg: 'STATE failed', err, cid: this.id });
@@ -235,6 +264,109 @@ function withState(ImapFlow) {
                 this.#content = this.saved = null;
             } else {
                 this.restored = Restored.UNAVAILABLE;
+            }
+        }
+
+        /**
+         * SELECT behind a STATE with a token, where it is known what ImapFlow would send, and that is right whatever becomes of
+         * the token (P11). Never fails: gives the answer, or null.
+         */
+        async #select() {
+            if (!this.#mailbox) {
+                return null;
+            }
+            const { path, readOnly } = this.#mailbox;
+            const command = readOnly ? 'EXAMINE' : 'SELECT';
+            const responses = [];
+            const keep = name => [name, async response => responses.push([name, response])];
+            const untagged = Object.fromEntries(OF_SELECT.map(keep));
+            try {
+                const sent = await super.exec(command, [{ type: 'ATOM', value: path }], { untagged, [TOGETHER]: true });
+                await this.#takeState();
+                if (this.restored !== Restored.DONE) {
+                    sent.next();
+                }
+                // Otherwise nothing more is read until ImapFlow knows that the mailbox is open, and so what it reads is about.
+                return { command, path, responses, sent };
+            } catch {
+                return null; // the program will find out why, when it opens the mailbox
+            }
+        }
+
+        /** The mailbox has been selected. In the restored state it is opened; else the set-up has to come first. */
+        async #open(selected) {
+            if (!selected) {
+                return;
+            }
+            if (this.restored !== Restored.DONE) {
+                await this.#leave(selected);
+                return;
+            }
+            const { path, readOnly, folder } = this.#mailbox;
+            this.#given = selected;
+            this.folders.set(path, folder); // or ImapFlow would ask for it
+            try {
+                this.#ahead = await super.run('SELECT', path, { readOnly });
+            } finally {
+                this.#given = null;
+                this.folders.delete(path);
+                selected.sent.next();
+            }
+        }
+
+        /** The answer to SELECT that ImapFlow waits for: it has come already. */
+        async #give(handlers) {
+            const { responses, sent } = this.#given;
+            for (const [name, response] of responses) {
+                await handlers[name](response);
+            }
+            return sent;
+        }
+
+        #isAhead() {
+            return this.#ahead && this.mailbox === this.#ahead && !this.currentLock;
+        }
+
+        /** What mailboxOpen() gives, if the mailbox was opened ahead of it. */
+        #opened(name, path, options) {
+            if (name !== 'SELECT') {
+                return undefined;
+            }
+            const isIt = this.#isAhead() && isWanted(this.options, path, options) && !options?.changedSince;
+            this.#ahead = null;
+            return isIt ? this.mailbox : undefined;
+        }
+
+        /** Leaves the mailbox, but not by CLOSE while it is writable, as that expunges (RFC 3501 section 6.4.2). */
+        async #leave({ command = 'SELECT', path }) {
+            const examine = command === 'EXAMINE' ? [] : [['EXAMINE', [{ type: 'ATOM', value: path }]]];
+            const commands = this.capabilities.has('UNSELECT') ? [['UNSELECT']] : [...examine, ['CLOSE']];
+            try {
+                for (const [name, attributes] of commands) {
+                    (await super.exec(name, attributes)).next();
+                }
+            } catch (err) {
+                this.log.warn({ err, cid: this.id });
+            }
+            const { mailbox } = this;
+            this.mailbox = this.currentSelectCommand = false;
+            this.state = this.states.AUTHENTICATED;
+            if (mailbox) {
+                this.emit('mailboxClose', mailbox);
+            }
+        }
+
+        /** The mailbox was opened: what has to be known to select it ahead the next time. */
+        #learn(path, options) {
+            const folder = this.mailbox && this.folders.get(this.mailbox.path);
+            if (folder && isWanted(this.options, path, options) && SAME_IN_ANY_STATE.test(folder.path)) {
+                const { delimiter, specialUse, subscribed, listed } = folder;
+                this.#mailbox = {
+                    name: path,
+                    readOnly: !!options?.readOnly,
+                    path: folder.path,
+                    folder: { delimiter, specialUse, subscribed, listed }
+                };
             }
         }
 
@@ -285,8 +417,7 @@ const REMEMBERED = {
     },
 
     ENABLE(client, content, names) {
-        const offered = [...client.capabilities.keys()].map(name => name.toUpperCase());
-        const wanted = names.map(name => name.toUpperCase()).filter(name => offered.includes(name));
+        const wanted = offered(client, names);
         if (!wanted.length || !client.covers('ENABLE', wanted.join(' '))) {
             return undefined;
         }
@@ -294,6 +425,12 @@ const REMEMBERED = {
         return client.enabled;
     }
 };
+
+/** Those of the names that ImapFlow would enable. */
+function offered(client, names) {
+    const all = [...client.capabilities.keys()].map(name => name.toUpperCase());
+    return names.map(name => name.toUpperCase()).filter(name => all.includes(name));
+}
 
 const setUpCommand = name => async (client, args) => {
     try {
@@ -340,10 +477,30 @@ function read(saved, options) {
             commands.every(command => command.length === 2 && command.every(isText)) &&
             [...capabilities, ...enabled].every(isText) &&
             (namespaces === null || isText(namespaces.personal[0].prefix));
+        if (good && !isMailbox(content.mailbox, options)) {
+            delete content.mailbox;
+        }
         return good ? content : null;
     } catch {
         return null;
     }
+}
+
+/** Is this what #learn() has made of the mailbox that the program opens first? */
+function isMailbox(mailbox, options) {
+    return (
+        !!mailbox &&
+        isWanted(options, mailbox.name, mailbox) &&
+        isText(mailbox.path) &&
+        SAME_IN_ANY_STATE.test(mailbox.path) &&
+        typeof mailbox.folder === 'object'
+    );
+}
+
+/** Is it the mailbox that the option `mailbox` names, and opened as it says? */
+function isWanted({ mailbox, verifyOnly }, path, options) {
+    const wanted = isText(mailbox) ? { path: mailbox } : mailbox;
+    return !verifyOnly && !!wanted && wanted.path === path && !!wanted.readOnly === !!options?.readOnly;
 }
 
 const isText = value => typeof value === 'string';

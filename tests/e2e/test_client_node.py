@@ -41,10 +41,11 @@ def fixture_outcomes(request, _gateways, dovecot, authority):
     bearer = dovecot.new_user()
     at = {"direct": dovecot.plain_port, "gateway": gateway.plain_port, "gatewayStarttls": gateway.starttls_port,
           "gatewayTls": gateway.tls_port, "gatewayCompressing": compressing, "ca": str(authority.ca_file), "password": NEW_USER_PASSWORD,
-          "users": [dovecot.new_user() for _ in range(50)], "bearer": {"user": bearer, "accessToken": dovecot.jwt(bearer)}}
+          "users": [dovecot.new_user() for _ in range(100)], "bearer": {"user": bearer, "accessToken": dovecot.jwt(bearer)}}
     done = subprocess.run(("node", "--test", "--test-reporter=tap", str(TESTS)), capture_output=True, text=True, timeout=55,
                           env=os.environ | {"IMAPFLOW_STATE_TEST": json.dumps(at), "IMAPFLOW": library}, check=False)
     outcomes = {name: (result, details) for result, name, details in _RESULT.findall(done.stdout)}
+    assert set(outcomes) == set(NAMES), done.stdout + done.stderr
     assert done.returncode == (any(result == "not ok" for result, _ in outcomes.values())), done.stdout + done.stderr
     print(done.stdout)
     return outcomes

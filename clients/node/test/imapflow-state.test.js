@@ -142,12 +142,14 @@ test('round trips are those in the README', async t => {
         rows.push(`| ${what} | ${count} | ${sent.map(flight => flight.join(' ')).join(' → ')} |`);
         return saved;
     };
-    const loginMethod = { loginMethod: 'LOGIN' };
+    const auth = { loginMethod: 'LOGIN' };
+    const mailbox = 'INBOX';
     await row('ImapFlow, directly', at.direct, ImapFlow);
     await row('ImapFlow, through imapstated', at.gateway, ImapFlow);
-    const state = await row('with STATE, the first visit', at.gateway, StateFlow);
-    await row('with STATE, restored', at.gateway, StateFlow, { state });
-    await row("with STATE, restored, `loginMethod: 'LOGIN'`", at.gateway, StateFlow, { state, auth: loginMethod });
+    const state = await row('with STATE, the first visit', at.gateway, StateFlow, { mailbox });
+    await row('with STATE, restored, `mailbox` not named', at.gateway, StateFlow, { state });
+    await row('with STATE, restored', at.gateway, StateFlow, { state, mailbox });
+    await row("with STATE, restored, `loginMethod: 'LOGIN'`", at.gateway, StateFlow, { state, mailbox, auth });
     const table = [`| | round trips to the answer to SELECT | sent in each |`, '| --- | --- | --- |', ...rows].join('\n');
     t.diagnostic(`imapflow ${version}\n${table}`);
     assert.ok(README.includes(table), `README.md has another table than the one that was measured:\n${table}`);
@@ -171,6 +173,228 @@ test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: 
 test('it is restored after a login by LOGIN', () => assertRestored({ auth: { loginMethod: 'LOGIN' } }));
 test('it is restored after a login by an access token', () =>
     assertRestored({ auth: { accessToken: at.bearer.accessToken } }, at.bearer.user));
+
+const opens =
+    (mailbox = 'INBOX', options = {}) =>
+    client =>
+        client.mailboxOpen(mailbox, options);
+const LOGIN = { auth: { loginMethod: 'LOGIN' } };
+
+/** What is saved by a visit that opens the mailbox. */
+async function openedOnce(user, mailbox = 'INBOX', options = {}) {
+    const path = mailbox.path || mailbox;
+    const client = await visit(user, null, { mailbox, more: opens(path, { readOnly: mailbox.readOnly }), ...options });
+    return client.saved;
+}
+
+async function deliver(user, mailbox = 'INBOX') {
+    const client = open(ImapFlow, user, at.direct);
+    await client.connect();
+    await client.append(mailbox, 'Subject: arrived\r\n\r\nBody\r\n');
+    await client.logout();
+}
+
+async function assertOpenedAhead(readOnly) {
+    const user = at.users.pop();
+    await deliver(user);
+    const mailbox = { path: 'INBOX', readOnly };
+    const state = await openedOnce(user, mailbox);
+    const plain = open(ImapFlow, user, at.direct);
+    await plain.connect();
+    await plain.mailboxOpen('INBOX', { readOnly });
+    const recorder = await start(startRecorder(at.gateway));
+    const client = open(StateFlow, user, recorder.port, { state, mailbox, ...LOGIN });
+    await client.connect();
+    assert.deepEqual([client.restored, client.mailbox], [Restored.DONE, plain.mailbox]);
+    const lock = await client.getMailboxLock('INBOX', { readOnly });
+    lock.release();
+    assert.equal(await client.mailboxOpen('INBOX', { readOnly }), client.mailbox);
+    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', readOnly ? 'EXAMINE' : 'SELECT']]);
+    await deliver(user);
+    await client.noop();
+    assert.equal(client.mailbox.exists, 2);
+    await client.mailboxOpen('INBOX', { readOnly }); // to have it looked at again
+    assert.deepEqual(names(recorder.recordings[0]).slice(2), [['LIST'], ['LSUB'], [readOnly ? 'EXAMINE' : 'SELECT']]);
+    assert.equal(await client.saveState(), state);
+}
+
+test('P11: a mailbox that is named is opened in the write of the login', () => assertOpenedAhead(false));
+test('P11: it is opened read-only in the write of the login', () => assertOpenedAhead(true));
+
+test('what comes right behind the mailbox is not overlooked', async () => {
+    const server = await start(
+        startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+            STATE: tag => `* OK [ALERT] disk is full\r\n* STATE tOkEn\r\n${tag} OK restored\r\n`,
+            SELECT: tag => `* 3 EXISTS\r\n* OK [ALERT] really\r\n${tag} OK [READ-WRITE] selected\r\n* 4 EXISTS\r\n* 1 EXPUNGE\r\n`
+        })
+    );
+    const told = [];
+    const take = entry => told.push(entry.msg);
+    const logger = { trace: take, debug: take, info: take, warn: take, error: take };
+    const client = open(StateFlow, 'ann', server.port, { state: keptWithMailbox, mailbox: 'INBOX', logger });
+    await client.connect();
+    await client.noop();
+    assert.deepEqual([client.restored, client.mailbox.exists], [Restored.DONE, 3]);
+    assert.ok(['disk is full', 'really'].every(alert => told.some(msg => String(msg).includes(alert))));
+    assert.deepEqual(
+        server.commands.map(line => line.split(' ')[0]),
+        ['LOGIN', 'STATE', 'SELECT', 'NOOP']
+    );
+});
+
+async function assertOpenedWithState(loginMethod) {
+    const user = at.users.pop();
+    const recorder = await start(startRecorder(at.gateway));
+    const state = await openedOnce(user);
+    const client = await visit(user, state, {
+        port: recorder.port,
+        mailbox: 'INBOX',
+        auth: { loginMethod },
+        more: assertHasQresync
+    });
+    assert.equal(client.restored, Restored.DONE);
+    const flights = names(recorder.recordings[0]);
+    const flight = flights.findIndex(each => each.includes('STATE'));
+    assert.deepEqual(flights[flight].slice(-2), ['STATE', 'SELECT']);
+    assert.equal(flights[flight + 1][0], 'APPEND');
+}
+
+test('the mailbox is opened with STATE after SASL PLAIN', () => assertOpenedWithState('AUTH=PLAIN'));
+test('the mailbox is opened with STATE after SASL LOGIN', () => assertOpenedWithState('AUTH=LOGIN'));
+test('the mailbox is opened with STATE after LOGIN', () => assertOpenedWithState('LOGIN'));
+
+test('the mailbox is opened, and then compressed', async () => {
+    const user = at.users.pop();
+    const recorder = await start(startRecorder(at.gatewayCompressing));
+    const options = { port: recorder.port, disableCompression: false, mailbox: 'INBOX' };
+    const state = await openedOnce(user, 'INBOX', options);
+    const client = await visit(user, state, { ...options, ...LOGIN, more: assertHasQresync });
+    assert.equal(client.restored, Restored.DONE);
+    assert.deepEqual(names(recorder.recordings[1]).slice(0, 2), [['LOGIN', 'STATE', 'SELECT'], ['COMPRESS']]);
+});
+
+async function assertLeftForTheSetUp(owner, user, change) {
+    const saved = await openedOnce(owner);
+    const recorder = await start(startRecorder(at.gateway));
+    const state = JSON.stringify(change(JSON.parse(saved)));
+    const client = open(StateFlow, user, recorder.port, { state, mailbox: 'INBOX', ...LOGIN });
+    await client.connect();
+    assert.deepEqual([client.restored, client.mailbox], [Restored.REFUSED, false]);
+    await client.mailboxOpen('INBOX');
+    assert.deepEqual(names(recorder.recordings[0]), [
+        ['LOGIN', 'STATE', 'SELECT'],
+        ...[['UNSELECT'], ['ID'], ['NAMESPACE'], ['ENABLE'], ['LIST'], ['LSUB'], ['SELECT']]
+    ]);
+    await assertHasQresync(client);
+    const isOpen = async again => assert.equal(again.mailbox.path, 'INBOX');
+    const again = await visit(user, await client.saveState(), { mailbox: 'INBOX', more: isOpen });
+    assert.equal(again.restored, Restored.DONE);
+}
+
+test('P5: with the token of another user the mailbox is left for the set-up, and opened again', () =>
+    assertLeftForTheSetUp(at.users.pop(), at.users.pop(), content => content));
+test('P5: with the token of another server the mailbox is left for the set-up, and opened again', () => {
+    const user = at.users.pop();
+    return assertLeftForTheSetUp(user, user, content => ({ ...content, token: 'AQAAAAAA' }));
+});
+
+test('a mailbox that is gone is told by mailboxOpen()', async () => {
+    const user = at.users.pop();
+    const state = await openedOnce(user, 'Work', { more: client => client.mailboxCreate('Work').then(opens('Work').bind(null, client)) });
+    const plain = open(ImapFlow, user, at.direct);
+    await plain.connect();
+    await plain.mailboxDelete('Work');
+    const recorder = await start(startRecorder(at.gateway));
+    const client = open(StateFlow, user, recorder.port, { state, mailbox: 'Work', ...LOGIN });
+    await client.connect();
+    assert.deepEqual([client.restored, client.mailbox], [Restored.DONE, false]);
+    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', 'SELECT']]);
+    await assert.rejects(client.mailboxOpen('Work'), { responseStatus: 'NO' });
+    await plain.mailboxCreate('Work');
+    assert.equal((await client.mailboxOpen('Work')).exists, 0);
+    await assertHasQresync(client);
+});
+
+test('a server without STATE is not asked for the mailbox ahead', async () => {
+    const user = at.users.pop();
+    const state = await openedOnce(user);
+    const recorder = await start(startRecorder(at.direct));
+    const client = await visit(user, state, { port: recorder.port, mailbox: 'INBOX', more: opens(), ...LOGIN });
+    assert.deepEqual([client.restored, client.saved], [Restored.NOT_ASKED, state]);
+    assert.deepEqual(names(recorder.recordings[0]).slice(0, 2), [['ID'], ['LOGIN']]);
+});
+
+test('the mailbox is opened anew with other options, or if another one is named', async () => {
+    const user = at.users.pop();
+    const state = await openedOnce(user);
+    const { port, recordings } = await start(startRecorder(at.gateway));
+    const more = async client => {
+        const { uidValidity, highestModseq } = client.mailbox;
+        await client.mailboxOpen('INBOX', { changedSince: highestModseq, uidValidity });
+        assert.equal(client.mailbox.qresync, true);
+    };
+    await visit(user, state, { port, mailbox: 'INBOX', more, ...LOGIN });
+    assert.match(recordings[0].flights.at(-2), /SELECT INBOX \(QRESYNC /);
+    for (const mailbox of ['Work', { path: 'INBOX', readOnly: true }, undefined]) {
+        const client = await visit(user, state, { port, mailbox, ...LOGIN });
+        assert.deepEqual([client.restored, names(recordings.at(-1))[0]], [Restored.DONE, ['LOGIN', 'STATE']]);
+    }
+});
+
+test('P11: only a name that is the same in any state is selected ahead', async () => {
+    for (const [mailbox, name] of [
+        ['Sent Items', '"Sent Items"'],
+        ['A&B', null],
+        ['Entwürfe', null]
+    ]) {
+        const user = at.users.pop();
+        const { port, recordings } = await start(startRecorder(at.gateway));
+        const create = async client => {
+            await client.mailboxCreate(mailbox);
+            await client.mailboxOpen(mailbox);
+        };
+        const state = await openedOnce(user, mailbox, { more: create });
+        const client = await visit(user, state, { port, mailbox, more: opens(mailbox), ...LOGIN });
+        assert.equal(client.restored, Restored.DONE);
+        assert.equal(recordings[0].flights[0].includes(`SELECT ${name}\r\n`), !!name);
+    }
+});
+
+test('an ENABLE that is new leaves a mailbox that the program has not opened', async () => {
+    const user = at.users.pop();
+    const options = { disableAutoEnable: true, mailbox: 'INBOX' };
+    const state = await openedOnce(user, 'INBOX', options);
+    const { port, recordings } = await start(startRecorder(at.gateway));
+    const more = async client => {
+        const closed = new Promise(resolve => client.once('mailboxClose', resolve));
+        assert.equal(await client.setUp('ENABLE', 'QRESYNC'), true);
+        assert.equal((await closed).path, 'INBOX');
+        await assertHasQresync(client);
+    };
+    await visit(user, state, { port, more, ...options, ...LOGIN });
+    assert.deepEqual(names(recordings[0]).slice(0, 3), [['LOGIN', 'STATE', 'SELECT'], ['UNSELECT'], ['ENABLE']]);
+});
+
+test('without UNSELECT the mailbox is left without expunging', async () => {
+    for (const [readOnly, leaves] of [
+        [false, ['SELECT', 'EXAMINE', 'CLOSE']],
+        [true, ['EXAMINE', 'CLOSE']]
+    ]) {
+        const server = await start(
+            startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
+                LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE STATE] welcome\r\n`
+            })
+        );
+        const mailbox = { name: 'INBOX', readOnly, path: 'INBOX', folder: { delimiter: '/' } };
+        const client = open(StateFlow, 'ann', server.port, { state: kept({ mailbox }), mailbox: { path: 'INBOX', readOnly } });
+        await client.connect();
+        assert.deepEqual([client.restored, client.mailbox], [Restored.REFUSED, false]);
+        assert.deepEqual(
+            server.commands.map(line => line.split(' ')[0]),
+            ['LOGIN', 'STATE', ...leaves, 'NAMESPACE', 'ENABLE']
+        );
+    }
+});
 
 test('the language comes back too', async () => {
     const user = at.users.pop();
@@ -319,6 +543,7 @@ const kept = changes =>
         serverInfo: null,
         ...changes
     });
+const keptWithMailbox = kept({ mailbox: { name: 'INBOX', readOnly: false, path: 'INBOX', folder: { delimiter: '/' } } });
 
 test('P6: a token that cannot be tried now is kept, and everything is set up', async () => {
     const server = await start(
@@ -327,14 +552,16 @@ test('P6: a token that cannot be tried now is kept, and everything is set up', a
             STATE: tag => `${tag} NO [UNAVAILABLE] not now\r\n`
         })
     );
-    const client = open(StateFlow, 'ann', server.port, { state: kept() });
-    await client.connect();
-    assert.equal(client.restored, Restored.UNAVAILABLE);
-    assert.equal(await client.saveState(), kept());
-    assert.deepEqual(
-        server.commands.map(line => line.split(' ')[0]),
-        ['LOGIN', 'STATE', 'NOOP', 'NAMESPACE', 'ENABLE']
-    );
+    for (const [state, ...ahead] of [[kept()], [keptWithMailbox, 'SELECT', 'EXAMINE', 'CLOSE']]) {
+        const client = open(StateFlow, 'ann', server.port, { state, mailbox: 'INBOX' });
+        await client.connect();
+        assert.equal(client.restored, Restored.UNAVAILABLE);
+        assert.equal(await client.saveState(), state);
+        assert.deepEqual(
+            server.commands.splice(0).map(line => line.split(' ')[0]),
+            ['LOGIN', 'STATE', ...ahead, 'NOOP', 'NAMESPACE', 'ENABLE']
+        );
+    }
 });
 
 test('P6: a session that ends then fails to connect, and the token is kept', async () => {
@@ -344,9 +571,11 @@ test('P6: a session that ends then fails to connect, and the token is kept', asy
             STATE: tag => `${tag} NO [UNAVAILABLE] not now\r\n* BYE try again\r\n`
         })
     );
-    const client = open(StateFlow, 'ann', server.port, { state: kept() });
-    await assert.rejects(client.connect());
-    assert.equal(client.saved, kept());
+    for (const state of [kept(), keptWithMailbox]) {
+        const client = open(StateFlow, 'ann', server.port, { state, mailbox: 'INBOX' });
+        await assert.rejects(client.connect());
+        assert.equal(client.saved, state);
+    }
 });
 
 test('P9: what is refused is not in the state', async () => {
