@@ -258,7 +258,7 @@ static void upstream_take_parked(struct upstream *upstream, struct parked *parke
     parked_free(parked);
 }
 
-static void upstream_say_chore(struct upstream *upstream);
+static void upstream_say_chores(struct upstream *upstream);
 
 struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked)
 {
@@ -287,7 +287,7 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     if (!client) {
         upstream->chores = UPSTREAM_CHORE_NOOP;
         upstream->parked_at_ms = parked_at_ms;
-        upstream_say_chore(upstream);
+        upstream_say_chores(upstream);
     }
     stream_start(&upstream->stream);
     return upstream;
@@ -342,12 +342,17 @@ static const char *upstream_chore_command(unsigned chore)
     }
 }
 
-static void upstream_say_chore(struct upstream *upstream)
+/* All that may go in one write. */
+static void upstream_say_chores(struct upstream *upstream)
 {
-    unsigned chore = upstream_chore(upstream);
+    unsigned left = upstream->chores, chore;
     upstream_await(upstream);
-    stream_printf(&upstream->stream, "%s%s\r\n", chore == UPSTREAM_CHORE_DONE ? "" : UPSTREAM_TAG " ",
-                  upstream_chore_command(chore));
+    do {
+        chore = left & -left;
+        left &= ~chore;
+        stream_printf(&upstream->stream, "%s%s\r\n", chore == UPSTREAM_CHORE_DONE ? "" : UPSTREAM_TAG " ",
+                      upstream_chore_command(chore));
+    } while (left && !(chore & UPSTREAM_CHORES_FIRST));
     stream_flush(&upstream->stream);
 }
 
@@ -367,8 +372,8 @@ static bool upstream_finish_chore(struct upstream *upstream, const struct status
     if (status->word != STATUS_OK && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
         return false;
     upstream->chores &= (uint8_t)~chore;
-    if (upstream->chores)
-        upstream_say_chore(upstream);
+    if (upstream->chores && (chore & UPSTREAM_CHORES_FIRST))
+        upstream_say_chores(upstream);
     return true;
 }
 
@@ -410,7 +415,7 @@ void upstream_settle(struct upstream *upstream, unsigned chores, struct client *
         upstream_park(upstream);
         return;
     }
-    upstream_say_chore(upstream);
+    upstream_say_chores(upstream);
     stream_resume(&upstream->stream);
 }
 

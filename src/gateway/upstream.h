@@ -43,7 +43,7 @@ enum upstream_state {
     UPSTREAM_STATE_MAX,
 };
 
-/* What is left to do until a connection can be parked, as a set; done one after the other, the lowest first. */
+/* What is left to do until a connection can be parked, as a set; the lowest is said first. */
 enum upstream_chore {
     UPSTREAM_CHORE_DONE = 1,
     UPSTREAM_CHORE_UNSELECT = 2,
@@ -51,6 +51,9 @@ enum upstream_chore {
     UPSTREAM_CHORE_CLOSE = 8,   /* ... can be closed without expunging anything */
     UPSTREAM_CHORE_NOTIFY_NONE = 16,
     UPSTREAM_CHORE_NOOP = 32,
+    /* The others wait until these are answered: CLOSE would expunge where EXAMINE has failed, and not every server
+     * reads on behind a DONE. */
+    UPSTREAM_CHORES_FIRST = UPSTREAM_CHORE_DONE | UPSTREAM_CHORE_EXAMINE,
 };
 
 struct upstream {
@@ -72,7 +75,7 @@ struct upstream {
     struct flight *idle;          /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
     uint64_t born_at_ms;
     uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
-    uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is in flight */
+    uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is answered next */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
     bool is_introducing;    /* an ID of ours is in flight, though the client's commands may be too */
     bool is_woken;          /* it was parked, and no octet has come since that shows that it lives */

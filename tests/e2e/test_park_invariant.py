@@ -624,13 +624,21 @@ def test_p18_a_notify_that_cannot_be_set_again_costs_the_connection(lot, answer)
     assert lot.mark(client) is not first
 
 
-def test_both_mailbox_and_notify_are_left(lot):
+def test_both_mailbox_and_notify_are_left_in_one_round_trip(lot):
+    """LOGOUT is answered only when that is done."""
+    def unselect(connection, tag, arguments):
+        second, name, _ = connection.command()
+        assert name == "NOTIFY"
+        connection.ok(tag)
+        connection.ok(second)
+
+    lot.scripted.on("UNSELECT", unselect)
     client = lot.gateway.session()
     save(client, NOTIFY)
     client.ok("SELECT INBOX")
     first = lot.mark(client)
     assert lot.leave(client, first)
-    assert sorted(chores(first)) == ["NOTIFY NONE", "UNSELECT"]
+    assert chores(first) == ["UNSELECT", "NOTIFY NONE"]
 
 
 def test_what_comes_while_it_settles_is_nobodys(lot):
