@@ -66,9 +66,9 @@ class Syslog:
     def _take_all(self):
         with open(self._log_file, "ab", buffering=0) as log:
             while octets := self._socket.recv(65536):
-                number, text = self._MESSAGE.fullmatch(octets).groups()
-                if int(number) % 8 != self._DEBUG:
-                    log.write(text.rstrip(b"\n\0") + b"\n")
+                match = self._MESSAGE.fullmatch(octets)
+                if not match or int(match.group(1)) % 8 != self._DEBUG:
+                    log.write((match.group(2) if match else octets).rstrip(b"\n\0") + b"\n")
 
 
 class Unpacked:
