@@ -21,12 +21,12 @@ def fixture_lot(scripted, start_gateway):
 
 
 @pytest.fixture(name="start_server")
-def fixture_start_server(tmp_path_factory):
+def fixture_start_server(tmp_path_factory, authority):
     """start_server(Cyrus, maxchild=2): one of this test alone."""
     started = []
 
     def start(kind, **settings):
-        started.append(kind(tmp_path_factory.mktemp(kind.name.lower()), **settings))
+        started.append(kind(tmp_path_factory.mktemp(kind.name.lower()), authority, **settings))
         return started[-1]
     yield start
     for server in started:
