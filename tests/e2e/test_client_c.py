@@ -9,6 +9,7 @@ import pytest
 
 from harness.server import NEW_USER_PASSWORD
 from harness.gateway import BUILD
+from harness.modules import assert_quoted, round_trips
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "clients" / "c"
 SET_UP = "STATE ENABLE NOTIFY STATUS"
@@ -67,6 +68,14 @@ def test_the_second_visit_is_one_write_before_the_end(visitor, gateway):
         assert (writes, restored) == (["LOGIN STATE STATUS", "LOGOUT"], True)
         assert "* STATUS INBOX (MESSAGES 1)" in counts
     assert visitor.kept.read_bytes() == kept
+
+
+def test_round_trips(visitor, gateway, start_recorder):
+    """The table in the README: pytest tests/e2e/test_client_c.py -k round_trips -s prints it."""
+    recorder = start_recorder(gateway.plain_port)
+    for _ in range(2):
+        visitor.ok(recorder.port)
+    assert_quoted(round_trips(dict(zip(("the first visit", "restored"), recorder.recordings)), "STATUS"), "c/README.md")
 
 
 def test_p05_a_token_of_another_gateway_is_replaced(visitor, gateway, start_gateway, dovecot):
