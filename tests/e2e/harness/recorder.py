@@ -52,7 +52,7 @@ class Recorder:
 
     def __init__(self, target_port, certificate=None, hold_s=0.0):
         self.recordings = []
-        self._servers = []
+        self._sockets = []
         self._is_stopped = False
         self._hold_s = hold_s
         self._target_port = target_port
@@ -76,7 +76,7 @@ class Recorder:
     def cut(self):
         """No more connections, and those that are there end."""
         self.stop()
-        for sock in self._servers:
+        for sock in self._sockets:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -98,9 +98,9 @@ class Recorder:
     def _serve(self, client, recording):
         try:
             with socket.create_connection((net.LOOPBACK, self._target_port), timeout=10) as server:
-                self._servers.append(server)
                 if self._context:
                     client = self._context.wrap_socket(client, server_side=True)
+                self._sockets += [client, server]
                 for sock in (client, server):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _relay(client, server, recording, self._hold_s)
