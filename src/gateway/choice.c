@@ -30,24 +30,24 @@ void choice_done(struct choice *choice)
 /* Whose login it is. False: nobody knows. */
 static bool choice_identify(const struct client *client, struct park_identity *ret_identity)
 {
-    const struct login *login = client->login;
-    const struct sasl_mechanism *mechanism = login->mechanism;
+    const struct credentials *credentials = &client->login->credentials;
+    const struct sasl_identity *identity = &credentials->identity;
     const struct config_upstream *upstream = client->listener->upstream;
-    struct imapstate_span user = sasl_identity_user(&login->identity);
-    bool is_bearer = mechanism && mechanism->passing == SASL_RELAYED;
+    struct imapstate_span user = sasl_identity_user(identity);
+    bool is_bearer = credentials_passing(credentials) == SASL_RELAYED;
     bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;
     *ret_identity = (struct park_identity){
         .upstream = imapstate_span_of(upstream->name),
         .user = user,
         /* XOAUTH2 and OAUTHBEARER say the same in different fields. */
-        .authentication = is_bearer ? user : imapstate_buf_span(&login->identity.authentication),
-        .secret = imapstate_buf_span(&login->identity.password),
+        .authentication = is_bearer ? user : imapstate_buf_span(&identity->authentication),
+        .secret = imapstate_buf_span(&identity->password),
         .is_bearer = is_bearer,
         .is_compat = client->listener->imapproxy_compat,
         .address = has_addresses ? &client->peer : NULL,
         .local = has_addresses ? &client->local : NULL,
     };
-    return login->identity.is_certain && ret_identity->authentication.len > 0;
+    return identity->is_certain && ret_identity->authentication.len > 0;
 }
 
 /* False: the secret is not known to us either (SCRAM, CRAM-MD5), or there is none. Such a login always goes upstream,
@@ -161,32 +161,7 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
 
 /* --- login without the upstream --- */
 
-static void choice_answer_login(struct client *client)
-{
-    struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
-    if (client->listener->imapproxy_compat)
-        client_say(client, NULL, "OK [XPROXYREUSE] " N_("IMAP connection reused by imapstate."));
-    stream_put(&client->stream, tag);
-    stream_put(&client->stream, IMAPSTATE_SPAN(" OK [CAPABILITY "));
-    stream_put(&client->stream, imapstate_buf_span(&client->session.names));
-    stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("Logged in.")));
-}
-
-static bool choice_begin_session(struct client *client, struct imapstate_span names)
-{
-    const struct login *login = client->login;
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
-    bool is_begun = capability_rewrite(names, &view, &shown) &&
-                    session_begin(&client->session, sasl_identity_user(&login->identity), login->identity.is_certain,
-                                  imapstate_buf_span(&shown), client->service->config->epoch);
-    capability_parse(names, &client->session.offers);
-    imapstate_buf_done(&shown);
-    return is_begun;
-}
-
-bool choice_accept(struct client *client)
+bool choice_accept(struct client *client, struct imapstate_span *ret_names)
 {
     struct park_identity identity;
     struct choice *choice = &client->choice;
@@ -198,14 +173,7 @@ bool choice_accept(struct client *client)
     struct upstream *unused = client->upstream;
     client->upstream = NULL;
     /* Whoever is told that a connection is reused must get one, whatever its state. */
-    bool is_had = !client->listener->imapproxy_compat || choice_wake(client, PARK_ANY, (struct imapstate_span){ 0 });
-    if (is_had) {
-        struct imapstate_buf *names = client->upstream ? &client->upstream->names : &choice->reserved->names;
-        is_had = choice_begin_session(client, imapstate_buf_span(names));
-    }
-    if (!is_had) {
-        if (client->upstream)
-            upstream_release(client->upstream, false);
+    if (client->listener->imapproxy_compat && !choice_wake(client, PARK_ANY, (struct imapstate_span){ 0 })) {
         client->upstream = unused;
         choice_done(choice);
         return false;
@@ -213,7 +181,7 @@ bool choice_accept(struct client *client)
     if (unused)
         upstream_release(unused, false);
     choice->accepted_at_ms = worker_now_ms();
-    choice_answer_login(client);
+    *ret_names = imapstate_buf_span(client->upstream ? &client->upstream->names : &choice->reserved->names);
     return true;
 }
 
@@ -223,7 +191,7 @@ bool choice_make(struct client *client)
 {
     if (client->upstream)
         return true;
-    if (login_is_running(client->login))
+    if (login_is_at_upstream(client->login))
         return false;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
         choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
@@ -264,6 +232,14 @@ enum choice_result choice_make_state(struct client *client, struct imapstate_spa
 
 /* --- until it has shown that it lives --- */
 
+void choice_forget_credentials(struct client *client)
+{
+    if (!client->upstream || client->upstream->is_woken)
+        return;
+    login_free(client->login);
+    client->login = NULL;
+}
+
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)
 {
     struct choice *choice = &client->choice;
@@ -277,10 +253,8 @@ void choice_heard(struct client *client)
 {
     client->upstream->is_woken = false;
     imapstate_buf_done(&client->choice.sent);
-    if (!client->restore && !login_is_running(client->login)) {
-        login_free(client->login);
-        client->login = NULL;
-    }
+    if (!client->restore && !login_is_at_upstream(client->login))
+        choice_forget_credentials(client);
 }
 
 static void choice_resend(struct client *client)
@@ -322,13 +296,13 @@ bool choice_replace(struct client *client, const struct upstream *lost)
 
 /* --- the new login --- */
 
-void choice_logged_in(struct client *client)
+void choice_logged_in(struct client *client, struct imapstate_span names)
 {
     if (client->restore) {
-        restore_logged_in(client);
+        restore_logged_in(client, names);
         return;
     }
-    choice_heed_names(client, imapstate_buf_span(&client->login->names));
+    choice_heed_names(client, names);
     choice_resend(client);
     choice_heard(client);
 }

@@ -38,8 +38,9 @@ void choice_init(struct choice *choice);
 /* Gives the reserved connection back, forgets everything. */
 void choice_done(struct choice *choice);
 
-/* A login whose credentials are known: accepted without the upstream if a proof matches; then it has been answered. */
-bool choice_accept(struct client *client);
+/* A login whose credentials are known: may it be accepted without the upstream? *ret_names is then the list of the
+ * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
+bool choice_accept(struct client *client, struct imapstate_span *ret_names);
 
 /* The upstream has taken the credentials of the login, has refused them, or may have refused them. */
 void choice_prove(struct client *client);
@@ -61,7 +62,7 @@ enum choice_result {
 enum choice_result choice_make_state(struct client *client, struct imapstate_span state);
 
 /* How the login went that a choice had to make (login.c). names: the upstream's list. */
-void choice_logged_in(struct client *client);
+void choice_logged_in(struct client *client, struct imapstate_span names);
 void choice_login_failed(struct client *client, bool is_refused);
 
 /* The upstream's list after login is this. True: the client has been told of it, since it sees another one than before;
@@ -73,6 +74,10 @@ void choice_sent(struct client *client, struct imapstate_span octets, bool is_re
 
 /* An octet has come from the chosen connection: it lives. */
 void choice_heard(struct client *client);
+
+/* STATE is decided, or another command has been passed on: the credentials are forgotten, unless the session has yet to
+ * choose its connection, or the chosen one may still have to be replaced. */
+void choice_forget_credentials(struct client *client);
 
 /* The chosen connection turned out dead before that. True: another one has taken its place, or is being made. False:
  * nothing can be done without running something twice. lost has ended, but is still there. */

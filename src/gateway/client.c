@@ -198,7 +198,7 @@ static unsigned client_end_idling(struct client *client, struct upstream *upstre
 /* Lets go of the upstream and of all that was only for it. */
 static void client_leave_upstream(struct client *client, bool may_park)
 {
-    bool is_at_rest = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_running(client->login);
+    bool is_at_rest = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_at_upstream(client->login);
     bool is_clean = is_at_rest && relay_is_quiet(client);
     bool is_idling = is_at_rest && relay_is_idling(client);
     struct upstream *upstream = client->upstream;
@@ -279,7 +279,7 @@ void client_end(struct client *client, const char *reason, const char *bye)
 static bool client_is_undecided(const struct client *client)
 {
     return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->resting && !client->restore &&
-           !login_is_running(client->login);
+           !login_is_at_upstream(client->login);
 }
 
 static uint64_t client_deadline_ms(const struct client *client)
@@ -367,7 +367,7 @@ bool client_may_carry_secrets(const struct client *client)
 
 struct capability_view client_view(const struct client *client, bool is_before_login)
 {
-    bool is_certain = client->login ? client->login->identity.is_certain : client->session.is_certain;
+    bool is_certain = client->login ? client->login->credentials.identity.is_certain : client->session.is_certain;
     return (struct capability_view){
         .is_before_login = is_before_login,
         .offers_starttls = client->listener->tls == CONFIG_TLS_STARTTLS && !client->stream.ssl,
@@ -545,9 +545,9 @@ static bool client_step(struct client *client)
 static bool client_has_business(const struct client *client)
 {
     if (client->state == CLIENT_LOGGING_IN)
-        return !client->login->wants_line;
+        return !login_wants_line(client->login);
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
-        login_is_running(client->login))
+        login_is_at_upstream(client->login))
         return true;
     return client->pipeline.count > 0 && !client->sending_command && client->idle != CLIENT_IDLE_ACTIVE;
 }
@@ -589,17 +589,15 @@ void client_logged_in(struct client *client)
     client->active_at_ms = worker_now_ms();
     client_enter(client, CLIENT_AUTHENTICATED);
     client_heed_offers(client);
-    const struct sasl_mechanism *mechanism = client->login->mechanism;
-    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", mechanism ? mechanism->name : "LOGIN");
+    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", credentials_name(&client->login->credentials));
 }
 
 void client_login_failed(struct client *client)
 {
-    bool is_counted = client->login->is_counted;
     login_free(client->login);
     client->login = NULL;
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
-    if (is_counted && ++client->login_failures >= client->service->config->max_login_failures)
+    if (client->login_failures >= client->service->config->max_login_failures)
         client_end(client, "too many failed logins", "BYE " N_("Too many failed logins."));
 }
 
@@ -623,16 +621,12 @@ void client_unauthenticate(struct client *client)
 
 void client_upstream_ready(struct client *client)
 {
-    switch (client->state) {
-    case CLIENT_GREETING:
+    if (login_is_at_upstream(client->login))
+        admission_upstream_ready(client);
+    else if (client->state == CLIENT_GREETING)
         client_say_greeting(client);
-        break;
-    case CLIENT_NOT_AUTHENTICATED:
+    else if (client->state == CLIENT_NOT_AUTHENTICATED)
         answer_upstream_ready(client);
-        break;
-    default:
-        login_upstream_ready(client);
-    }
     client_go_on(client);
 }
 
@@ -640,19 +634,14 @@ void client_upstream_lost(struct client *client, const char *why)
 {
     const struct upstream *lost = client->upstream;
     client->upstream = NULL;
-    switch (client->state) {
-    case CLIENT_GREETING:
+    if (login_is_at_upstream(client->login))
+        admission_upstream_lost(client, lost, why);
+    else if (client->state == CLIENT_GREETING)
         client_say_greeting(client);
-        break;
-    case CLIENT_NOT_AUTHENTICATED:
+    else if (client->state == CLIENT_NOT_AUTHENTICATED)
         answer_upstream_lost(client);
-        break;
-    case CLIENT_LOGGING_IN:
-        login_upstream_lost(client, lost, why);
-        break;
-    default:
+    else if (client->state == CLIENT_AUTHENTICATED)
         relay_upstream_lost(client, lost, why);
-    }
     client_go_on(client);
 }
 

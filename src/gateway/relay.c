@@ -157,16 +157,6 @@ static bool relay_send_line(struct client *client, const struct imapstate_piece 
     return true;
 }
 
-/* The credentials were kept for a STATE that follows the login; something else does. But as long as the upstream has
- * not shown that it lives, another one may have to take its place. */
-static void relay_forget_credentials(struct client *client)
-{
-    if (client->upstream->is_woken)
-        return;
-    login_free(client->login);
-    client->login = NULL;
-}
-
 static bool relay_begin_command(struct client *client, const struct imapstate_piece *piece,
                                 const struct imapstate_command_line *line)
 {
@@ -181,7 +171,7 @@ static bool relay_begin_command(struct client *client, const struct imapstate_pi
     client->sending_command = line->command;
     if (line->command->id == IMAPSTATE_COMMAND_IDLE)
         client->idle = CLIENT_IDLE_ASKED;
-    relay_forget_credentials(client);
+    choice_forget_credentials(client);
     const uint8_t *end = piece->octets.at + piece->octets.len;
     const uint8_t *from = line->has_arguments_sp ? line->arguments.at : end - (piece->is_bare_lf ? 1 : 2);
     return relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
@@ -197,7 +187,7 @@ bool relay_ask(struct client *client, struct imapstate_span command)
         flight && imapstate_buf_printf(&line, RELAY_TAG " %.*s\r\n", (int)command.len, (const char *)command.at);
     if (is_asked) {
         flight->is_ours = true;
-        relay_forget_credentials(client);
+        choice_forget_credentials(client);
         choice_sent(client, imapstate_buf_span(&line), flight->command->repeatable);
         stream_put(&client->upstream->stream, imapstate_buf_span(&line));
     } else {
@@ -283,8 +273,8 @@ static bool relay_is_message(const struct client *client, enum imapstate_frame_r
 
 bool relay_down_step(struct client *client)
 {
-    if (client->restore || login_is_running(client->login) || client->awaits_go || client->idle == CLIENT_IDLE_ASKED ||
-        !relay_has_room(client))
+    if (client->restore || login_is_at_upstream(client->login) || client->awaits_go ||
+        client->idle == CLIENT_IDLE_ASKED || !relay_has_room(client))
         return false;
     struct imapstate_frame before = client->frame;
     if (client->idle == CLIENT_IDLE_ACTIVE && imapstate_frame_is_between(&client->frame))
@@ -526,8 +516,8 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         client->upstream->has_said_bye = true;
     if (client->upstream->is_introducing && relay_up_introduction(client->upstream, line))
         return false;
-    if (login_is_running(client->login))
-        return login_hear(client, line);
+    if (login_is_at_upstream(client->login))
+        return admission_hear(client, line);
     if (client->restore)
         return restore_hear(client, line) == RESTORE_PASS;
     if (!piece->is_text) {
@@ -631,10 +621,6 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
     client_log(client, LOG_LEVEL_DEBUG, "upstream lost: %s", why);
     if (client->restore) {
         restore_upstream_lost(client, lost, why);
-        return;
-    }
-    if (login_is_running(client->login)) {
-        login_upstream_lost(client, lost, why);
         return;
     }
     if (choice_replace(client, lost))

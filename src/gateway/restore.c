@@ -37,22 +37,12 @@ static void restore_answer(struct client *client, const char *answer)
     client_say(client, &tag, answer);
 }
 
-/* STATE is decided one way or another: the credentials are needed only by a session that has yet to choose its
- * upstream, or whose upstream has not shown yet that it lives. */
-static void restore_forget_credentials(struct client *client)
-{
-    if (!client->upstream || client->upstream->is_woken)
-        return;
-    login_free(client->login);
-    client->login = NULL;
-}
-
 /* Tracking begins; what cannot be tracked cannot be saved either. */
 static void restore_track(struct client *client, const char *answer)
 {
     bool is_tracking = session_track(&client->session, restore_upstream_name(client));
     restore_answer(client, is_tracking ? answer : "NO [UNAVAILABLE] " N_("Out of memory."));
-    restore_forget_credentials(client);
+    choice_forget_credentials(client);
 }
 
 /* --- STATE token --- */
@@ -149,7 +139,7 @@ static void restore_succeed(struct client *client)
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     upstream_await_nothing(client->upstream);
-    restore_forget_credentials(client);
+    choice_forget_credentials(client);
     restore_put_held_names(client);
     restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
     session_restore(&client->session, restore->state, restore->share,
@@ -250,14 +240,14 @@ static void restore_decline(struct client *client)
     client_say(client, &tag, is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] " N_("Out of memory."));
     client->restore = NULL;
     restore_free(restore);
-    restore_forget_credentials(client);
+    choice_forget_credentials(client);
 }
 
 /* There is an upstream. If it offers something else than what the client was told, the token is dead (P12). */
-static void restore_has_upstream(struct client *client, const struct imapstate_buf *names)
+static void restore_has_upstream(struct client *client, struct imapstate_span names)
 {
     struct restore *restore = client->restore;
-    if (choice_heed_names(client, imapstate_buf_span(names))) {
+    if (choice_heed_names(client, names)) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
         restore_decline(client);
@@ -274,10 +264,10 @@ static void restore_choose(struct client *client)
     switch (choice_make_state(client, imapstate_buf_span(&restore->encoded))) {
     case CHOICE_EXACT:
         restore->is_warm = true;
-        restore_has_upstream(client, &client->upstream->names);
+        restore_has_upstream(client, imapstate_buf_span(&client->upstream->names));
         break;
     case CHOICE_PRISTINE:
-        restore_has_upstream(client, &client->upstream->names);
+        restore_has_upstream(client, imapstate_buf_span(&client->upstream->names));
         break;
     case CHOICE_WAITING:
         break;
@@ -370,10 +360,6 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
 
 void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
-    if (login_is_running(client->login)) {
-        login_upstream_lost(client, lost, why);
-        return;
-    }
     /* A parked connection that turns out dead: all that a replay sends may be sent again elsewhere. */
     if (lost->is_woken) {
         session_forget_enabled(&client->session);
@@ -384,15 +370,15 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
     restore_fail(client, "", why);
 }
 
-void restore_logged_in(struct client *client)
+void restore_logged_in(struct client *client, struct imapstate_span names)
 {
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     if (restore->phase == RESTORE_CHOOSING) {
-        restore_has_upstream(client, &client->login->names);
+        restore_has_upstream(client, names);
         return;
     }
-    choice_heed_names(client, imapstate_buf_span(&client->login->names));
+    choice_heed_names(client, names);
     if (!restore->was_lost) {
         restore_decline(client);
         return;
@@ -400,7 +386,7 @@ void restore_logged_in(struct client *client)
     client_say(client, &tag, RESTORE_UNAVAILABLE);
     client->restore = NULL;
     restore_free(restore);
-    restore_forget_credentials(client);
+    choice_forget_credentials(client);
 }
 
 /* --- SAVESTATE --- */

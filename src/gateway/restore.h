@@ -39,11 +39,11 @@ void restore_savestate(struct client *client);
 /* What the upstream says during a replay: a whole line that begins a response. */
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);
 
-/* The upstream is gone. lost has ended, but is still there. */
+/* The upstream is gone during a replay. lost has ended, but is still there. */
 void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
-/* A login has been made for it. */
-void restore_logged_in(struct client *client);
+/* A login has been made for it. names: the upstream's list. */
+void restore_logged_in(struct client *client, struct imapstate_span names);
 
 /* It is answered so, and the session ends (P6, P18). answer is text of ours. */
 void restore_give_up(struct client *client, const char *answer);

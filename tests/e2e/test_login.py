@@ -536,6 +536,30 @@ def test_an_upstream_that_says_bye_instead_of_an_answer_is_unavailable(scripted,
     client.ok("NOOP")
 
 
+def test_a_bye_before_the_capability_list_is_known_is_unavailable_too(start_scripted, start_gateway):
+    upstream = start_scripted(caps_login="none")
+    upstream.on("CAPABILITY", lambda c, tag, arguments: (c.send(b"* BYE too many\r\n"), c.hang_up()))
+    client = start_gateway(upstream.port).client()
+    answer = client.no("LOGIN ann secret")
+    assert answer.code == b"UNAVAILABLE" and not answer.of("BYE")
+    client.ok("NOOP")
+
+
+def test_a_waiting_connection_may_break_while_the_client_is_asked(scripted, scripted_gateway):
+    """The next one is made for the login."""
+    client = scripted_gateway.client()
+    client.send(b"a AUTHENTICATE LOGIN\r\n")
+    client.continuation()
+    waiting, = scripted.connections
+    waiting.hang_up()
+    scripted_gateway.wait_log("READY -> DEAD")
+    client.send(logins.encoded("ann") + b"\r\n")
+    client.continuation()
+    client.send(logins.encoded("secret") + b"\r\n")
+    assert client.wait("a").status == b"OK"
+    assert len(scripted.sessions) == 1
+
+
 def test_an_upstream_that_does_not_answer_a_login_is_unavailable(start_scripted, start_gateway):
     silent = start_scripted()
     silent.on("AUTHENTICATE", lambda c, tag, arguments: None)

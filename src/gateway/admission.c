@@ -1,0 +1,357 @@
+#include "admission.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "introduction.h"
+#include "opening.h"
+#include "prelude.h"
+#include "refusal.h"
+#include "relay.h"
+#include "status.h"
+
+#define BIT(phase) (1u << (phase))
+
+static const unsigned admission_may_enter[ADMISSION_ASKING + 1] = {
+    [ADMISSION_CONNECTING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_ANSWERING),
+    [ADMISSION_ANSWERING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
+    [ADMISSION_WITHDRAWN] = BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
+};
+
+static void admission_enter(struct admission *admission, enum admission_phase next)
+{
+    assert(admission_may_enter[admission->phase] & BIT(next));
+    admission->phase = (uint8_t)next;
+}
+
+static struct admission *admission_new(struct imapstate_span tag)
+{
+    struct admission *admission = calloc(1, sizeof *admission);
+    if (!admission)
+        return NULL;
+    admission->tag = tag;
+    imapstate_buf_init(&admission->answer, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&admission->names, PRELUDE_NAMES_MAX);
+    return admission;
+}
+
+void admission_free(struct admission *admission)
+{
+    if (!admission)
+        return;
+    credentials_parts_done(&admission->parts);
+    imapstate_buf_done(&admission->answer);
+    imapstate_buf_done(&admission->names);
+    free(admission);
+}
+
+/* --- how it ends --- */
+
+static void admission_drop_upstream(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    client->upstream = NULL;
+    if (upstream)
+        upstream_release(upstream, false);
+}
+
+/* answer: the upstream's, empty if it has given none. */
+static void admission_fail(struct client *client, enum admission_failure failure, struct imapstate_span answer)
+{
+    admission_drop_upstream(client);
+    admission_free(client->login->admission);
+    client->login->admission = NULL;
+    login_not_admitted(client, failure, answer);
+}
+
+/* Somebody hangs up, on either side, before the credentials are answered: they may have been refused all the same, and
+ * the upstream counts that. */
+static void admission_doubt(struct client *client)
+{
+    const struct admission *admission = client->login->admission;
+    if (admission && (admission->phase == ADMISSION_ANSWERING || admission->phase == ADMISSION_WITHDRAWN))
+        choice_doubt(client);
+}
+
+void admission_abandon(struct client *client)
+{
+    admission_doubt(client);
+    admission_free(client->login->admission);
+    client->login->admission = NULL;
+}
+
+static void admission_is_unavailable(struct client *client)
+{
+    admission_doubt(client);
+    admission_fail(client, ADMISSION_UNAVAILABLE, (struct imapstate_span){ 0 });
+}
+
+/* answer: the upstream's tagged OK. */
+static void admission_succeed(struct client *client, struct imapstate_span answer)
+{
+    struct admission *admission = client->login->admission;
+    struct imapstate_span names = imapstate_buf_span(&admission->names);
+    client->login->admission = NULL;
+    upstream_attach(client->upstream);
+    choice_prove(client);
+    /* An idle session that cannot be parked needs no copy. */
+    if (client->upstream->proof)
+        imapstate_buf_put(&client->upstream->names, names);
+    login_admitted(client, answer, names);
+    admission_free(admission);
+}
+
+/* --- the credentials go up --- */
+
+static void admission_send_part(struct client *client)
+{
+    struct admission *admission = client->login->admission;
+    stream_put(&client->upstream->stream, imapstate_buf_span(&admission->parts.part[admission->sent++]));
+    stream_flush(&client->upstream->stream);
+}
+
+static void admission_send(struct client *client)
+{
+    struct admission *admission = client->login->admission;
+    struct upstream *upstream = client->upstream;
+    credentials_parts_done(&admission->parts);
+    switch (credentials_write(&client->login->credentials, &upstream->before_login, &admission->parts)) {
+    case CREDENTIALS_NOT_OFFERED:
+        admission_fail(client, ADMISSION_NOT_OFFERED, (struct imapstate_span){ 0 });
+        return;
+    case CREDENTIALS_TOO_LONG:
+        admission_is_unavailable(client);
+        return;
+    case CREDENTIALS_WRITTEN:
+        break;
+    }
+    admission_enter(admission, ADMISSION_ANSWERING);
+    upstream_log_in(upstream);
+    stream_put(&upstream->stream, admission->tag);
+    stream_put(&upstream->stream, IMAPSTATE_SPAN(" "));
+    admission->sent = 0;
+    admission_send_part(client);
+}
+
+void admission_upstream_ready(struct client *client)
+{
+    struct imapstate_buf arguments;
+    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    if (client_introduction(client, client->upstream, &arguments))
+        opening_introduce(client->upstream, imapstate_buf_span(&arguments));
+    else
+        admission_send(client);
+    imapstate_buf_done(&arguments);
+}
+
+static void admission_connect(struct client *client)
+{
+    struct admission *admission = client->login->admission;
+    admission_enter(admission, ADMISSION_CONNECTING);
+    admission->may_be_stale = client->upstream;
+    if (!client->upstream)
+        client->upstream = upstream_open(client, client->listener->upstream);
+    if (!client->upstream)
+        admission_is_unavailable(client);
+    else if (client->upstream->state == UPSTREAM_READY)
+        admission_upstream_ready(client);
+}
+
+void admission_begin(struct client *client, struct imapstate_span tag)
+{
+    client->login->admission = admission_new(tag);
+    if (client->login->admission)
+        admission_connect(client);
+    else
+        admission_is_unavailable(client);
+}
+
+static void admission_put_line(struct client *client, struct imapstate_span line)
+{
+    stream_put(&client->upstream->stream, line);
+    stream_put(&client->upstream->stream, IMAPSTATE_SPAN("\r\n"));
+    stream_flush(&client->upstream->stream);
+    upstream_await(client->upstream);
+}
+
+void admission_relay(struct client *client, struct imapstate_span line)
+{
+    admission_put_line(client, line);
+}
+
+void admission_withdraw(struct client *client)
+{
+    admission_enter(client->login->admission, ADMISSION_WITHDRAWN);
+    admission_put_line(client, IMAPSTATE_SPAN("*"));
+}
+
+void admission_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
+{
+    client_log(client, LOG_LEVEL_DEBUG, "upstream lost at login: %s", why);
+    /* One that is open and does not answer is another matter: nobody waits for that twice. */
+    if (client->login->admission->may_be_stale && (lost->stream.is_at_eof || lost->stream.is_closed))
+        admission_connect(client);
+    else
+        admission_is_unavailable(client);
+}
+
+/* --- no --- */
+
+/* All that the user has parked, or else, where that may help, somebody's. Gives how many that were. */
+static unsigned admission_give_up_parked(const struct client *client, const struct refusal *refusal)
+{
+    struct imapstate_span upstream = imapstate_span_of(client->listener->upstream->name);
+    unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->login->credentials.identity));
+    if (given_up == 0 && refusal->minds_address)
+        given_up = park_give_up_oldest(upstream);
+    if (given_up > 0)
+        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", given_up);
+    return given_up;
+}
+
+/* Those that only wait give way to one that works. True: it is tried again. One that only the client can repeat is
+ * refused all the same; its next try finds room. */
+static bool admission_makes_room(struct client *client, const struct refusal *refusal)
+{
+    struct admission *admission = client->login->admission;
+    uint64_t after_ms;
+    bool is_first = admission->presses == 0;
+    if (admission->phase == ADMISSION_WITHDRAWN || !refusal->is_crowded || !park_press(&admission->presses, &after_ms))
+        return false;
+    if ((admission_give_up_parked(client, refusal) == 0 && is_first) || !login_may_repeat(client->login))
+        return false;
+    admission_connect(client);
+    if (client->upstream)
+        upstream_set_timer(client->upstream, after_ms);
+    return true;
+}
+
+static void admission_is_refused(struct client *client, struct imapstate_span line)
+{
+    struct refusal refusal = refusal_read(line);
+    bool was_withdrawn = client->login->admission->phase == ADMISSION_WITHDRAWN;
+    /* RFC 7628 section 3.2.3: a bearer token is refused by a challenge, whatever is said to that. Any other dialog that
+     * was cut short says nothing. */
+    bool is_judged = !was_withdrawn || credentials_passing(&client->login->credentials) == SASL_RELAYED;
+    admission_drop_upstream(client);
+    if (admission_makes_room(client, &refusal))
+        return;
+    if (!refusal.is_passing && is_judged)
+        choice_refuse(client);
+    else if (refusal.may_be_locked)
+        choice_doubt(client);
+    enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
+    admission_fail(client, refusal.is_passing ? ADMISSION_UNAVAILABLE : failure, line);
+}
+
+/* Appends the status response without its [REFERRAL url] (RFC 2221), which would lead the client past the gateway.
+ * False if it has none. */
+static bool admission_cut_referral(struct imapstate_span line, struct imapstate_buf *ret_line)
+{
+    struct status status;
+    if (!status_parse(line, &status) || !status_has_code(&status, "REFERRAL"))
+        return false;
+    /* In front of the code is its "[". */
+    return imapstate_buf_put(ret_line, (struct imapstate_span){ line.at, (size_t)(status.code.at - 1 - line.at) }) &&
+           imapstate_buf_put(ret_line, status.text) && imapstate_buf_put(ret_line, IMAPSTATE_SPAN("\r\n"));
+}
+
+/* --- the upstream's answers --- */
+
+static void admission_keep_names(struct admission *admission, struct imapstate_span line)
+{
+    struct imapstate_span names;
+    if (!capability_find(line, &names))
+        return;
+    imapstate_buf_clear(&admission->names);
+    imapstate_buf_put(&admission->names, names);
+}
+
+static void admission_ask(struct client *client, struct imapstate_span answer)
+{
+    struct admission *admission = client->login->admission;
+    if (!imapstate_buf_put(&admission->answer, answer)) {
+        admission_is_unavailable(client);
+        return;
+    }
+    admission_enter(admission, ADMISSION_ASKING);
+    stream_put(&client->upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " CAPABILITY\r\n"));
+    stream_flush(&client->upstream->stream);
+    upstream_await(client->upstream);
+}
+
+static void admission_is_accepted(struct client *client, struct imapstate_span line)
+{
+    struct admission *admission = client->login->admission;
+    admission_keep_names(admission, line);
+    if (admission->names.len > 0)
+        admission_succeed(client, line);
+    else
+        admission_ask(client, line);
+}
+
+static void admission_hear_tagged(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_buf cut;
+    imapstate_buf_init(&cut, IMAPSTATE_LINE_MAX);
+    if (admission_cut_referral(line, &cut))
+        line = imapstate_buf_span(&cut);
+    if (!imapstate_span_equal(relay_word(line, 0), client->login->admission->tag))
+        admission_is_unavailable(client);
+    else if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("OK")))
+        admission_is_accepted(client, line);
+    else
+        admission_is_refused(client, line);
+    imapstate_buf_done(&cut);
+}
+
+/* The CAPABILITY that we asked has its answer. */
+static void admission_hear_asked(struct client *client, struct imapstate_span line)
+{
+    const struct admission *admission = client->login->admission;
+    if (admission->names.len > 0 && imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
+        admission_succeed(client, imapstate_buf_span(&admission->answer));
+    else
+        admission_is_unavailable(client);
+}
+
+/* "+": the next part goes up; the challenge of a mechanism that is relayed is the client's. Nobody can give a server
+ * that wants more than a password what it wants. */
+static bool admission_hear_go(struct client *client)
+{
+    struct admission *admission = client->login->admission;
+    upstream_await(client->upstream);
+    if (admission->sent < admission->parts.count) {
+        admission_send_part(client);
+        return false;
+    }
+    if (admission->phase == ADMISSION_ANSWERING && login_challenged(client))
+        return true;
+    admission_withdraw(client);
+    return false;
+}
+
+static bool admission_hear_untagged(struct client *client, struct imapstate_span line)
+{
+    if (client->upstream->has_said_bye)
+        return false; /* its end follows, and is answered NO [UNAVAILABLE] */
+    admission_keep_names(client->login->admission, line);
+    /* A list of its own is shown as the code of the tagged OK (P1). */
+    return !imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
+}
+
+bool admission_hear(struct client *client, struct imapstate_span line)
+{
+    struct admission *admission = client->login->admission;
+    admission->may_be_stale = false;
+    if (*line.at == '*')
+        return admission_hear_untagged(client, line);
+    if (admission->phase == ADMISSION_ASKING)
+        admission_hear_asked(client, line);
+    else if (*line.at == '+')
+        return admission_hear_go(client);
+    else
+        admission_hear_tagged(client, line);
+    return false;
+}

@@ -1,0 +1,42 @@
+#include "refusal.h"
+
+#include "relay.h"
+#include "status.h"
+
+static bool has_any_code(const struct status *status, const char *const *codes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (status_has_code(status, codes[i]))
+            return true;
+    return false;
+}
+
+/* "Too many [open, simultaneous] connections": Cyrus says it without a code, Gmail with [ALERT]. Only where the text
+ * begins: further on, a server may repeat what the client chose. */
+static bool says_too_many(struct imapstate_span text)
+{
+    return imapstate_span_equal_nocase(relay_word(text, 0), IMAPSTATE_SPAN("Too")) &&
+           imapstate_span_equal_nocase(relay_word(text, 1), IMAPSTATE_SPAN("many")) &&
+           (imapstate_span_contains_nocase(relay_word(text, 2), IMAPSTATE_SPAN("connections")) ||
+            imapstate_span_contains_nocase(relay_word(text, 3), IMAPSTATE_SPAN("connections")));
+}
+
+/* RFC 5530 section 3 has the codes. Dovecot: "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded";
+ * Gmail: "NO [ALERT] Too many simultaneous connections"; Cyrus: "NO Too many open connections (20 of 20 from gateway
+ * [192.0.2.10], 1 of 5 for ann)". */
+struct refusal refusal_read(struct imapstate_span line)
+{
+    static const char *const passing[] = { "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN" };
+    static const char *const crowded[] = { "LIMIT", "INUSE" };
+    struct status status;
+    if (!status_parse(line, &status))
+        return (struct refusal){ 0 };
+    bool has_too_many = says_too_many(status.text);
+    return (struct refusal){
+        .is_passing = has_too_many || has_any_code(&status, passing, sizeof passing / sizeof *passing),
+        .may_be_locked = status_has_code(&status, "CONTACTADMIN"),
+        .is_crowded = imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
+                      has_any_code(&status, crowded, sizeof crowded / sizeof *crowded),
+        .minds_address = has_too_many && imapstate_span_contains_nocase(status.text, IMAPSTATE_SPAN(" from ")),
+    };
+}

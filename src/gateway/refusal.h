@@ -1,0 +1,18 @@
+/* refusal: what a server's NO or BAD to a login tells of its reason, by its code or its words. No I/O. */
+#ifndef GATEWAY_REFUSAL_H
+#define GATEWAY_REFUSAL_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+
+struct refusal {
+    bool is_passing;    /* the credentials may be good all the same ... */
+    bool may_be_locked; /* ... though that it says so may be for a lockout */
+    bool is_crowded;    /* there are too many connections, somebody's or all in all ... */
+    bool minds_address; /* ... and among them those of the gateway's address */
+};
+
+/* line: the whole tagged line, line end included. What is no status response tells nothing. */
+struct refusal refusal_read(struct imapstate_span line);
+
+#endif

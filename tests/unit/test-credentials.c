@@ -1,0 +1,243 @@
+#include "check.h"
+
+#include "credentials.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define S(text) IMAPSTATE_SPAN(text)
+
+/* base64 of "\0ann\0secret", "ann\0bob\0secret", "ann", "secret", and XOAUTH2's "user=ann\1auth=Bearer t\1\1". */
+#define PLAIN_ANN    "AGFubgBzZWNyZXQ="
+#define PLAIN_AS_ANN "YW5uAGJvYgBzZWNyZXQ="
+#define USER_ANN     "YW5u"
+#define SECRET       "c2VjcmV0"
+#define XOAUTH2_ANN  "dXNlcj1hbm4BYXV0aD1CZWFyZXIgdAEB"
+#define SCRAM_ANN    "biwsbj1hbm4scj1hYmM="
+
+static struct capabilities offers_of(const char *names)
+{
+    struct capabilities offers;
+    capability_parse(imapstate_span_of(names), &offers);
+    return offers;
+}
+
+static void put(struct imapstate_buf *field, const char *value)
+{
+    assert_true(imapstate_buf_put(field, imapstate_span_of(value)));
+}
+
+/* What the LOGIN command gives. */
+static struct credentials password_of(const char *user, const char *password)
+{
+    struct credentials credentials;
+    credentials_init(&credentials, NULL);
+    put(&credentials.identity.authentication, user);
+    put(&credentials.identity.password, password);
+    return credentials;
+}
+
+/* What a mechanism's messages give. */
+static struct credentials read_of(const char *mechanism, const char *const *lines)
+{
+    struct credentials credentials;
+    credentials_init(&credentials, sasl_find(imapstate_span_of(mechanism)));
+    for (; *lines; lines++)
+        assert_int_equal(credentials_read(&credentials, imapstate_span_of(*lines), false), SASL_OK);
+    return credentials;
+}
+
+static void check_parts(const char *name, const struct credentials *credentials, const char *offered,
+                        enum credentials_result want, const char *const *want_parts)
+{
+    struct capabilities offers = offers_of(offered);
+    struct credentials_parts parts;
+    CHECK_ROW(name, credentials_write(credentials, &offers, &parts) == want);
+    size_t count = 0;
+    for (; count < CREDENTIALS_PARTS_MAX && want_parts[count]; count++) {
+        CHECK_ROW(name, count < parts.count);
+        CHECK_SPAN(name, imapstate_buf_span(&parts.part[count]), imapstate_span_of(want_parts[count]));
+    }
+    CHECK_ROW(name, want != CREDENTIALS_WRITTEN || parts.count == count);
+    credentials_parts_done(&parts);
+    assert_int_equal(parts.count, 0);
+}
+
+static const struct {
+    const char *name, *offers, *user, *password;
+    const char *parts[CREDENTIALS_PARTS_MAX]; /* none: not offered */
+} passwords[] = {
+    { "PLAIN with an initial response beats LOGIN",
+      "SASL-IR AUTH=PLAIN",
+      "ann",
+      "secret",
+      { "AUTHENTICATE PLAIN " PLAIN_ANN "\r\n" } },
+    { "LOGIN beats PLAIN that has to wait", "AUTH=PLAIN", "ann", "secret", { "LOGIN \"ann\" \"secret\"\r\n" } },
+    { "LOGIN needs no offer", "", "ann", "a\"b\\", { "LOGIN \"ann\" \"a\\\"b\\\\\"\r\n" } },
+    { "PLAIN where LOGIN is disabled",
+      "AUTH=PLAIN LOGINDISABLED",
+      "ann",
+      "secret",
+      { "AUTHENTICATE PLAIN\r\n", PLAIN_ANN "\r\n" } },
+    { "the mechanism LOGIN if there is nothing else",
+      "LOGINDISABLED AUTH=LOGIN SASL-IR",
+      "ann",
+      "secret",
+      { "AUTHENTICATE LOGIN\r\n", USER_ANN "\r\n", SECRET "\r\n" } },
+    { "no way", "LOGINDISABLED AUTH=CRAM-MD5", "ann", "secret", { NULL } },
+    { "8-bit octets by PLAIN, though it has to wait",
+      "AUTH=PLAIN",
+      "ann",
+      "\xc3\xbc",
+      { "AUTHENTICATE PLAIN\r\n", "AGFubgDDvA==\r\n" } },
+    { "a literal that is not waited for",
+      "LITERAL+",
+      "\xc3\xbc",
+      "secret",
+      { "LOGIN {2+}\r\n\xc3\xbc \"secret\"\r\n" } },
+    { "a literal that is", "", "ann", "\xc3\xbc", { "LOGIN \"ann\" {2}\r\n", "\xc3\xbc\r\n" } },
+    { "two that are", "", "\xc3\xbc", "\xc3\xa4", { "LOGIN {2}\r\n", "\xc3\xbc {2}\r\n", "\xc3\xa4\r\n" } },
+    { "an empty password", "", "ann", "", { "LOGIN \"ann\" \"\"\r\n" } },
+};
+
+TEST(a_password_goes_by_the_best_way_that_is_offered)
+{
+    for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
+        struct credentials credentials = password_of(passwords[i].user, passwords[i].password);
+        check_parts(passwords[i].name, &credentials, passwords[i].offers,
+                    passwords[i].parts[0] ? CREDENTIALS_WRITTEN : CREDENTIALS_NOT_OFFERED, passwords[i].parts);
+        credentials_done(&credentials);
+    }
+}
+
+static const struct {
+    const char *name, *mechanism, *lines[3], *offers, *parts[CREDENTIALS_PARTS_MAX];
+    enum sasl_passing passing;
+} messages[] = {
+    { "PLAIN becomes LOGIN", "PLAIN", { PLAIN_ANN }, "", { "LOGIN \"ann\" \"secret\"\r\n" }, SASL_CONVERTED },
+    { "the mechanism LOGIN becomes PLAIN",
+      "LOGIN",
+      { USER_ANN, SECRET },
+      "SASL-IR AUTH=PLAIN",
+      { "AUTHENTICATE PLAIN " PLAIN_ANN "\r\n" },
+      SASL_CONVERTED },
+    { "an authorization identity needs PLAIN",
+      "PLAIN",
+      { PLAIN_AS_ANN },
+      "AUTH=PLAIN",
+      { "AUTHENTICATE PLAIN\r\n", PLAIN_AS_ANN "\r\n" },
+      SASL_CONVERTED },
+    { "and is not dropped", "PLAIN", { PLAIN_AS_ANN }, "AUTH=LOGIN SASL-IR", { NULL }, SASL_CONVERTED },
+    { "a bearer token goes as it came",
+      "XOAUTH2",
+      { XOAUTH2_ANN },
+      "AUTH=XOAUTH2 SASL-IR",
+      { "AUTHENTICATE XOAUTH2 " XOAUTH2_ANN "\r\n" },
+      SASL_RELAYED },
+    { "or behind a +",
+      "XOAUTH2",
+      { XOAUTH2_ANN },
+      "AUTH=XOAUTH2",
+      { "AUTHENTICATE XOAUTH2\r\n", XOAUTH2_ANN "\r\n" },
+      SASL_RELAYED },
+    { "but by no other mechanism",
+      "XOAUTH2",
+      { XOAUTH2_ANN },
+      "AUTH=OAUTHBEARER AUTH=PLAIN SASL-IR",
+      { NULL },
+      SASL_RELAYED },
+    { "a proof can be used once",
+      "SCRAM-SHA-1",
+      { SCRAM_ANN },
+      "AUTH=SCRAM-SHA-1 SASL-IR",
+      { "AUTHENTICATE SCRAM-SHA-1 " SCRAM_ANN "\r\n" },
+      SASL_PROVED },
+    { "where the server speaks first nothing is sent",
+      "CRAM-MD5",
+      { NULL },
+      "AUTH=CRAM-MD5 SASL-IR",
+      { "AUTHENTICATE CRAM-MD5\r\n" },
+      SASL_PROVED },
+};
+
+TEST(what_a_mechanism_brought_goes_up_converted_or_word_for_word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+        struct credentials credentials = read_of(messages[i].mechanism, messages[i].lines);
+        CHECK_ROW(messages[i].name, strcmp(credentials_name(&credentials), messages[i].mechanism) == 0);
+        CHECK_ROW(messages[i].name, credentials_passing(&credentials) == messages[i].passing);
+        check_parts(messages[i].name, &credentials, messages[i].offers,
+                    messages[i].parts[0] ? CREDENTIALS_WRITTEN : CREDENTIALS_NOT_OFFERED, messages[i].parts);
+        credentials_done(&credentials);
+    }
+}
+
+TEST(the_mechanism_login_wants_the_user_then_the_password_be_they_empty)
+{
+    struct credentials credentials;
+    credentials_init(&credentials, sasl_get(SASL_LOGIN));
+    assert_true(credentials_want_user(&credentials));
+    assert_int_equal(credentials_read(&credentials, S(""), false), SASL_OK);
+    assert_false(credentials_want_user(&credentials));
+    assert_int_equal(credentials_read(&credentials, S(""), false), SASL_OK);
+    assert_int_equal(credentials.identity.authentication.len + credentials.identity.password.len, 0);
+    credentials_done(&credentials);
+}
+
+static const struct {
+    const char *name, *mechanism, *line;
+    enum sasl_error want;
+} bad[] = {
+    { "no base64", "PLAIN", "?", SASL_BASE64 },
+    { "no message of the mechanism", "PLAIN", USER_ANN, SASL_SYNTAX },
+    { "NUL in the user", "LOGIN", "YQBi", SASL_NUL },
+    { "an empty first message", "XOAUTH2", "", SASL_SYNTAX },
+    { "an empty first message of a proof", "SCRAM-SHA-1", "", SASL_SYNTAX },
+};
+
+TEST(what_cannot_be_read_is_an_error_and_leaves_no_first_message)
+{
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct credentials credentials;
+        credentials_init(&credentials, sasl_find(imapstate_span_of(bad[i].mechanism)));
+        CHECK_ROW(bad[i].name, credentials_read(&credentials, imapstate_span_of(bad[i].line), false) == bad[i].want);
+        CHECK_ROW(bad[i].name, credentials.first_message.len == 0);
+        credentials_done(&credentials);
+    }
+}
+
+TEST(what_is_too_long_for_a_line_is_not_sent)
+{
+    enum { LONG = 65536 };
+    char *quotes = malloc(LONG + 1);
+    memset(quotes, '"', LONG);
+    quotes[LONG] = '\0';
+    struct credentials credentials = password_of(quotes, quotes);
+    check_parts("four times 64 KiB by LOGIN", &credentials, "", CREDENTIALS_TOO_LONG, (const char *const[]){ NULL });
+    check_parts("171 KiB by PLAIN", &credentials, "AUTH=PLAIN SASL-IR", CREDENTIALS_TOO_LONG,
+                (const char *const[]){ NULL });
+    credentials_done(&credentials);
+    free(quotes);
+}
+
+TEST(the_login_command_has_a_name_for_the_log)
+{
+    struct credentials credentials = password_of("ann", "secret");
+    assert_string_equal(credentials_name(&credentials), "LOGIN");
+    assert_false(credentials_want_user(&credentials));
+    assert_int_equal(credentials_passing(&credentials), SASL_CONVERTED);
+    credentials_done(&credentials);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_password_goes_by_the_best_way_that_is_offered),
+        cmocka_unit_test(what_a_mechanism_brought_goes_up_converted_or_word_for_word),
+        cmocka_unit_test(the_mechanism_login_wants_the_user_then_the_password_be_they_empty),
+        cmocka_unit_test(what_cannot_be_read_is_an_error_and_leaves_no_first_message),
+        cmocka_unit_test(what_is_too_long_for_a_line_is_not_sent),
+        cmocka_unit_test(the_login_command_has_a_name_for_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
