@@ -342,7 +342,7 @@ static const char *upstream_chore_command(unsigned chore)
     }
 }
 
-/* All that may go in one write. */
+/* All in one write; but where EXAMINE has failed, CLOSE would expunge. */
 static void upstream_say_chores(struct upstream *upstream)
 {
     unsigned left = upstream->chores, chore;
@@ -352,7 +352,7 @@ static void upstream_say_chores(struct upstream *upstream)
         left &= ~chore;
         stream_printf(&upstream->stream, "%s%s\r\n", chore == UPSTREAM_CHORE_DONE ? "" : UPSTREAM_TAG " ",
                       upstream_chore_command(chore));
-    } while (left && !(chore & UPSTREAM_CHORES_FIRST));
+    } while (left && chore != UPSTREAM_CHORE_EXAMINE);
     stream_flush(&upstream->stream);
 }
 
@@ -372,7 +372,7 @@ static bool upstream_finish_chore(struct upstream *upstream, const struct status
     if (status->word != STATUS_OK && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
         return false;
     upstream->chores &= (uint8_t)~chore;
-    if (upstream->chores && (chore & UPSTREAM_CHORES_FIRST))
+    if (chore == UPSTREAM_CHORE_EXAMINE)
         upstream_say_chores(upstream);
     return true;
 }

@@ -51,9 +51,6 @@ enum upstream_chore {
     UPSTREAM_CHORE_CLOSE = 8,   /* ... can be closed without expunging anything */
     UPSTREAM_CHORE_NOTIFY_NONE = 16,
     UPSTREAM_CHORE_NOOP = 32,
-    /* The others wait until these are answered: CLOSE would expunge where EXAMINE has failed, and not every server
-     * reads on behind a DONE. */
-    UPSTREAM_CHORES_FIRST = UPSTREAM_CHORE_DONE | UPSTREAM_CHORE_EXAMINE,
 };
 
 struct upstream {
