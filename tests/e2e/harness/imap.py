@@ -1,8 +1,11 @@
 """A raw IMAP client: it sends exactly the octets that it is told to and shows exactly what comes back."""
 import os
 import re
+import select
 import socket
 import ssl
+import threading
+import time
 import zlib
 
 CRLF = b"\r\n"
@@ -26,16 +29,19 @@ class Wire:
         self._at = 0                 # how much of it has been read
         self._pack = self._unpack = None
         self.packed_in = 0           # octets that arrived since compress()
+        self._tls = threading.Lock()  # OpenSSL's object of a connection is for one thread at a time, and tests send from theirs
         self.set_timeout(timeout)
         _set_no_delay(sock)
 
     def set_timeout(self, seconds):
+        self._timeout = seconds
         self.sock.settimeout(seconds)
 
     def send(self, octets):
         octets = octets.encode() if isinstance(octets, str) else bytes(octets)
         self.transcript.append(f"{self._sent_as}: {_shown(octets)}")
-        self.sock.sendall(self.packed(octets))
+        with self._tls:
+            self.sock.sendall(self.packed(octets))
 
     def packed(self, octets):
         """As they go on the wire; flushed, if they are compressed."""
@@ -58,7 +64,7 @@ class Wire:
 
     def fill(self):
         try:
-            more = self.sock.recv(1 << 18)
+            more = self._receive() if isinstance(self.sock, ssl.SSLSocket) else self.sock.recv(1 << 18)
         except (ConnectionResetError, ssl.SSLEOFError, BrokenPipeError):
             more = b""
         except (TimeoutError, socket.timeout):
@@ -72,6 +78,25 @@ class Wire:
             more = self._unpack.decompress(more)
             assert not self._unpack.eof, "the compressed data ends"
         self.received += more
+
+    def _receive(self):
+        """Under TLS: waits without holding the lock."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            with self._tls:
+                self.sock.settimeout(0)
+                try:
+                    return self.sock.recv(1 << 18)
+                except (ssl.SSLWantReadError, BlockingIOError):
+                    pass
+                finally:
+                    self.sock.settimeout(self._timeout)
+            if self.sock.fileno() < 0:
+                raise Closed("closed by ourselves")
+            waiting = select.poll()
+            waiting.register(self.sock, select.POLLIN)
+            if not waiting.poll(max(0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError("timed out")
 
     def line(self):
         """Up to and including the next LF."""
