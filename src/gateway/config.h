@@ -1,44 +1,27 @@
-/* config: the configuration file, read and checked as a whole.
+/* config: the configuration that the daemon runs by.
  *
- * A config is immutable once read, and counted: a session keeps the one that it began with, a reload replaces the
- * pointer. All strings are NUL-terminated, owned by the config, never NULL ("" means not given).
- *
- * Reading is for one thread at a time (libconfuse's lexer is global); the rest is safe from all threads. */
+ * A config is immutable once configfile has made it, and counted: a session keeps the one that it began with, a reload
+ * replaces the pointer. All strings are NUL-terminated, owned by the config, never NULL ("" means not given) unless it
+ * is said. What the options may be, and are by default, is in schema.c. */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
+#include "endpoint.h"
 #include "language.h"
 #include "log.h"
+#include "network.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
 
-/* An address to listen on: "192.0.2.1:143", "[::1]:1993", "*:143" (all of IPv4), "[::]:143", "unix:/path". */
 struct config_address {
     char *text; /* as written */
-    socklen_t len;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_un un;
-        struct sockaddr_storage storage;
-    } sockaddr;
-};
-
-/* A network of trusted_networks: "10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "unix" (every peer of a unix socket). */
-struct config_network {
-    int family; /* AF_INET, AF_INET6 or AF_UNIX */
-    uint8_t address[16];
-    unsigned prefix_bits;
+    struct endpoint endpoint;
 };
 
 struct config_listener {
@@ -50,13 +33,14 @@ struct config_listener {
     char *tls_cert_file, *tls_key_file; /* PEM; chain in the certificate file */
     bool require_tls;                   /* starttls: no login and no STATE in clear. Never set with tls = none. */
     bool accept_proxy;
-    struct config_network *trusted_networks; /* peers whose PROXY header is believed */
+    struct network *trusted_networks; /* peers whose PROXY header is believed */
     size_t trusted_network_count;
-    unsigned unix_mode;                     /* of a unix socket's file; 0600 octal by default */
+    unsigned unix_mode;                     /* of a unix socket's file */
     uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
     bool compress;                          /* COMPRESS=DEFLATE is offered */
-    const struct config_upstream *upstream; /* borrowed: the one named by upstream = "NAME", else the only one */
+    char *upstream_name;                    /* as written; NULL: not given */
+    const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one */
 };
 
 struct config_upstream {
@@ -95,12 +79,12 @@ struct config {
     char *user, *group; /* privileges are dropped to these; "" keeps them */
     unsigned max_clients;
     unsigned max_clients_per_address;
-    uint64_t login_timeout_ms;       /* from connect to a successful login; 3 min by default */
+    uint64_t login_timeout_ms;       /* from connect to a successful login */
     uint64_t idle_timeout_ms;        /* autologout after login; at least 30 min (RFC 9051 section 5.4) */
-    uint64_t login_failure_delay_ms; /* before a failed login is answered; 2 s by default */
-    unsigned max_login_failures;     /* in one connection, then BYE; 3 by default */
-    uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may finish their commands; 5 s by default */
-    struct languages languages;      /* for clients of upstreams that have no LANGUAGE; the complete ones by default */
+    uint64_t login_failure_delay_ms; /* before a failed login is answered */
+    unsigned max_login_failures;     /* in one connection, then BYE */
+    uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may finish their commands */
+    struct languages languages;      /* for clients of upstreams that have no LANGUAGE */
     struct config_park park;
     struct config_listener *listeners;
     size_t listener_count;
@@ -111,17 +95,25 @@ struct config {
     unsigned references; /* atomic; config_ref() and config_unref() */
 };
 
-/* Reads and checks the file. On failure NULL; then what is wrong has been written to errors, a line each, as
- * "FILE:LINE: what is wrong" (or "FILE: ..." where no line is to blame). Opens no certificate and no key file. */
-struct config *config_read(const char *path, FILE *errors);
-
-/* The same for text in memory; path is only for messages. For tests and the fuzz target. */
-struct config *config_parse(const char *path, const char *text, FILE *errors);
-
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* accepts NULL */
 
-/* Is a peer within one of the listener's trusted networks? An IPv4-mapped IPv6 address counts as IPv4. */
-bool config_is_trusted(const struct config_listener *listener, const struct sockaddr *peer);
+/* May a reload put config in the place of the one that the daemon was started with? What differs and counts at start
+ * only is written to messages, a line each: "FILE:LINE: warning: ..." for what then stays as it is, without "warning"
+ * for what forbids it. */
+bool config_can_follow(const struct config *config, const struct config *started, FILE *messages);
+
+/* --- for configfile, which makes a config --- */
+
+/* With all defaults and no section; counted. NULL: out of memory. */
+struct config *config_new(const char *path);
+
+/* One more section with all defaults. NULL: out of memory; then the config is only good for config_unref(). Pointers to
+ * the sections of its kind that are there already end. */
+struct config_listener *config_add_listener(struct config *config, const char *name, unsigned line);
+struct config_upstream *config_add_upstream(struct config *config, const char *name, unsigned line);
+
+/* Takes line, which came by malloc(), whether it succeeds or not. */
+bool config_add_warning(struct config *config, char *line);
 
 #endif

@@ -21,25 +21,25 @@
 
 /* --- sockets --- */
 
-static int listener_bind(const struct config_address *address, mode_t unix_mode)
+static int listener_bind(const struct endpoint *endpoint, mode_t unix_mode)
 {
-    int fd = socket(address->sockaddr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     int on = 1;
-    bool is_unix = address->sockaddr.any.sa_family == AF_UNIX, is_bound;
+    bool is_unix = endpoint->sockaddr.any.sa_family == AF_UNIX, is_bound;
     if (is_unix) {
         /* Left by a daemon that is gone: connecting to it would have told. */
-        unlink(address->sockaddr.un.sun_path);
+        unlink(endpoint->sockaddr.un.sun_path);
         mode_t mask = umask(~unix_mode & 0777);
-        is_bound = bind(fd, &address->sockaddr.any, address->len) == 0;
+        is_bound = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
         umask(mask);
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-        if (address->sockaddr.any.sa_family == AF_INET6)
+        if (endpoint->sockaddr.any.sa_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        is_bound = bind(fd, &address->sockaddr.any, address->len) == 0;
+        is_bound = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
     }
     if (is_bound && listen(fd, LISTENER_BACKLOG) == 0)
         return fd;
@@ -51,20 +51,20 @@ static int listener_bind(const struct config_address *address, mode_t unix_mode)
 
 /* With SO_REUSEPORT another process of the same user could share our port, each getting half of the clients. So the
  * first socket of an address is bound without it. Likewise a unix socket that somebody listens on is not taken away. */
-static bool listener_is_free(const struct config_address *address)
+static bool listener_is_free(const struct endpoint *endpoint)
 {
-    int fd = socket(address->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0)
         return false;
     bool is_free;
-    if (address->sockaddr.any.sa_family == AF_UNIX) {
-        is_free = connect(fd, &address->sockaddr.any, address->len) != 0;
+    if (endpoint->sockaddr.any.sa_family == AF_UNIX) {
+        is_free = connect(fd, &endpoint->sockaddr.any, endpoint->len) != 0;
         errno = EADDRINUSE;
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (address->sockaddr.any.sa_family == AF_INET6)
+        if (endpoint->sockaddr.any.sa_family == AF_INET6)
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        is_free = bind(fd, &address->sockaddr.any, address->len) == 0;
+        is_free = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
     }
     int error = errno;
     close(fd);
@@ -85,13 +85,14 @@ static bool listener_open_address(const struct config *config, size_t section_in
                                   struct listener *first, FILE *errors)
 {
     const struct config_listener *section = &config->listeners[section_index];
-    if (!listener_is_free(address))
+    if (!listener_is_free(&address->endpoint))
         return listener_complain(config, section, address, errors);
     for (unsigned i = 0; i < workers; i++) {
         struct listener *listener = &first[i * per_worker];
-        bool is_shared = i > 0 && address->sockaddr.any.sa_family == AF_UNIX;
+        bool is_shared = i > 0 && address->endpoint.sockaddr.any.sa_family == AF_UNIX;
         listener->index = section_index;
-        listener->fd = is_shared ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0) : listener_bind(address, section->unix_mode);
+        listener->fd =
+            is_shared ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0) : listener_bind(&address->endpoint, section->unix_mode);
         if (listener->fd < 0)
             return listener_complain(config, section, address, errors);
     }
@@ -152,6 +153,14 @@ static const char *listener_count(const struct config *config, const struct conf
     }
 }
 
+static bool listener_trusts(const struct config_listener *section, const struct address *peer)
+{
+    for (size_t i = 0; i < section->trusted_network_count; i++)
+        if (network_holds(&section->trusted_networks[i], peer))
+            return true;
+    return false;
+}
+
 static void listener_take(struct listener *listener, int fd, const struct sockaddr *sockaddr)
 {
     struct worker *worker = listener->worker;
@@ -164,7 +173,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     address_set(&peer, sockaddr);
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
-    if (section->accept_proxy && !config_is_trusted(section, sockaddr)) {
+    if (section->accept_proxy && !listener_trusts(section, &peer)) {
         listener_refuse(section, fd, "not in trusted_networks");
         return;
     }

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "configfile.h"
 #include "janitor.h"
 #include "listener.h"
 #include "log.h"
@@ -95,28 +96,12 @@ static bool main_drop_privileges(const struct config *config)
 
 static struct service *main_load(const char *path, const struct service *previous, FILE *errors)
 {
-    struct config *config = config_read(path, errors);
+    struct config *config = configfile_read(path, errors);
     if (!config)
         return NULL;
     for (size_t i = 0; i < config->warning_count; i++)
         fprintf(errors, "%s", config->warnings[i]);
     return service_load(config, previous, errors);
-}
-
-/* What needs a restart: listening sockets are opened once, as root perhaps, and workers started. */
-static bool main_same_sockets(const struct config *a, const struct config *b)
-{
-    if (a->workers != b->workers || a->listener_count != b->listener_count)
-        return false;
-    for (size_t i = 0; i < a->listener_count; i++) {
-        const struct config_listener *x = &a->listeners[i], *y = &b->listeners[i];
-        if (strcmp(x->name, y->name) != 0 || x->address_count != y->address_count)
-            return false;
-        for (size_t j = 0; j < x->address_count; j++)
-            if (strcmp(x->addresses[j].text, y->addresses[j].text) != 0)
-                return false;
-    }
-    return true;
 }
 
 static void main_log_lines(char *text, enum log_level level)
@@ -144,7 +129,7 @@ static void main_reload(struct daemon *daemon)
         log_error("reload failed; the configuration, keys and certificates stay as they were");
         return;
     }
-    if (!main_same_sockets(service->config, daemon->service->config)) {
+    if (!config_can_follow(service->config, daemon->service->config, stderr)) {
         log_error("reload refused: listeners, their addresses and workers change only by a restart");
         service_unref(service);
         return;

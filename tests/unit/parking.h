@@ -2,6 +2,7 @@
 #ifndef TEST_PARKING_H
 #define TEST_PARKING_H
 
+#include "configfile.h"
 #include "park.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@ static inline struct service *parking_service(const char *text)
     char whole[2048];
     snprintf(whole, sizeof whole,
              "%s\nlistener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" upstream = \"main\" }\n", text);
-    struct config *config = config_parse("test.conf", whole, stderr);
+    struct config *config = configfile_parse("test.conf", whole, stderr);
     assert_non_null(config);
     struct service *service = service_load(config, NULL, stderr);
     assert_non_null(service);

@@ -1,795 +1,106 @@
 #include "check.h"
 
-#include "catalogue.h"
-#include "config.h"
-#include "sasl.h"
+#include "configfile.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define LISTENER          "listener \"l\" { address = \"127.0.0.1:1143\" tls = none }\n"
-#define UPSTREAM          "upstream \"u\" { address = \"mail.example.org:993\" }\n"
-#define IN_FILE(text)     text "\n" LISTENER UPSTREAM
-#define IN_LISTENER(text) "listener \"l\" {\n" text "\n}\n" UPSTREAM
-#define IN_UPSTREAM(text) LISTENER "upstream \"u\" {\n" text "\n}\n"
+#define UPSTREAM "upstream u { address = \"127.0.0.1:1\" tls = none }\n"
+#define LISTENERS                                                                                                      \
+    "listener l { address = { \"127.0.0.1:1\", \"[::1]:1\" } tls = none }\n"                                           \
+    "listener m { address = \"unix:/s\" tls = none unix_mode = 0600 }\n"
+#define STARTED "workers = 2\nuser = mail\n" LISTENERS UPSTREAM
 
-/* Parses; ret_errors is the caller's to free. */
-static struct config *parse(const char *text, char **ret_errors)
+static struct config *parse(const char *path, const char *text)
 {
-    size_t len = 0;
-    FILE *errors = open_memstream(ret_errors, &len);
-    struct config *config = config_parse("x.conf", text, errors);
-    fclose(errors);
-    return config;
-}
-
-static struct config *parse_good(const char *text)
-{
-    char *errors;
-    struct config *config = parse(text, &errors);
-    if (config == NULL || errors[0] != '\0')
-        fail_msg("not accepted: %s\n%s", text, errors);
-    free(errors);
-    return config;
-}
-
-TEST(what_is_not_given_has_its_documented_default)
-{
-    struct config *config = parse_good(LISTENER UPSTREAM);
-    assert_int_equal(config->workers, 0);
-    assert_string_equal(config->path, "x.conf");
-    assert_string_equal(config->keys_file, "");
-    assert_int_equal(config->token_lifetime_s, 14 * 24 * 3600);
-    assert_int_equal(config->epoch, 0);
-    assert_int_equal(config->log_level, LOG_LEVEL_INFO);
-    assert_int_equal(config->log_to, LOG_TO_STDERR);
-    assert_string_equal(config->user, "");
-    assert_string_equal(config->group, "");
-    assert_int_equal(config->max_clients, 20000);
-    assert_int_equal(config->max_clients_per_address, 0);
-    assert_int_equal(config->login_timeout_ms, 3 * 60 * 1000);
-    assert_int_equal(config->idle_timeout_ms, 35 * 60 * 1000);
-    assert_int_equal(config->login_failure_delay_ms, 2000);
-    assert_int_equal(config->max_login_failures, 3);
-    assert_int_equal(config->shutdown_timeout_ms, 5000);
-    for (unsigned language = 0; language < catalogue_count(); language++)
-        assert_int_equal((config->languages.offered & LANGUAGE_BIT(language)) != 0, catalogue_missing(language) == 0);
-    assert_int_equal(config->languages.preferred, LANGUAGE_DEFAULT);
-    assert_int_equal(config->listeners[0].unix_mode, 0600);
-    assert_false(config->listeners[0].accept_proxy);
-    assert_int_equal(config->listeners[0].auth_mechanisms, SASL_BITS);
-    assert_false(config->listeners[0].imapproxy_compat);
-    assert_false(config->listeners[0].compress);
-    assert_int_equal(config->park.per_user, 2);
-    assert_int_equal(config->park.max, 10000);
-    assert_int_equal(config->park.time_ms, 5 * 60 * 1000);
-    assert_int_equal(config->park.lifetime_ms, 60 * 60 * 1000);
-    assert_int_equal(config->park.reauth_interval_ms, 10 * 60 * 1000);
-    assert_int_equal(config->park.keepalive_ms, 10 * 60 * 1000);
-    assert_false(config->park.one_password);
-    const struct config_upstream *upstream = &config->upstreams[0];
-    assert_int_equal(upstream->tls, CONFIG_TLS_IMPLICIT);
-    assert_true(upstream->tls_verify);
-    assert_int_equal(upstream->connect_timeout_ms, 10000);
-    assert_int_equal(upstream->answer_timeout_ms, 60000);
-    assert_int_equal(upstream->send_client_address, CONFIG_CLIENT_ADDRESS_NONE);
-    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_PASS);
-    assert_int_equal(config->warning_count, 0);
-    config_unref(config);
-}
-
-static uint8_t language(const char *tag)
-{
-    static const struct languages all = { .offered = UINT32_MAX };
-    uint8_t found = 0;
-    if (!language_find(&all, imapstate_span_of(tag), &found))
-        fail_msg("there is no %s", tag);
-    return found;
-}
-
-static const char everything[] = "# every option there is\n"
-                                 "workers = 3\n"
-                                 "keys_file = \"/etc/imapstate/keys\"\n"
-                                 "token_lifetime = \"90m\"\n"
-                                 "epoch = 18446744073709551615\n"
-                                 "log_level = \"debug\"\n"
-                                 "log_to = syslog\n"
-                                 "user = imapstate\n"
-                                 "group = mail\n"
-                                 "max_clients = 5\n"
-                                 "max_clients_per_address = 2\n"
-                                 "login_timeout = 1s\n"
-                                 "idle_timeout = \"30m\"\n"
-                                 "login_failure_delay = \"0s\"\n"
-                                 "max_login_failures = 1\n"
-                                 "shutdown_timeout = \"500ms\"\n"
-                                 "languages = { \"DE\", fr }\n"
-                                 "park {\n"
-                                 "  per_user = 7\n"
-                                 "  max = 8\n"
-                                 "  time = \"1s\"\n"
-                                 "  lifetime = \"2s\"\n"
-                                 "  reauth_interval = \"3s\"\n"
-                                 "  keepalive = \"29m\"\n"
-                                 "  one_password = true\n"
-                                 "}\n"
-                                 "listener \"imaps\" {\n"
-                                 "  address = { \"192.0.2.1:993\", \"[::1]:1993\", \"*:143\", \"unix:/run/x.sock\" }\n"
-                                 "  tls = \"starttls\"\n"
-                                 "  tls_cert_file = \"/c\"\n"
-                                 "  tls_key_file = \"/k\"\n"
-                                 "  require_tls = yes\n"
-                                 "  accept_proxy = true\n"
-                                 "  trusted_networks = { \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\", \"192.0.2.1\" }\n"
-                                 "  unix_mode = \"0660\"\n"
-                                 "  upstream = \"b\"\n"
-                                 "  auth_mechanisms = { \"PLAIN\", scram-sha-256 }\n"
-                                 "  imapproxy_compat = true\n"
-                                 "  compress = true\n"
-                                 "}\n"
-                                 "upstream \"a\" { address = \"unix:/run/imap\" tls = none }\n"
-                                 "upstream \"b\" {\n"
-                                 "  address = \"[2001:db8::5]\"\n"
-                                 "  tls = starttls\n"
-                                 "  tls_verify = true\n"
-                                 "  tls_ca_file = \"/ca\"\n"
-                                 "  tls_name = \"imap.example.org\"\n"
-                                 "  connect_timeout = \"250ms\"\n"
-                                 "  answer_timeout = \"2m\"\n"
-                                 "  send_client_address = \"proxy-v2\"\n"
-                                 "  authorization_identity = \"refuse\"\n"
-                                 "}\n";
-
-TEST(every_option_of_the_file_reaches_its_field)
-{
-    struct config *config = parse_good(everything);
-    assert_int_equal(config->workers, 3);
-    assert_string_equal(config->keys_file, "/etc/imapstate/keys");
-    assert_int_equal(config->token_lifetime_s, 90 * 60);
-    assert_true(config->epoch == UINT64_MAX);
-    assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
-    assert_int_equal(config->log_to, LOG_TO_SYSLOG);
-    assert_string_equal(config->user, "imapstate");
-    assert_string_equal(config->group, "mail");
-    assert_int_equal(config->max_clients, 5);
-    assert_int_equal(config->max_clients_per_address, 2);
-    assert_int_equal(config->login_timeout_ms, 1000);
-    assert_int_equal(config->idle_timeout_ms, 30 * 60 * 1000);
-    assert_int_equal(config->login_failure_delay_ms, 0);
-    assert_int_equal(config->max_login_failures, 1);
-    assert_int_equal(config->shutdown_timeout_ms, 500);
-    assert_int_equal(config->languages.offered,
-                     LANGUAGE_BIT(LANGUAGE_DEFAULT) | LANGUAGE_BIT(language("DE")) | LANGUAGE_BIT(language("FR")));
-    assert_int_equal(config->languages.preferred, language("DE"));
-    config_unref(config);
-}
-
-TEST(every_option_of_park_reaches_its_field)
-{
-    struct config *config = parse_good(everything);
-    assert_int_equal(config->park.per_user, 7);
-    assert_int_equal(config->park.max, 8);
-    assert_int_equal(config->park.time_ms, 1000);
-    assert_int_equal(config->park.lifetime_ms, 2000);
-    assert_int_equal(config->park.reauth_interval_ms, 3000);
-    assert_int_equal(config->park.keepalive_ms, 29 * 60 * 1000);
-    assert_true(config->park.one_password);
-    config_unref(config);
-}
-
-static const struct {
-    const char *list;
-    uint32_t mechanisms;
-} mechanism_sets[] = {
-    { "auth_mechanisms = {}", SASL_BITS },
-    { "auth_mechanisms = plain", SASL_BIT(SASL_PLAIN) },
-    { "auth_mechanisms = { CRAM-MD5, \"LOGIN\" }", SASL_BIT(SASL_CRAM_MD5) | SASL_BIT(SASL_LOGIN) },
-    { "auth_mechanisms = PLAIN\nauth_mechanisms += XOAUTH2", SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_XOAUTH2) },
-    { "auth_mechanisms = { PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512 }",
-      SASL_BITS },
-};
-
-static const struct {
-    const char *text, *offered, *preferred; /* "": none */
-} language_sets[] = {
-    { "languages = off", "", "i-default" },
-    { "languages = DE", "i-default DE", "DE" },
-    { "languages = { \"fr\", de }", "i-default DE FR", "FR" },
-    { "languages = { EN, i-default }", "i-default EN", "EN" },
-    { "languages = i-default", "i-default", "i-default" },
-    { "languages = JA", "i-default JA", "JA" },
-    { "languages = DE\nlanguages += FR", "i-default DE FR", "DE" },
-};
-
-TEST(a_list_of_languages_becomes_a_set_with_its_first_preferred)
-{
-    for (size_t i = 0; i < ARRAY_LEN(language_sets); i++) {
-        char text[512], tags[64];
-        uint32_t want = 0;
-        snprintf(text, sizeof text, "%s\n" LISTENER UPSTREAM, language_sets[i].text);
-        snprintf(tags, sizeof tags, "%s", language_sets[i].offered);
-        for (char *rest = tags, *tag; (tag = strsep(&rest, " "));)
-            want |= *tag ? LANGUAGE_BIT(language(tag)) : 0;
-        struct config *config = parse_good(text);
-        CHECK_ROW(language_sets[i].text, config->languages.offered == want);
-        CHECK_ROW(language_sets[i].text, config->languages.preferred == language(language_sets[i].preferred));
-        config_unref(config);
-    }
-}
-
-TEST(languages_auto_and_an_empty_list_are_the_default)
-{
-    static const char *const texts[] = { "languages = auto", "languages = \"auto\"", "languages = {}" };
-    struct config *want = parse_good(LISTENER UPSTREAM);
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        char text[512];
-        snprintf(text, sizeof text, "%s\n" LISTENER UPSTREAM, texts[i]);
-        struct config *config = parse_good(text);
-        CHECK_ROW(texts[i], config->languages.offered == want->languages.offered);
-        CHECK_ROW(texts[i], config->languages.preferred == want->languages.preferred);
-        config_unref(config);
-    }
-    config_unref(want);
-}
-
-TEST(a_list_of_mechanisms_becomes_a_set)
-{
-    for (size_t i = 0; i < ARRAY_LEN(mechanism_sets); i++) {
-        char text[512];
-        snprintf(text, sizeof text, "listener l {\ntls = none address = \"127.0.0.1:1\"\n%s\n}\n" UPSTREAM,
-                 mechanism_sets[i].list);
-        struct config *config = parse_good(text);
-        CHECK_ROW(mechanism_sets[i].list, config->listeners[0].auth_mechanisms == mechanism_sets[i].mechanisms);
-        config_unref(config);
-    }
-}
-
-TEST(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing)
-{
-    struct config *config = parse_good("park { per_user = 0 }\n" LISTENER UPSTREAM);
-    assert_int_equal(config->park.per_user, 0);
-    assert_int_equal(config->park.max, 10000);
-    config_unref(config);
-    config = parse_good(LISTENER UPSTREAM "park {\n}\n");
-    assert_int_equal(config->park.per_user, 2);
-    config_unref(config);
-}
-
-TEST(every_option_of_a_listener_reaches_its_field)
-{
-    struct config *config = parse_good(everything);
-    const struct config_listener *listener = &config->listeners[0];
-    assert_int_equal(config->listener_count, 1);
-    assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 27);
-    assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
-    assert_string_equal(listener->tls_cert_file, "/c");
-    assert_string_equal(listener->tls_key_file, "/k");
-    assert_true(listener->require_tls);
-    assert_true(listener->accept_proxy);
-    assert_int_equal(listener->trusted_network_count, 4);
-    assert_int_equal(listener->unix_mode, 0660);
-    assert_int_equal(listener->auth_mechanisms, SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_SCRAM_SHA_256));
-    assert_true(listener->imapproxy_compat);
-    assert_true(listener->compress);
-    assert_ptr_equal(listener->upstream, &config->upstreams[1]);
-
-    assert_int_equal(listener->address_count, 4);
-    const struct config_address *address = listener->addresses;
-    assert_string_equal(address[0].text, "192.0.2.1:993");
-    assert_int_equal(address[0].sockaddr.in.sin_family, AF_INET);
-    assert_int_equal(ntohs(address[0].sockaddr.in.sin_port), 993);
-    assert_int_equal(ntohl(address[0].sockaddr.in.sin_addr.s_addr), 0xc0000201);
-    assert_int_equal(address[1].sockaddr.in6.sin6_family, AF_INET6);
-    assert_int_equal(ntohs(address[1].sockaddr.in6.sin6_port), 1993);
-    assert_true(IN6_IS_ADDR_LOOPBACK(&address[1].sockaddr.in6.sin6_addr));
-    assert_int_equal(address[1].len, sizeof(struct sockaddr_in6));
-    assert_int_equal(address[2].sockaddr.in.sin_addr.s_addr, INADDR_ANY);
-    assert_int_equal(address[3].sockaddr.un.sun_family, AF_UNIX);
-    assert_string_equal(address[3].sockaddr.un.sun_path, "/run/x.sock");
-    config_unref(config);
-}
-
-TEST(every_option_of_an_upstream_reaches_its_field)
-{
-    struct config *config = parse_good(everything);
-    assert_int_equal(config->upstream_count, 2);
-    assert_true(config->upstreams[0].is_unix);
-    assert_string_equal(config->upstreams[0].host, "/run/imap");
-    assert_string_equal(config->upstreams[0].port, "");
-    const struct config_upstream *upstream = &config->upstreams[1];
-    assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 42);
-    assert_string_equal(upstream->host, "2001:db8::5");
-    assert_string_equal(upstream->port, "143");
-    assert_false(upstream->is_unix);
-    assert_int_equal(upstream->tls, CONFIG_TLS_STARTTLS);
-    assert_string_equal(upstream->tls_ca_file, "/ca");
-    assert_string_equal(upstream->tls_name, "imap.example.org");
-    assert_int_equal(upstream->connect_timeout_ms, 250);
-    assert_int_equal(upstream->answer_timeout_ms, 120000);
-    assert_int_equal(upstream->send_client_address, CONFIG_CLIENT_ADDRESS_PROXY_V2);
-    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_REFUSE);
-    config_unref(config);
-}
-
-static const struct {
-    const char *text, *host, *port, *tls_name;
-} upstream_addresses[] = {
-    { IN_UPSTREAM("address = \"mail.example.org\""), "mail.example.org", "993", "mail.example.org" },
-    { IN_UPSTREAM("address = \"m:1\" tls = none"), "m", "1", "m" },
-    { IN_UPSTREAM("tls = starttls address = m"), "m", "143", "m" },
-    { IN_UPSTREAM("address = \"[::1]:65535\" tls_name = n"), "::1", "65535", "n" },
-    { IN_UPSTREAM("address = \"unix:/s\" tls_name = n"), "/s", "", "n" },
-};
-
-TEST(an_upstream_address_may_lack_what_tls_implies)
-{
-    for (size_t i = 0; i < ARRAY_LEN(upstream_addresses); i++) {
-        struct config *config = parse_good(upstream_addresses[i].text);
-        assert_string_equal(config->upstreams[0].host, upstream_addresses[i].host);
-        assert_string_equal(config->upstreams[0].port, upstream_addresses[i].port);
-        assert_string_equal(config->upstreams[0].tls_name, upstream_addresses[i].tls_name);
-        config_unref(config);
-    }
-}
-
-#define LANGUAGES_KNOWN     "i-default, EN, DE, FR, ES, JA, AR"
-#define IN_MECHANISMS(list) IN_LISTENER("tls = none address = \"127.0.0.1:1\"\nauth_mechanisms = " list)
-#define CAN_PASS            "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512"
-
-static const struct {
-    const char *name, *text, *errors;
-} wrongs[] = {
-    { "an unknown option", IN_FILE("wokers = 3"), "x.conf:1: no such option 'wokers'\n" },
-    { "an unknown option of a section", IN_LISTENER("adress = x"), "x.conf:2: no such option 'adress'\n" },
-    { "an unknown section", "listner \"x\" { }\n", "x.conf:1: no such option 'listner'\n" },
-    { "a repeated scalar", IN_FILE("workers = 1\nworkers = 1"), "x.conf:2: workers is given more than once\n" },
-    { "a repeated list", IN_LISTENER("tls = none address = \"*:1\"\naddress = \"*:2\""),
-      "x.conf:3: address is given more than once\n" },
-    { "a list emptied again", IN_LISTENER("tls = none\naddress = \"*:1\"\naddress = {}"),
-      "x.conf:1: listener \"l\" has no address\nx.conf:1: address is given more than once\n" },
-    { "a language that there is not", IN_FILE("workers = 1\nlanguages = { DE, tlh }"),
-      "x.conf:2: languages: \"tlh\" is not known; write \"auto\", \"off\", or some of " LANGUAGES_KNOWN "\n" },
-    { "no language at all", IN_FILE("languages = \"\""),
-      "x.conf:1: languages: \"\" is not known; write \"auto\", \"off\", or some of " LANGUAGES_KNOWN "\n" },
-    { "a language twice", IN_FILE("languages = { DE, FR, de }"), "x.conf:1: languages has \"DE\" twice\n" },
-    { "a language beside auto", IN_FILE("languages = { auto, DE }"),
-      "x.conf:1: languages: \"auto\" and \"off\" stand alone\n" },
-    { "off beside a language", IN_FILE("languages = { DE,\noff }"),
-      "x.conf:2: languages: \"auto\" and \"off\" stand alone\n" },
-    { "languages twice", IN_FILE("languages = DE\nlanguages = FR"), "x.conf:2: languages is given more than once\n" },
-    { "languages emptied again", IN_FILE("languages = DE\nlanguages = {}"),
-      "x.conf: languages is given more than once\n" },
-    { "languages in a section", IN_LISTENER("languages = DE"), "x.conf:2: no such option 'languages'\n" },
-    { "a repeated section", LISTENER LISTENER UPSTREAM, "x.conf:2: found duplicate title 'l'\n" },
-    { "a section without a name", "listener { }\n", "x.conf:1: missing title for section 'listener'\n" },
-    { "an empty section name", LISTENER "upstream \"\" { address = a }\n",
-      "x.conf:2: upstream \"\": a name is made of up to 64 letters, digits, \".\", \"-\" and \"_\"\n" },
-    { "a section that is not closed", LISTENER "upstream u { address = a\n",
-      "x.conf:2: a section is not closed: \"}\" is missing at the end of the file\n" },
-    { "a comment as in C", IN_FILE("workers = 1 /* x */"),
-      "x.conf:1: \"*\" is only allowed in quotes (a comment begins with \"#\")\n" },
-    { "a comment as in C++", IN_FILE("workers = 1 // x"),
-      "x.conf:1: \"//\" is only allowed in quotes (a comment begins with \"#\")\n" },
-    { "a plus without quotes", IN_FILE("epoch = +1"),
-      "x.conf:1: \"+\" is only allowed in quotes (a comment begins with \"#\")\n" },
-    { "the environment", IN_FILE("user = ${USER}"),
-      "x.conf:1: \"${\" is only allowed in quotes (a comment begins with \"#\")\n" },
-    { "the environment in quotes", IN_FILE("\nuser = \"${USER}\""),
-      "x.conf:2: \"${\": the environment is not looked at; in single quotes it stands for itself\n" },
-    { "an error behind comments", IN_FILE("# one\n## \" two\nuser = \"a#\\\"b\" # three\n\nuser = '#\"'"),
-      "x.conf:5: user is given more than once\n" },
-    { "a string that is not closed", LISTENER UPSTREAM "user = \"x\n", NULL },
-    { "a value that is missing", IN_FILE("user ="), NULL },
-    { "a list where there is none", IN_FILE("user = { a }"), "x.conf:1: unexpected token '{'\n" },
-    { "an option of a section from outside", LISTENER UPSTREAM "listener|tls = none\n",
-      "x.conf:3: tls does not belong here\n" },
-    { "a control character", IN_FILE("user = \"a\001\""), "x.conf:1: control character 0x01\n" },
-    { "a line end in a value", IN_FILE("log_to = \"a\nb\""),
-      "x.conf:2: log_to must be one of stderr, syslog, not \"a?b\"\n" },
-    { "no section at all", "", "x.conf: there is no listener section\nx.conf: there is no upstream section\n" },
-
-    { "a number that is none", IN_FILE("workers = many"),
-      "x.conf:1: workers must be a number from 0 to 1024, not \"many\"\n" },
-    { "a negative number", IN_FILE("workers = -1"), "x.conf:1: workers must be a number from 0 to 1024, not \"-1\"\n" },
-    { "a number with something behind", IN_FILE("workers = 1k"),
-      "x.conf:1: workers must be a number from 0 to 1024, not \"1k\"\n" },
-    { "a number that is too large", IN_FILE("workers = 1025"),
-      "x.conf:1: workers must be a number from 0 to 1024, not \"1025\"\n" },
-    { "a number of 65 bits", IN_FILE("epoch = 18446744073709551616"),
-      "x.conf:1: epoch must be a number from 0 to 18446744073709551615, not \"18446744073709551616\"\n" },
-    { "no client at all", IN_FILE("max_clients = 0"),
-      "x.conf:1: max_clients must be a number from 1 to 1000000, not \"0\"\n" },
-    { "an empty number", IN_FILE("workers = \"\""), "x.conf:1: workers must be a number from 0 to 1024, not \"\"\n" },
-
-    { "a time without a unit", IN_FILE("login_timeout = 10"),
-      "x.conf:1: login_timeout = \"10\" has no unit: write \"10ms\", \"10s\", \"10m\", \"10h\" or \"10d\"\n" },
-    { "a time with an unknown unit", IN_FILE("login_timeout = \"10 s\""),
-      "x.conf:1: login_timeout = \"10 s\" has an unknown unit: use ms, s, m, h or d\n" },
-    { "a time without a number", IN_FILE("login_timeout = s"),
-      "x.conf:1: login_timeout must be a time such as \"10s\" (units: ms s m h d), not \"s\"\n" },
-    { "a time that overflows by its unit", IN_FILE("token_lifetime = 18446744073709551615d"),
-      "x.conf:1: token_lifetime = \"18446744073709551615d\" is too long\n" },
-    { "a time that overflows by its digits", IN_FILE("token_lifetime = 99999999999999999999s"),
-      "x.conf:1: token_lifetime must be a time such as \"10s\" (units: ms s m h d), not \"99999999999999999999s\"\n" },
-    { "a time that is too short", IN_FILE("login_timeout = 999ms"),
-      "x.conf:1: login_timeout must be from 1s to 1h, not \"999ms\"\n" },
-    { "a time that is too long", IN_FILE("token_lifetime = 3651d"),
-      "x.conf:1: token_lifetime must be from 1s to 3650d, not \"3651d\"\n" },
-    { "half a second of lifetime", IN_FILE("token_lifetime = 1500ms"),
-      "x.conf:1: token_lifetime must be in whole seconds, not \"1500ms\"\n" },
-    { "an autologout before its time", IN_FILE("idle_timeout = 29m"),
-      "x.conf:1: idle_timeout = \"29m\" is below 30m: RFC 9051 section 5.4 says of an autologout timer that it \"MUST "
-      "be at least 30 minutes\"\n" },
-    { "an autologout after weeks", IN_FILE("idle_timeout = 8d"),
-      "x.conf:1: idle_timeout must be from 30m to 7d, not \"8d\"\n" },
-
-    { "a choice that is none", IN_FILE("log_level = chatty"),
-      "x.conf:1: log_level must be one of error, warning, info, debug, not \"chatty\"\n" },
-    { "a flag that is none", IN_UPSTREAM("address = a\ntls_verify = 1"),
-      "x.conf:4: tls_verify must be true or false, not \"1\"\n" },
-    { "a mode that is not octal", IN_LISTENER("tls = none address = \"unix:/s\" unix_mode = 0680"),
-      "x.conf:2: unix_mode must be an octal mode such as \"0660\", not \"0680\"\n" },
-    { "a mode with setuid", IN_LISTENER("tls = none address = \"unix:/s\" unix_mode = 4600"),
-      "x.conf:2: unix_mode = \"4600\" has more than permission bits\n" },
-
-    { "a listener without an address", IN_LISTENER("tls = none"), "x.conf:1: listener \"l\" has no address\n" },
-    { "an empty listener", "listener l { }\n" UPSTREAM,
-      "x.conf:1: listener \"l\" has no address\nx.conf:1: listener \"l\": tls = implicit needs tls_cert_file\n"
-      "x.conf:1: listener \"l\": tls = implicit needs tls_key_file\n" },
-    { "TLS without a key", IN_LISTENER("address = \"*:1\" tls = starttls tls_cert_file = c"),
-      "x.conf:1: listener \"l\": tls = starttls needs tls_key_file\n" },
-    { "TLS demanded where there is none", IN_LISTENER("address = \"*:1\" tls = none require_tls = true"),
-      "x.conf:1: listener \"l\": with tls = none and require_tls = true nobody could log in\n" },
-    { "a host name to listen on", IN_LISTENER("tls = none address = \"localhost:1\""),
-      "x.conf:2: address \"localhost:1\": a listener takes no host name: write its IP address\n" },
-    { "a short form of IPv4", IN_LISTENER("tls = none address = \"127.1:1\""),
-      "x.conf:2: address \"127.1:1\": a listener takes no host name: write its IP address\n" },
-    { "an asterisk without quotes", IN_LISTENER("tls = none address = *:143"),
-      "x.conf:2: \"*\" is only allowed in quotes (a comment begins with \"#\")\n" },
-    { "an address without a host", IN_LISTENER("tls = none address = \":143\""),
-      "x.conf:2: address \":143\": write it as \"192.0.2.1:993\", \"[2001:db8::1]:993\", \"*:993\" or \"unix:/path\", "
-      "in "
-      "quotes\n" },
-    { "an address without a port", IN_LISTENER("tls = none address = \"127.0.0.1\""),
-      "x.conf:2: address \"127.0.0.1\": it has no port\n" },
-    { "port 0", IN_LISTENER("tls = none address = \"127.0.0.1:0\""),
-      "x.conf:2: address \"127.0.0.1:0\": its port is not from 1 to 65535\n" },
-    { "port 65536", IN_LISTENER("tls = none address = \"127.0.0.1:65536\""),
-      "x.conf:2: address \"127.0.0.1:65536\": its port is not from 1 to 65535\n" },
-    { "IPv6 without brackets", IN_LISTENER("tls = none address = \"::1:143\""),
-      "x.conf:2: address \"::1:143\": write it as \"192.0.2.1:993\", \"[2001:db8::1]:993\", \"*:993\" or "
-      "\"unix:/path\", "
-      "in quotes\n" },
-    { "a bracket that is not closed", IN_LISTENER("tls = none address = \"[::1:143\""),
-      "x.conf:2: address \"[::1:143\": write it as \"192.0.2.1:993\", \"[2001:db8::1]:993\", \"*:993\" or "
-      "\"unix:/path\", in quotes\n" },
-    { "IPv4 in brackets", IN_LISTENER("tls = none address = \"[127.0.0.1]:143\""),
-      "x.conf:2: address \"[127.0.0.1]:143\": that is no IPv6 address between the brackets\n" },
-    { "a relative unix path", IN_LISTENER("tls = none address = \"unix:run/s\""),
-      "x.conf:2: address \"unix:run/s\": the path of a unix socket begins with \"/\"\n" },
-    { "two listeners on one address",
-      LISTENER "listener m {\ntls = none\naddress = { \"127.0.0.1:1\", \"127.0.0.1:1143\" }\n}\n" UPSTREAM,
-      "x.conf:4: address \"127.0.0.1:1143\" is listener \"l\"'s already\n" },
-    { "one listener twice on one address", IN_LISTENER("tls = none address = { \"[::1]:1\", \"[0:0::1]:1\" }"),
-      "x.conf:2: address \"[0:0::1]:1\" is listener \"l\"'s already\n" },
-
-    { "PROXY from everybody", IN_LISTENER("tls = none address = \"127.0.0.1:1\" accept_proxy = true"),
-      "x.conf:1: listener \"l\": accept_proxy needs trusted_networks, else everybody could claim any address\n" },
-    { "a network that is none", IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = localhost"),
-      "x.conf:2: trusted_networks \"localhost\": write it as \"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\" or "
-      "\"unix\"\n" },
-    { "a prefix that is too long", IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = 10.0.0.0/33"),
-      "x.conf:2: trusted_networks \"10.0.0.0/33\": the number behind \"/\" is not a prefix length\n" },
-    { "an empty prefix", IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = \"10.0.0.0/\""),
-      "x.conf:2: trusted_networks \"10.0.0.0/\": the number behind \"/\" is not a prefix length\n" },
-    { "bits behind the prefix", IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = 10.0.0.1/31"),
-      "x.conf:2: trusted_networks \"10.0.0.1/31\": its address has bits set behind the prefix\n" },
-    { "IPv4 written as IPv6",
-      IN_LISTENER("tls = none address = \"127.0.0.1:1\" trusted_networks = \"::ffff:10.0.0.1\""),
-      "x.conf:2: trusted_networks \"::ffff:10.0.0.1\": an IPv4 network is written as IPv4\n" },
-
-    { "a mechanism that can never pass", IN_MECHANISMS("{ PLAIN, EXTERNAL }"),
-      "x.conf:3: auth_mechanisms: \"EXTERNAL\" is none that can pass: these can: " CAN_PASS "\n" },
-    { "an unknown mechanism", IN_MECHANISMS("plane"),
-      "x.conf:3: auth_mechanisms: \"plane\" is none that can pass: these can: " CAN_PASS "\n" },
-    { "an empty mechanism", IN_MECHANISMS("\"\""),
-      "x.conf:3: auth_mechanisms: \"\" is none that can pass: these can: " CAN_PASS "\n" },
-    { "a mechanism twice", IN_MECHANISMS("{ PLAIN, LOGIN, plain }"),
-      "x.conf:3: auth_mechanisms has \"PLAIN\" twice\n" },
-    { "a list of mechanisms twice", IN_MECHANISMS("PLAIN\nauth_mechanisms = LOGIN"),
-      "x.conf:4: auth_mechanisms is given more than once\n" },
-    { "a list of mechanisms emptied again", IN_MECHANISMS("PLAIN\nauth_mechanisms = {}"),
-      "x.conf:1: auth_mechanisms is given more than once\n" },
-    { "imapproxy_compat that is no flag", IN_LISTENER("tls = none address = \"[::1]:1\"\nimapproxy_compat = 1"),
-      "x.conf:3: imapproxy_compat must be true or false, not \"1\"\n" },
-
-    { "a second park", "park {\nmax = 3\n}\n" IN_FILE("park { max = 3 }"),
-      "x.conf:4: park is given more than once: first in line 1\n" },
-    { "a second park, both empty", "park { }\n" IN_FILE("park { }"),
-      "x.conf:2: park is given more than once: first in line 1\n" },
-    { "a park with a name", IN_FILE("park main { }"), "x.conf:1: missing opening brace for section 'park'\n" },
-    { "an unknown option of park", IN_FILE("park {\nper_address = 1 }"), "x.conf:2: no such option 'per_address'\n" },
-    { "an option of park from outside", IN_FILE("park { max = 3 }\npark|0|max = 3"), NULL },
-    { "a repeated option of park", IN_FILE("park {\nmax = 3\nmax = 3\n}"), "x.conf:3: max is given more than once\n" },
-    { "too many for a user", IN_FILE("park { per_user = 1001 }"),
-      "x.conf:1: per_user must be a number from 0 to 1000, not \"1001\"\n" },
-    { "no parked connection at all", IN_FILE("park { max = 0 }"),
-      "x.conf:1: max must be a number from 1 to 1000000, not \"0\"\n" },
-    { "no time to wait", IN_FILE("park { time = 0s }"), "x.conf:1: time must be from 100ms to 7d, not \"0s\"\n" },
-    { "no lifetime", IN_FILE("park { lifetime = 0s }"), "x.conf:1: lifetime must be from 100ms to 7d, not \"0s\"\n" },
-    { "a proof that lasts for no time", IN_FILE("park { reauth_interval = 99ms }"),
-      "x.conf:1: reauth_interval must be from 100ms to 1d, not \"99ms\"\n" },
-    { "a keepalive behind the autologout", IN_FILE("park { keepalive = 30m }"),
-      "x.conf:1: keepalive must be from 100ms to 29m, not \"30m\"\n" },
-    { "a park that is not closed", LISTENER UPSTREAM "park { max = 3\n",
-      "x.conf:3: a section is not closed: \"}\" is missing at the end of the file\n" },
-
-    { "an upstream without an address", IN_UPSTREAM("tls = none"), "x.conf:2: upstream \"u\" has no address\n" },
-    { "an upstream host that is none", IN_UPSTREAM("address = \"mail example:1\""),
-      "x.conf:3: address \"mail example:1\": that is no host name\n" },
-    { "an upstream port that is none", IN_UPSTREAM("address = \"mail:imap\""),
-      "x.conf:3: address \"mail:imap\": its port is not from 1 to 65535\n" },
-    { "an upstream's IPv6 without brackets", IN_UPSTREAM("address = \"::1\""),
-      "x.conf:3: address \"::1\": write it as \"host:port\", \"[2001:db8::1]:port\" or \"unix:/path\"\n" },
-    { "a unix upstream whose certificate has no name", IN_UPSTREAM("address = \"unix:/s\""),
-      "x.conf:2: upstream \"u\": TLS on a unix socket needs tls_name, the name in its certificate\n" },
-    { "no upstream", LISTENER, "x.conf: there is no upstream section\n" },
-    { "an upstream that is not there", IN_LISTENER("tls = none address = \"127.0.0.1:1\" upstream = v"),
-      "x.conf:1: listener \"l\": there is no upstream \"v\"\n" },
-    { "several upstreams and no choice", LISTENER UPSTREAM "upstream v { address = a }\n",
-      "x.conf:1: listener \"l\": there are several upstreams: say which by upstream = \"NAME\"\n" },
-
-    { "several errors at once", "workers = x\nlog_to = y\nlistener l {\n tls = z\n}\nupstream u { address = \"-a\" }\n",
-      "x.conf:1: workers must be a number from 0 to 1024, not \"x\"\n"
-      "x.conf:2: log_to must be one of stderr, syslog, not \"y\"\n"
-      "x.conf:4: tls must be one of none, starttls, implicit, not \"z\"\n"
-      "x.conf:3: listener \"l\" has no address\n"
-      "x.conf:3: listener \"l\": tls = implicit needs tls_cert_file\n"
-      "x.conf:3: listener \"l\": tls = implicit needs tls_key_file\n"
-      "x.conf:6: address \"-a\": that is no host name\n" },
-};
-
-TEST(what_is_wrong_is_told_with_its_line)
-{
-    for (size_t i = 0; i < ARRAY_LEN(wrongs); i++) {
-        char *errors;
-        struct config *config = parse(wrongs[i].text, &errors);
-        CHECK_ROW(wrongs[i].name, config == NULL);
-        if (wrongs[i].errors != NULL && strcmp(errors, wrongs[i].errors) != 0)
-            fail_msg("row \"%s\": got\n%swant\n%s", wrongs[i].name, errors, wrongs[i].errors);
-        CHECK_ROW(wrongs[i].name, strncmp(errors, "x.conf:", 7) == 0);
-        free(errors);
-    }
-}
-
-TEST(a_file_cut_anywhere_is_refused_or_whole)
-{
-    char cut[sizeof(everything)];
-    for (size_t len = 0; len < sizeof(everything) - 1; len++) {
-        memcpy(cut, everything, len);
-        cut[len] = '\0';
-        char *errors;
-        struct config *config = parse(cut, &errors);
-        /* Only the last line end may be missing. */
-        if ((config != NULL) != (len >= sizeof(everything) - 2) || (config == NULL) != (errors[0] != '\0'))
-            fail_msg("cut at %zu: %s", len, errors);
-        config_unref(config);
-        free(errors);
-    }
-}
-
-static const struct {
-    const char *name, *text, *warning;
-} warnings[] = {
-    { "no verification", IN_UPSTREAM("address = a\ntls_verify = false"),
-      "x.conf:2: warning: upstream \"u\": tls_verify is off: whoever can answer in its place reads all passwords" },
-    { "a remote upstream in clear", IN_UPSTREAM("address = mail.example.org tls = none"),
-      "x.conf:2: warning: upstream \"u\": passwords and mail go to mail.example.org in clear" },
-    { "a public listener in clear", IN_LISTENER("address = { \"127.0.0.1:1\", \"*:1\" } tls = none"),
-      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on *:1" },
-    { "STARTTLS not required",
-      IN_LISTENER("address = \"[::]:1\" tls = starttls tls_cert_file = c tls_key_file = k require_tls = no"),
-      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on [::]:1" },
-    { "networks trusted for nothing", IN_LISTENER("address = \"[::1]:1\" tls = none trusted_networks = \"::1\""),
-      "x.conf:1: warning: listener \"l\": trusted_networks has no effect without accept_proxy" },
-    { "longer parked than it lives", IN_FILE("\npark {\ntime = 2s lifetime = 1s }"),
-      "x.conf:2: warning: park: time is longer than lifetime, at which a connection ends anyway" },
-    { "more for one than for all", IN_FILE("park { per_user = 3 max = 2 }"),
-      "x.conf:1: warning: park: per_user is more than max, which is for all users together" },
-    { "imapproxy_compat without parking",
-      IN_LISTENER("address = \"[::1]:1\" tls = none imapproxy_compat = true") "park { per_user = 0 }\n",
-      "x.conf:1: warning: listener \"l\": imapproxy_compat has no effect while park's per_user is 0" },
-};
-
-TEST(what_is_allowed_but_hardly_meant_is_a_warning)
-{
-    for (size_t i = 0; i < ARRAY_LEN(warnings); i++) {
-        struct config *config = parse_good(warnings[i].text);
-        CHECK_ROW(warnings[i].name, config->warning_count == 1);
-        assert_string_equal(config->warnings[0], warnings[i].warning);
-        config_unref(config);
-    }
-}
-
-TEST(a_listener_without_tls_never_requires_it)
-{
-    struct config *config = parse_good(LISTENER UPSTREAM);
-    assert_false(config->listeners[0].require_tls);
-    config_unref(config);
-}
-
-TEST(appending_to_a_list_is_no_repetition)
-{
-    struct config *config =
-        parse_good(IN_LISTENER("tls = none address = \"127.0.0.1:1\"\naddress += { \"127.0.0.1:2\" }"));
-    assert_int_equal(config->listeners[0].address_count, 2);
-    config_unref(config);
-}
-
-TEST(a_unix_path_may_fill_its_address_and_no_more)
-{
-    char text[512], path[109];
-    for (size_t len = 107; len <= 108; len++) {
-        memset(path, 'p', len);
-        path[0] = '/';
-        path[len] = '\0';
-        snprintf(text, sizeof(text), "listener l { address = \"unix:%s\" tls = none }\n" UPSTREAM, path);
-        char *errors;
-        struct config *config = parse(text, &errors);
-        assert_true((config != NULL) == (len == 107));
-        config_unref(config);
-        free(errors);
-    }
-}
-
-static struct sockaddr_storage peer(const char *text)
-{
-    struct sockaddr_storage storage = { .ss_family = AF_UNIX };
-    struct sockaddr_in *in = (struct sockaddr_in *)&storage;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&storage;
-    if (inet_pton(AF_INET, text, &in->sin_addr) == 1)
-        in->sin_family = AF_INET;
-    else if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1)
-        in6->sin6_family = AF_INET6;
-    return storage;
-}
-
-static const struct {
-    const char *networks, *peer;
-    bool is_trusted;
-} trusts[] = {
-    { "\"10.0.0.0/8\"", "10.255.255.255", true },
-    { "\"10.0.0.0/8\"", "11.0.0.0", false },
-    { "\"10.0.0.0/8\"", "::ffff:10.1.2.3", true },
-    { "\"10.0.0.0/8\"", "a00::", false },
-    { "\"10.0.0.0/9\"", "10.127.0.1", true },
-    { "\"10.0.0.0/9\"", "10.128.0.1", false },
-    { "\"0.0.0.0/0\"", "255.1.2.3", true },
-    { "\"0.0.0.0/0\"", "::1", false },
-    { "\"::/0\"", "2001:db8::1", true },
-    { "\"::/0\"", "::ffff:10.1.2.3", false },
-    { "\"192.0.2.1\"", "192.0.2.1", true },
-    { "\"192.0.2.1\"", "192.0.2.0", false },
-    { "\"2001:db8::/33\"", "2001:db8:7fff::1", true },
-    { "\"2001:db8::/33\"", "2001:db8:8000::1", false },
-    { "\"2001:db8::1\"", "2001:db8::1", true },
-    { "\"2001:db8::1\"", "2001:db8::2", false },
-    { "\"unix\"", "unix", true },
-    { "\"unix\"", "127.0.0.1", false },
-    { "\"::/0\", \"0.0.0.0/0\"", "unix", false },
-    { "\"192.0.2.1\", \"198.51.100.0/24\"", "198.51.100.7", true },
-};
-
-TEST(a_peer_is_trusted_if_one_of_the_networks_holds_it)
-{
-    for (size_t i = 0; i < ARRAY_LEN(trusts); i++) {
-        char text[512];
-        snprintf(
-            text, sizeof(text),
-            "listener l { address = \"[::1]:1\" tls = none accept_proxy = true trusted_networks = { %s } }\n" UPSTREAM,
-            trusts[i].networks);
-        struct config *config = parse_good(text);
-        struct sockaddr_storage storage = peer(trusts[i].peer);
-        if (config_is_trusted(&config->listeners[0], (struct sockaddr *)&storage) != trusts[i].is_trusted)
-            fail_msg("%s in %s", trusts[i].peer, trusts[i].networks);
-        config_unref(config);
-    }
-}
-
-/* Writes the octets to a new file, reads it as a configuration and gives back the errors, for the caller to free. */
-static char *read_octets(const char *octets, size_t len, struct config **ret_config)
-{
-    char path[] = "/tmp/test-config-XXXXXX";
-    char *messages = NULL;
-    size_t messages_len = 0;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    FILE *file = fdopen(fd, "w");
-    assert_int_equal(fwrite(octets, 1, len, file), len);
-    fclose(file);
-    FILE *errors = open_memstream(&messages, &messages_len);
-    *ret_config = config_read(path, errors);
-    fclose(errors);
-    unlink(path);
-    return messages;
-}
-
-TEST(a_file_is_read_like_text)
-{
-    struct config *config;
-    char *errors = read_octets(everything, sizeof(everything) - 1, &config);
+    struct config *config = configfile_parse(path, text, stderr);
     assert_non_null(config);
-    assert_string_equal(errors, "");
-    free(errors);
-    config_unref(config_ref(config));
+    return config;
+}
+
+TEST(a_config_lives_until_its_last_reference_ends)
+{
+    struct config *config = parse("x.conf", STARTED);
     assert_int_equal(config->references, 1);
+    assert_ptr_equal(config_ref(config), config);
+    assert_int_equal(config->references, 2);
+    config_unref(config);
+    assert_string_equal(config->user, "mail");
     config_unref(config);
     config_unref(NULL);
 }
 
-TEST(a_file_that_cannot_be_text_is_refused)
-{
-    struct config *config;
-    char *errors = read_octets(everything, sizeof(everything), &config);
-    assert_null(config);
-    assert_non_null(strstr(errors, ": not a text file: it holds a NUL\n"));
-    free(errors);
+#define RESTART " has changed, which takes a restart\n"
+#define OTHERS  "new.conf: there are other listeners than at start, or in another order, which takes a restart\n"
 
-    char *large = malloc((1u << 20) + 1);
-    memset(large, '\n', (1u << 20) + 1);
-    errors = read_octets(large, (1u << 20) + 1, &config);
-    free(large);
-    assert_null(config);
-    assert_non_null(strstr(errors, ": larger than 1 MiB\n"));
-    free(errors);
-}
+static const struct {
+    const char *name, *text;
+    bool can_follow;
+    const char *messages;
+} followers[] = {
+    { "the same", STARTED, true, "" },
+    { "the same in other words",
+      "user = \"mail\" workers = 02\n"
+      "listener l { address = { \"127.0.0.1:01\", \"[0:0::1]:1\" } tls = none unix_mode = \"600\" }\n"
+      "listener m { address = \"unix:/s\" tls = none unix_mode = 600 }\n" UPSTREAM,
+      true, "" },
+    { "all that a reload takes",
+      "workers = 2\nuser = mail\nepoch = 7\nlog_level = debug\nlanguages = off\nmax_clients = 9\npark { max = 3 }\n"
+      "listener l { address = { \"127.0.0.1:1\", \"[::1]:1\" } tls = none compress = true upstream = w }\n"
+      "listener m { address = \"unix:/s\" tls = none upstream = v auth_mechanisms = PLAIN }\n"
+      "upstream v { address = \"127.0.0.1:2\" tls = none }\n"
+      "upstream w { address = \"127.0.0.1:2\" tls = none }\n",
+      true, "" },
+    { "another user", "workers = 2\nuser = nobody\n" LISTENERS UPSTREAM, true, "new.conf: warning: user" RESTART },
+    { "a group, and no user", "workers = 2\ngroup = mail\n" LISTENERS UPSTREAM, true,
+      "new.conf: warning: user" RESTART "new.conf: warning: group" RESTART },
+    { "another mode",
+      "workers = 2\nuser = mail\nlistener l { address = { \"127.0.0.1:1\", \"[::1]:1\" } tls = none }\n"
+      "listener m { address = \"unix:/s\" tls = none unix_mode = 0660 }\n" UPSTREAM,
+      true, "new.conf:4: warning: listener \"m\": unix_mode" RESTART },
+    { "as many workers as there are CPUs", "user = mail\n" LISTENERS UPSTREAM, false, "new.conf: workers" RESTART },
+    { "another address",
+      "workers = 2\nuser = mail\nlistener l { address = { \"127.0.0.1:1\", \"[::1]:2\" } tls = none }\n"
+      "listener m { address = \"unix:/s\" tls = none }\n" UPSTREAM,
+      false, "new.conf:3: listener \"l\": address" RESTART },
+    { "one address less",
+      "workers = 2\nuser = mail\nlistener l { address = { \"127.0.0.1:1\" } tls = none }\n"
+      "listener m { address = \"unix:/s\" tls = none }\n" UPSTREAM,
+      false, "new.conf:3: listener \"l\": address" RESTART },
+    { "another listener", STARTED "listener n { address = \"127.0.0.1:3\" tls = none }\n", false, OTHERS },
+    { "a listener less", "workers = 2\nuser = mail\nlistener m { address = \"unix:/s\" tls = none }\n" UPSTREAM, false,
+      OTHERS },
+    { "listeners in another order",
+      "workers = 2\nuser = mail\nlistener m { address = \"unix:/s\" tls = none }\n"
+      "listener l { address = { \"127.0.0.1:1\", \"[::1]:1\" } tls = none }\n" UPSTREAM,
+      false, OTHERS },
+    { "all at once", "workers = 3\nuser = nobody\nlistener m { address = \"unix:/t\" tls = none }\n" UPSTREAM, false,
+      "new.conf: workers" RESTART "new.conf: warning: user" RESTART OTHERS },
+};
 
-TEST(a_file_that_cannot_be_read_is_told)
+TEST(what_a_reload_cannot_bring_is_named)
 {
-    static const struct {
-        const char *path, *errors;
-    } cases[] = {
-        { "/nonexistent/x.conf", "/nonexistent/x.conf: No such file or directory\n" },
-        { "/tmp", "/tmp: Is a directory\n" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    struct config *started = parse("old.conf", STARTED);
+    for (size_t i = 0; i < ARRAY_LEN(followers); i++) {
         char *messages = NULL;
         size_t len = 0;
-        FILE *errors = open_memstream(&messages, &len);
-        assert_null(config_read(cases[i].path, errors));
-        fclose(errors);
-        assert_string_equal(messages, cases[i].errors);
+        FILE *out = open_memstream(&messages, &len);
+        struct config *config = parse("new.conf", followers[i].text);
+        CHECK_ROW(followers[i].name, config_can_follow(config, started, out) == followers[i].can_follow);
+        fclose(out);
+        if (strcmp(messages, followers[i].messages) != 0)
+            fail_msg("row \"%s\": got\n%swant\n%s", followers[i].name, messages, followers[i].messages);
         free(messages);
+        config_unref(config);
     }
+    config_unref(started);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_not_given_has_its_documented_default),
-        cmocka_unit_test(every_option_of_the_file_reaches_its_field),
-        cmocka_unit_test(every_option_of_park_reaches_its_field),
-        cmocka_unit_test(a_list_of_languages_becomes_a_set_with_its_first_preferred),
-        cmocka_unit_test(languages_auto_and_an_empty_list_are_the_default),
-        cmocka_unit_test(a_list_of_mechanisms_becomes_a_set),
-        cmocka_unit_test(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing),
-        cmocka_unit_test(every_option_of_a_listener_reaches_its_field),
-        cmocka_unit_test(every_option_of_an_upstream_reaches_its_field),
-        cmocka_unit_test(an_upstream_address_may_lack_what_tls_implies),
-        cmocka_unit_test(what_is_wrong_is_told_with_its_line),
-        cmocka_unit_test(a_file_cut_anywhere_is_refused_or_whole),
-        cmocka_unit_test(what_is_allowed_but_hardly_meant_is_a_warning),
-        cmocka_unit_test(a_listener_without_tls_never_requires_it),
-        cmocka_unit_test(appending_to_a_list_is_no_repetition),
-        cmocka_unit_test(a_unix_path_may_fill_its_address_and_no_more),
-        cmocka_unit_test(a_peer_is_trusted_if_one_of_the_networks_holds_it),
-        cmocka_unit_test(a_file_is_read_like_text),
-        cmocka_unit_test(a_file_that_cannot_be_text_is_refused),
-        cmocka_unit_test(a_file_that_cannot_be_read_is_told),
+        cmocka_unit_test(a_config_lives_until_its_last_reference_ends),
+        cmocka_unit_test(what_a_reload_cannot_bring_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

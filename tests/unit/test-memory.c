@@ -356,6 +356,21 @@ static bool compress(void)
     return is_done;
 }
 
+static bool read_configuration(void)
+{
+    static const char text[] = "user = mail\nlanguages = { DE, FR }\npark { max = 3 }\n"
+                               "listener l { address = { \"127.0.0.1:1\", \"unix:/s\" } tls = none upstream = v\n"
+                               "accept_proxy = true trusted_networks = { \"10.0.0.0/8\", \"unix\" } }\n"
+                               "upstream u { address = \"unix:/s\" tls_name = mail.example.org }\n"
+                               "upstream v { address = mail.example.org }\n";
+    FILE *errors = fopen("/dev/null", "w");
+    struct config *config = configfile_parse("test.conf", text, errors);
+    fclose(errors);
+    bool is_read = config != NULL;
+    config_unref(config);
+    return is_read;
+}
+
 /* --- making each allocation fail once --- */
 
 static const struct {
@@ -368,6 +383,7 @@ static const struct {
     { "a connection is parked and taken", visit_park },
     { "an upstream's list is learned", learn },
     { "octets are packed and unpacked", compress },
+    { "a configuration is read", read_configuration },
 };
 
 static bool run_failing_at(size_t work, unsigned long number)

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "certificate.h"
+#include "configfile.h"
 #include "service.h"
 
 #include <imapstate/token.h>
@@ -26,7 +27,7 @@ static struct service *load(const char *text, const struct service *previous)
     size_t len = 0;
     free(errors);
     FILE *file = open_memstream(&errors, &len);
-    struct config *config = config_parse("test.conf", text, file);
+    struct config *config = configfile_parse("test.conf", text, file);
     assert_non_null(config);
     struct service *service = service_load(config, previous, file);
     fclose(file);

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "certificate.h"
+#include "configfile.h"
 #include "service.h"
 #include "stream.h"
 #include "tls.h"
@@ -1001,7 +1002,7 @@ static int begin_all(void **state)
              "upstream \"u\" { address = \"127.0.0.1:993\" tls = \"implicit\" tls_ca_file = \"%s\" tls_name = "
              "\"localhost\" }\n",
              certificate.cert_file, certificate.key_file, certificate.cert_file);
-    struct config *config = config_parse("test.conf", text, stderr);
+    struct config *config = configfile_parse("test.conf", text, stderr);
     service = config ? service_load(config, NULL, stderr) : NULL;
     return service ? 0 : -1;
 }

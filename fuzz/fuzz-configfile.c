@@ -1,7 +1,7 @@
 /* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing. */
 #include "fuzz.h"
 
-#include "config.h"
+#include "configfile.h"
 #include "sasl.h"
 
 #include <string.h>
@@ -23,10 +23,10 @@ static void check_listener(const struct config_listener *listener)
     CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
     CHECK(!listener->accept_proxy || listener->trusted_network_count > 0);
     CHECK(listener->auth_mechanisms != 0 && (listener->auth_mechanisms & ~SASL_BITS) == 0);
-    for (size_t i = 0; i < listener->address_count; i++) {
-        CHECK(listener->addresses[i].len > 0 && listener->addresses[i].text[0] != '\0');
-        config_is_trusted(listener, &listener->addresses[i].sockaddr.any);
-    }
+    for (size_t i = 0; i < listener->address_count; i++)
+        CHECK(listener->addresses[i].endpoint.len > 0 && listener->addresses[i].text[0] != '\0');
+    for (size_t i = 0; i < listener->trusted_network_count; i++)
+        CHECK(network_holds(&listener->trusted_networks[i], &listener->trusted_networks[i].address));
 }
 
 static void check_park(const struct config_park *park)
@@ -38,6 +38,7 @@ static void check_park(const struct config_park *park)
 static void check_config(const struct config *config)
 {
     CHECK(config->listener_count > 0 && config->upstream_count > 0 && config->references == 1);
+    CHECK(config->languages.offered == 0 || config->languages.offered & LANGUAGE_BIT(LANGUAGE_DEFAULT));
     CHECK(config->token_lifetime_s > 0 && config->max_clients > 0 && config->idle_timeout_ms >= 30 * 60 * 1000);
     check_park(&config->park);
     for (size_t i = 0; i < config->listener_count; i++)
@@ -58,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     CHECK(text != NULL && errors != NULL);
     if (len > 0)
         memcpy(text, at, len);
-    struct config *config = config_parse("fuzz.conf", text, errors);
+    struct config *config = configfile_parse("fuzz.conf", text, errors);
     fclose(errors);
     if (config == NULL)
         check_messages(messages);

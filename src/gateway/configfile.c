@@ -1,0 +1,339 @@
+#include "configfile.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sasl.h"
+#include "schema.h"
+
+#define CONFIGFILE_OCTETS_MAX (1u << 20)
+
+struct reading {
+    struct config *config;
+    FILE *errors;
+    unsigned line;    /* that messages are about; 0: none */
+    bool is_wrong;    /* an error has been written */
+    bool demands_tls; /* the listener that is being read says require_tls = true */
+};
+
+/* --- messages --- */
+
+static void reading_message(const struct reading *reading, FILE *out, const char *kind, const char *text)
+{
+    fprintf(out, "%s:", reading->config->path);
+    if (reading->line != 0)
+        fprintf(out, "%u:", reading->line);
+    fprintf(out, " %s", kind);
+    /* A value may hold a line end; a message is one line. */
+    for (; *text; text++)
+        fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+static void reading_put_error(struct reading *reading, const char *text)
+{
+    reading_message(reading, reading->errors, "", text);
+    fputc('\n', reading->errors);
+    reading->is_wrong = true;
+}
+
+__attribute__((format(printf, 2, 3))) static void reading_error(struct reading *reading, const char *format, ...)
+{
+    char text[OPTION_WRONG_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    reading_put_error(reading, text);
+}
+
+__attribute__((format(printf, 2, 3))) static void reading_warning(struct reading *reading, const char *format, ...)
+{
+    char text[OPTION_WRONG_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+
+    char *line = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&line, &len);
+    if (out) {
+        reading_message(reading, out, "warning: ", text);
+        fclose(out);
+    }
+    if (!line || !config_add_warning(reading->config, line))
+        reading_put_error(reading, "out of memory");
+}
+
+/* --- listeners --- */
+
+static struct config_listener *reading_listener(const struct reading *reading)
+{
+    return &reading->config->listeners[reading->config->listener_count - 1];
+}
+
+/* The listener whose address the last one of the newest listener is already; NULL: nobody's. */
+static const struct config_listener *listener_find_rival(const struct config *config)
+{
+    const struct config_listener *newest = &config->listeners[config->listener_count - 1];
+    const struct config_address *address = &newest->addresses[newest->address_count - 1];
+    for (const struct config_listener *listener = config->listeners; listener <= newest; listener++)
+        for (size_t i = 0; i < listener->address_count; i++)
+            if (&listener->addresses[i] != address &&
+                endpoint_is_equal(&listener->addresses[i].endpoint, &address->endpoint))
+                return listener;
+    return NULL;
+}
+
+static void listener_take(struct reading *reading, const struct option *option)
+{
+    const struct config_listener *listener = reading_listener(reading);
+    if (strcmp(option->name, "require_tls") == 0)
+        reading->demands_tls = listener->require_tls;
+    if (strcmp(option->name, "address") != 0)
+        return;
+    const struct config_listener *rival = listener_find_rival(reading->config);
+    if (rival)
+        reading_error(reading, "address \"%s\" is listener \"%s\"'s already",
+                      listener->addresses[listener->address_count - 1].text, rival->name);
+}
+
+static void listener_check_tls(struct reading *reading, struct config_listener *listener)
+{
+    if (listener->tls == CONFIG_TLS_NONE) {
+        if (reading->demands_tls)
+            reading_error(reading, "listener \"%s\": with tls = none and require_tls = true nobody could log in",
+                          listener->name);
+        listener->require_tls = false;
+        return;
+    }
+    const char *tls = schema_tls_words[listener->tls];
+    if (!*listener->tls_cert_file)
+        reading_error(reading, "listener \"%s\": tls = %s needs tls_cert_file", listener->name, tls);
+    if (!*listener->tls_key_file)
+        reading_error(reading, "listener \"%s\": tls = %s needs tls_key_file", listener->name, tls);
+}
+
+static void listener_check_proxy(struct reading *reading, const struct config_listener *listener)
+{
+    if (listener->accept_proxy && listener->trusted_network_count == 0)
+        reading_error(reading,
+                      "listener \"%s\": accept_proxy needs trusted_networks, else everybody could claim any address",
+                      listener->name);
+    if (!listener->accept_proxy && listener->trusted_network_count > 0)
+        reading_warning(reading, "listener \"%s\": trusted_networks has no effect without accept_proxy",
+                        listener->name);
+}
+
+static void listener_warn_if_clear(struct reading *reading, const struct config_listener *listener)
+{
+    if (listener->tls == CONFIG_TLS_IMPLICIT || listener->require_tls)
+        return;
+    for (size_t i = 0; i < listener->address_count; i++)
+        if (!endpoint_is_local(&listener->addresses[i].endpoint))
+            reading_warning(reading, "listener \"%s\": passwords and tokens may arrive in clear on %s", listener->name,
+                            listener->addresses[i].text);
+}
+
+static void listener_end(struct reading *reading)
+{
+    struct config_listener *listener = reading_listener(reading);
+    listener_check_tls(reading, listener);
+    listener_check_proxy(reading, listener);
+    listener_warn_if_clear(reading, listener);
+    if (listener->auth_mechanisms == 0)
+        listener->auth_mechanisms = SASL_BITS;
+}
+
+/* --- upstreams, park --- */
+
+static void upstream_warn(struct reading *reading, const struct config_upstream *upstream)
+{
+    if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify)
+        reading_warning(reading,
+                        "upstream \"%s\": tls_verify is off: whoever can answer in its place reads all passwords",
+                        upstream->name);
+    bool is_local = upstream->is_unix || strcmp(upstream->host, "localhost") == 0 ||
+                    strncmp(upstream->host, "127.", 4) == 0 || strcmp(upstream->host, "::1") == 0;
+    if (upstream->tls == CONFIG_TLS_NONE && !is_local)
+        reading_warning(reading, "upstream \"%s\": passwords and mail go to %s in clear", upstream->name,
+                        upstream->host);
+}
+
+static void reading_set_text(struct reading *reading, char **text, const char *value)
+{
+    char *copy = strdup(value);
+    if (!copy) {
+        reading_put_error(reading, "out of memory");
+        return;
+    }
+    free(*text);
+    *text = copy;
+}
+
+static void upstream_end(struct reading *reading)
+{
+    struct config_upstream *upstream = &reading->config->upstreams[reading->config->upstream_count - 1];
+    if (!upstream->host || !upstream->port)
+        return; /* has been told */
+    if (!upstream->is_unix && !*upstream->port)
+        reading_set_text(reading, &upstream->port, upstream->tls == CONFIG_TLS_IMPLICIT ? "993" : "143");
+    if (!*upstream->tls_name && upstream->is_unix && upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify)
+        reading_error(reading, "upstream \"%s\": TLS on a unix socket needs tls_name, the name in its certificate",
+                      upstream->name);
+    if (!*upstream->tls_name && !upstream->is_unix)
+        reading_set_text(reading, &upstream->tls_name, upstream->host);
+    upstream_warn(reading, upstream);
+}
+
+static void park_end(struct reading *reading)
+{
+    const struct config_park *park = &reading->config->park;
+    if (park->time_ms > park->lifetime_ms)
+        reading_warning(reading, "park: time is longer than lifetime, at which a connection ends anyway");
+    if (park->per_user > park->max)
+        reading_warning(reading, "park: per_user is more than max, which is for all users together");
+}
+
+/* --- the file as a whole --- */
+
+static void listener_find_upstream(struct reading *reading, struct config_listener *listener)
+{
+    const struct config *config = reading->config;
+    const char *name = listener->upstream_name;
+    for (size_t i = 0; name && i < config->upstream_count; i++)
+        if (strcmp(config->upstreams[i].name, name) == 0)
+            listener->upstream = &config->upstreams[i];
+    if (!name && config->upstream_count == 1)
+        listener->upstream = &config->upstreams[0];
+    if (name && !listener->upstream)
+        reading_error(reading, "listener \"%s\": there is no upstream \"%s\"", listener->name, name);
+    if (!name && config->upstream_count > 1)
+        reading_error(reading, "listener \"%s\": there are several upstreams: say which by upstream = \"NAME\"",
+                      listener->name);
+}
+
+static void file_end(struct reading *reading)
+{
+    struct config *config = reading->config;
+    /* RFC 5255 section 3.1: a server has i-default in any case. */
+    if (config->languages.offered != 0)
+        config->languages.offered |= LANGUAGE_BIT(LANGUAGE_DEFAULT);
+    for (size_t i = 0; i < config->listener_count; i++) {
+        struct config_listener *listener = &config->listeners[i];
+        reading->line = listener->line;
+        listener_find_upstream(reading, listener);
+        if (listener->imapproxy_compat && config->park.per_user == 0)
+            reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
+                            listener->name);
+    }
+}
+
+/* --- events --- */
+
+static bool reading_begin(struct reading *reading, const struct grammar_event *event)
+{
+    struct config *config = reading->config;
+    reading->demands_tls = false;
+    bool is_added = (event->section != SCHEMA_LISTENER || config_add_listener(config, event->text, event->line)) &&
+                    (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, event->line));
+    if (!is_added)
+        reading_put_error(reading, "out of memory");
+    return is_added;
+}
+
+/* Which struct the options of the section go to. */
+static void *reading_target(const struct reading *reading, size_t section)
+{
+    struct config *config = reading->config;
+    if (section == SCHEMA_LISTENER)
+        return reading_listener(reading);
+    if (section == SCHEMA_UPSTREAM)
+        return &config->upstreams[config->upstream_count - 1];
+    return config;
+}
+
+/* After an error the reading goes on, so that all of them are reported at once. */
+static void reading_value(struct reading *reading, const struct grammar_event *event)
+{
+    char wrong[OPTION_WRONG_MAX];
+    if (!option_parse(event->option, event->text, event->first, reading_target(reading, event->section), wrong))
+        reading_put_error(reading, wrong);
+    else if (event->section == SCHEMA_LISTENER)
+        listener_take(reading, event->option);
+}
+
+static bool reading_take(void *arg, const struct grammar_event *event)
+{
+    static void (*const ends[SCHEMA_SECTION_MAX])(struct reading * reading) = {
+        [SCHEMA_FILE] = file_end,
+        [SCHEMA_PARK] = park_end,
+        [SCHEMA_LISTENER] = listener_end,
+        [SCHEMA_UPSTREAM] = upstream_end,
+    };
+    struct reading *reading = arg;
+    reading->line = event->line;
+    switch (event->kind) {
+    case GRAMMAR_BEGIN:
+        return reading_begin(reading, event);
+    case GRAMMAR_VALUE:
+        reading_value(reading, event);
+        return true;
+    case GRAMMAR_END:
+        ends[event->section](reading);
+        return true;
+    default:
+        reading_put_error(reading, event->text);
+        return true;
+    }
+}
+
+struct config *configfile_parse(const char *path, const char *text, FILE *errors)
+{
+    struct reading reading = { .config = config_new(path), .errors = errors };
+    if (!reading.config) {
+        fprintf(errors, "%s: out of memory\n", path);
+        return NULL;
+    }
+    grammar_read(text, schema, SCHEMA_SECTION_MAX, reading_take, &reading);
+    if (!reading.is_wrong)
+        return reading.config;
+    config_unref(reading.config);
+    return NULL;
+}
+
+/* The file's text, NUL-terminated; or NULL after a message. */
+static char *configfile_read_text(const char *path, FILE *errors)
+{
+    FILE *file = fopen(path, "re");
+    char *text = file ? malloc(CONFIGFILE_OCTETS_MAX + 1) : NULL;
+    size_t len = text ? fread(text, 1, CONFIGFILE_OCTETS_MAX + 1, file) : 0;
+    const char *wrong = NULL;
+    if (!text || ferror(file))
+        wrong = strerror(errno);
+    else if (len > CONFIGFILE_OCTETS_MAX)
+        wrong = "larger than 1 MiB";
+    else if (memchr(text, '\0', len))
+        wrong = "not a text file: it holds a NUL";
+    else
+        text[len] = '\0';
+    if (file)
+        fclose(file);
+    if (!wrong)
+        return text;
+    fprintf(errors, "%s: %s\n", path, wrong);
+    free(text);
+    return NULL;
+}
+
+struct config *configfile_read(const char *path, FILE *errors)
+{
+    char *text = configfile_read_text(path, errors);
+    if (!text)
+        return NULL;
+    struct config *config = configfile_parse(path, text, errors);
+    free(text);
+    return config;
+}

@@ -1,0 +1,19 @@
+/* network: a network whose hosts are trusted, as an operator writes it. */
+#ifndef GATEWAY_NETWORK_H
+#define GATEWAY_NETWORK_H
+
+#include "address.h"
+
+struct network {
+    struct address address; /* its port is 0; no bit behind the prefix is set */
+    unsigned prefix_bits;
+};
+
+/* From "10.0.0.0/8", "2001:db8::/32", "192.0.2.1", or "unix": every peer of a unix socket. Returns NULL, or what is
+ * wrong with the text. */
+const char *network_parse(const char *text, struct network *ret_network);
+
+/* Is the address within it? */
+bool network_holds(const struct network *network, const struct address *address);
+
+#endif

@@ -1,0 +1,292 @@
+#include "schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalogue.h"
+#include "config.h"
+#include "sasl.h"
+
+#define SECOND_MS UINT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS   (60 * MINUTE_MS)
+#define DAY_MS    (24 * HOUR_MS)
+
+/* RFC 9051 section 5.4: no server ends a connection earlier for being idle. */
+#define AUTOLOGOUT_MS (30 * MINUTE_MS)
+
+/* --- mechanisms --- */
+
+/* The set with one more. The same one twice is an error: a slip, and then another one is missing. */
+static bool schema_parse_mechanism(const struct option *option, const char *text, const char *first, void *field,
+                                   char ret_wrong[OPTION_WRONG_MAX])
+{
+    uint32_t *set = field;
+    const struct sasl_mechanism *mechanism = sasl_find(imapstate_span_of(text));
+    if (mechanism && (*set & SASL_BIT(mechanism->id)))
+        return option_is_wrong(ret_wrong, "%s has \"%s\" twice", option->name, mechanism->name);
+    if (mechanism) {
+        *set |= SASL_BIT(mechanism->id);
+        return true;
+    }
+    char known[256] = "";
+    size_t len = 0;
+    for (enum sasl_id id = 0; id < SASL_ID_MAX && len < sizeof known; id++)
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", id > 0 ? ", " : "", sasl_get(id)->name);
+    return option_is_wrong(ret_wrong, "%s: \"%s\" is none that can pass: these can: %s", option->name, text, known);
+}
+
+/* --- languages --- */
+
+/* Those that have a translation of every text: a client that chooses one shall not hear two. */
+static struct languages schema_languages_auto(void)
+{
+    struct languages languages = { .offered = LANGUAGE_BIT(LANGUAGE_DEFAULT), .preferred = LANGUAGE_DEFAULT };
+    for (unsigned language = 0; language < catalogue_count(); language++)
+        if (catalogue_missing(language) == 0)
+            languages.offered |= LANGUAGE_BIT(language);
+    return languages;
+}
+
+static bool schema_is_auto(const char *text)
+{
+    return strcmp(text, "auto") == 0;
+}
+
+static bool schema_is_language_word(const char *text)
+{
+    return schema_is_auto(text) || strcmp(text, "off") == 0;
+}
+
+static bool schema_language_is_unknown(const struct option *option, const char *text, char ret_wrong[OPTION_WRONG_MAX])
+{
+    char known[256] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < catalogue_count() && len < sizeof known; i++)
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "", catalogue_tag(i));
+    return option_is_wrong(ret_wrong, "%s: \"%s\" is not known; write \"auto\", \"off\", or some of %s", option->name,
+                           text, known);
+}
+
+/* The first of a list is the one preferred, and the default gives way to it. */
+static bool schema_parse_language(const struct option *option, const char *text, const char *first, void *field,
+                                  char ret_wrong[OPTION_WRONG_MAX])
+{
+    static const struct languages all = { .offered = UINT32_MAX };
+    struct languages *languages = field;
+    uint8_t language;
+    if (first && (schema_is_language_word(first) || schema_is_language_word(text)))
+        return option_is_wrong(ret_wrong, "%s: \"auto\" and \"off\" stand alone", option->name);
+    if (!first)
+        *languages = schema_is_auto(text) ? schema_languages_auto() : (struct languages){ 0 };
+    if (schema_is_language_word(text))
+        return true;
+    if (!language_find(&all, imapstate_span_of(text), &language))
+        return schema_language_is_unknown(option, text, ret_wrong);
+    if (languages->offered & LANGUAGE_BIT(language))
+        return option_is_wrong(ret_wrong, "%s has \"%s\" twice", option->name, catalogue_tag(language));
+    languages->offered |= LANGUAGE_BIT(language);
+    if (!first)
+        languages->preferred = language;
+    return true;
+}
+
+/* --- addresses --- */
+
+static bool schema_parse_listen_address(const struct option *option, const char *text, const char *first, void *field,
+                                        char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_listener *listener = field;
+    struct config_address address;
+    const char *wrong = endpoint_parse(text, &address.endpoint);
+    if (wrong)
+        return option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong);
+    struct config_address *more =
+        reallocarray(listener->addresses, listener->address_count + 1, sizeof *listener->addresses);
+    if (more)
+        listener->addresses = more;
+    address.text = more ? strdup(text) : NULL;
+    if (!address.text)
+        return option_is_wrong(ret_wrong, "out of memory");
+    more[listener->address_count++] = address;
+    return true;
+}
+
+static bool schema_is_same_listen_address(const void *a, const void *b)
+{
+    const struct config_listener *x = a, *y = b;
+    if (x->address_count != y->address_count)
+        return false;
+    for (size_t i = 0; i < x->address_count; i++)
+        if (!endpoint_is_equal(&x->addresses[i].endpoint, &y->addresses[i].endpoint))
+            return false;
+    return true;
+}
+
+static void schema_done_listen_address(void *field)
+{
+    struct config_listener *listener = field;
+    for (size_t i = 0; i < listener->address_count; i++)
+        free(listener->addresses[i].text);
+    free(listener->addresses);
+}
+
+static bool schema_parse_network(const struct option *option, const char *text, const char *first, void *field,
+                                 char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_listener *listener = field;
+    struct network network;
+    const char *wrong = network_parse(text, &network);
+    if (wrong)
+        return option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong);
+    struct network *more = reallocarray(listener->trusted_networks, listener->trusted_network_count + 1,
+                                        sizeof *listener->trusted_networks);
+    if (!more)
+        return option_is_wrong(ret_wrong, "out of memory");
+    listener->trusted_networks = more;
+    more[listener->trusted_network_count++] = network;
+    return true;
+}
+
+static void schema_done_network(void *field)
+{
+    free(((struct config_listener *)field)->trusted_networks);
+}
+
+static bool schema_parse_upstream_address(const struct option *option, const char *text, const char *first, void *field,
+                                          char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_upstream *upstream = field;
+    const char *host, *port;
+    char *copy = strdup(text);
+    if (!copy)
+        return option_is_wrong(ret_wrong, "out of memory");
+    const char *wrong = endpoint_split(copy, &host, &port, &upstream->is_unix);
+    bool is_good = wrong ? option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong)
+                         : option_text.parse(option, host, NULL, &upstream->host, ret_wrong) &&
+                               option_text.parse(option, port ? port : "", NULL, &upstream->port, ret_wrong);
+    free(copy);
+    return is_good;
+}
+
+static void schema_done_upstream_address(void *field)
+{
+    struct config_upstream *upstream = field;
+    free(upstream->host);
+    free(upstream->port);
+}
+
+/* --- rows --- */
+
+#define LIST .is_list = true
+static const struct option_type mechanisms = { sizeof(uint32_t), schema_parse_mechanism, LIST };
+static const struct option_type languages = { sizeof(struct languages), schema_parse_language, LIST };
+/* Their field is the whole section, as they fill several. */
+static const struct option_type networks = { 0, schema_parse_network, NULL, schema_done_network, LIST };
+static const struct option_type listen_addresses = { 0, schema_parse_listen_address, schema_is_same_listen_address,
+                                                     schema_done_listen_address, LIST };
+static const struct option_type upstream_address = { 0, schema_parse_upstream_address, NULL,
+                                                     schema_done_upstream_address };
+
+const char *const schema_tls_words[] = {
+    [CONFIG_TLS_NONE] = "none",
+    [CONFIG_TLS_STARTTLS] = "starttls",
+    [CONFIG_TLS_IMPLICIT] = "implicit",
+    NULL,
+};
+static const char *const client_address_words[] = {
+    [CONFIG_CLIENT_ADDRESS_NONE] = "none",
+    [CONFIG_CLIENT_ADDRESS_ID] = "id",
+    [CONFIG_CLIENT_ADDRESS_PROXY_V2] = "proxy-v2",
+    NULL,
+};
+static const char *const authorization_words[] = {
+    [CONFIG_AUTHORIZATION_PASS] = "pass",
+    [CONFIG_AUTHORIZATION_REFUSE] = "refuse",
+    NULL,
+};
+static const char *const log_level_words[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+    NULL,
+};
+static const char *const log_to_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", NULL };
+
+static const char why_idle[] =
+    "RFC 9051 section 5.4 says of an autologout timer that it \"MUST be at least 30 minutes\"";
+
+/* clang-format off */
+#define FIELD(member) offsetof(struct config, member)
+static const struct option file_options[] = {
+    /* name                     type             field                            default   bounds */
+    { "workers",                 &option_count,   FIELD(workers),                 "0",      0, 1024, .on_reload = OPTION_FIXED },
+    { "keys_file",               &option_text,    FIELD(keys_file),               "" },
+    { "token_lifetime",          &option_time_s,  FIELD(token_lifetime_s),        "14d",    SECOND_MS, 3650 * DAY_MS },
+    { "epoch",                   &option_number,  FIELD(epoch),                   "0",      0, UINT64_MAX },
+    { "log_level",               &option_choice,  FIELD(log_level),               "info",   .words = log_level_words },
+    { "log_to",                  &option_choice,  FIELD(log_to),                  "stderr", .words = log_to_words },
+    { "user",                    &option_text,    FIELD(user),                    "",       .on_reload = OPTION_KEPT },
+    { "group",                   &option_text,    FIELD(group),                   "",       .on_reload = OPTION_KEPT },
+    { "max_clients",             &option_count,   FIELD(max_clients),             "20000",  1, 1000000 },
+    { "max_clients_per_address", &option_count,   FIELD(max_clients_per_address), "0",      0, 1000000 },
+    { "login_timeout",           &option_time_ms, FIELD(login_timeout_ms),        "3m",     SECOND_MS, HOUR_MS },
+    /* Above the 30 minutes that servers use, so that the upstream's own autologout comes first. */
+    { "idle_timeout",            &option_time_ms, FIELD(idle_timeout_ms),         "35m",    AUTOLOGOUT_MS, 7 * DAY_MS, why_idle },
+    { "login_failure_delay",     &option_time_ms, FIELD(login_failure_delay_ms),  "2s",     0, MINUTE_MS },
+    { "max_login_failures",      &option_count,   FIELD(max_login_failures),      "3",      1, 100 },
+    { "shutdown_timeout",        &option_time_ms, FIELD(shutdown_timeout_ms),     "5s",     0, HOUR_MS },
+    { "languages",               &languages,      FIELD(languages),               "auto" },
+    { NULL },
+};
+static const struct option park_options[] = {
+    { "per_user",        &option_count,   FIELD(park.per_user),           "2",     0, 1000 },
+    { "max",             &option_count,   FIELD(park.max),                "10000", 1, 1000000 },
+    { "time",            &option_time_ms, FIELD(park.time_ms),            "5m",    100, 7 * DAY_MS },
+    { "lifetime",        &option_time_ms, FIELD(park.lifetime_ms),        "1h",    100, 7 * DAY_MS },
+    { "reauth_interval", &option_time_ms, FIELD(park.reauth_interval_ms), "10m",   100, DAY_MS },
+    { "keepalive",       &option_time_ms, FIELD(park.keepalive_ms),       "10m",   100, AUTOLOGOUT_MS - MINUTE_MS },
+    { "one_password",    &option_flag,    FIELD(park.one_password),       "false" },
+    { NULL },
+};
+#undef FIELD
+#define FIELD(member) offsetof(struct config_listener, member)
+static const struct option listener_options[] = {
+    { "address",          &listen_addresses, 0, .is_required = true, .on_reload = OPTION_FIXED },
+    { "tls",              &option_choice,    FIELD(tls),              "implicit", .words = schema_tls_words },
+    { "tls_cert_file",    &option_text,      FIELD(tls_cert_file),    "" },
+    { "tls_key_file",     &option_text,      FIELD(tls_key_file),     "" },
+    { "require_tls",      &option_flag,      FIELD(require_tls),      "true" },
+    { "accept_proxy",     &option_flag,      FIELD(accept_proxy),     "false" },
+    { "trusted_networks", &networks,         0 },
+    { "unix_mode",        &option_mode,      FIELD(unix_mode),        "0600", 0, 0777, .on_reload = OPTION_KEPT },
+    { "upstream",         &option_text,      FIELD(upstream_name), .if_empty = "write the name of an upstream section" },
+    { "auth_mechanisms",  &mechanisms,       FIELD(auth_mechanisms) },
+    { "imapproxy_compat", &option_flag,      FIELD(imapproxy_compat), "false" },
+    { "compress",         &option_flag,      FIELD(compress),         "false" },
+    { NULL },
+};
+#undef FIELD
+#define FIELD(member) offsetof(struct config_upstream, member)
+static const struct option upstream_options[] = {
+    { "address",                &upstream_address, 0, .is_required = true },
+    { "tls",                    &option_choice,    FIELD(tls),                    "implicit", .words = schema_tls_words },
+    { "tls_verify",             &option_flag,      FIELD(tls_verify),             "true" },
+    { "tls_ca_file",            &option_text,      FIELD(tls_ca_file),            "" },
+    { "tls_name",               &option_text,      FIELD(tls_name),               "" },
+    { "connect_timeout",        &option_time_ms,   FIELD(connect_timeout_ms),     "10s",  100, 5 * MINUTE_MS },
+    { "answer_timeout",         &option_time_ms,   FIELD(answer_timeout_ms),      "60s",  100, HOUR_MS },
+    { "send_client_address",    &option_choice,    FIELD(send_client_address),    "none", .words = client_address_words },
+    { "authorization_identity", &option_choice,    FIELD(authorization_identity), "pass", .words = authorization_words },
+    { NULL },
+};
+
+const struct grammar_section schema[SCHEMA_SECTION_MAX] = {
+    [SCHEMA_FILE]     = { .options = file_options },
+    [SCHEMA_PARK]     = { "park",     park_options },
+    [SCHEMA_LISTENER] = { "listener", listener_options, .is_named = true, .is_required = true },
+    [SCHEMA_UPSTREAM] = { "upstream", upstream_options, .is_named = true, .is_required = true },
+};
+/* clang-format on */
