@@ -28,6 +28,7 @@
 struct daemon {
     const char *config_path;
     struct service *service; /* counted: the newest */
+    struct config *started;  /* counted: what it was started with */
     struct event_base *base; /* of the main thread, for signals */
     struct worker **workers;
     unsigned worker_count;
@@ -100,17 +101,23 @@ static struct service *main_load(const char *path, const struct service *previou
     if (!config)
         return NULL;
     for (size_t i = 0; i < config->warning_count; i++)
-        fprintf(errors, "%s", config->warnings[i]);
+        fprintf(errors, "%s\n", config->warnings[i]);
     return service_load(config, previous, errors);
 }
 
-static void main_log_lines(char *text, enum log_level level)
+/* The level says what "FILE: warning: ..." does. */
+static void main_log_lines(char *text)
 {
+    static const char warning[] = ": warning: ";
     for (char *line = text, *end; *line; line = end) {
         end = strchrnul(line, '\n');
         if (*end)
             *end++ = '\0';
-        log_write(strstr(line, "warning: ") ? LOG_LEVEL_WARNING : level, "%s", line);
+        const char *kind = strstr(line, warning);
+        if (kind)
+            log_warning("%.*s: %s", (int)(kind - line), line, kind + sizeof warning - 1);
+        else
+            log_error("%s", line);
     }
 }
 
@@ -118,23 +125,23 @@ static void main_reload(struct daemon *daemon)
 {
     char *text = NULL;
     size_t len = 0;
-    FILE *errors = open_memstream(&text, &len);
-    if (!errors)
+    FILE *messages = open_memstream(&text, &len);
+    if (!messages)
         return;
-    struct service *service = main_load(daemon->config_path, daemon->service, errors);
-    fclose(errors);
-    main_log_lines(text, LOG_LEVEL_ERROR);
+    struct service *service = main_load(daemon->config_path, daemon->service, messages);
+    /* Listening sockets are opened once, as root perhaps, and workers started. */
+    bool can_follow = service && config_can_follow(service->config, daemon->started, messages);
+    fclose(messages);
+    main_log_lines(text);
     free(text);
-    if (!service) {
-        log_error("reload failed; the configuration, keys and certificates stay as they were");
-        return;
-    }
-    if (!config_can_follow(service->config, daemon->service->config, stderr)) {
-        log_error("reload refused: listeners, their addresses and workers change only by a restart");
+    if (!can_follow) {
+        log_error(service ? "reload refused: listeners, their addresses and workers change only by a restart"
+                          : "reload failed; the configuration, keys and certificates stay as they were");
         service_unref(service);
         return;
     }
     log_open(service->config->log_to, service->config->log_level);
+    main_raise_descriptors(service->config);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_tell(daemon->workers[i], service);
     worker_tell(daemon->janitor.worker, service);
@@ -230,8 +237,6 @@ static bool main_start_workers(struct daemon *daemon)
 static void main_say_ready(const struct daemon *daemon)
 {
     const struct config *config = daemon->service->config;
-    if (daemon->service->has_ephemeral_key)
-        log_warning("no keys_file: tokens are sealed with a key that ends with this process");
     log_info("ready: %u workers, %zu listeners, %zu upstreams", daemon->worker_count, config->listener_count,
              config->upstream_count);
 }
@@ -259,12 +264,35 @@ static int main_run(struct daemon *daemon)
     return EXIT_SUCCESS;
 }
 
+/* As the log is not open before the configuration is there, what it has to say is kept until then. With test it is only
+ * told. */
+static bool main_begin(struct daemon *daemon, bool is_test)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *messages = open_memstream(&text, &len);
+    if (!messages)
+        return false;
+    daemon->service = main_load(daemon->config_path, NULL, messages);
+    fclose(messages);
+    if (!daemon->service || is_test) {
+        fputs(text, stderr);
+    } else {
+        daemon->started = config_ref(daemon->service->config);
+        log_open(daemon->started->log_to, daemon->started->log_level);
+        main_log_lines(text);
+    }
+    free(text);
+    return daemon->service;
+}
+
 static void main_end(struct daemon *daemon)
 {
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_free(daemon->workers[i]);
     free(daemon->workers);
     park_done();
+    config_unref(daemon->started);
     service_unref(daemon->service);
     if (daemon->base)
         event_base_free(daemon->base);
@@ -325,14 +353,9 @@ int main(int argc, char **argv)
         fputs("imapstated: libsodium or libevent cannot be used\n", stderr);
         return EXIT_FAILURE;
     }
-    daemon.service = main_load(daemon.config_path, NULL, stderr);
-    if (!daemon.service)
+    if (!main_begin(&daemon, is_test))
         return EXIT_FAILURE;
-    int status = EXIT_SUCCESS;
-    if (!is_test) {
-        log_open(daemon.service->config->log_to, daemon.service->config->log_level);
-        status = main_run(&daemon);
-    }
+    int status = is_test ? EXIT_SUCCESS : main_run(&daemon);
     main_end(&daemon);
     return status;
 }

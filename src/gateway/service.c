@@ -102,6 +102,9 @@ struct service *service_load(struct config *config, const struct service *previo
     } else {
         fprintf(errors, "%s: %s\n", config->path, imapstate_strerror(IMAPSTATE_NO_MEMORY));
     }
+    if (is_loaded && service->has_ephemeral_key)
+        fprintf(errors, "%s: warning: no keys_file: tokens are sealed with a key that ends with this process\n",
+                config->path);
     if (is_loaded)
         return service;
     service_unref(service);

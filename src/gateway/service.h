@@ -19,8 +19,8 @@ struct service {
 };
 
 /* Takes config (the caller's reference becomes the service's, or is given back on failure). On failure NULL, and what
- * is wrong has been written to errors, a line each. Without a keys_file an ephemeral key is made, or taken over from
- * previous (may be NULL) if that had one too, so that a reload does not void tokens. */
+ * is wrong has been written to errors, a line each; on success there may be warnings. Without a keys_file an ephemeral
+ * key is made, or taken over from previous (may be NULL) if that had one too, so that a reload does not void tokens. */
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors);
 
 struct service *service_ref(struct service *service);

@@ -141,6 +141,24 @@ def test_warnings_are_printed_and_do_not_fail(configuration):
     assert done.returncode == 0 and "warning" in done.stderr
 
 
+def test_each_warning_is_a_line(configuration):
+    text = configuration.text.replace(f'keys_file = "{configuration.keys}"\n', "").replace('"127.0.0.1:143"', '"192.0.2.1:143"')
+    done = configuration.check("park { time = 2s lifetime = 1s }\n" + text)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"{configuration.file}:1: warning: park: time is longer than lifetime, at which a connection ends anyway",
+        f'{configuration.file}:8: warning: upstream "main": passwords and mail go to 192.0.2.1 in clear',
+        f"{configuration.file}: warning: no keys_file: tokens are sealed with a key that ends with this process"]
+
+
+def test_warnings_are_logged_at_start(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, park={"time": "2s", "lifetime": "1s"})
+    said = [re.sub(r"^\S+Z imapstated\[\d+\]: ", "", line) for line in gateway.log().splitlines()]
+    assert said[:2] == [
+        f"warning: {gateway.config_file}:5: park: time is longer than lifetime, at which a connection ends anyway",
+        f"warning: {gateway.config_file}: no keys_file: tokens are sealed with a key that ends with this process"]
+
+
 def test_the_check_opens_no_port_and_writes_nothing_secret(configuration):
     with socket.create_server((LOOPBACK, int(re.search(r"127\.0\.0\.1:(\d+)", configuration.text).group(1)))):
         done = configuration.check()
@@ -356,10 +374,53 @@ def test_a_reload_of_a_certificate_that_is_wrong_changes_nothing(reloadable, own
     assert certificate_of(reloadable.own_port, trust) == before
 
 
-def test_what_needs_a_restart_is_refused_and_told(scripted_gateway):
-    scripted_gateway.write_config(workers=7)
-    reload(scripted_gateway, "reload refused: .*restart")
+@pytest.mark.parametrize(("change", "complaint"), [
+    (lambda gateway: gateway.write_config(workers=7), r": workers has changed"),
+    (lambda gateway: change_listener(gateway, address=f"{LOOPBACK}:{free_port()}"), r':\d+: listener "plain": address has changed'),
+    (lambda gateway: change_listener(gateway, name="other"), r": there are other listeners than at start"),
+], ids=["workers", "address", "name"])
+def test_what_needs_a_restart_is_refused_and_named(scripted_gateway, change, complaint):
+    change(scripted_gateway)
+    log = reload(scripted_gateway, "reload refused: .*restart")
+    assert re.search(rf" error: {re.escape(str(scripted_gateway.config_file))}{complaint}.*, which takes a restart\n", log), log
     scripted_gateway.session().ok("NOOP")
+
+
+def change_listener(gateway, name="plain", **settings):
+    """Of the listener "plain"."""
+    gateway.sections[0].name = name
+    gateway.sections[0] |= settings
+    gateway.write_config()
+
+
+@pytest.mark.parametrize(("change", "back", "warning"), [
+    (lambda gateway: gateway.write_config(user="somebody"), lambda gateway: gateway.write_config(user=""), ": user"),
+    (lambda gateway: gateway.write_config(group="some"), lambda gateway: gateway.write_config(group=""), ": group"),
+    (lambda gateway: change_listener(gateway, unix_mode="0660"), lambda gateway: change_listener(gateway, unix_mode="600"),
+     r':\d+: listener "plain": unix_mode'),
+], ids=["user", "group", "unix_mode"])
+def test_what_a_reload_goes_on_without_is_a_warning_each_time(scripted_gateway, change, back, warning):
+    pattern = rf" warning: {re.escape(str(scripted_gateway.config_file))}{warning} has changed, which takes a restart\n"
+    change(scripted_gateway)
+    for limit in (1, 2):
+        scripted_gateway.write_config(max_clients=limit)
+        log = reload(scripted_gateway)
+        assert len(re.findall(pattern, log)) == log.count("restart") == 1, log
+    back(scripted_gateway)
+    assert "restart" not in reload(scripted_gateway)
+    scripted_gateway.session().ok("NOOP")
+
+
+def test_a_reload_makes_room_for_more_clients(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_clients=10, prefix=("prlimit", "--nofile=100:4000"))
+    soft_limit = re.compile(r"^Max open files +(\d+) ", re.M)
+    limits = pathlib.Path(f"/proc/{gateway.process.pid}/limits")
+    assert soft_limit.search(limits.read_text()).group(1) == "100"
+    gateway.write_config(max_clients=1000)
+    assert "file descriptors" not in reload(gateway)
+    assert soft_limit.search(limits.read_text()).group(1) == "2064"
+    gateway.write_config(max_clients=2000)
+    assert "file descriptors are limited to 4000, fewer than the 4064" in reload(gateway)
 
 
 def test_a_reload_changes_settings_for_new_sessions(scripted, scripted_gateway):
