@@ -137,11 +137,18 @@ def test_an_alert_reaches_somebody_even_if_the_next_session_never_chose(lot):
     assert client.ok("NOOP").untagged == [ALERT]
 
 
+@pytest.fixture(name="start_tls_lot")
+def fixture_start_tls_lot(start_scripted, start_gateway, authority, certificate):
+    def start(**park):
+        scripted = start_scripted(tls="implicit", context=authority.server_context(certificate))
+        section = upstream(scripted.port, tls="implicit", tls_ca_file=str(authority.ca_file))
+        return Lot(start_gateway(section, park={"per_user": 8} | park), scripted)
+    return start
+
+
 @pytest.fixture(name="tls_lot")
-def fixture_tls_lot(start_scripted, start_gateway, authority, certificate):
-    scripted = start_scripted(tls="implicit", context=authority.server_context(certificate))
-    section = upstream(scripted.port, tls="implicit", tls_ca_file=str(authority.ca_file))
-    return Lot(start_gateway(section, park={"per_user": 8, "keepalive": "200ms"}), scripted)
+def fixture_tls_lot(start_tls_lot):
+    return start_tls_lot()
 
 
 @pytest.mark.parametrize("ending", ["hangs up", "says BYE", "says half a line", "answers what nobody asked"])
@@ -163,7 +170,8 @@ def test_under_tls_an_orderly_end_is_seen_as_well(tls_lot):
     assert tls_lot.mark(client) is older
 
 
-def test_under_tls_an_alert_is_passed_on_and_life_is_kept(tls_lot):
+def test_under_tls_an_alert_is_passed_on_and_life_is_kept(start_tls_lot):
+    tls_lot = start_tls_lot(keepalive="200ms")
     first = tls_lot.visit()
     tls_lot.wait_kept_alive(1)
     first.send(ALERT)

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "certificate.h"
 #include "parking.h"
 
 #include <signal.h>
@@ -548,40 +549,67 @@ TEST(an_upstream_is_pressed_later_and_later_and_not_for_ever)
     assert_false(park_press(&presses, &after_ms));
 }
 
+#define AT(address, settings) "upstream \"main\" { address = \"" address "\" " settings " }\n" PARK("")
+
 static const struct {
-    const char *name, *text;
+    const char *name, *before, *after;
     bool is_kept;
 } reloads[] = {
-    { "the same", MAIN PARK(""), true },
-    { "another upstream joins", MAIN OTHER PARK(""), true },
-    { "other limits", MAIN PARK("per_user = 1 max = 1"), true },
-    { "parking is off", MAIN PARK("per_user = 0"), false },
-    { "another port", "upstream \"main\" { address = \"127.0.0.1:145\" tls = \"none\" }\n" PARK(""), false },
-    { "another host", "upstream \"main\" { address = \"127.0.0.2:143\" tls = \"none\" }\n" PARK(""), false },
-    { "TLS", "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"starttls\" }\n" PARK(""), false },
-    { "addresses are passed on now",
-      "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" send_client_address = \"id\" }\n" PARK(""),
-      false },
+    { "the same", MAIN PARK(""), MAIN PARK(""), true },
+    { "another upstream joins", MAIN PARK(""), MAIN OTHER PARK(""), true },
+    { "other limits", MAIN PARK(""), MAIN PARK("per_user = 1 max = 1"), true },
+    { "parking is off", MAIN PARK(""), MAIN PARK("per_user = 0"), false },
+    { "another port", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.1:145", "tls = none"), false },
+    { "another host", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.2:143", "tls = none"), false },
+    { "a path", AT("127.0.0.1:143", "tls = none"), AT("unix:/127.0.0.1:143", "tls = none"), false },
+    { "TLS", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.1:143", "tls = starttls"), false },
+    { "the same, with TLS", AT("a.example:143", "tls = starttls"), AT("a.example:143", "tls = starttls"), true },
+    { "TLS from the beginning", AT("a.example:143", "tls = starttls"), AT("a.example:143", "tls = implicit"), false },
+    { "certificates are checked now", AT("a.example", "tls_verify = false"), AT("a.example", ""), false },
+    { "another name in it", AT("a.example", "tls_name = b.example"), AT("a.example", "tls_name = c.example"), false },
+    { "addresses are passed on now", AT("127.0.0.1:143", "tls = none"),
+      AT("127.0.0.1:143", "tls = none send_client_address = id"), false },
+    { "and otherwise", AT("127.0.0.1:143", "tls = none send_client_address = proxy-v2"),
+      AT("127.0.0.1:143", "tls = none send_client_address = id"), false },
 };
+
+static void check_reload(const char *name, const char *text_before, const char *text_after, bool is_kept)
+{
+    begin(text_before);
+    int parked = park_one("ann", "", S(1)), in_use;
+    struct proof *proof = prove("ann", "secret", S(1));
+    struct parked *taken = parking_connection(service, proof, "QRESYNC", S(1), &in_use);
+    struct service *before = service;
+    begin(text_after);
+    service_unref(before);
+    CHECK_ROW(name, is_ended(parked) == !is_kept);
+    /* A session that began before the reload ends after it. */
+    park_put(taken, S(2));
+    CHECK_ROW(name, is_ended(in_use) == !is_kept);
+    park_proof_unref(proof);
+    end();
+    close(parked), close(in_use);
+}
 
 TEST(a_reload_gives_up_what_is_not_configured_any_more)
 {
-    for (size_t i = 0; i < ARRAY_LEN(reloads); i++) {
-        begin(MAIN PARK(""));
-        int parked = park_one("ann", "", S(1)), in_use;
-        struct proof *proof = prove("ann", "secret", S(1));
-        struct parked *taken = parking_connection(service, proof, "QRESYNC", S(1), &in_use);
-        struct service *before = service;
-        begin(reloads[i].text);
-        service_unref(before);
-        CHECK_ROW(reloads[i].name, is_ended(parked) == !reloads[i].is_kept);
-        /* A session that began before the reload ends after it. */
-        park_put(taken, S(2));
-        CHECK_ROW(reloads[i].name, is_ended(in_use) == !reloads[i].is_kept);
-        park_proof_unref(proof);
-        end();
-        close(parked), close(in_use);
+    for (size_t i = 0; i < ARRAY_LEN(reloads); i++)
+        check_reload(reloads[i].name, reloads[i].before, reloads[i].after, reloads[i].is_kept);
+}
+
+TEST(a_reload_gives_up_what_others_have_vouched_for)
+{
+    struct certificate authorities[2];
+    char texts[2][512];
+    for (size_t i = 0; i < 2; i++) {
+        certificate_make(&authorities[i], "an authority");
+        snprintf(texts[i], sizeof texts[i], "upstream \"main\" { address = \"a.example\" tls_ca_file = \"%s\" }\n%s",
+                 authorities[i].cert_file, PARK(""));
     }
+    check_reload("the same", texts[0], texts[0], true);
+    check_reload("another", texts[0], texts[1], false);
+    for (size_t i = 0; i < 2; i++)
+        certificate_done(&authorities[i]);
 }
 
 TEST(a_reload_keeps_to_lower_limits_at_once)
@@ -648,6 +676,7 @@ int main(void)
         cmocka_unit_test(the_oldest_at_an_upstream_is_given_up_whoever_has_it),
         cmocka_unit_test(an_upstream_is_pressed_later_and_later_and_not_for_ever),
         cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
+        cmocka_unit_test(a_reload_gives_up_what_others_have_vouched_for),
         cmocka_unit_test(a_reload_keeps_to_lower_limits_at_once),
     };
     signal(SIGPIPE, SIG_IGN);
