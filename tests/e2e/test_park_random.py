@@ -414,6 +414,18 @@ def visit_all(world, gateway, numbers, deadline, done):
         done.append(number)
 
 
+def descriptors(gateway):
+    return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+
+
+def assert_all_is_given_back(gateway, before):
+    """Once what is parked has waited long enough."""
+    deadline = time.monotonic() + 20
+    while (held := descriptors(gateway)) > before:
+        assert time.monotonic() < deadline, f"{held} descriptors are held, not {before}"
+        time.sleep(0.05)
+
+
 @pytest.mark.timeout(max(120, SECONDS * 4))
 def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted, start_gateway):
     print(f"PARK_SEED={SEED}")
@@ -422,6 +434,7 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
     scripted.script = Server(world).serve
     gateway = start_gateway(scripted.port, workers=4, log_level="info", max_login_failures=100,
                             park={"per_user": 3, "max": 8, "time": "3s", "lifetime": "6s", "reauth_interval": "4s", "keepalive": "400ms"})
+    before = descriptors(gateway)
     deadline = time.monotonic() + SECONDS
     visitors = [threading.Thread(target=visit_all, args=(world, gateway, range(first, SESSIONS, CLIENTS), deadline, done))
                 for first in range(CLIENTS)]
@@ -440,3 +453,4 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
     # Else nothing was tested: connections are used again, and by tokens too.
     assert world.reuse_count > world.landed_count / 10, report
     assert re.search(r"restored=warm", gateway.log()), report
+    assert_all_is_given_back(gateway, before)
