@@ -56,7 +56,8 @@ def test_its_package_has_what_is_needed_and_no_more():
         pytest.skip("npm is not installed")
     shown = subprocess.run(("npm", "pack", "--dry-run", "--json"), cwd=MODULE, capture_output=True, text=True, timeout=50, check=True).stdout
     package, = json.loads(shown)
-    assert {each["path"] for each in package["files"]} == {"README.md", "imapflow-state.d.ts", "imapflow-state.js", "package.json"}
+    assert {each["path"] for each in package["files"]} == {"LICENSE", "README.md", "imapflow-state.d.ts", "imapflow-state.js", "package.json"}
+    assert (MODULE / "LICENSE").read_bytes() == (CLIENTS.parent / "LICENSE").read_bytes()
 
 
 @pytest.mark.parametrize("name", NAMES)

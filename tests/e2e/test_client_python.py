@@ -87,10 +87,12 @@ def test_its_package_says_what_it_is(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
+        license_text = archive.read(next(name for name in names if name.endswith("LICENSE")))
     fields = email.parser.Parser().parsestr(metadata)
-    assert "imaplib_state.py" in names
+    assert {"imaplib_state/__init__.py", "imaplib_state/py.typed"} <= set(names)
+    assert license_text == (CLIENTS.parent / "LICENSE").read_bytes()
     assert (fields["Name"], fields["Requires-Python"]) == ("imaplib-state", ">=3.9")
-    assert fields.get_all("Requires-Dist") is None
+    assert fields.get_all("Requires-Dist") is None and any("Apache" in each for each in fields.get_all("Classifier"))
     assert "imap.set_up(" in fields.get_payload()
 
 

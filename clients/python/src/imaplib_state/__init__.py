@@ -18,6 +18,7 @@ import enum
 import imaplib
 import json
 import re
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 __all__ = ["IMAP4", "IMAP4_SSL", "Restored", "StateMixin"]
 __version__ = "0.1.0"
@@ -44,11 +45,19 @@ class Restored(enum.Enum):
     REFUSED = "refused"          # the token will never do again (P5)
     UNAVAILABLE = "unavailable"  # it cannot be tried just now (P6); imaplib raises abort where it next waits if BYE followed
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self is Restored.DONE
 
 
-class StateMixin:
+_Answer = Tuple[str, List[Any]]    # as imaplib has it
+_Command = Tuple[str, ...]         # name and arguments
+if TYPE_CHECKING:
+    _Base = imaplib.IMAP4
+else:
+    _Base = object
+
+
+class StateMixin(_Base):
     """For any subclass of imaplib.IMAP4; IMAP4 and IMAP4_SSL below are made by it.
 
     restored  what has become of the state that was given to login() or restore(): a Restored
@@ -56,22 +65,22 @@ class StateMixin:
               got since. It opens nothing without the user's login, but is to be kept as carefully as a cookie
     """
 
-    restored = Restored.NOT_ASKED
-    saved = None
+    restored: Restored = Restored.NOT_ASKED
+    saved: Optional[str] = None
     _behind = b""       # goes out in the same write as what is sent next
     _tracking = False
-    _covered = ()       # commands in the state, (name, arguments) in their order
-    _covered_saved = None
+    _covered: Tuple[_Command, ...] = ()    # commands in the state, in their order
+    _covered_saved: Optional[Tuple[_Command, ...]] = None
     _has_list = False   # has a capability list come with the login?
-    _selected = None    # what select() would send; the mailbox is selected, but select() was not called yet
-    _answer = None      # to that, and the untagged responses with it
+    _selected: Optional[_Command] = None   # what select() would send; it is selected, but select() was not called yet
+    _answer: Tuple[str, List[Any], Dict[str, List[Any]]]    # to that, and the untagged responses with it
 
     @property
-    def covered(self):
+    def covered(self) -> Tuple[str, ...]:
         """The commands that are in the state, so that a later session which restores it need not send them."""
         return tuple(" ".join(command) for command in self._covered)
 
-    def covers(self, name, arguments):
+    def covers(self, name: str, arguments: str) -> bool:
         """Is this set-up command in the state? An ENABLE is if all its names are."""
         command = _command(name, arguments)
         if command[0] != "ENABLE":
@@ -79,7 +88,7 @@ class StateMixin:
         enabled = {each for kind, names in self._covered if kind == "ENABLE" for each in names.split()}
         return enabled.issuperset(command[1].split())
 
-    def set_up(self, name, arguments):
+    def set_up(self, name: str, arguments: str) -> _Answer:
         """ENABLE, LANGUAGE, COMPARATOR or NOTIFY by the method of that name, unless the state covers it. Gives what the
         method gives, or ("OK", [None]).
 
@@ -91,7 +100,8 @@ class StateMixin:
             return "OK", [None]
         return getattr(self, name.lower())(arguments)
 
-    def login(self, user, password, saved=None, mailbox=None, readonly=False):
+    def login(self, user: str, password: str, saved: Optional[str] = None, mailbox: Optional[str] = None,
+              readonly: bool = False) -> _Answer:
         """As in imaplib; in the same write the saved state is restored or, with none, tracking is turned on (P3, P11).
 
         mailbox, readonly: the first select() that will be called, if that is known. Together with a saved state it is
@@ -121,11 +131,11 @@ class StateMixin:
         self._take_selected(select)
         return answer
 
-    def authenticate(self, mechanism, authobject):
+    def authenticate(self, mechanism: str, authobject: Callable[[bytes], Optional[bytes]]) -> _Answer:
         """As in imaplib; afterwards `capabilities` is the list that came with the login."""
         return self._with_list(super().authenticate, mechanism, authobject)
 
-    def restore(self, saved=None, mailbox=None, readonly=False):
+    def restore(self, saved: Optional[str] = None, mailbox: Optional[str] = None, readonly: bool = False) -> Restored:
         """Restores what save() gave in an earlier session, or with None just turns tracking on. Gives `restored`.
 
         For sessions that were authenticated by other means than login(), directly after that: once something is enabled
@@ -141,7 +151,7 @@ class StateMixin:
                     self._take_selected(select)
         return self.restored
 
-    def save(self):
+    def save(self) -> Optional[str]:
         """Has the server seal the state, if it is not the saved one already; call it at any time after the set-up:
         with a mailbox selected, too. Gives `saved`, which stays what it was if the server has no STATE or refuses (P8)."""
         if not self._tracking or self._covered == self._covered_saved:
@@ -155,19 +165,19 @@ class StateMixin:
             self._covered_saved = self._covered
         return self.saved
 
-    def notify(self, *args):
+    def notify(self, *args: str) -> _Answer:
         """NOTIFY (RFC 5465): notify("SET (SELECTED (MessageNew MessageExpunge))"), notify("NONE")."""
         return self._simple_command("NOTIFY", *args)
 
-    def language(self, *ranges):
+    def language(self, *ranges: str) -> _Answer:
         """LANGUAGE (RFC 5255): language("DE"); without arguments the list of languages. data: the LANGUAGE response."""
         return self._untagged_response(*self._simple_command("LANGUAGE", *ranges), "LANGUAGE")
 
-    def comparator(self, *names):
+    def comparator(self, *names: str) -> _Answer:
         """COMPARATOR (RFC 5255): comparator("i;unicode-casemap"). data: the COMPARATOR response."""
         return self._untagged_response(*self._simple_command("COMPARATOR", *names), "COMPARATOR")
 
-    def capability(self):
+    def capability(self) -> _Answer:
         """As in imaplib, but without a round trip if the server has volunteered its list, as most do in the greeting."""
         if "CAPABILITY" not in self.untagged_responses:
             return super().capability()
