@@ -48,11 +48,12 @@ enum imapstate_command_stored {
 
 /* Which literals its arguments can hold. */
 enum imapstate_command_literals {
-    IMAPSTATE_LITERALS_NONE,    /* takes no string: a server may well not look for a literal, so one that comes
-                                 * without being asked for ({n+}) cannot be framed with certainty */
-    IMAPSTATE_LITERALS_STRING,  /* strings */
-    IMAPSTATE_LITERALS_MESSAGE, /* strings, and message data, which changes nothing in the session */
-    IMAPSTATE_LITERALS_LOGIN,   /* credentials */
+    IMAPSTATE_LITERALS_NONE,       /* takes no string: a server may well not look for a literal, so one that comes
+                                    * without being asked for ({n+}) cannot be framed with certainty */
+    IMAPSTATE_LITERALS_STRING,     /* strings */
+    IMAPSTATE_LITERALS_MESSAGE,    /* strings, and message data, which changes nothing in the session */
+    IMAPSTATE_LITERALS_LOGIN,      /* credentials */
+    IMAPSTATE_LITERALS_ANNOTATION, /* strings where the server has ANNOTATE-EXPERIMENT-1 (RFC 5257), else none */
 };
 
 struct imapstate_command {

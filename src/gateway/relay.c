@@ -71,6 +71,18 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     }
 }
 
+static bool relay_takes_strings(const struct client *client, const struct imapstate_command *command)
+{
+    switch (command->literals) {
+    case IMAPSTATE_LITERALS_NONE:
+        return false;
+    case IMAPSTATE_LITERALS_ANNOTATION:
+        return client->session.offers.annotate;
+    default:
+        return true;
+    }
+}
+
 /* A literal that comes without being asked for is counted by us and by the upstream, each for itself; both must know
  * that it is one. */
 static const char *relay_doubt_literal(const struct client *client, const struct imapstate_command *command,
@@ -81,7 +93,7 @@ static const char *relay_doubt_literal(const struct client *client, const struct
         return NULL;
     if (!command->is_known)
         return "literal in an unknown command";
-    if (command->literals == IMAPSTATE_LITERALS_NONE)
+    if (!relay_takes_strings(client, command))
         return "literal in a command that takes none";
     if (literal->octets > capability_nonsync_max(offers) || capability_nonsync_max(offers) == 0)
         return "non-synchronizing literal that the server does not offer";

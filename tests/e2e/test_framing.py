@@ -201,6 +201,28 @@ def test_a_literal_must_be_one_that_the_server_offers(start_scripted, start_gate
         assert scripted.sessions[-1].arguments("APPEND") == [b"INBOX " + announcement + b"\r\n" + octets]
 
 
+@pytest.mark.parametrize("name", ["STORE", "UID STORE"])
+def test_where_messages_have_annotations_store_takes_literals(start_scripted, start_gateway, name):
+    """RFC 5257. Elsewhere it ends the session: ENDS."""
+    scripted = start_scripted(caps_after="IMAP4rev1 LITERAL+ annotate-experiment-1")
+    client = start_gateway(scripted.port).session()
+    arguments = b"1 ANNOTATION (" + literal("/comment") + b" (value.priv " + literal(SMUGGLED) + b"))"
+    client.ok(name.encode() + b" " + arguments)
+    assert scripted.sessions[-1].arguments(name) == [arguments]
+
+
+@pytest.mark.every_server
+@pytest.mark.needs("ANNOTATE-EXPERIMENT-1")
+def test_an_annotation_is_stored_by_a_literal_on_a_real_server(gateway, server):
+    user = server.new_user()
+    server.add_message(user)
+    client = gateway.session(user, NEW_USER_PASSWORD)
+    client.ok("SELECT INBOX")
+    client.ok(b"STORE 1 ANNOTATION (/comment (value.priv " + literal("two words") + b"))")
+    answer = client.ok("FETCH 1 (ANNOTATION (/comment value.priv))")
+    assert answer.of("FETCH") == [b'* 1 FETCH (ANNOTATION (/comment (value.priv "two words")))\r\n']
+
+
 def test_a_literal_in_a_command_that_is_answered_bad_ends_the_session(scripted, scripted_gateway):
     scripted.on("SEARCH", "BAD no.")
     client = scripted_gateway.session()

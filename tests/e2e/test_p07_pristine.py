@@ -112,7 +112,7 @@ def test_p07_what_switches_condstore_on_makes_it_too_late_on_a_real_server(gatew
 
 @pytest.mark.parametrize("command", [
     b"SEARCH SUBJECT " + literal("x"), b"SEARCH " + literal("MODSEQ") + b" 1", b"STATUS " + literal("INBOX") + b" (MESSAGES)",
-    b"LIST " + literal("") + b" %"])
+    b"LIST " + literal("") + b" %", b"STORE 1 ANNOTATION (/comment (value.priv " + literal("x", plus=False) + b"))"])
 def test_p07_a_literal_outside_message_data_makes_it_too_late(scripted_gateway, command):
     token = save(scripted_gateway.session(), "ENABLE QRESYNC")
     client = scripted_gateway.session()

@@ -102,7 +102,8 @@ static const struct {
       "QRESYNC ESEARCH ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY PREVIEW=FUZZY "
       "PREVIEW STATUS=SIZE SAVEDATE LITERAL+ NOTIFY METADATA STATE" },
     { "Cyrus' short list", CYRUS_BEFORE, &before, "IMAP4rev1 LITERAL+ ID ENABLE AUTH=PLAIN AUTH=LOGIN SASL-IR STATE" },
-    { "Cyrus' list after login, LOGINDISABLED in it", CYRUS_AFTER, &after, CYRUS_FIRST CYRUS_COMMON CYRUS_QUOTA " STATE" },
+    { "Cyrus' list after login, LOGINDISABLED in it", CYRUS_AFTER, &after,
+      CYRUS_FIRST CYRUS_COMMON CYRUS_QUOTA " STATE" },
     { "Courier's only list, before login", COURIER, &before,
       "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION "
       "ENABLE UTF8=ACCEPT STATE" },
@@ -247,6 +248,7 @@ static const struct {
       { .literal_plus = true,
         .id = true,
         .binary = true,
+        .annotate = true,
         .unselect = true,
         .logindisabled = true,
         .namespace = true } },
@@ -261,14 +263,14 @@ static const struct {
       { .literal_minus = true, .sasl_ir = true, .unselect = true, .namespace = true } },
     { "mechanisms that cannot pass are not there", "AUTH=EXTERNAL AUTH=SCRAM-SHA-1-PLUS AUTH=", { .id = false } },
     { "a mechanism without AUTH= is none", "PLAIN XAUTH=PLAIN", { .id = false } },
-    { "parts of words are no words", "IDLE LITERAL++ XBINARY SASL-IRX", { .id = false } },
+    { "parts of words are no words", "IDLE LITERAL++ XBINARY SASL-IRX ANNOTATE-EXPERIMENT-12", { .id = false } },
     { "an empty list", "", { .id = false } },
 };
 
 static bool capabilities_equal(const struct capabilities *a, const struct capabilities *b)
 {
     return a->literal_plus == b->literal_plus && a->literal_minus == b->literal_minus && a->binary == b->binary &&
-           a->sasl_ir == b->sasl_ir && a->id == b->id && a->starttls == b->starttls &&
+           a->annotate == b->annotate && a->sasl_ir == b->sasl_ir && a->id == b->id && a->starttls == b->starttls &&
            a->logindisabled == b->logindisabled && a->unauthenticate == b->unauthenticate &&
            a->unselect == b->unselect && a->language == b->language && a->namespace == b->namespace &&
            a->mechanisms == b->mechanisms;

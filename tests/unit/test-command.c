@@ -82,7 +82,8 @@ TEST(rows_hold_what_the_protocol_says)
           false },
         { "NOOP", IMAPSTATE_COMMAND_NOOP, 7, IMAPSTATE_STORED_NEVER, IMAPSTATE_LITERALS_NONE, true, true },
         { "IDLE", IMAPSTATE_COMMAND_IDLE, 6, IMAPSTATE_STORED_NEVER, IMAPSTATE_LITERALS_NONE, false, true },
-        { "UID STORE", IMAPSTATE_COMMAND_OTHER, 4, IMAPSTATE_STORED_NEVER, IMAPSTATE_LITERALS_NONE, false, true },
+        { "STORE", IMAPSTATE_COMMAND_OTHER, 4, IMAPSTATE_STORED_NEVER, IMAPSTATE_LITERALS_ANNOTATION, false, true },
+        { "UID STORE", IMAPSTATE_COMMAND_OTHER, 4, IMAPSTATE_STORED_NEVER, IMAPSTATE_LITERALS_ANNOTATION, false, true },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct imapstate_command *command = imapstate_command_find(imapstate_span_of(rows[i].name));

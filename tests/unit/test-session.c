@@ -207,6 +207,8 @@ static const struct {
     { "the same where QRESYNC is on anyway", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C FETCH 1 (MODSEQ)|OK",
       "E QRESYNC" },
     { "a literal that nobody looked into", "C SEARCH x|L|OK", NULL },
+    { "an annotation that nobody looked into", "C STORE 1 ANNOTATION (/comment (value.priv|L|OK", NULL },
+    { "an annotation in quotes", "C STORE 1 ANNOTATION (/comment (value.priv \"x\"))|OK", "" },
     { "a message", "C APPEND x|L|OK", "" },
     { "a language that nobody told of", "T|C LANGUAGE de|OK", NULL },
     { "a language that did not fit", "T|C LANGUAGE de|< LANGUAGE (de)|BIG|OK", NULL },
