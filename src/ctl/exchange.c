@@ -102,10 +102,18 @@ static bool exchange_hear_response(struct exchange *exchange, struct imapstate_s
     return exchange_hear_tagged(exchange, line);
 }
 
+/* A line that could not be shown. */
+static bool exchange_fail_shown(struct exchange *exchange)
+{
+    return exchange->transcript->count < TRANSCRIPT_SECRETS_MAX
+               ? exchange_fail_memory(exchange)
+               : exchange_fail(exchange, "the server has told more tokens than can be kept secret");
+}
+
 static bool exchange_hear_piece(struct exchange *exchange, const struct imapstate_piece *piece)
 {
     if (!transcript_server(exchange->transcript, piece->octets))
-        return exchange_fail_memory(exchange);
+        return exchange_fail_shown(exchange);
     if (piece->literal.announced)
         transcript_literal(exchange->transcript, piece->literal.octets);
     return !piece->begins || exchange_hear_response(exchange, piece->octets);

@@ -5,7 +5,8 @@
 
 #include "exchange.h"
 
-#define COMMANDS_MAX 3
+#define COMMANDS_MAX  3
+#define STATES(token) "* STATE 1" token "\r\n* STATE 2" token "\r\n* SAVESTATE 3" token "\r\n* STATE 4" token "\r\n"
 
 static const struct row {
     const char *name;
@@ -94,6 +95,15 @@ static const struct row {
       "literal is too large",
       false,
       17 },
+    { "more tokens than can be masked",
+      { "NOOP" },
+      "* OK hi\r\n" STATES("a") STATES("b") STATES("c") STATES("d") STATES("e"),
+      "-",
+      "",
+      "",
+      "the server has told more tokens than can be kept secret",
+      false,
+      0 },
     { "BYE is remembered", { "NOOP" }, "* OK hi\r\n* BYE night\r\n", "-", "", "BYE night", NULL, false, 0 },
 };
 
