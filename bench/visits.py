@@ -14,6 +14,7 @@ GROUPS = {
 }
 WARM_ONE, WARM_EACH, WARM_QUIET = "warm, all in one write", "warm, each waits", "warm, no NOTIFY in the token"
 STALLING, AT_ONCE = "imapproxy", "imapproxy, acknowledged at once"
+SET_UP_AGAIN = "imapproxy, at once, set up again"
 DIRECT_EACH = "directly, each waits"
 
 
