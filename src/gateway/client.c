@@ -603,7 +603,9 @@ void client_login_failed(struct client *client)
 
 void client_unauthenticate(struct client *client)
 {
+    stream_flush(&client->stream); /* the OK is still the session's */
     client_log_end(client, "unauthenticated");
+    stream_count_anew(&client->stream);
     bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
     client_leave_upstream(client, false); /* P16: the connection has been somebody's, and is nobody's now */
     session_done(&client->session);

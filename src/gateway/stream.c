@@ -542,6 +542,11 @@ static void stream_wrote(struct stream *stream, size_t octets)
     stream->forwarded.len -= octets - from_out;
 }
 
+void stream_count_anew(struct stream *stream)
+{
+    stream->in_octets = stream->out_octets = 0;
+}
+
 /* Whoever ends the stream waits for the last octet. */
 static void stream_tell_drained(struct stream *stream)
 {

@@ -48,7 +48,7 @@ struct stream {
     uint8_t *in; /* from the pool; NULL while nothing has arrived */
     struct imapstate_buf out;
     struct imapstate_span forwarded; /* borrowed until the next flush */
-    uint64_t in_octets, out_octets;  /* since stream_init(), without TLS, as compressed as they pass */
+    uint64_t in_octets, out_octets;  /* as they pass, without TLS, since stream_init() or ..._count_anew() */
     uint32_t in_from, in_to;         /* the input is in[in_from .. in_to) */
     uint32_t read_max;               /* by the owner: so many octets at a time, in clear; 0: no limit */
     int fd;                          /* owned; -1 when there is none */
@@ -118,6 +118,9 @@ bool stream_is_drained(const struct stream *stream);
 
 /* May more be queued? If not, DRAINED follows after the next stream_flush(). */
 bool stream_has_room(struct stream *stream);
+
+/* Octets that have been read and written count for somebody else from here on. */
+void stream_count_anew(struct stream *stream);
 
 void stream_pause(struct stream *stream);  /* stop reading */
 void stream_resume(struct stream *stream); /* read again; input that is there already is told by INPUT, later */

@@ -148,6 +148,21 @@ def test_the_end_of_an_authenticated_session_is_told_at_unauthenticate_too(scrip
     assert [(end["user"], end["reason"]) for end in END.finditer(gateway.log())] == [("ann", "unauthenticated"), ("bob", "logout")]
 
 
+def test_each_octet_counts_for_one_session(scripted, start_gateway):
+    scripted.caps_after += " UNAUTHENTICATE"
+    gateway = start_gateway(scripted.port)
+    client = gateway.client()
+    counts = []
+    for name in ("UNAUTHENTICATE", "LOGOUT"):
+        before = len(client.wire.received) if counts else 0
+        sent = b"a LOGIN ann secret\r\nb NOOP\r\nc %s\r\n" % name.encode()
+        client.send(sent)
+        client.wait("c")
+        counts.append((len(sent), len(client.wire.received) - before))
+    gateway.wait_log("closing: logout")
+    assert [(int(end["into"]), int(end["out"])) for end in END.finditer(gateway.log())] == counts
+
+
 def test_addresses_of_all_families(scripted, start_gateway, tmp_path):
     path, port = tmp_path / "imap.sock", free_port()
     sections = [Section("listener", "unix", address=f"unix:{path}", tls="none"),
