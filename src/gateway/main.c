@@ -126,8 +126,10 @@ static void main_reload(struct daemon *daemon)
     char *text = NULL;
     size_t len = 0;
     FILE *messages = open_memstream(&text, &len);
-    if (!messages)
+    if (!messages) {
+        log_error("reload failed: %s", strerror(errno));
         return;
+    }
     struct service *service = main_load(daemon->config_path, daemon->service, messages);
     /* Listening sockets are opened once, as root perhaps, and workers started. */
     bool can_follow = service && config_can_follow(service->config, daemon->started, messages);
@@ -271,8 +273,10 @@ static bool main_begin(struct daemon *daemon, bool is_test)
     char *text = NULL;
     size_t len = 0;
     FILE *messages = open_memstream(&text, &len);
-    if (!messages)
+    if (!messages) {
+        fprintf(stderr, "imapstated: %s\n", strerror(errno));
         return false;
+    }
     daemon->service = main_load(daemon->config_path, NULL, messages);
     fclose(messages);
     if (!daemon->service || is_test) {
