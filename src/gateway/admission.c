@@ -65,25 +65,8 @@ static void admission_fail(struct client *client, enum admission_failure failure
     login_not_admitted(client, failure, answer);
 }
 
-/* Somebody hangs up, on either side, before the credentials are answered: they may have been refused all the same, and
- * the upstream counts that. */
-static void admission_doubt(struct client *client)
-{
-    const struct admission *admission = client->login->admission;
-    if (admission && (admission->phase == ADMISSION_ANSWERING || admission->phase == ADMISSION_WITHDRAWN))
-        choice_doubt(client);
-}
-
-void admission_abandon(struct client *client)
-{
-    admission_doubt(client);
-    admission_free(client->login->admission);
-    client->login->admission = NULL;
-}
-
 static void admission_is_unavailable(struct client *client)
 {
-    admission_doubt(client);
     admission_fail(client, ADMISSION_UNAVAILABLE, (struct imapstate_span){ 0 });
 }
 
@@ -177,6 +160,7 @@ static void admission_put_line(struct client *client, struct imapstate_span line
 
 void admission_relay(struct client *client, struct imapstate_span line)
 {
+    choice_suspect(client);
     admission_put_line(client, line);
 }
 
@@ -239,8 +223,6 @@ static void admission_is_refused(struct client *client, struct imapstate_span li
         return;
     if (!refusal.is_passing && is_judged)
         choice_refuse(client);
-    else if (refusal.may_be_locked)
-        choice_doubt(client);
     enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
     admission_fail(client, refusal.is_passing ? ADMISSION_UNAVAILABLE : failure, line);
 }

@@ -48,9 +48,6 @@ void admission_relay(struct client *client, struct imapstate_span line);
 /* ANSWERING, and the upstream waits for a message: it gets "*" instead (RFC 9051 section 6.2.2). */
 void admission_withdraw(struct client *client);
 
-/* The client goes: it ends, and nobody hears of it. */
-void admission_abandon(struct client *client);
-
 /* The upstream is ready to be logged in to. */
 void admission_upstream_ready(struct client *client);
 

@@ -27,7 +27,8 @@ void choice_done(struct choice *choice)
 
 /* --- who it is --- */
 
-/* Whose login it is. False: nobody knows. */
+/* Whose login it is, and by which secret: none if that is not known to us (SCRAM, CRAM-MD5). Then it always goes
+ * upstream, and its connection is not parked. False: nobody knows whose it is. */
 static bool choice_identify(const struct client *client, struct park_identity *ret_identity)
 {
     const struct credentials *credentials = &client->login->credentials;
@@ -50,18 +51,11 @@ static bool choice_identify(const struct client *client, struct park_identity *r
     return identity->is_certain && ret_identity->authentication.len > 0;
 }
 
-/* False: the secret is not known to us either (SCRAM, CRAM-MD5), or there is none. Such a login always goes upstream,
- * and its connection is not parked. */
-static bool choice_identify_secret(const struct client *client, struct park_identity *ret_identity)
-{
-    return choice_identify(client, ret_identity) && ret_identity->secret.len > 0;
-}
-
 void choice_prove(struct client *client)
 {
     struct park_identity identity;
     struct upstream *upstream = client->upstream;
-    if (!upstream->proof && choice_identify_secret(client, &identity))
+    if (!upstream->proof && choice_identify(client, &identity))
         upstream->proof = park_prove(&identity, worker_now_ms());
 }
 
@@ -72,13 +66,11 @@ void choice_refuse(struct client *client)
         park_refuse(&identity);
 }
 
-void choice_doubt(struct client *client)
+void choice_suspect(struct client *client)
 {
     struct park_identity identity;
-    if (!choice_identify(client, &identity))
-        return;
-    identity.secret = (struct imapstate_span){ 0 };
-    park_refuse(&identity);
+    if (choice_identify(client, &identity))
+        park_suspect(&identity);
 }
 
 /* --- taking one --- */
@@ -165,7 +157,7 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
 {
     struct park_identity identity;
     struct choice *choice = &client->choice;
-    if (!choice_identify_secret(client, &identity))
+    if (!choice_identify(client, &identity))
         return false;
     choice->reserved = park_match(&identity, worker_now_ms(), &choice->proof);
     if (!choice->reserved)

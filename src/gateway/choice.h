@@ -42,10 +42,12 @@ void choice_done(struct choice *choice);
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
 bool choice_accept(struct client *client, struct imapstate_span *ret_names);
 
-/* The upstream has taken the credentials of the login, has refused them, or may have refused them. */
+/* The upstream has taken, or refused, the credentials of the login. */
 void choice_prove(struct client *client);
 void choice_refuse(struct client *client);
-void choice_doubt(struct client *client);
+
+/* Of a login that has not been tried to be accepted, as it did not say whose it is: now it has, and goes upstream. */
+void choice_suspect(struct client *client);
 
 /* A command other than STATE needs an upstream. True: there is one. False: it is being made, or the session has ended.
  */

@@ -216,7 +216,8 @@ static void client_leave_upstream(struct client *client, bool may_park)
     choice_done(&client->choice);
     restore_free(client->restore);
     client->restore = NULL;
-    login_abandon(client);
+    login_free(client->login);
+    client->login = NULL;
     pipeline_done(&client->pipeline);
     client->sending = NULL;
     client->sending_command = NULL;

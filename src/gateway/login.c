@@ -50,14 +50,6 @@ void login_free(struct login *login)
     free(login);
 }
 
-void login_abandon(struct client *client)
-{
-    if (login_is_at_upstream(client->login))
-        admission_abandon(client);
-    login_free(client->login);
-    client->login = NULL;
-}
-
 bool login_is_at_upstream(const struct login *login)
 {
     return login && login->admission;

@@ -33,9 +33,6 @@ struct login {
 
 void login_free(struct login *login); /* wipes; accepts NULL */
 
-/* The client goes, or does without: its login, if there is one, ends without an answer. */
-void login_abandon(struct client *client);
-
 /* The client's commands; the request is complete. */
 void login_command(struct client *client);
 void login_authenticate(struct client *client);

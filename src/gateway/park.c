@@ -40,7 +40,7 @@ struct proof {
     unsigned references;                /* sessions and parked connections */
     uint64_t proved_at_ms;
     bool is_void;      /* the upstream refuses the secret now, or another has taken its place */
-    bool is_suspended; /* the upstream has refused, or may have refused, a login of the prover's since */
+    bool is_suspended; /* park_suspect() */
     bool has_ends, is_compat;
     uint8_t hash[PARK_HASH_OCTETS];
     struct address ends[]; /* if addresses are passed on: the client's, port 0, and where it has connected to */
@@ -346,18 +346,26 @@ static void account_void_others(struct account *prover, const uint8_t *hash, str
     }
 }
 
+static void account_suspect(struct account *prover, const struct park_identity *identity)
+{
+    prover->has_bad = true;
+    list_each_safe(link, &prover->proven)
+    {
+        struct proof *proof = list_entry(link, struct proof, prover_link);
+        proof->is_suspended |= proof_is_place(proof, identity);
+    }
+}
+
 /* A refusal for one user may be about that user. So what the secret has proven for others stays, and waits for its next
  * success. */
 static void account_refuse(struct account *prover, const struct park_identity *identity, const uint8_t *hash,
                            struct list *doomed)
 {
     const struct account *user = account_find(identity->upstream, identity->user);
-    prover->has_bad = true;
+    account_suspect(prover, identity);
     list_each_safe(link, &prover->proven)
     {
         struct proof *proof = list_entry(link, struct proof, prover_link);
-        if (proof_is_place(proof, identity))
-            proof->is_suspended = true;
         if (!proof_is_secret(proof, hash))
             continue;
         proof->is_void = true;
@@ -391,36 +399,44 @@ static bool park_is_on(void)
 
 /* --- what sessions do --- */
 
-static struct proof *park_prove_locked(const struct park_identity *identity, uint64_t now_ms, struct list *doomed)
+static struct proof *park_prove_locked(const struct park_identity *identity, const uint8_t *hash, uint64_t now_ms)
 {
-    uint8_t hash[PARK_HASH_OCTETS];
     struct account *user = account_have(identity->upstream, identity->user);
     struct account *prover = user ? account_have(identity->upstream, identity->authentication) : NULL;
-    struct proof *proof = NULL;
-    if (prover) {
-        proof_hash(identity, hash);
-        proof = account_find_proof(user, prover, identity, hash);
-        if (!proof)
-            proof = proof_new(user, prover, identity, hash);
-    }
+    struct proof *proof = prover ? account_find_proof(user, prover, identity, hash) : NULL;
+    if (prover && !proof)
+        proof = proof_new(user, prover, identity, hash);
     if (proof) {
         proof->references++;
         proof->proved_at_ms = now_ms;
-        account_restore(prover, identity, hash);
-        if (park.limits.one_password)
-            account_void_others(prover, hash, doomed);
     }
-    sodium_memzero(hash, sizeof hash);
     accounts_free_if_empty(user, prover);
     return proof;
+}
+
+/* Whatever was taken, it was not a guess. */
+static void park_restore(const struct park_identity *identity, const uint8_t *hash, struct list *doomed)
+{
+    struct account *prover = account_find(identity->upstream, identity->authentication);
+    if (!prover)
+        return;
+    account_restore(prover, identity, hash);
+    if (park.limits.one_password && identity->secret.len > 0)
+        account_void_others(prover, hash, doomed);
 }
 
 struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms)
 {
     struct list doomed;
+    struct proof *proof = NULL;
+    uint8_t hash[PARK_HASH_OCTETS];
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
-    struct proof *proof = park_is_on() ? park_prove_locked(identity, now_ms, &doomed) : NULL;
+    proof_hash(identity, hash);
+    if (park_is_on() && identity->secret.len > 0)
+        proof = park_prove_locked(identity, hash, now_ms);
+    park_restore(identity, hash, &doomed);
+    sodium_memzero(hash, sizeof hash);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
     return proof;
@@ -442,6 +458,15 @@ void park_refuse(const struct park_identity *identity)
     parked_end_doomed(&doomed);
 }
 
+void park_suspect(const struct park_identity *identity)
+{
+    pthread_mutex_lock(&park.lock);
+    struct account *prover = account_find(identity->upstream, identity->authentication);
+    if (prover)
+        account_suspect(prover, identity);
+    pthread_mutex_unlock(&park.lock);
+}
+
 static bool parked_is(const struct parked *parked, enum park_want want, struct imapstate_span state)
 {
     switch (want) {
@@ -458,8 +483,6 @@ static bool parked_is(const struct parked *parked, enum park_want want, struct i
 /* The one that was parked last is the likeliest to live. */
 static struct parked *proof_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms)
 {
-    if (!proof_is_good(proof, now_ms))
-        return NULL;
     for (struct list *link = proof->parked.previous; link != &proof->parked; link = link->previous) {
         struct parked *parked = list_entry(link, struct parked, proof_link);
         if (parked_expiry(parked, now_ms) || !parked_is(parked, want, state))
@@ -476,17 +499,20 @@ struct parked *park_match(const struct park_identity *identity, uint64_t now_ms,
     struct parked *parked = NULL;
     pthread_mutex_lock(&park.lock);
     struct account *user = account_find(identity->upstream, identity->user);
-    if (user && user->parked_count > 0) {
+    struct account *prover = account_find(identity->upstream, identity->authentication);
+    struct proof *proof = NULL;
+    if (user && prover && identity->secret.len > 0) {
         proof_hash(identity, hash);
-        const struct account *prover = account_find(identity->upstream, identity->authentication);
-        struct proof *proof = account_find_proof(user, prover, identity, hash);
+        proof = account_find_proof(user, prover, identity, hash);
         sodium_memzero(hash, sizeof hash);
-        if (proof)
-            parked = proof_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms);
-        if (parked && ret_proof) {
-            proof->references++;
-            *ret_proof = proof;
-        }
+    }
+    if (proof && proof_is_good(proof, now_ms))
+        parked = proof_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms);
+    else if (prover)
+        account_suspect(prover, identity);
+    if (parked && ret_proof) {
+        proof->references++;
+        *ret_proof = proof;
     }
     pthread_mutex_unlock(&park.lock);
     return parked;
@@ -495,7 +521,7 @@ struct parked *park_match(const struct park_identity *identity, uint64_t now_ms,
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms)
 {
     pthread_mutex_lock(&park.lock);
-    struct parked *parked = proof_take(proof, want, state, now_ms);
+    struct parked *parked = proof_is_good(proof, now_ms) ? proof_take(proof, want, state, now_ms) : NULL;
     pthread_mutex_unlock(&park.lock);
     return parked;
 }

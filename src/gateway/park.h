@@ -3,8 +3,8 @@
  * A parked connection sits in no event loop and holds no buffer. Whoever takes one owns it alone, and first looks what
  * has arrived on it meanwhile. It serves only whoever proves to be who it belongs to: a *proof* says that the upstream
  * itself took these credentials, for this identity, between these addresses if they are passed on, not longer than
- * reauth_interval ago and with no refusal since. Local acceptance never extends that. The secret itself is not kept,
- * only a hash under a key that ends with the process. */
+ * reauth_interval ago, and that nobody has tried another secret since (park_suspect()). Local acceptance never extends
+ * that. The secret itself is not kept, only a hash under a key that ends with the process. */
 #ifndef GATEWAY_PARK_H
 #define GATEWAY_PARK_H
 
@@ -25,7 +25,7 @@ struct park_identity {
     struct imapstate_span upstream;       /* its name */
     struct imapstate_span user;           /* the authorization identity */
     struct imapstate_span authentication; /* the authentication identity */
-    struct imapstate_span secret;         /* never empty, but for park_refuse() */
+    struct imapstate_span secret;         /* empty: not known, as nobody can prove by an empty one who he is */
     bool is_bearer;                       /* a bearer token rather than a password */
     bool is_compat;                       /* a listener with imapproxy_compat: never mixed with others */
     /* If addresses are passed on, the client's and where it has connected to; else both NULL. */
@@ -50,14 +50,19 @@ struct parked {
  * config is borrowed until the next call, or park_done(). */
 void park_configure(const struct config *config);
 
-/* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if memory is out or
- * parking is off. Refusals before are forgotten. */
+/* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if the secret is not
+ * known, memory is out or parking is off. What was suspected before is good again. */
 struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms);
 
 /* The upstream has refused them: what this user has parked by this secret goes, what other users have waits until the
- * secret is taken again; and all logins by the authentication identity (from this address), whoever they are for, go
- * upstream until one succeeds there. That alone with an empty secret: it is not known, or not known to be refused. */
+ * secret is taken again. And it is suspected: */
 void park_refuse(const struct park_identity *identity);
+
+/* Somebody logs in by a secret that the upstream is yet to judge. From here on all logins by the authentication
+ * identity (from this address), whoever they are for, go upstream until one succeeds there. So a lockout there is never
+ * weakened: what may be a guess is never told from the right secret here, be it that the upstream's answer is not
+ * waited for, be it that it does not come, be it that many are made at a time. */
+void park_suspect(const struct park_identity *identity);
 
 struct proof *park_proof_ref(struct proof *proof);
 void park_proof_unref(struct proof *proof); /* accepts NULL */
@@ -69,7 +74,8 @@ enum park_want {
 };
 
 /* Takes a connection that these credentials match; the caller's from then on. NULL if there is none, or if they must go
- * upstream. *ret_proof, if given, is the proof, counted, that matched. */
+ * upstream; unless it is only that there is none, they are suspect then. *ret_proof, if given, is the proof, counted,
+ * that matched. */
 struct parked *park_match(const struct park_identity *identity, uint64_t now_ms, struct proof **ret_proof);
 
 /* Takes another one of the same proof. */

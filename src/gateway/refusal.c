@@ -34,7 +34,6 @@ struct refusal refusal_read(struct imapstate_span line)
     bool has_too_many = says_too_many(status.text);
     return (struct refusal){
         .is_passing = has_too_many || has_any_code(&status, passing, sizeof passing / sizeof *passing),
-        .may_be_locked = status_has_code(&status, "CONTACTADMIN"),
         .is_crowded = imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
                       has_any_code(&status, crowded, sizeof crowded / sizeof *crowded),
         .minds_address = has_too_many && imapstate_span_contains_nocase(status.text, IMAPSTATE_SPAN(" from ")),

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 
 struct refusal {
-    bool is_passing;    /* the credentials may be good all the same ... */
-    bool may_be_locked; /* ... though that it says so may be for a lockout */
+    bool is_passing;    /* the credentials may be good all the same */
     bool is_crowded;    /* there are too many connections, somebody's or all in all ... */
     bool minds_address; /* ... and among them those of the gateway's address */
 };

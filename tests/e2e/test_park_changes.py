@@ -5,7 +5,7 @@ import pytest
 
 from harness.gateway import upstream
 from harness.parking import Lot, log_out
-from harness.scripted import AFTER
+from harness.scripted import AFTER, CLOSE
 from harness.tokens import assert_restored, restore, save
 
 ENABLE = "ENABLE QRESYNC"
@@ -38,6 +38,21 @@ def test_p12_a_connection_in_the_state_but_with_another_list_serves_no_token(lot
     assert landed.arguments("ENABLE") == [b"QRESYNC"]
     assert log_out(lot.gateway, client) == "cold"
     lot.wait_closed(outdated)
+
+
+def test_a_connection_that_takes_the_place_of_a_dead_one_tells_its_own_list(lot):
+    older = lot.visit()
+    held, landed = lot.land()
+    assert landed is older
+    lot.scripted.caps_after = AFTER + " X-NEW"
+    client, newer = lot.land()
+    assert lot.leave(held, older) and lot.leave(client, newer)
+    client = lot.gateway.client()
+    assert b"X-NEW" in client.login("ann", "secret").tagged
+    lot.scripted.on("NAMESPACE", CLOSE, times=1)
+    shown, = client.ok("NAMESPACE").of("CAPABILITY")
+    assert b"X-NEW" not in shown and b"STATE" in shown
+    assert "NAMESPACE" in newer.names and lot.mark(client) is older
 
 
 def test_a_session_from_before_a_reload_parks_nothing_at_the_old_server(start_scripted, start_gateway):

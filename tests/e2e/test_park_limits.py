@@ -433,9 +433,11 @@ def test_a_refusal_of_a_user_that_never_was_parked_does_no_harm(start_lot):
 def test_an_unavailable_upstream_is_no_refusal(start_lot):
     lot = start_lot()
     first = lot.visit()
+    held, landed = lot.land()
     lot.scripted.on("LOGIN", "NO [UNAVAILABLE] not now", times=1)
     lot.scripted.on("AUTHENTICATE", "NO [UNAVAILABLE] not now", times=1)
-    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "something else").status == b"NO"
+    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "secret").status == b"NO"
+    assert landed is first and lot.leave(held, first)
     assert lot.visit() is first and lot.logins == 1
 
 

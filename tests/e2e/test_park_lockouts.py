@@ -1,5 +1,5 @@
-"""Parking never weakens a lockout of the upstream's: once a login of an identity may have been refused there, all of its logins go
-there until one succeeds, whatever they are made by and whoever they act for."""
+"""Parking never weakens a lockout of the upstream's. Whoever logs in by a secret that the upstream has yet to judge may be guessing:
+from then on all logins of that identity go there until one succeeds, whatever they are made by and whoever they act for."""
 import pytest
 
 from harness import logins
@@ -25,17 +25,16 @@ def ann(client):
     return client.login("ann", "secret")
 
 
-def hold(lot):
-    """Credentials are read and not answered; gives those that have arrived."""
+def guess(lot, password="wrong"):
+    """A login that the upstream takes its time to answer."""
     arrived = []
-
-    def keep(connection, tag, arguments):
-        if arguments.split()[-1:] and not arguments.startswith(b"CRAM-MD5"):
-            arrived.append(arguments)
-
-    lot.scripted.on("LOGIN", keep)
-    lot.scripted.on("AUTHENTICATE", keep)
-    return arrived
+    for name in ("LOGIN", "AUTHENTICATE"):
+        lot.scripted.on(name, lambda connection, tag, arguments: arrived.append(tag))
+    client = lot.gateway.client()
+    client.start(f'LOGIN "ann" "{password}"')
+    lot.scripted.wait_for(lambda: arrived)
+    answer_again(lot)
+    return client
 
 
 def answer_again(lot):
@@ -43,23 +42,36 @@ def answer_again(lot):
         lot.scripted.on(name, lambda connection, tag, arguments, name=name: connection.default(tag, name, arguments))
 
 
-def test_whoever_does_not_wait_for_the_refusal_has_had_it_all_the_same(lot):
-    """Else all passwords could be tried: the right one would be told by its quick OK, however many were wrong."""
+def test_a_guess_counts_as_soon_as_it_is_made(lot):
+    """Else many could be made at a time, and the right one be told by its quick OK."""
     first = lot.visit()
-    arrived = hold(lot)
-    guess = lot.gateway.client()
-    guess.start('LOGIN "ann" "wrong"')
-    lot.scripted.wait_for(lambda: arrived)
-    vanish(guess)
-    lot.gateway.wait_log("closing: client lost")
-    answer_again(lot)
+    waiting = guess(lot)
     assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
-    assert lot.visit() is not None
+    waiting.close()
+    lot.visit()
+    assert lot.logins == 2
 
 
-@pytest.mark.parametrize("ending", [(CLOSE,), ("* BYE locked out",), (lambda connection, tag, arguments: None,)],
-                         ids=["hangs up", "says BYE", "is silent"])
-def test_an_upstream_that_gives_no_answer_to_credentials_may_have_refused_them(lot, ending):
+def test_a_guess_counts_if_nobody_waits_for_its_answer(lot):
+    first = lot.visit()
+    vanish(guess(lot))
+    lot.gateway.wait_log("closing: client lost")
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+
+
+def test_the_right_password_is_no_guess(lot):
+    first = lot.visit()
+    held, landed = lot.land()
+    assert landed is first
+    vanish(guess(lot, "secret"))  # goes upstream, as nothing is parked
+    lot.gateway.wait_log("closing: client lost")
+    assert lot.leave(held, first)
+    assert lot.visit() is first and lot.logins == 1
+
+
+@pytest.mark.parametrize("ending", [(CLOSE,), ("* BYE locked out",), (lambda connection, tag, arguments: None,),
+                                    ("NO [UNAVAILABLE] not now",)], ids=["hangs up", "says BYE", "is silent", "says NO [UNAVAILABLE]"])
+def test_an_upstream_that_does_not_judge_a_password_leaves_it_a_guess(lot, ending):
     first = lot.visit()
     for name in ("LOGIN", "AUTHENTICATE"):
         lot.scripted.on(name, *ending)
@@ -108,6 +120,14 @@ def test_a_login_that_its_client_cancels_before_it_has_said_who_it_is_counts_for
     client.send(b"*\r\n")
     assert client.wait(tag).status == b"BAD"
     assert lot.visit() is first and lot.logins == 1
+
+
+def test_a_success_by_a_mechanism_that_only_proves_counts_too(lot):
+    first = lot.visit()
+    assert logins.by_quoted_strings(lot.gateway.client(), "ann", "wrong").status == b"NO"
+    client = lot.gateway.client()
+    assert logins.by_cram_md5(client, "ann", "secret").status == b"OK"
+    assert lot.visit() is first and lot.logins == 2
 
 
 def for_ann(client):

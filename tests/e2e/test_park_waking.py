@@ -275,6 +275,15 @@ def test_an_append_behind_a_repeatable_command_is_not_sent_twice_either(lot):
     assert sum(c.names.count("APPEND") for c in lot.scripted.connections) <= 1
 
 
+def test_nor_is_one_in_front_of_a_repeatable_command(lot):
+    park_several(lot, 2)
+    lot.scripted.on("APPEND", CLOSE)
+    client = lot.gateway.session()
+    client.send(b"a APPEND INBOX " + literal("once") + b"\r\nb NOOP\r\n")
+    client.rest()
+    assert sum(c.names.count("APPEND") for c in lot.scripted.connections) == 1
+
+
 @pytest.mark.parametrize("command", ["SELECT INBOX", "NOOP"])
 def test_repeatable_commands_in_one_write_are_sent_again_together_and_in_order(lot, command):
     (_, newer), _ = park_several(lot, 2)

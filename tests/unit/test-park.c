@@ -494,6 +494,61 @@ TEST(who_acts_for_others_is_refused_for_all_of_them)
     }
 }
 
+/* What somebody tries ann's login by, while she has a connection parked: by another secret than hers it is a guess,
+ * which nothing but a success ends, whatever that was made by. */
+static const struct {
+    const char *name, *secret;
+    bool is_bearer, is_parked, is_guess;
+} guesses[] = {
+    { "her secret", "secret", false, true, false },
+    { "her secret, though nothing is parked just now", "secret", false, false, false },
+    { "another secret", "secreT", false, true, true },
+    { "another secret, though nothing is parked just now", "secreT", false, false, true },
+    { "her secret as a bearer token", "secret", true, true, true },
+    { "by what does not tell the secret", "", false, true, true },
+};
+
+TEST(whoever_tries_another_secret_may_be_guessing)
+{
+    for (size_t i = 0; i < ARRAY_LEN(guesses); i++) {
+        begin(MAIN PARK(""));
+        struct park_identity hers = parking_identity("ann", "secret"),
+                             tried = parking_identity("ann", guesses[i].secret), unknown = parking_identity("ann", "");
+        tried.is_bearer = guesses[i].is_bearer;
+        int peer = park_one("ann", "", S(1));
+        struct parked *taken = guesses[i].is_parked ? NULL : match("ann", "secret", S(2));
+        struct parked *served = park_match(&tried, S(2), NULL);
+        CHECK_ROW(guesses[i].name, (served != NULL) == (guesses[i].is_parked && !guesses[i].is_guess));
+        if (served || taken)
+            park_put(served ? served : taken, S(2));
+        CHECK_ROW(guesses[i].name, serves(hers, S(3)) != guesses[i].is_guess);
+        CHECK_ROW(guesses[i].name, !is_ended(peer));
+        assert_null(park_prove(&unknown, S(4)));
+        CHECK_ROW(guesses[i].name, serves(hers, S(4)));
+        park_suspect(&unknown);
+        CHECK_ROW(guesses[i].name, !serves(hers, S(5)));
+        end();
+        close(peer);
+    }
+}
+
+TEST(an_aged_proof_is_a_guess_to_those_that_are_fresh)
+{
+    begin(MAIN "park { per_user = 4 time = \"500s\" lifetime = \"600s\" reauth_interval = \"300s\" }\n");
+    int aged = park_one("ann", "", S(1)), peer;
+    struct park_identity fresh = parking_identity("ann", "app password");
+    struct proof *proof = park_prove(&fresh, S(200));
+    park_put(parking_connection(service, proof, "", S(200), &peer), S(200));
+    assert_true(serves(fresh, S(301)));
+    assert_null(match("ann", "secret", S(301)));
+    assert_false(serves(fresh, S(301)));
+    park_proof_unref(prove("ann", "secret", S(302)));
+    assert_true(serves(fresh, S(302)));
+    park_proof_unref(proof);
+    end();
+    close(aged), close(peer);
+}
+
 TEST(another_password_voids_the_older_proofs_only_where_that_is_asked_for)
 {
     for (int is_asked = 0; is_asked < 2; is_asked++) {
@@ -671,6 +726,8 @@ int main(void)
         cmocka_unit_test(a_refusal_of_another_secret_touches_nothing_that_is_parked),
         cmocka_unit_test(a_refusal_elsewhere_suspends_nobody_here),
         cmocka_unit_test(who_acts_for_others_is_refused_for_all_of_them),
+        cmocka_unit_test(whoever_tries_another_secret_may_be_guessing),
+        cmocka_unit_test(an_aged_proof_is_a_guess_to_those_that_are_fresh),
         cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
         cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
         cmocka_unit_test(the_oldest_at_an_upstream_is_given_up_whoever_has_it),

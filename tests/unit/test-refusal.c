@@ -4,7 +4,7 @@
 
 static const struct {
     const char *line;
-    bool is_passing, is_crowded, minds_address, may_be_locked;
+    bool is_passing, is_crowded, minds_address;
 } refusals[] = {
     { "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n", false, false, false },
     { "a NO Login failed.\r\n", false, false, false },
@@ -13,7 +13,7 @@ static const struct {
     { "a NO [INUSE] another session\r\n", true, true, false },
     { "a NO [LIMIT] enough\r\n", true, true, false },
     { "a NO [SERVERBUG] oops\r\n", true, false, false },
-    { "a NO [contactadmin] call\r\n", true, false, false, true },
+    { "a NO [contactadmin] call\r\n", true, false, false },
     /* Dovecot */
     { "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)\r\n",
       true, true, false },
@@ -37,7 +37,6 @@ TEST(the_reason_is_told_by_code_or_words)
         CHECK_ROW(refusals[i].line, refusal.is_passing == refusals[i].is_passing);
         CHECK_ROW(refusals[i].line, refusal.is_crowded == refusals[i].is_crowded);
         CHECK_ROW(refusals[i].line, refusal.minds_address == refusals[i].minds_address);
-        CHECK_ROW(refusals[i].line, refusal.may_be_locked == refusals[i].may_be_locked);
     }
 }
 
