@@ -537,10 +537,13 @@ def test_an_upstream_that_says_bye_instead_of_an_answer_is_unavailable(scripted,
 
 
 def test_a_bye_before_the_capability_list_is_known_is_unavailable_too(start_scripted, start_gateway):
-    upstream = start_scripted(caps_login="none")
-    upstream.on("CAPABILITY", lambda c, tag, arguments: (c.send(b"* BYE too many\r\n"), c.hang_up()))
-    client = start_gateway(upstream.port).client()
+    scripted = start_scripted(caps_login="none")
+    gateway = start_gateway(scripted.port)
+    gateway.session().logout()
+    scripted.on("CAPABILITY", lambda c, tag, arguments: (c.send(b"* BYE too many\r\n"), c.hang_up()))
+    client = gateway.client()
     answer = client.no("LOGIN ann secret")
+    assert scripted.connections[-1].user == "ann"
     assert answer.code == b"UNAVAILABLE" and not answer.of("BYE")
     client.ok("NOOP")
 

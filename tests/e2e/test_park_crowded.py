@@ -94,6 +94,22 @@ def test_a_limit_of_the_users_own_costs_nobody_else_a_parked_connection(lot, wor
     assert not bob.closed and GIVEN_UP not in lot.gateway.log()
 
 
+def test_who_has_been_challenged_is_not_tried_again_behind_his_back(lot):
+    """The upstream does not wait for the answer to its challenge. That answer must not go to another connection."""
+    first = lot.visit()
+    lot.scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(
+        b"+ \r\n" + tag.encode() + b" NO Too many open connections (5 of 5 for ann)\r\n"))
+    client = lot.gateway.client()
+    logged_in = len(lot.scripted.connections)
+    tag = client.start(b"AUTHENTICATE XOAUTH2 " + logins.encoded(logins.xoauth2("ann", "token")))
+    client.continuation()
+    client.send(b"\r\n")
+    assert client.wait(tag).tagged.startswith(tag.encode() + b" NO Too many open connections")
+    lot.wait_closed(first)  # the next try finds room
+    client.ok("NOOP")
+    assert [c.names for c in lot.scripted.connections[logged_in:]] == [["AUTHENTICATE"]]
+
+
 def test_a_limit_of_the_gateways_address_costs_one_for_each_try(lot):
     lot.visit()
     for name in ("bob", "carl", "dora", "emil"):
