@@ -346,6 +346,19 @@ static void account_void_others(struct account *prover, const uint8_t *hash, str
     }
 }
 
+/* Has the secret been taken here not long ago, for whomever? Mostly the first one tells. */
+static bool account_knows(const struct account *prover, const struct park_identity *identity, const uint8_t *hash,
+                          uint64_t now_ms)
+{
+    list_each_safe(link, &prover->proven)
+    {
+        const struct proof *proof = list_entry(link, struct proof, prover_link);
+        if (proof_is_secret(proof, hash) && proof_is_place(proof, identity) && proof_is_good(proof, now_ms))
+            return true;
+    }
+    return false;
+}
+
 static void account_suspect(struct account *prover, const struct park_identity *identity)
 {
     prover->has_bad = true;
@@ -500,16 +513,13 @@ struct parked *park_match(const struct park_identity *identity, uint64_t now_ms,
     pthread_mutex_lock(&park.lock);
     struct account *user = account_find(identity->upstream, identity->user);
     struct account *prover = account_find(identity->upstream, identity->authentication);
-    struct proof *proof = NULL;
-    if (user && prover && identity->secret.len > 0) {
-        proof_hash(identity, hash);
-        proof = account_find_proof(user, prover, identity, hash);
-        sodium_memzero(hash, sizeof hash);
-    }
+    proof_hash(identity, hash);
+    struct proof *proof = user && prover ? account_find_proof(user, prover, identity, hash) : NULL;
     if (proof && proof_is_good(proof, now_ms))
         parked = proof_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms);
-    else if (prover)
+    else if (prover && !account_knows(prover, identity, hash, now_ms))
         account_suspect(prover, identity);
+    sodium_memzero(hash, sizeof hash);
     if (parked && ret_proof) {
         proof->references++;
         *ret_proof = proof;

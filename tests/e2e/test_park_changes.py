@@ -55,6 +55,26 @@ def test_a_connection_that_takes_the_place_of_a_dead_one_tells_its_own_list(lot)
     assert "NAMESPACE" in newer.names and lot.mark(client) is older
 
 
+@pytest.mark.parametrize("is_state", [False, True], ids=["any command", "P12 a token, which is dead then"])
+def test_a_connection_that_is_not_the_one_in_reserve_tells_its_own_list(lot, is_state):
+    pristine = lot.visit()
+    held, landed = lot.land()
+    assert landed is pristine
+    lot.scripted.caps_after = AFTER + " X-NEW"
+    client = lot.gateway.session()
+    token = save(client, ENABLE)
+    in_state = lot.mark(client)
+    assert lot.leave(held, pristine) and lot.leave(client, in_state)
+    client = lot.gateway.client()
+    assert b"X-NEW" in client.login("ann", "secret").tagged  # it is what was parked last
+    if is_state:
+        in_state.hang_up()
+    answer = client.ok(f"STATE {token}" if is_state else "NOOP")
+    shown, = answer.of("CAPABILITY")
+    assert b"X-NEW" not in shown and b"STATE" in shown and not answer.of("STATE")
+    assert lot.mark(client) is pristine
+
+
 def test_a_session_from_before_a_reload_parks_nothing_at_the_old_server(start_scripted, start_gateway):
     old, new = start_scripted(), start_scripted()
     gateway = start_gateway(old.port, park={"per_user": 8})

@@ -532,6 +532,19 @@ TEST(whoever_tries_another_secret_may_be_guessing)
     }
 }
 
+TEST(a_secret_that_is_good_for_one_is_no_guess_for_another)
+{
+    begin(MAIN PARK(""));
+    int peer = park_acting_for("ann", S(1));
+    assert_false(serves(acting_for("bob", "secret"), S(2)));
+    assert_true(serves(acting_for("ann", "secret"), S(2)));
+    assert_false(serves(acting_for("bob", "secreT"), S(3)));
+    assert_false(serves(acting_for("bob", "secret"), S(3)));
+    assert_false(serves(acting_for("ann", "secret"), S(3)));
+    end();
+    close(peer);
+}
+
 TEST(an_aged_proof_is_a_guess_to_those_that_are_fresh)
 {
     begin(MAIN "park { per_user = 4 time = \"500s\" lifetime = \"600s\" reauth_interval = \"300s\" }\n");
@@ -727,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_refusal_elsewhere_suspends_nobody_here),
         cmocka_unit_test(who_acts_for_others_is_refused_for_all_of_them),
         cmocka_unit_test(whoever_tries_another_secret_may_be_guessing),
+        cmocka_unit_test(a_secret_that_is_good_for_one_is_no_guess_for_another),
         cmocka_unit_test(an_aged_proof_is_a_guess_to_those_that_are_fresh),
         cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
         cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
