@@ -156,13 +156,25 @@ static void thread_sweep(struct thread *thread)
     }
 }
 
+/* By one or the other secret, the user's own or that of somebody who acts for all of them. */
+static struct park_identity identity_of(const char *user, bool is_other_secret, bool is_acted_for)
+{
+    struct park_identity identity = parking_identity(user, is_other_secret ? "other" : "secret");
+    if (is_acted_for)
+        identity.authentication = IMAPSTATE_SPAN("boss");
+    return identity;
+}
+
 static void thread_step(struct thread *thread)
 {
     const char *user = users[thread_random(thread, ARRAY_LEN(users))];
-    struct park_identity identity = parking_identity(user, thread_random(thread, 8) ? "secret" : "other");
+    struct park_identity identity = identity_of(user, thread_random(thread, 8) == 0, thread_random(thread, 3) == 0);
     switch (thread_random(thread, 64)) {
     case 0:
         park_refuse(&identity);
+        break;
+    case 5:
+        park_suspect(&identity);
         break;
     case 1:
         park_give_up(identity.upstream, identity.user);
@@ -205,9 +217,9 @@ static void take_all(void)
 {
     unsigned count = park_count(), taken = 0;
     struct thread thread = { .index = THREADS };
-    for (size_t i = 0; i < ARRAY_LEN(users) * 2; i++) {
-        const char *user = users[i / 2];
-        struct park_identity identity = parking_identity(user, i % 2 ? "secret" : "other");
+    for (size_t i = 0; i < ARRAY_LEN(users) * 4; i++) {
+        const char *user = users[i / 4];
+        struct park_identity identity = identity_of(user, i % 2, i / 2 % 2);
         struct proof *proof = park_prove(&identity, worker_now_ms());
         struct parked *parked;
         while ((parked = park_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, worker_now_ms()))) {
