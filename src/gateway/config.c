@@ -91,7 +91,7 @@ void config_unref(struct config *config)
 
 /* --- replaced --- */
 
-/* where: "FILE:", "FILE:LINE: listener "NAME":", what a message begins with. */
+/* listener: whose section it is, of the new configuration; NULL: no listener's. */
 static bool config_compare(const struct option *options, const void *section, const void *started, const char *path,
                            const struct config_listener *listener, FILE *messages)
 {
