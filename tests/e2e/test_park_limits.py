@@ -128,7 +128,7 @@ def test_a_parked_connection_is_kept_alive_by_noop(start_lot):
 
 
 def test_keeping_alive_does_not_make_it_younger(start_lot):
-    lot = start_lot(keepalive="200ms", time="1s")
+    lot = start_lot(keepalive="200ms", time="1500ms")  # more than the second that is between two signs of life
     first = lot.visit()
     parked_at = time.monotonic()
     lot.wait_closed(first)
