@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from harness.gateway import Section, program, upstream
+from harness.gateway import Section, upstream
 from harness.imap import Client, Closed, literal
+from harness.memory import needs_plain_build, resident_kib
 from harness.net import LOOPBACK
 
 LARGE = 60_000_000
@@ -242,20 +243,6 @@ def test_a_lack_of_descriptors_costs_no_time(scripted, start_gateway):
 
 
 # Memory
-
-
-def is_sanitized():
-    return any(name in program("imapstated").read_bytes() for name in (b"__asan_init", b"__tsan_init"))
-
-
-needs_plain_build = pytest.mark.skipif(is_sanitized(), reason="a sanitizer keeps freed memory")
-
-
-def resident_kib(gateway):
-    for line in open(f"/proc/{gateway.process.pid}/status", encoding="ascii"):
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise AssertionError("no RssAnon")
 
 
 def wait_until_stuck(moved, seconds=0.3):

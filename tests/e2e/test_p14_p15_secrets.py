@@ -2,7 +2,6 @@
 import base64
 import contextlib
 import os
-import pathlib
 import re
 import resource
 import signal
@@ -10,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import logins
+from harness import logins, memory
 from harness.gateway import upstream, write_keys
 from harness.imap import literal, quoted
 from harness.parking import Lot
@@ -183,21 +182,7 @@ def test_p15_no_password_is_in_the_log_when_the_client_has_made_a_slip(secret_ga
     assert_not_in_log(secret_gateway, secret, PASSWORD)
 
 
-def found_in_memory(process, secret):
-    """Where in the memory of a process the secret is, in one of its forms."""
-    found = []
-    for line in pathlib.Path(f"/proc/{process.pid}/maps").read_text().splitlines():
-        begin, end = (int(each, 16) for each in line.split()[0].split("-"))
-        if not line.split()[1].startswith("rw"):
-            continue
-        with contextlib.suppress(OSError), open(f"/proc/{process.pid}/mem", "rb", 0) as memory:
-            memory.seek(begin)
-            octets = memory.read(end - begin)
-            found += [f"{form!r} in {line}" for form in forms_of(secret) if form in octets]
-    return found
-
-
-@pytest.mark.once  # sanitizers keep what was freed, and have memory of their own
+@memory.needs_plain_build
 @pytest.mark.parametrize("tls", [False, True], ids=["in clear", "under TLS"])
 @pytest.mark.parametrize("way", ["LOGIN with quoted strings", "LOGIN with literals", "PLAIN", "PLAIN at once", "AUTH=LOGIN"])
 def test_p15_no_password_outlives_its_use_in_memory(start_scripted, start_gateway, authority, certificate, trust, way, tls):
@@ -211,21 +196,22 @@ def test_p15_no_password_outlives_its_use_in_memory(start_scripted, start_gatewa
         assert logins.by(way, client, "ann", PASSWORD).status == b"OK"
         return client
 
-    def is_found():
+    def found():
         try:
-            return bool(found_in_memory(lot.gateway.process, PASSWORD))
+            return memory.find(lot.gateway, forms_of(PASSWORD))
         except PermissionError:
             pytest.skip("only root may look into the memory of a process that cannot be dumped")
 
+
     for _ in ("by the upstream", "by what is parked"):
         client = log_in()
-        assert is_found()  # kept for a STATE that may follow; else this test would look in the wrong places
+        assert found()  # kept for a STATE that may follow; else this test would look in the wrong places
         connection = lot.mark(client)
-        assert not found_in_memory(lot.gateway.process, PASSWORD)
+        assert not found()
         assert lot.leave(client, connection)
-        assert not found_in_memory(lot.gateway.process, PASSWORD)
+        assert not found()
     log_in().logout()
-    assert not found_in_memory(lot.gateway.process, PASSWORD)
+    assert not found()
 
 
 def test_p15_no_token_is_in_the_log(secret_gateway):

@@ -1,6 +1,4 @@
 """How many connections are parked and how long; pressure from the upstream; proofs of credentials, and what ends them."""
-import pathlib
-import re
 import time
 
 import pytest
@@ -8,6 +6,7 @@ import pytest
 from harness import logins
 from harness.dovecot import Dovecot
 from harness.gateway import listener, upstream
+from harness.memory import needs_plain_build, resident_kib
 from harness.net import free_port
 from harness.parking import Lot, assert_logins, chores
 from harness.scripted import CLOSE
@@ -165,30 +164,19 @@ def test_one_whose_server_hangs_is_dropped(scripted, start_gateway):
 # Memory
 
 
-def resident_kib(process):
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
-
-
-def is_instrumented(process):
-    """Sanitizers have memory of their own."""
-    return re.search(r"lib(a|t|ub)san|__asan", pathlib.Path(f"/proc/{process.pid}/maps").read_text())
-
-
+@needs_plain_build
 def test_a_parked_connection_takes_less_than_a_kibibyte(start_lot):
     """Its user's own and its struct; no buffer."""
     lot = start_lot(max=10000)
-    if is_instrumented(lot.gateway.process):
-        pytest.skip("the gateway is built with a sanitizer")
     users = [f"user{number}" for number in range(600)]
     lot.scripted.users.update({user: "secret" for user in users})
     for user in users[:200]:
         lot.visit(user=user)
-    before = resident_kib(lot.gateway.process)
+    before = resident_kib(lot.gateway)
     for user in users[200:]:
         lot.visit(user=user)
     assert lot.logins == 600 and not any(c.closed for c in lot.scripted.sessions)
-    assert (resident_kib(lot.gateway.process) - before) / 400 < 1
+    assert (resident_kib(lot.gateway) - before) / 400 < 1
 
 
 # Pressure
