@@ -181,6 +181,17 @@ def test_an_alert_meanwhile_is_passed_on(lot):
     assert b"* OK [ALERT] Lunch.\r\n" in answer.untagged + client.ok("NOOP").untagged
 
 
+@pytest.mark.parametrize("command", ["NOTIFY SET (personal (MessageNew MessageExpunge))", "XYZZY"],
+                         ids=["what notifies", "what nobody knows"])
+def test_some_connections_are_not_kept_here_either(lot, command):
+    client, _ = lot.log_in()
+    client.command(command)
+    first = lot.mark(client)
+    assert not lot.leave(client, first)
+    _, answer = lot.log_in()
+    assert not is_reused(answer)
+
+
 def test_what_is_cut_in_the_middle_is_not_reused(lot):
     client, _ = lot.log_in()
     first = lot.mark(client)

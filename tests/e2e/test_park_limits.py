@@ -458,6 +458,18 @@ def test_where_addresses_are_passed_on_a_refusal_counts_for_its_address(scripted
     assert lot.mark(client) is not parked["192.0.2.1"] and lot.logins == 3
 
 
+@pytest.mark.parametrize("passes_on", [False, True], ids=["otherwise it is the same", "where addresses are passed on it is told"])
+def test_which_listener_a_client_comes_by(scripted, start_gateway, trust, passes_on):
+    section = upstream(scripted.port, send_client_address="id" if passes_on else "none")
+    lot = Lot(start_gateway(section, park={"per_user": 8}), scripted)
+    first = lot.visit()
+    client = lot.gateway.session(listener_port=lot.gateway.tls_port, tls=trust)
+    landed = lot.mark(client)
+    assert (landed is first) == (not passes_on)
+    assert lot.leave(client, landed)
+    assert lot.visit() is first and lot.logins == 1 + passes_on
+
+
 def test_a_second_password_stands_beside_the_first(start_lot):
     """App passwords."""
     lot = start_lot()
