@@ -100,6 +100,20 @@ static void stream_garble(struct stream *stream)
     stream_on_again(stream);
 }
 
+/* A peer that is gone without a word, or that a firewall has forgotten, is noticed within two minutes: parked
+ * connections for the most part before they are needed. Left to itself the kernel asks after two hours, and goes on
+ * sending what is not acknowledged for a quarter of one. */
+static void stream_watch_peer(int fd)
+{
+    const int idle_s = 60, interval_s = 20, count = 3;
+    const int unacknowledged_ms = (idle_s + count * interval_s) * 1000; /* counts for both (tcp(7)) */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len)
 {
     stream->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -109,10 +123,10 @@ bool stream_connect(struct stream *stream, const struct sockaddr *address, sockl
     }
     /* What is written belongs together and leaves at once: Nagle's algorithm would hold the second of two small writes
      * until the peer's delayed acknowledgement, 40 ms. */
-    int on = 1;
-    if (address->sa_family != AF_UNIX)
-        setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(stream->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (address->sa_family != AF_UNIX) {
+        setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+        stream_watch_peer(stream->fd);
+    }
     if (connect(stream->fd, address, len) < 0 && errno != EINPROGRESS) {
         stream->error = errno;
         close(stream->fd);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -634,14 +635,21 @@ TEST(a_stream_that_ends_wipes_what_it_holds)
 
 /* --- connecting --- */
 
+static int listen_somewhere(struct sockaddr_in *ret_address)
+{
+    socklen_t len = sizeof *ret_address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *ret_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    assert_int_equal(bind(listener, (struct sockaddr *)ret_address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)ret_address, &len), 0);
+    return listener;
+}
+
 TEST(a_connection_is_told_when_it_has_come_through_or_failed)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    struct sockaddr_in address;
+    int listener = listen_somewhere(&address);
     struct end client;
     end_init(&client, -1);
     assert_true(stream_connect(&client.stream, (struct sockaddr *)&address, sizeof address));
@@ -661,6 +669,30 @@ TEST(a_connection_is_told_when_it_has_come_through_or_failed)
     assert_int_equal(client.stream.error, ECONNREFUSED);
     assert_string_equal(stream_failure(&client.stream), strerror(ECONNREFUSED));
     end_done(&client);
+}
+
+/* It would take too long to wait for. */
+TEST(a_peer_that_is_gone_without_a_word_is_noticed_in_two_minutes)
+{
+    static const struct {
+        int level, option, want;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 60 },         { IPPROTO_TCP, TCP_KEEPINTVL, 20 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 3 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 120000 },
+    };
+    struct sockaddr_in address;
+    int listener = listen_somewhere(&address);
+    struct end client;
+    end_init(&client, -1);
+    assert_true(stream_connect(&client.stream, (struct sockaddr *)&address, sizeof address));
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        int value = -1;
+        socklen_t len = sizeof value;
+        assert_int_equal(getsockopt(client.stream.fd, options[i].level, options[i].option, &value, &len), 0);
+        assert_int_equal(value, options[i].want);
+    }
+    end_done(&client);
+    close(listener);
 }
 
 TEST(a_stream_that_was_never_connected_can_be_held_and_ended)
@@ -1041,6 +1073,7 @@ int main(void)
         EACH(the_beginning_of_a_secret_leaves_no_copy_behind_when_it_moves),
         EACH(a_stream_that_ends_wipes_what_it_holds),
         EACH(a_connection_is_told_when_it_has_come_through_or_failed),
+        EACH(a_peer_that_is_gone_without_a_word_is_noticed_in_two_minutes),
         EACH(a_stream_that_was_never_connected_can_be_held_and_ended),
         EACH(a_stream_may_end_while_its_own_end_is_yet_to_be_told),
         EACH(compressed_octets_arrive_as_they_were_written_however_they_are_divided),
