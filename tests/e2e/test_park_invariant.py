@@ -409,6 +409,17 @@ def test_an_idle_that_was_ended_is_parked(lot):
     assert lot.leave(client, connection)
 
 
+def test_an_introduction_that_was_not_answered_is_not_parked(lot):
+    """The client's ID before the choice is sent on by the gateway, and the client's commands do not wait for it."""
+    first = lot.visit()
+    lot.scripted.on("ID", lambda connection, tag, arguments: None, times=1)
+    client = lot.gateway.session()
+    client.ok('ID ("name" "test")')
+    assert lot.mark(client) is first and first.names[-2:] == ["ID", "STATUS"]
+    assert not lot.leave(client, first, hang_up=True)
+    never_again(lot, first)
+
+
 def test_a_bye_at_any_time_ends_it(lot):
     lot.scripted.on("NOOP", "* BYE soon", "OK done", times=1)
     client = lot.gateway.session()
