@@ -429,11 +429,14 @@ def test_a_bye_at_any_time_ends_it(lot):
     never_again(lot, connection)
 
 
-def test_half_a_response_at_the_end_is_not_parked(lot):
-    lot.scripted.on("NOOP", lambda connection, tag, arguments: connection.send(f"{tag} OK done.\r\n* 4 EXI"))
+@pytest.mark.parametrize("half", ["* 4 EXI", "* 4 FETCH (BODY[] {100}\r\nhalf"], ids=["held back", "gone on to the client"])
+def test_half_a_response_at_the_end_is_not_parked(lot, half):
+    lot.scripted.on("NOOP", lambda connection, tag, arguments: connection.send(f"{tag} OK done.\r\n{half}"))
     client = lot.gateway.session()
     connection = lot.mark(client)
     client.ok("NOOP")
+    if "{" in half:
+        client.wire.octets(len(half))
     assert not lot.leave(client, connection, hang_up=True)
     never_again(lot, connection)
 
