@@ -78,9 +78,7 @@ void choice_suspect(struct client *client)
 static struct parked *choice_take(struct choice *choice, enum park_want want, struct imapstate_span state)
 {
     struct parked *reserved = choice->reserved;
-    bool fits = reserved && (want == PARK_ANY || (want == PARK_PRISTINE && reserved->state.len == 0) ||
-                             (want == PARK_STATE && imapstate_span_equal(imapstate_buf_span(&reserved->state), state)));
-    if (fits) {
+    if (reserved && parked_is(reserved, want, state)) {
         choice->reserved = NULL;
         return reserved;
     }
@@ -113,13 +111,6 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->resting.len > 0 ? "in a state" : "pristine");
     return true;
-}
-
-/* A new login, if the credentials are at hand. */
-static bool choice_log_in(struct client *client)
-{
-    choice_give_back(&client->choice);
-    return login_again(client);
 }
 
 /* Would the client see another list than the one that it was told? ret_shown is the one that it would see. */
@@ -189,7 +180,7 @@ bool choice_make(struct client *client)
         choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
         return true;
     }
-    if (!choice_log_in(client))
+    if (!login_again(client))
         choice_login_failed(client, false);
     return false;
 }
@@ -219,7 +210,7 @@ enum choice_result choice_make_state(struct client *client, struct imapstate_spa
         return CHOICE_EXACT;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
         return CHOICE_PRISTINE;
-    return choice_log_in(client) ? CHOICE_WAITING : CHOICE_NONE;
+    return login_again(client) ? CHOICE_WAITING : CHOICE_NONE;
 }
 
 /* --- until it has shown that it lives --- */
@@ -276,7 +267,7 @@ bool choice_replace(struct client *client, const struct upstream *lost)
     choice->is_resending = is_known;
     bool is_woken = is_known && choice_wake(client, want, imapstate_buf_span(&state));
     choice->is_repeatable = is_repeatable;
-    bool is_had = is_woken || (is_known && want == PARK_PRISTINE && choice_log_in(client));
+    bool is_had = is_woken || (is_known && want == PARK_PRISTINE && login_again(client));
     imapstate_buf_done(&state);
     if (is_woken) {
         choice_heed_names(client, imapstate_buf_span(&client->upstream->names));

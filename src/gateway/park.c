@@ -480,7 +480,7 @@ void park_suspect(const struct park_identity *identity)
     pthread_mutex_unlock(&park.lock);
 }
 
-static bool parked_is(const struct parked *parked, enum park_want want, struct imapstate_span state)
+bool parked_is(const struct parked *parked, enum park_want want, struct imapstate_span state)
 {
     switch (want) {
     case PARK_ANY:

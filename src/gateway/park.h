@@ -100,6 +100,9 @@ bool park_press(uint8_t *presses, uint64_t *ret_after_ms);
  * their age_link into ret_tired, which the caller has initialized and empties. */
 void park_sweep(uint64_t now_ms, struct list *ret_tired);
 
+/* Is it such a one? */
+bool parked_is(const struct parked *parked, enum park_want want, struct imapstate_span state);
+
 struct parked *parked_new(void);
 void parked_free(struct parked *parked); /* says LOGOUT, closes; accepts NULL */
 
