@@ -59,6 +59,20 @@ def test_a_guess_counts_if_nobody_waits_for_its_answer(lot):
     assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
 
 
+def test_the_same_if_it_says_only_late_whose_login_it_is(lot):
+    first = lot.visit()
+    arrived = []
+    lot.scripted.on("AUTHENTICATE", lambda connection, tag, arguments: arrived.append(connection.challenge(b"<1@scripted>")), times=1)
+    client = lot.gateway.client()
+    client.start("AUTHENTICATE CRAM-MD5")
+    client.continuation()
+    client.send(logins.encoded("ann " + "0" * 32) + b"\r\n")
+    lot.scripted.wait_for(lambda: arrived)
+    vanish(client)
+    lot.gateway.wait_log("closing: client lost")
+    assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+
+
 def test_the_right_password_is_no_guess(lot):
     first = lot.visit()
     held, landed = lot.land()
