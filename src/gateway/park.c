@@ -346,14 +346,13 @@ static void account_void_others(struct account *prover, const uint8_t *hash, str
     }
 }
 
-/* Has the secret been taken here not long ago, for whomever? Mostly the first one tells. */
-static bool account_knows(const struct account *prover, const struct park_identity *identity, const uint8_t *hash,
-                          uint64_t now_ms)
+/* Has the secret been taken not long ago, for whomever? Mostly the first one tells. */
+static bool account_knows(const struct account *prover, const uint8_t *hash, uint64_t now_ms)
 {
     list_each_safe(link, &prover->proven)
     {
         const struct proof *proof = list_entry(link, struct proof, prover_link);
-        if (proof_is_secret(proof, hash) && proof_is_place(proof, identity) && proof_is_good(proof, now_ms))
+        if (proof_is_secret(proof, hash) && proof_is_good(proof, now_ms))
             return true;
     }
     return false;
@@ -517,7 +516,7 @@ struct parked *park_match(const struct park_identity *identity, uint64_t now_ms,
     struct proof *proof = user && prover ? account_find_proof(user, prover, identity, hash) : NULL;
     if (proof && proof_is_good(proof, now_ms))
         parked = proof_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms);
-    else if (prover && !account_knows(prover, identity, hash, now_ms))
+    else if (prover && !account_knows(prover, hash, now_ms))
         account_suspect(prover, identity);
     sodium_memzero(hash, sizeof hash);
     if (parked && ret_proof) {
