@@ -15,7 +15,7 @@ import time
 from . import net
 from .server import NEW_USER_PASSWORD, Server, message
 
-_NEW_USERS = 500
+_NEW_USERS = 5000
 MASTER_USER, MASTER_PASSWORD = "master", "of all"
 JWT_KEY = b"a key that only the tests know"
 
@@ -160,6 +160,11 @@ class Dovecot(Server):
         except RuntimeError as error:
             self.stop()
             raise RuntimeError(f"{error}\n{(self.folder / 'stderr.log').read_text()}\n{self.log()}") from None
+
+    def new_user(self):
+        user = super().new_user()
+        assert user in self.users, f"the tests want more than {_NEW_USERS} users"
+        return user
 
     def stop(self):
         if self._process.poll() is None:
