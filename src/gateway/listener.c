@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +19,10 @@
 #define LISTENER_BATCH 64
 /* How long nobody is accepted if not even a refusal is possible. */
 #define LISTENER_PAUSE_US 100000
+
+/* Whoever accepts holds it for reading; for writing, whoever has given up its reserve for a moment: nobody else is to
+ * get that descriptor. */
+static pthread_rwlock_t listener_reserves = PTHREAD_RWLOCK_INITIALIZER;
 
 /* --- sockets --- */
 
@@ -129,12 +134,17 @@ bool listener_open_all(const struct config *config, unsigned workers, struct lis
 /* --- accepting --- */
 
 /* A client that cannot be served hears so. In clear only: for more than that it would need what we are short of. */
-static void listener_refuse(const struct config_listener *section, int fd, const char *why)
+static void listener_say_bye(const struct config_listener *section, int fd)
 {
     static const char bye[] = "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
     if (section->tls != CONFIG_TLS_IMPLICIT && send(fd, bye, sizeof bye - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_debug("listener=%s refusal could not be sent: %s", section->name, strerror(errno));
     close(fd);
+}
+
+static void listener_refuse(const struct config_listener *section, int fd, const char *why)
+{
+    listener_say_bye(section, fd);
     log_warning("listener=%s client refused: %s", section->name, why);
 }
 
@@ -193,19 +203,34 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
 }
 
 /* Descriptors have run out: the client is taken from the queue with the one in reserve and told, rather than left to
- * wait. False if that did not work either: another thread has got hold of the reserve. */
+ * wait. False if that did not work either: an upstream's socket has got hold of the reserve. */
 static bool listener_shed(struct listener *listener)
 {
     const struct config_listener *section = &listener->worker->service->config->listeners[listener->index];
     int fd = -1;
+    pthread_rwlock_wrlock(&listener_reserves);
     if (listener->reserve_fd >= 0) {
         close(listener->reserve_fd);
         fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
-            listener_refuse(section, fd, "out of file descriptors");
+            listener_say_bye(section, fd);
     }
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pthread_rwlock_unlock(&listener_reserves);
+    if (fd >= 0)
+        log_warning("listener=%s client refused: out of file descriptors", section->name);
     return fd >= 0;
+}
+
+static int listener_accept(struct listener *listener, struct sockaddr_storage *ret_peer)
+{
+    socklen_t len = sizeof *ret_peer;
+    pthread_rwlock_rdlock(&listener_reserves);
+    int fd = accept4(listener->fd, (struct sockaddr *)ret_peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int error = errno;
+    pthread_rwlock_unlock(&listener_reserves);
+    errno = error;
+    return fd;
 }
 
 /* Clients wait in the queue, and the socket stays readable: the loop must not spin on it. */
@@ -232,8 +257,7 @@ static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
     }
     for (int i = 0; i < LISTENER_BATCH; i++) {
         struct sockaddr_storage peer = { 0 };
-        socklen_t len = sizeof peer;
-        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = listener_accept(listener, &peer);
         if (fd >= 0) {
             listener_take(listener, fd, (const struct sockaddr *)&peer);
             continue;

@@ -225,6 +225,21 @@ def test_without_descriptors_new_clients_are_refused_and_old_ones_stay(scripted,
     gateway.session().ok("NOOP")
 
 
+def test_whichever_worker_has_no_descriptor_says_so(scripted, start_gateway):
+    """Each has one in reserve; none may take that of another, whose clients would wait then."""
+    gateway = start_gateway(scripted.port, workers=4)
+    open_descriptors(gateway)
+    gateway.session()  # so that greetings need no upstream
+    with Descriptors(gateway, 4):
+        clients = [Client(gateway.plain_port, greet=False) for _ in range(200)]
+        greetings = [client.response() for client in clients]
+        assert 0 < sum(greeting.startswith(b"* OK ") for greeting in greetings) < 10
+        assert all(greeting.startswith((b"* OK ", b"* BYE [UNAVAILABLE] ")) for greeting in greetings)
+        for client in clients:
+            client.close()
+    gateway.session().ok("NOOP")
+
+
 def test_a_lack_of_descriptors_costs_no_time(scripted, start_gateway):
     """Not even if the one in reserve is lost: the listening socket stays readable all the while."""
     gateway = start_gateway(scripted.port, workers=2)

@@ -17,6 +17,9 @@ from harness.net import Authority
 from harness.scripted import AFTER, BEFORE, CLOSE
 from harness.trial import attempt, in_clear, round_trips
 
+pytestmark = pytest.mark.skipif(b"__tsan_init" in program("imapstatectl").read_bytes(),
+                                reason="it has one thread, and ThreadSanitizer crashes in the one that getaddrinfo_a() begins")
+
 RESTORES, FAILED, USAGE, NO_STATE, NOT_RESTORED = range(5)
 PASSWORD = "hunter-2 \\ \"x\""  # what LOGIN has to escape
 TOKEN = "AQtoken-of_the_scripted_server0"
