@@ -17,6 +17,9 @@
 /* How long the server may take to answer LOGOUT; nobody waits for it. */
 #define UPSTREAM_LEAVING_MS 5000u
 
+/* Several are in flight at once: each has a tag of its own. */
+#define CHORE_TAG UPSTREAM_TAG "-%u"
+
 #define BIT(state) (1u << (state))
 
 static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
@@ -350,19 +353,23 @@ static void upstream_say_chores(struct upstream *upstream)
     do {
         chore = left & -left;
         left &= ~chore;
-        stream_printf(&upstream->stream, "%s%s\r\n", chore == UPSTREAM_CHORE_DONE ? "" : UPSTREAM_TAG " ",
-                      upstream_chore_command(chore));
+        if (chore != UPSTREAM_CHORE_DONE) /* it has no tag: what it ends is the client's IDLE */
+            stream_printf(&upstream->stream, CHORE_TAG " ", chore);
+        stream_printf(&upstream->stream, "%s\r\n", upstream_chore_command(chore));
     } while (left && chore != UPSTREAM_CHORE_EXAMINE);
     stream_flush(&upstream->stream);
 }
 
-/* Does the line answer the chore that is in flight? DONE has no tag: what it ends is the client's IDLE. */
+/* Does the line answer the chore whose turn it is? */
 static bool upstream_answers_chore(const struct upstream *upstream, const struct status *status)
 {
-    struct imapstate_span tag = IMAPSTATE_SPAN(UPSTREAM_TAG);
-    if (upstream_chore(upstream) == UPSTREAM_CHORE_DONE)
+    unsigned chore = upstream_chore(upstream);
+    char text[sizeof CHORE_TAG + 3 * sizeof chore];
+    snprintf(text, sizeof text, CHORE_TAG, chore);
+    struct imapstate_span tag = imapstate_span_of(text);
+    if (chore == UPSTREAM_CHORE_DONE)
         tag = (struct imapstate_span){ upstream->idle->tag, upstream->idle->tag_len };
-    return upstream->chores && imapstate_span_equal(status->tag, tag);
+    return chore && imapstate_span_equal(status->tag, tag);
 }
 
 /* A chore was answered. False: the connection is not what it would be parked as. */

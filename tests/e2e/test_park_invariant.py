@@ -655,6 +655,24 @@ def test_both_mailbox_and_notify_are_left_in_one_round_trip(lot):
     assert chores(first) == ["UNSELECT", "NOTIFY NONE"]
 
 
+def test_answers_to_what_undoes_it_are_told_apart(lot):
+    """The first may fail here, the second may not."""
+    lot.scripted.on("UNSELECT", lambda connection, tag, arguments: None)
+
+    def notify(connection, tag, arguments):
+        unselect = next(each for each, name, _ in connection.commands if name == "UNSELECT" and each.startswith("imapstate"))
+        connection.send(f"{tag} NO it stays on.\r\n")
+        connection.ok(unselect)
+
+    client = lot.gateway.session()
+    save(client, NOTIFY)
+    lot.scripted.on("NOTIFY", notify)
+    lot.scripted.on("CLOSE", "OK done.")
+    client.ok("SELECT INBOX")
+    client.ok("CLOSE")
+    assert not lot.leave(client, lot.mark(client))
+
+
 def test_what_comes_while_it_settles_is_nobodys(lot):
     def chatty(connection, tag, arguments):
         connection.send("* 7 EXISTS\r\n* STATUS box (MESSAGES 1)\r\n")
