@@ -15,10 +15,9 @@ from harness.server import NEW_USER_PASSWORD, USERS
 from harness.gateway import program
 from harness.net import Authority
 from harness.scripted import AFTER, BEFORE, CLOSE
-from harness.trial import attempt, in_clear, round_trips
+from harness.trial import attempt, in_clear, needs_no_thread_sanitizer, round_trips
 
-pytestmark = pytest.mark.skipif(b"__tsan_init" in program("imapstatectl").read_bytes(),
-                                reason="it has one thread, and ThreadSanitizer crashes in the one that getaddrinfo_a() begins")
+pytestmark = needs_no_thread_sanitizer
 
 RESTORES, FAILED, USAGE, NO_STATE, NOT_RESTORED = range(5)
 PASSWORD = "hunter-2 \\ \"x\""  # what LOGIN has to escape

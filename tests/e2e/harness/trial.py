@@ -3,8 +3,14 @@ import base64
 import re
 import subprocess
 
+import pytest
+
 from .gateway import program
 from .server import NEW_USER_PASSWORD
+
+needs_no_thread_sanitizer = pytest.mark.skipif(
+    b"__tsan_init" in program("imapstatectl").read_bytes(),
+    reason="it has one thread, and ThreadSanitizer crashes in the one that getaddrinfo_a() begins")
 
 
 def attempt(*words, password=NEW_USER_PASSWORD, **settings):
