@@ -153,6 +153,7 @@ def target_table(results, round_trip_ms):
         at_most(results, "warm, p50: × imapproxy acknowledged at once", plain, "warm", AT_ONCE, us_median, 0.8),
         at_most(results, "the same, LOGIN to FETCH in one write", plain, WARM_ONE, AT_ONCE, us_median, 0.8),
         at_most(results, "the same, no NOTIFY in the token", plain, WARM_QUIET, AT_ONCE, us_median, 0.8),
+        at_most(results, "warm, p50: × imapproxy, set up again", plain, "warm", SET_UP_AGAIN, us_median, 0.8),
         at_least(results, "warm, 8 clients, per second: × direct", rate, "warm", "direct", visits_per_s, 2),
         at_least(results, "the same, to strive for", rate, "warm", "direct", visits_per_s, 3),
         none_verdict(results, "logins at Dovecot by warm visits", "logins"),
