@@ -4,7 +4,7 @@ import re
 import pytest
 
 from harness import logins
-from harness.parking import PARKED, log_out
+from harness.parking import PARKED, leave, logins_at_the_server
 from harness.tokens import fail_to_restore, restore, save
 
 pytestmark = pytest.mark.every_server
@@ -14,18 +14,6 @@ pytestmark = pytest.mark.every_server
 def fixture_parking(server, start_gateway):
     """A gateway that parks."""
     return start_gateway(server.plain_port, park={})
-
-
-def logins_at_the_server(gateway):
-    return gateway.log().count("READY -> LOGGING_IN")
-
-
-def leave(gateway, client):
-    """Logs out; gives what the log says that it was: restored "no", "cold" or "warm". The connection is parked then."""
-    since = gateway.log_octets()
-    how = log_out(gateway, client)
-    gateway.wait_log(PARKED, since)
-    return how
 
 
 def setup_of(server):

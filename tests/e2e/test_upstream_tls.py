@@ -6,7 +6,7 @@ import pytest
 from harness import logins
 from harness.gateway import upstream, write_keys
 from harness.imap import capabilities
-from harness.parking import PARKED, log_out
+from harness.parking import PARKED, leave, logins_at_the_server
 from harness.server import message
 from harness.tokens import restore, save
 
@@ -28,18 +28,6 @@ def fixture_secured(server, tls, authority):
     """The upstream section, with more settings."""
     port = server.tls_port if tls == "implicit" else server.starttls_port
     return lambda **settings: upstream(port, **({"tls": tls, "tls_ca_file": str(authority.ca_file)} | settings))
-
-
-def logins_at_the_server(gateway):
-    return gateway.log().count("READY -> LOGGING_IN")
-
-
-def leave(gateway, client):
-    """Logs out; gives how it was restored. The connection is parked then."""
-    since = gateway.log_octets()
-    how = log_out(gateway, client)
-    gateway.wait_log(PARKED, since)
-    return how
 
 
 def test_a_session(server, secured, start_gateway):

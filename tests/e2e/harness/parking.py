@@ -100,6 +100,19 @@ def log_out(gateway, client):
     return gateway.wait_log(rf"from=127\.0\.0\.1:{port} .*closing: .*\(restored=(\w+)").group(1)
 
 
+def leave(gateway, client):
+    """The same; the connection is parked then."""
+    since = gateway.log_octets()
+    how = log_out(gateway, client)
+    gateway.wait_log(PARKED, since)
+    return how
+
+
+def logins_at_the_server(gateway):
+    """By the gateway's log."""
+    return gateway.log().count("READY -> LOGGING_IN")
+
+
 def assert_logins(dovecot, user, count):
     """So many logins of the user has Dovecot seen, and no more. Its log may lag behind."""
     deadline = time.monotonic() + 10
