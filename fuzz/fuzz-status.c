@@ -1,7 +1,8 @@
-/* A status response taken apart is what it was: its parts lie within it in their order, and put together they are the
- * line again. */
+/* A status response tells of a refusal only if it is one. Taken apart it is what it was: its parts lie within it in
+ * their order, and put together they are the line again. */
 #include "fuzz.h"
 
+#include "refusal.h"
 #include "status.h"
 
 #include <string.h>
@@ -30,9 +31,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (!lf)
         return 0;
     line.len = (size_t)(lf - at) + 1;
-    if (status_parse(line, &status))
+    struct refusal refusal = refusal_read(line);
+    CHECK(!refusal.minds_address || (refusal.is_crowded && refusal.is_passing));
+    if (status_parse(line, &status)) {
         check_parts(line, &status);
-    else
+    } else {
         CHECK(status.tag.at == at && status.tag.len == len); /* nothing was written */
+        CHECK(!refusal.is_passing && !refusal.is_crowded);
+    }
     return 0;
 }

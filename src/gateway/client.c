@@ -211,8 +211,9 @@ static void client_leave_upstream(struct client *client, bool may_park)
         if (is_idling)
             chores |= client_end_idling(client, upstream, chores != 0);
         upstream_settle(upstream, chores, NULL);
-    } else if (upstream)
+    } else if (upstream) {
         upstream_release(upstream, is_clean);
+    }
     choice_done(&client->choice);
     restore_free(client->restore);
     client->restore = NULL;

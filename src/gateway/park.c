@@ -236,7 +236,7 @@ void park_proof_unref(struct proof *proof)
 
 /* --- accounts --- */
 
-/* Without memory, so that a refusal is heeded even when that is out. */
+/* Takes no memory: a refusal is heeded even when there is none left. */
 static void account_key(struct imapstate_span upstream, struct imapstate_span user, uint8_t ret_key[PARK_HASH_OCTETS])
 {
     const uint8_t between = 0; /* is in no upstream's name */

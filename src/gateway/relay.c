@@ -15,6 +15,8 @@
 
 struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
 {
+    if (line.len == 0)
+        return line; /* its at may be NULL */
     const uint8_t *at = line.at, *end = line.at + line.len;
     for (;;) {
         const uint8_t *from = at;

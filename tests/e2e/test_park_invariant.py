@@ -367,6 +367,22 @@ def test_an_idle_that_does_not_end_as_it_should_is_not_parked(lot, lines):
     never_again(lot, connection)
 
 
+def test_an_idle_whose_end_is_cut_short_is_not_parked(lot):
+    for octets in range(len("a3 OK done.\r\n")):
+        def idle(connection, tag, arguments, octets=octets):
+            connection.send(b"+ idling\r\n")
+            assert connection.wire.line() == b"DONE\r\n"
+            connection.send(f"{tag} OK done.\r\n".encode()[:octets])
+            connection.hang_up()
+
+        lot.scripted.on("IDLE", idle, times=1)
+        client = lot.gateway.session("bob", "hunter2")
+        connection = lot.mark(client)
+        client.start("IDLE", tag="a3")
+        client.continuation()
+        assert not lot.leave(client, connection, hang_up=True)
+
+
 def test_an_idle_within_a_response_is_not_parked(lot):
     client, connection = idling(lot)
     half = b"* 1 FETCH (BODY[] {10}\r\nhello"

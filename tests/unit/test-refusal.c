@@ -2,6 +2,8 @@
 
 #include "refusal.h"
 
+#include <string.h>
+
 static const struct {
     const char *line;
     bool is_passing, is_crowded, minds_address;
@@ -28,6 +30,7 @@ static const struct {
     { "a NO [X UNAVAILABLE] no\r\n", false, false, false },
     { "a NO Too many bad passwords from here\r\n", false, false, false },
     { "a PERHAPS Too many connections\r\n", false, false, false },
+    { "a NO [the code does not end\r\n", false, false, false },
 };
 
 TEST(the_reason_is_told_by_code_or_words)
@@ -40,10 +43,27 @@ TEST(the_reason_is_told_by_code_or_words)
     }
 }
 
+/* A line that is cut short, though its end is there, tells nothing that the whole one does not. */
+TEST(what_is_cut_short_tells_no_more)
+{
+    char cut[256];
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct refusal whole = refusal_read(imapstate_span_of(refusals[i].line));
+        for (size_t len = 0; len + 2 < strlen(refusals[i].line); len++) {
+            snprintf(cut, sizeof cut, "%.*s\r\n", (int)len, refusals[i].line);
+            struct refusal refusal = refusal_read(imapstate_span_of(cut));
+            CHECK_ROW(cut, whole.is_crowded || !refusal.is_crowded);
+            CHECK_ROW(cut, whole.minds_address || !refusal.minds_address);
+            CHECK_ROW(cut, whole.is_passing || !refusal.is_passing);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_reason_is_told_by_code_or_words),
+        cmocka_unit_test(what_is_cut_short_tells_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
