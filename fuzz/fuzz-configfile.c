@@ -15,18 +15,24 @@ static void check_messages(const char *messages)
     }
 }
 
+static void check_networks(const struct networks *networks)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        CHECK(networks_hold(networks, &networks->at[i].address));
+}
+
 static void check_listener(const struct config_listener *listener)
 {
     CHECK(listener->name[0] != '\0' && listener->upstream != NULL && listener->address_count > 0);
     CHECK(listener->tls == CONFIG_TLS_NONE ||
           (listener->tls_cert_file[0] != '\0' && listener->tls_key_file[0] != '\0'));
     CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
-    CHECK(!listener->accept_proxy || listener->trusted_network_count > 0);
+    CHECK(!listener->accept_proxy || listener->trusted_networks.count > 0);
     CHECK(listener->auth_mechanisms != 0 && (listener->auth_mechanisms & ~SASL_BITS) == 0);
     for (size_t i = 0; i < listener->address_count; i++)
         CHECK(listener->addresses[i].endpoint.len > 0 && listener->addresses[i].text[0] != '\0');
-    for (size_t i = 0; i < listener->trusted_network_count; i++)
-        CHECK(network_holds(&listener->trusted_networks[i], &listener->trusted_networks[i].address));
+    check_networks(&listener->trusted_networks);
+    check_networks(&listener->id_trusted_networks);
 }
 
 static void check_park(const struct config_park *park)

@@ -33,8 +33,8 @@ struct config_listener {
     char *tls_cert_file, *tls_key_file; /* PEM; chain in the certificate file */
     bool require_tls;                   /* starttls: no login and no STATE in clear. Never set with tls = none. */
     bool accept_proxy;
-    struct network *trusted_networks; /* peers whose PROXY header is believed */
-    size_t trusted_network_count;
+    struct networks trusted_networks;       /* peers whose PROXY header is believed */
+    struct networks id_trusted_networks;    /* peers whose word is taken for a client's address in ID */
     unsigned unix_mode;                     /* of a unix socket's file */
     uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */

@@ -118,11 +118,11 @@ static void listener_check_tls(struct reading *reading, struct config_listener *
 
 static void listener_check_proxy(struct reading *reading, const struct config_listener *listener)
 {
-    if (listener->accept_proxy && listener->trusted_network_count == 0)
+    if (listener->accept_proxy && listener->trusted_networks.count == 0)
         reading_error(reading,
                       "listener \"%s\": accept_proxy needs trusted_networks, else everybody could claim any address",
                       listener->name);
-    if (!listener->accept_proxy && listener->trusted_network_count > 0)
+    if (!listener->accept_proxy && listener->trusted_networks.count > 0)
         reading_warning(reading, "listener \"%s\": trusted_networks has no effect without accept_proxy",
                         listener->name);
 }

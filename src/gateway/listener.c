@@ -163,14 +163,6 @@ static const char *listener_count(const struct config *config, const struct conf
     }
 }
 
-static bool listener_trusts(const struct config_listener *section, const struct address *peer)
-{
-    for (size_t i = 0; i < section->trusted_network_count; i++)
-        if (network_holds(&section->trusted_networks[i], peer))
-            return true;
-    return false;
-}
-
 static void listener_take(struct listener *listener, int fd, const struct sockaddr *sockaddr)
 {
     struct worker *worker = listener->worker;
@@ -183,7 +175,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     address_set(&peer, sockaddr);
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
-    if (section->accept_proxy && !listener_trusts(section, &peer)) {
+    if (section->accept_proxy && !networks_hold(&section->trusted_networks, &peer)) {
         listener_refuse(section, fd, "not in trusted_networks");
         return;
     }

@@ -63,3 +63,11 @@ bool network_holds(const struct network *network, const struct address *address)
         return false;
     return rest == 0 || (network->address.octets[whole] ^ address->octets[whole]) >> (8 - rest) == 0;
 }
+
+bool networks_hold(const struct networks *networks, const struct address *address)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        if (network_holds(&networks->at[i], address))
+            return true;
+    return false;
+}

@@ -135,23 +135,22 @@ static void schema_done_listen_address(void *field)
 static bool schema_parse_network(const struct option *option, const char *text, const char *first, void *field,
                                  char ret_wrong[OPTION_WRONG_MAX])
 {
-    struct config_listener *listener = field;
+    struct networks *networks = field;
     struct network network;
     const char *wrong = network_parse(text, &network);
     if (wrong)
         return option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong);
-    struct network *more = reallocarray(listener->trusted_networks, listener->trusted_network_count + 1,
-                                        sizeof *listener->trusted_networks);
+    struct network *more = reallocarray(networks->at, networks->count + 1, sizeof *networks->at);
     if (!more)
         return option_is_wrong(ret_wrong, "out of memory");
-    listener->trusted_networks = more;
-    more[listener->trusted_network_count++] = network;
+    networks->at = more;
+    more[networks->count++] = network;
     return true;
 }
 
 static void schema_done_network(void *field)
 {
-    free(((struct config_listener *)field)->trusted_networks);
+    free(((struct networks *)field)->at);
 }
 
 static bool schema_parse_upstream_address(const struct option *option, const char *text, const char *first, void *field,
@@ -182,8 +181,9 @@ static void schema_done_upstream_address(void *field)
 #define LIST .is_list = true
 static const struct option_type mechanisms = { sizeof(uint32_t), schema_parse_mechanism, LIST };
 static const struct option_type languages = { sizeof(struct languages), schema_parse_language, LIST };
+static const struct option_type networks = { sizeof(struct networks), schema_parse_network, NULL, schema_done_network,
+                                             LIST };
 /* Their field is the whole section, as they fill several. */
-static const struct option_type networks = { 0, schema_parse_network, NULL, schema_done_network, LIST };
 static const struct option_type listen_addresses = { 0, schema_parse_listen_address, schema_is_same_listen_address,
                                                      schema_done_listen_address, LIST };
 static const struct option_type upstream_address = { 0, schema_parse_upstream_address, NULL,
@@ -260,7 +260,8 @@ static const struct option listener_options[] = {
     { "tls_key_file",     &option_text,      FIELD(tls_key_file),     "" },
     { "require_tls",      &option_flag,      FIELD(require_tls),      "true" },
     { "accept_proxy",     &option_flag,      FIELD(accept_proxy),     "false" },
-    { "trusted_networks", &networks,         0 },
+    { "trusted_networks", &networks,         FIELD(trusted_networks) },
+    { "id_trusted_networks", &networks,      FIELD(id_trusted_networks) },
     { "unix_mode",        &option_mode,      FIELD(unix_mode),        "0600", 0, 0777, .on_reload = OPTION_KEPT },
     { "upstream",         &option_text,      FIELD(upstream_name), .if_empty = "write the name of an upstream section" },
     { "auth_mechanisms",  &mechanisms,       FIELD(auth_mechanisms) },

@@ -122,6 +122,7 @@ static const char everything[] = "# every option there is\n"
                                  "  require_tls = yes\n"
                                  "  accept_proxy = true\n"
                                  "  trusted_networks = { \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\", \"192.0.2.1\" }\n"
+                                 "  id_trusted_networks = { \"192.0.2.80\", \"unix\" }\n"
                                  "  unix_mode = \"0660\"\n"
                                  "  upstream = \"b\"\n"
                                  "  auth_mechanisms = { \"PLAIN\", scram-sha-256 }\n"
@@ -268,7 +269,10 @@ TEST(every_option_of_a_listener_reaches_its_field)
     assert_string_equal(listener->tls_key_file, "/k");
     assert_true(listener->require_tls);
     assert_true(listener->accept_proxy);
-    assert_int_equal(listener->trusted_network_count, 4);
+    assert_int_equal(listener->trusted_networks.count, 4);
+    assert_int_equal(listener->id_trusted_networks.count, 2);
+    assert_int_equal(listener->id_trusted_networks.at[0].address.octets[3], 80);
+    assert_int_equal(listener->id_trusted_networks.at[1].address.family, AF_UNIX);
     assert_int_equal(listener->unix_mode, 0660);
     assert_int_equal(listener->auth_mechanisms, SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_SCRAM_SHA_256));
     assert_true(listener->imapproxy_compat);
@@ -292,7 +296,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 42);
+    assert_int_equal(upstream->line, 43);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);

@@ -360,7 +360,8 @@ static bool read_configuration(void)
 {
     static const char text[] = "user = mail\nlanguages = { DE, FR }\npark { max = 3 }\n"
                                "listener l { address = { \"127.0.0.1:1\", \"unix:/s\" } tls = none upstream = v\n"
-                               "accept_proxy = true trusted_networks = { \"10.0.0.0/8\", \"unix\" } }\n"
+                               "accept_proxy = true trusted_networks = { \"10.0.0.0/8\", \"unix\" }\n"
+                               "id_trusted_networks = { \"10.0.0.0/8\", \"unix\" } }\n"
                                "upstream u { address = \"unix:/s\" tls_name = mail.example.org }\n"
                                "upstream v { address = mail.example.org }\n";
     FILE *errors = fopen("/dev/null", "w");

@@ -58,6 +58,17 @@ TEST(a_network_holds_what_its_prefix_begins)
     }
 }
 
+TEST(networks_hold_what_one_of_them_holds)
+{
+    struct network list[2];
+    struct networks none = { 0 }, both = { list, ARRAY_LEN(list) };
+    assert_null(network_parse("10.0.0.0/8", &list[0]));
+    assert_null(network_parse("unix", &list[1]));
+    struct address first = address_of("10.1.2.3"), last = address_of("unix"), other = address_of("192.0.2.1");
+    assert_true(networks_hold(&both, &first) && networks_hold(&both, &last));
+    assert_false(networks_hold(&both, &other) || networks_hold(&none, &first));
+}
+
 #define FORMS  "write it as \"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\" or \"unix\""
 #define PREFIX "the number behind \"/\" is not a prefix length"
 
@@ -98,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_network_holds_what_its_prefix_begins),
+        cmocka_unit_test(networks_hold_what_one_of_them_holds),
         cmocka_unit_test(what_is_no_network_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
