@@ -1,17 +1,17 @@
 #include "admission.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "client.h"
 #include "introduction.h"
+#include "moves.h"
 #include "opening.h"
 #include "prelude.h"
 #include "refusal.h"
 #include "relay.h"
 #include "status.h"
 
-#define BIT(phase) (1u << (phase))
+#define BIT(phase) MOVES_BIT(phase)
 
 static const unsigned admission_may_enter[ADMISSION_ASKING + 1] = {
     [ADMISSION_CONNECTING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_ANSWERING),
@@ -19,10 +19,22 @@ static const unsigned admission_may_enter[ADMISSION_ASKING + 1] = {
     [ADMISSION_WITHDRAWN] = BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
 };
 
-static void admission_enter(struct admission *admission, enum admission_phase next)
+static const char *const admission_phase_names[ADMISSION_ASKING + 1] = {
+    "CONNECTING",
+    "ANSWERING",
+    "WITHDRAWN",
+    "ASKING",
+};
+
+static const struct moves admission_moves = { "admission", admission_phase_names, admission_may_enter };
+
+static void admission_enter(struct client *client, enum admission_phase next)
 {
-    assert(admission_may_enter[admission->phase] & BIT(next));
-    admission->phase = (uint8_t)next;
+    struct admission *admission = client->login->admission;
+    if (moves_allow(&admission_moves, admission->phase, next))
+        admission->phase = (uint8_t)next;
+    else
+        stream_break(&client->stream, "unforeseen state");
 }
 
 static struct admission *admission_new(struct imapstate_span tag)
@@ -109,7 +121,7 @@ static void admission_send(struct client *client)
     case CREDENTIALS_WRITTEN:
         break;
     }
-    admission_enter(admission, ADMISSION_ANSWERING);
+    admission_enter(client, ADMISSION_ANSWERING);
     upstream_log_in(upstream);
     stream_put(&upstream->stream, admission->tag);
     stream_put(&upstream->stream, IMAPSTATE_SPAN(" "));
@@ -130,9 +142,8 @@ void admission_upstream_ready(struct client *client)
 
 static void admission_connect(struct client *client)
 {
-    struct admission *admission = client->login->admission;
-    admission_enter(admission, ADMISSION_CONNECTING);
-    admission->may_be_stale = client->upstream;
+    admission_enter(client, ADMISSION_CONNECTING);
+    client->login->admission->may_be_stale = client->upstream;
     if (!client->upstream)
         client->upstream = upstream_open(client, client->listener->upstream);
     if (!client->upstream)
@@ -166,7 +177,7 @@ void admission_relay(struct client *client, struct imapstate_span line)
 
 void admission_withdraw(struct client *client)
 {
-    admission_enter(client->login->admission, ADMISSION_WITHDRAWN);
+    admission_enter(client, ADMISSION_WITHDRAWN);
     admission_put_line(client, IMAPSTATE_SPAN("*"));
 }
 
@@ -257,15 +268,29 @@ static void admission_ask(struct client *client, struct imapstate_span answer)
         admission_is_unavailable(client);
         return;
     }
-    admission_enter(admission, ADMISSION_ASKING);
+    admission_enter(client, ADMISSION_ASKING);
     stream_put(&client->upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " CAPABILITY\r\n"));
     stream_flush(&client->upstream->stream);
     upstream_await(client->upstream);
 }
 
+/* The client still owes the answer to a challenge: two dialogs have parted, and its next line might be a password or a
+ * command. */
+static void admission_is_overtaken(struct client *client)
+{
+    client->session.is_uncertain = true;
+    client_set_detail(client, "login accepted before the answer to its challenge");
+    client_end(client, "answer that cannot be matched",
+               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
+}
+
 static void admission_is_accepted(struct client *client, struct imapstate_span line)
 {
     struct admission *admission = client->login->admission;
+    if (login_wants_line(client->login)) {
+        admission_is_overtaken(client);
+        return;
+    }
     admission_keep_names(admission, line);
     if (admission->names.len > 0)
         admission_succeed(client, line);
@@ -304,7 +329,7 @@ static bool admission_hear_go(struct client *client)
 {
     struct admission *admission = client->login->admission;
     upstream_await(client->upstream);
-    if (admission->sent < admission->parts.count) {
+    if (admission->phase == ADMISSION_ANSWERING && admission->sent < admission->parts.count) {
         admission_send_part(client);
         return false;
     }

@@ -1,6 +1,5 @@
 #include "client.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "answer.h"
 #include "introduction.h"
+#include "moves.h"
 #include "peers.h"
 #include "prelude.h"
 #include "proxy.h"
@@ -23,7 +23,7 @@
 /* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
 _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
 
-#define BIT(state) (1u << (state))
+#define BIT(state) MOVES_BIT(state)
 
 static const unsigned client_may_enter[CLIENT_STATE_MAX] = {
     [CLIENT_PROXYING] = BIT(CLIENT_SECURING) | BIT(CLIENT_GREETING) | BIT(CLIENT_CLOSING) | BIT(CLIENT_DEAD),
@@ -40,9 +40,14 @@ static const char *const client_state_names[CLIENT_STATE_MAX] = {
     "PROXYING", "SECURING", "GREETING", "NOT_AUTHENTICATED", "LOGGING_IN", "AUTHENTICATED", "CLOSING", "DEAD",
 };
 
+static const struct moves client_moves = { "client", client_state_names, client_may_enter };
+
 static void client_enter(struct client *client, enum client_state next)
 {
-    assert(client_may_enter[client->state] & BIT(next));
+    if (!moves_allow(&client_moves, client->state, next)) {
+        stream_break(&client->stream, "unforeseen state");
+        return;
+    }
     client_log(client, LOG_LEVEL_DEBUG, "%s -> %s", client_state_names[client->state], client_state_names[next]);
     client->state = (uint8_t)next;
     list_move(&client->link, &client->worker->clients[next]);
@@ -249,9 +254,12 @@ void client_close(struct client *client, const char *reason)
     if (client->state >= CLIENT_CLOSING)
         return;
     stream_flush(&client->stream);
+    if (client->state == CLIENT_LOGGING_IN)
+        login_is_abandoned(client);
     client_leave_upstream(client, true);
     client_log_end(client, reason);
-    if (client->stream.is_closed) {
+    /* In the middle of a TLS handshake nothing can be said that the client would understand. */
+    if (client->stream.is_closed || client->stream.is_securing) {
         client_die(client);
         return;
     }
@@ -658,9 +666,6 @@ static void client_on_input(struct client *client)
     case CLIENT_PROXYING:
         client_read_proxy_header(client);
         break;
-    case CLIENT_CLOSING:
-        stream_consume_wiping(&client->stream, stream_input(&client->stream).len);
-        break;
     default:
         client_go_on(client);
     }
@@ -668,14 +673,36 @@ static void client_on_input(struct client *client)
 
 static void client_on_drained(struct client *client)
 {
-    if (client->state == CLIENT_CLOSING) {
+    if (client->upstream && client->upstream->state >= UPSTREAM_LOGGING_IN)
+        relay_up(client);
+}
+
+/* What was on its way when the connection was given up ends here: CLOSING waits for its last octets to leave and for
+ * the client to hang up, and nothing else is of interest any more. */
+static void client_on_stream_closing(struct client *client, enum stream_event event)
+{
+    switch (event) {
+    case STREAM_INPUT:
+        stream_consume_wiping(&client->stream, stream_input(&client->stream).len);
+        break;
+    case STREAM_DRAINED:
         stream_shutdown(&client->stream);
         if (client->stream.is_at_eof)
             client_die(client);
-        return;
+        break;
+    case STREAM_EOF:
+        /* Half a close: it may still be reading. */
+        if (stream_is_drained(&client->stream))
+            client_die(client);
+        break;
+    case STREAM_CLOSED:
+        client_die(client);
+        break;
+    case STREAM_CONNECTED:
+    case STREAM_SECURE:
+    case STREAM_GARBLED:
+        break;
     }
-    if (client->upstream && client->upstream->state >= UPSTREAM_LOGGING_IN)
-        relay_up(client);
 }
 
 static void client_on_stream(void *owner, enum stream_event event)
@@ -683,6 +710,10 @@ static void client_on_stream(void *owner, enum stream_event event)
     struct client *client = owner;
     if (client->state == CLIENT_DEAD)
         return;
+    if (client->state == CLIENT_CLOSING) {
+        client_on_stream_closing(client, event);
+        return;
+    }
     switch (event) {
     case STREAM_CONNECTED:
         break;
@@ -696,15 +727,10 @@ static void client_on_stream(void *owner, enum stream_event event)
         client_on_drained(client);
         break;
     case STREAM_EOF:
-        if (client->state == CLIENT_CLOSING) {
-            /* Half a close: it may still be reading. */
-            if (stream_is_drained(&client->stream))
-                client_die(client);
-        } else if (client->state <= CLIENT_SECURING) {
+        if (client->state <= CLIENT_SECURING)
             client_close(client, "client disconnected");
-        } else {
+        else
             client_go_on(client);
-        }
         break;
     case STREAM_GARBLED:
         /* Deflate has no checksum: what came before may have been damaged as well. */
@@ -713,12 +739,8 @@ static void client_on_stream(void *owner, enum stream_event event)
         client_end(client, "input that cannot be unpacked", "BYE " N_("Compressed data cannot be read."));
         break;
     case STREAM_CLOSED:
-        if (client->state == CLIENT_CLOSING) {
-            client_die(client);
-        } else {
-            client_set_detail(client, stream_failure(&client->stream));
-            client_close(client, client->state == CLIENT_SECURING ? "TLS handshake failed" : "client lost");
-        }
+        client_set_detail(client, stream_failure(&client->stream));
+        client_close(client, client->state == CLIENT_SECURING ? "TLS handshake failed" : "client lost");
         break;
     }
 }

@@ -1,16 +1,16 @@
 #include "login.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "answer.h"
 #include "client.h"
+#include "moves.h"
 #include "prelude.h"
 #include "relay.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
 
-#define BIT(phase) (1u << (phase))
+#define BIT(phase) MOVES_BIT(phase)
 
 static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
     [LOGIN_PROMPTING] = BIT(LOGIN_TRYING) | BIT(LOGIN_THROUGH),
@@ -19,10 +19,18 @@ static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
     [LOGIN_RESPONDED] = BIT(LOGIN_CHALLENGED) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
 };
 
-static void login_enter(struct login *login, enum login_phase next)
+static const char *const login_phase_names[LOGIN_THROUGH + 1] = {
+    "PROMPTING", "TRYING", "CHALLENGED", "RESPONDED", "DELAYING", "THROUGH",
+};
+
+static const struct moves login_moves = { "login", login_phase_names, login_may_enter };
+
+static void login_enter(struct client *client, enum login_phase next)
 {
-    assert(login_may_enter[login->phase] & BIT(next));
-    login->phase = (uint8_t)next;
+    if (moves_allow(&login_moves, client->login->phase, next))
+        client->login->phase = (uint8_t)next;
+    else
+        stream_break(&client->stream, "unforeseen state");
 }
 
 static struct login *login_new(const struct sasl_mechanism *mechanism, struct imapstate_span tag)
@@ -68,30 +76,55 @@ static bool login_begin(struct client *client, const struct sasl_mechanism *mech
 
 /* --- no --- */
 
+/* Why credentials came to nothing. Each such end is one line of log; those that somebody has judged count for
+ * max_login_failures. What cannot be read as credentials, or is given up before there are any, is no login. */
+enum login_reason {
+    LOGIN_REFUSED,
+    LOGIN_CANNOT, /* not offered in this form */
+    LOGIN_CLEARTEXT,
+    LOGIN_ABANDONED, /* the connection ended first */
+    LOGIN_UNAVAILABLE,
+};
+
+static const char *const login_reason_names[LOGIN_UNAVAILABLE + 1] = {
+    "refused", "cannot", "cleartext", "abandoned", "unavailable",
+};
+
 /* The form is documented in docs/operations.md and matched by fail2ban: it does not change. */
-static void login_log_failure(const struct client *client, const char *reason)
+static void login_count_failure(struct client *client, enum login_reason reason)
 {
+    client->login_failures += reason == LOGIN_REFUSED || reason == LOGIN_CANNOT;
     const struct credentials *credentials = &client->login->credentials;
     char from[ADDRESS_TEXT_MAX], user[256];
     log_info("login failed: from=%s port=%u user=%s mechanism=%s upstream=%s reason=%s",
              address_text(&client->peer, from), client->peer.port,
              log_quote(sasl_identity_user(&credentials->identity), user, sizeof user), credentials_name(credentials),
-             client->listener->upstream->name, reason);
+             client->listener->upstream->name, login_reason_names[reason]);
+}
+
+void login_is_abandoned(struct client *client)
+{
+    if (client->login->phase != LOGIN_DELAYING)
+        login_count_failure(client, LOGIN_ABANDONED);
 }
 
 /* A line of our own, at once. */
-static void login_end(struct client *client, const char *answer, const char *reason)
+static void login_answer(struct client *client, const char *answer)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
-    if (reason)
-        login_log_failure(client, reason);
     client_say(client, &tag, answer);
     client_login_failed(client);
 }
 
+static void login_end(struct client *client, const char *answer, enum login_reason reason)
+{
+    login_count_failure(client, reason);
+    login_answer(client, answer);
+}
+
 static void login_cannot(struct client *client)
 {
-    login_end(client, "NO [CANNOT] " N_("The mail server does not offer this way to log in."), "cannot");
+    login_end(client, "NO [CANNOT] " N_("The mail server does not offer this way to log in."), LOGIN_CANNOT);
 }
 
 /* The upstream's answer to the login. */
@@ -104,13 +137,13 @@ static void login_put_line(struct client *client, struct imapstate_span line)
 }
 
 /* The client hears the upstream's answer after a while, which an attacker spends waiting. */
-static void login_delay(struct client *client, struct imapstate_span answer, const char *reason)
+static void login_delay(struct client *client, struct imapstate_span answer, enum login_reason reason)
 {
     struct login *login = client->login;
-    login_log_failure(client, reason);
+    login_count_failure(client, reason);
     imapstate_buf_put(&login->answer, answer);
     login->delayed_until_ms = worker_now_ms() + client->service->config->login_failure_delay_ms;
-    login_enter(login, LOGIN_DELAYING);
+    login_enter(client, LOGIN_DELAYING);
     client_rearm(client);
 }
 
@@ -120,15 +153,25 @@ void login_delay_is_over(struct client *client)
     client_login_failed(client);
 }
 
+/* The upstream has seen credentials and answered them by a challenge. A bearer token's refusal is one (RFC 7628 section
+ * 3.2.3), and so is that of a SCRAM proof (RFC 5802 section 5.1, "e="). */
+static bool login_was_judged(const struct login *login)
+{
+    return credentials_passing(&login->credentials) == SASL_RELAYED || login->has_answered;
+}
+
 /* "*" was the client's, or ours, when a server wanted more than a password. */
 static void login_is_cancelled(struct client *client, struct imapstate_span answer)
 {
-    if (credentials_passing(&client->login->credentials) == SASL_CONVERTED) {
+    const struct login *login = client->login;
+    if (credentials_passing(&login->credentials) == SASL_CONVERTED) {
         login_cannot(client);
-        return;
+    } else if (login_was_judged(login)) {
+        login_delay(client, answer, LOGIN_REFUSED);
+    } else {
+        login_put_line(client, answer);
+        client_login_failed(client);
     }
-    login_put_line(client, answer);
-    client_login_failed(client);
 }
 
 void login_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer)
@@ -139,14 +182,13 @@ void login_not_admitted(struct client *client, enum admission_failure failure, s
     }
     switch (failure) {
     case ADMISSION_REFUSED:
-        client->login_failures++;
-        login_delay(client, answer, "refused");
+        login_delay(client, answer, LOGIN_REFUSED);
         break;
     case ADMISSION_UNAVAILABLE:
         if (answer.len > 0)
-            login_delay(client, answer, "unavailable");
+            login_delay(client, answer, LOGIN_UNAVAILABLE);
         else
-            login_end(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."), "unavailable");
+            login_end(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."), LOGIN_UNAVAILABLE);
         break;
     case ADMISSION_NOT_OFFERED:
         login_cannot(client);
@@ -179,7 +221,7 @@ static bool login_begin_session(struct client *client, struct imapstate_span nam
 
 static void login_is_through(struct client *client)
 {
-    login_enter(client->login, LOGIN_THROUGH);
+    login_enter(client, LOGIN_THROUGH);
     client_logged_in(client);
 }
 
@@ -261,7 +303,7 @@ static void login_try(struct client *client)
     } else if (choice_accept(client, &names)) {
         login_accept(client, names);
     } else {
-        login_enter(client->login, LOGIN_TRYING);
+        login_enter(client, LOGIN_TRYING);
         admission_begin(client, imapstate_buf_span(&client->login->tag));
     }
 }
@@ -294,7 +336,7 @@ static bool login_read_arguments(struct imapstate_span arguments, struct sasl_id
 
 static void login_is_in_clear(struct client *client)
 {
-    login_end(client, "NO [PRIVACYREQUIRED] " N_("STARTTLS is required first."), "cleartext");
+    login_end(client, "NO [PRIVACYREQUIRED] " N_("STARTTLS is required first."), LOGIN_CLEARTEXT);
 }
 
 void login_command(struct client *client)
@@ -305,11 +347,11 @@ void login_command(struct client *client)
     struct sasl_identity *identity = &client->login->credentials.identity;
     identity->is_certain = true;
     if (!login_read_arguments(request_arguments(&client->request), identity))
-        login_end(client, "BAD " N_("LOGIN takes a user name and a password."), NULL);
+        login_answer(client, "BAD " N_("LOGIN takes a user name and a password."));
     else if (!client_may_carry_secrets(client))
         login_is_in_clear(client);
     else if (!capability_may_use_login(&view))
-        login_end(client, "NO [CANNOT] " N_("LOGIN is not offered."), NULL);
+        login_end(client, "NO [CANNOT] " N_("LOGIN is not offered."), LOGIN_CANNOT);
     else
         login_try(client);
 }
@@ -342,7 +384,7 @@ static void login_read_message(struct client *client, struct imapstate_span line
     if (error != SASL_OK) {
         char answer[96];
         snprintf(answer, sizeof answer, "BAD %s", sasl_strerror(error));
-        login_end(client, answer, NULL);
+        login_answer(client, answer);
     } else if (was_user) {
         login_prompt(client, "UGFzc3dvcmQ6"); /* Password: */
     } else {
@@ -394,7 +436,7 @@ bool login_challenged(struct client *client)
     struct login *login = client->login;
     if (login->phase == LOGIN_THROUGH || credentials_passing(&login->credentials) == SASL_CONVERTED)
         return false;
-    login_enter(login, LOGIN_CHALLENGED);
+    login_enter(client, LOGIN_CHALLENGED);
     return true;
 }
 
@@ -413,16 +455,18 @@ static void login_read_line(struct client *client, struct imapstate_span line)
     bool is_cancel = imapstate_span_equal(line, IMAPSTATE_SPAN("*"));
     if (login->phase == LOGIN_PROMPTING) {
         if (is_cancel)
-            login_end(client, "BAD " N_("Authentication cancelled."), NULL);
+            login_answer(client, "BAD " N_("Authentication cancelled."));
         else
             login_read_message(client, line, false);
         return;
     }
-    login_enter(login, LOGIN_RESPONDED);
-    if (is_cancel || !login_is_readable(&login->credentials, line))
+    login_enter(client, LOGIN_RESPONDED);
+    if (is_cancel || !login_is_readable(&login->credentials, line)) {
         admission_withdraw(client);
-    else
+    } else {
+        login->has_answered = true;
         admission_relay(client, line);
+    }
 }
 
 bool login_wants_line(const struct login *login)

@@ -29,6 +29,7 @@ struct login {
     uint64_t delayed_until_ms;
     struct admission *admission; /* owned: while the upstream is being asked, be it for a login that is THROUGH */
     uint8_t phase;               /* enum login_phase; login_enter() alone writes it */
+    bool has_answered;           /* a challenge, by something else than "*" */
 };
 
 void login_free(struct login *login); /* wipes; accepts NULL */
@@ -45,6 +46,9 @@ bool login_wants_line(const struct login *login);
 
 /* Reads that line. False: nothing to do now. */
 bool login_step(struct client *client);
+
+/* The connection ends in the middle of it. */
+void login_is_abandoned(struct client *client);
 
 /* The delay before a failed login is answered is over. */
 void login_delay_is_over(struct client *client);

@@ -171,6 +171,8 @@ void stream_start(struct stream *stream)
 
 struct imapstate_span stream_input(const struct stream *stream)
 {
+    if (!stream->in)
+        return (struct imapstate_span){ 0 }; /* nothing may be added to NULL */
     return (struct imapstate_span){ stream->in + stream->in_from, stream->in_to - stream->in_from };
 }
 
@@ -202,7 +204,8 @@ void stream_consume_message(struct stream *stream, size_t octets)
 
 void stream_consume_wiping(struct stream *stream, size_t octets)
 {
-    sodium_memzero(stream->in + stream->in_from, octets);
+    if (octets > 0)
+        sodium_memzero(stream->in + stream->in_from, octets);
     stream_consume_kind(stream, COMPRESSION_COMMANDS, octets);
 }
 
@@ -249,12 +252,12 @@ static bool stream_tls_waits(struct stream *stream, int result, bool is_writing)
     default: {
         unsigned long code = ERR_peek_error();
         const char *words = ERR_reason_error_string(code);
-        stream->tls_error = words ? words : "TLS protocol error";
+        stream->fault = words ? words : "TLS protocol error";
         /* A peer that closes without close_notify is common and harmless here: IMAP frames its own data. */
         bool is_eof = ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING && !stream->is_securing;
         ERR_clear_error();
         if (is_eof) {
-            stream->tls_error = NULL;
+            stream->fault = NULL;
             stream_reach_eof(stream);
         } else {
             stream_fail(stream, EPROTO);
@@ -552,6 +555,8 @@ static void stream_wrote(struct stream *stream, size_t octets)
     size_t from_out = octets < stream->out.len ? octets : stream->out.len;
     if (from_out > 0)
         imapstate_buf_drop(&stream->out, from_out);
+    if (octets == from_out)
+        return;
     stream->forwarded.at += octets - from_out;
     stream->forwarded.len -= octets - from_out;
 }
@@ -681,6 +686,14 @@ void stream_secure(struct stream *stream, SSL *ssl)
     stream_on_again(stream);
 }
 
+void stream_break(struct stream *stream, const char *why)
+{
+    if (stream->is_closed)
+        return;
+    stream->fault = why;
+    stream_fail(stream, EPROTO);
+}
+
 void stream_shutdown(struct stream *stream)
 {
     if (stream->is_closed || stream->fd < 0)
@@ -696,8 +709,8 @@ void stream_shutdown(struct stream *stream)
 const char *stream_failure(const struct stream *stream)
 {
     static __thread char words[128];
-    if (stream->tls_error)
-        return stream->tls_error;
+    if (stream->fault)
+        return stream->fault;
     if (stream->compression && compression_failure(stream->compression))
         return compression_failure(stream->compression);
     if (stream->error == 0)

@@ -60,7 +60,7 @@ struct stream {
     bool is_over_high : 1;                           /* output went above HIGH and not yet below LOW */
     bool wants_drained : 1;                          /* the owner waits for the last octet to leave */
     bool write_wants_read : 1, read_wants_write : 1; /* TLS */
-    const char *tls_error;                           /* static words, or NULL */
+    const char *fault;                               /* static words, or NULL: errno has none for it */
     struct event read_event, write_event;
 };
 
@@ -124,6 +124,9 @@ void stream_count_anew(struct stream *stream);
 
 void stream_pause(struct stream *stream);  /* stop reading */
 void stream_resume(struct stream *stream); /* read again; input that is there already is told by INPUT, later */
+
+/* Gives the connection up, as if it had broken: CLOSED follows, from the event loop. why is static, for the log. */
+void stream_break(struct stream *stream, const char *why);
 
 /* Says goodbye: TLS close_notify, then no more writing. The peer's end is still read. */
 void stream_shutdown(struct stream *stream);

@@ -1,12 +1,12 @@
 #include "upstream.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
 #include "log.h"
+#include "moves.h"
 #include "opening.h"
 #include "pipeline.h"
 #include "prelude.h"
@@ -20,7 +20,7 @@
 /* Several are in flight at once: each has a tag of its own. */
 #define CHORE_TAG UPSTREAM_TAG "-%u"
 
-#define BIT(state) (1u << (state))
+#define BIT(state) MOVES_BIT(state)
 
 static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
     [UPSTREAM_RESOLVING] = BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
@@ -40,9 +40,14 @@ static const char *const upstream_state_names[UPSTREAM_STATE_MAX] = {
     "LOGGING_IN", "ATTACHED",   "SETTLING", "LEAVING",   "DEAD",
 };
 
+static const struct moves upstream_moves = { "upstream", upstream_state_names, upstream_may_enter };
+
 void upstream_enter(struct upstream *upstream, enum upstream_state next)
 {
-    assert(upstream_may_enter[upstream->state] & BIT(next));
+    if (!moves_allow(&upstream_moves, upstream->state, next)) {
+        stream_break(&upstream->stream, "unforeseen state");
+        return;
+    }
     log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->client ? upstream->client->id_number : 0,
               upstream->config->name, upstream_state_names[upstream->state], upstream_state_names[next]);
     upstream->state = (uint8_t)next;
@@ -487,10 +492,12 @@ static void upstream_on_stream(void *owner, enum stream_event event)
         return;
     switch (event) {
     case STREAM_CONNECTED:
-        opening_connected(upstream);
+        if (upstream->state == UPSTREAM_CONNECTING)
+            opening_connected(upstream);
         break;
     case STREAM_SECURE:
-        opening_secured(upstream);
+        if (upstream->state == UPSTREAM_SECURING)
+            opening_secured(upstream);
         break;
     case STREAM_INPUT:
         upstream_heard(upstream);

@@ -14,15 +14,9 @@ import pytest
 
 from harness.gateway import upstream
 from harness.imap import Client, Closed, literal
-from harness.net import LOOPBACK, Authority
+from harness.net import LOOPBACK, Authority, reset
 from harness.server import NEW_USER_PASSWORD
 from harness.tokens import restore, save
-
-
-def reset(sock):
-    """Closes by RST rather than FIN, as a machine that has lost its memory does."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def close(sock):

@@ -8,6 +8,8 @@ import threading
 import time
 import zlib
 
+from . import net
+
 CRLF = b"\r\n"
 _LITERAL_AT_END = re.compile(rb"~?\{(\d+)\+?\}\r?\n\Z")
 # Human text that happens to end in {12} announces no literal (the gateway's framing has the same rule).
@@ -132,6 +134,9 @@ class Wire:
         assert not self.left(), f"octets in clear before the TLS handshake: {self.left()!r}"
         self.transcript.append("-- TLS")
         self.sock = context.wrap_socket(self.sock, **arguments)
+
+    def reset(self):
+        net.reset(self.sock)
 
     def close(self):
         self.sock.close()
