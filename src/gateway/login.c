@@ -478,7 +478,6 @@ bool login_step(struct client *client)
 {
     if (!login_wants_line(client->login))
         return false;
-    struct imapstate_frame before = client->frame;
     struct imapstate_piece piece;
     imapstate_frame_expect_continuation(&client->frame);
     switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
@@ -488,7 +487,7 @@ bool login_step(struct client *client)
         answer_bad_frame(client);
         return false;
     default:
-        client->frame = before;
+        imapstate_frame_expect_command(&client->frame);
         return false;
     }
     if (!answer_count_before_login(client, piece.octets.len))

@@ -1,5 +1,7 @@
 #include "pipeline.h"
 
+#include <imapstate/frame.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,17 @@ void pipeline_done(struct pipeline *pipeline)
     *pipeline = (struct pipeline){ 0 };
 }
 
+static uint32_t flight_octets(const struct flight *flight)
+{
+    return (uint32_t)(sizeof *flight + flight->tag_len + flight->arguments.len);
+}
+
+bool pipeline_has_room(const struct pipeline *pipeline, size_t octets)
+{
+    return pipeline->count == 0 || (pipeline->count < PIPELINE_FLIGHTS_MAX &&
+                                    pipeline->octets + sizeof(struct flight) + octets <= PIPELINE_OCTETS_MAX);
+}
+
 struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_command *command,
                              struct imapstate_span tag)
 {
@@ -28,19 +41,35 @@ struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_c
     if (!flight)
         return NULL;
     *flight = (struct flight){ .command = command, .tag_len = (uint16_t)tag.len };
-    memcpy(flight->tag, tag.at, tag.len);
+    if (tag.len > 0)
+        memcpy(flight->tag, tag.at, tag.len);
+    imapstate_buf_init(&flight->arguments, IMAPSTATE_LINE_MAX);
     if (pipeline->last)
         pipeline->last->next = flight;
     else
         pipeline->first = flight;
     pipeline->last = flight;
     pipeline->count++;
+    pipeline->octets += flight_octets(flight);
     return flight;
+}
+
+void pipeline_capture(struct pipeline *pipeline, struct flight *flight, struct imapstate_span octets)
+{
+    if (!flight->is_capturing)
+        return;
+    pipeline->octets -= flight_octets(flight);
+    if (!imapstate_buf_put(&flight->arguments, octets)) {
+        imapstate_buf_done(&flight->arguments);
+        flight->is_capturing = false;
+        flight->is_too_large = true;
+    }
+    pipeline->octets += flight_octets(flight);
 }
 
 static bool flight_has_tag(const struct flight *flight, struct imapstate_span tag)
 {
-    return flight->tag_len == tag.len && memcmp(flight->tag, tag.at, tag.len) == 0;
+    return imapstate_span_equal((struct imapstate_span){ flight->tag, flight->tag_len }, tag);
 }
 
 struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span tag)
@@ -56,6 +85,8 @@ struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span ta
         if (pipeline->last == flight)
             pipeline->last = before;
         pipeline->count--;
+        pipeline->octets -= flight_octets(flight);
+        pipeline->holds_back = false;
         flight->next = NULL;
         return flight;
     }

@@ -8,13 +8,15 @@
 #include <imapstate/command.h>
 #include <imapstate/span.h>
 
-/* More than this in flight, and the client waits: each costs memory, and is looked at when a tag is searched. */
+/* More than this in flight, and the client waits: each costs memory, and is looked at when a tag is searched. Octets
+ * are those of all flights together, what they carry included, as a tag may be as long as a line. */
 #define PIPELINE_FLIGHTS_MAX 1024u
+#define PIPELINE_OCTETS_MAX  (96u * 1024)
 
 struct flight {
     struct flight *next;
     const struct imapstate_command *command; /* static */
-    struct imapstate_buf arguments;          /* of a storable command, as sent; else empty */
+    struct imapstate_buf arguments;          /* of a storable command, as sent; else empty: pipeline_capture() */
     bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
     bool has_unasked_literal; /* a non-synchronizing literal went up with it */
     bool is_too_large;        /* storable, but its arguments did not fit */
@@ -25,14 +27,23 @@ struct flight {
 
 struct pipeline {
     struct flight *first, *last; /* owned, in the order sent */
-    unsigned count;
+    uint32_t octets;             /* that they all hold */
+    uint16_t count;
+    bool holds_back; /* a command waits until one in flight is answered: pipeline_take() ends that */
 };
 
 void pipeline_done(struct pipeline *pipeline);
 
+/* May a command that carries so many octets be added? The only one may always, whatever it carries: what waits must be
+ * able to go once all before it is answered. */
+bool pipeline_has_room(const struct pipeline *pipeline, size_t octets);
+
 /* Adds a command at the end; the flight is the pipeline's. NULL if memory is out. */
 struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_command *command,
                              struct imapstate_span tag);
+
+/* More of the arguments of a flight that is capturing. They are given up if they are too large. */
+void pipeline_capture(struct pipeline *pipeline, struct flight *flight, struct imapstate_span octets);
 
 /* Takes the flight with this tag out; NULL if there is none. The caller frees it by flight_free(). */
 struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span tag);

@@ -114,12 +114,8 @@ static void relay_distrust(struct client *client, const char *detail)
 /* Of a storable command, the arguments are kept until it is answered. */
 static void relay_capture(struct client *client, struct imapstate_span octets)
 {
-    struct flight *flight = client->sending;
-    if (!flight || !flight->is_capturing || imapstate_buf_put(&flight->arguments, octets))
-        return;
-    imapstate_buf_done(&flight->arguments);
-    flight->is_capturing = false;
-    flight->is_too_large = true;
+    if (client->sending)
+        pipeline_capture(&client->pipeline, client->sending, octets);
 }
 
 static void relay_forward(struct client *client, struct imapstate_span octets)
@@ -179,7 +175,6 @@ static bool relay_begin_command(struct client *client, const struct imapstate_pi
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return false;
     }
-    imapstate_buf_init(&flight->arguments, IMAPSTATE_LINE_MAX);
     flight->is_capturing = line->command->stored != IMAPSTATE_STORED_NEVER;
     client->sending = flight;
     client->sending_command = line->command;
@@ -211,13 +206,23 @@ bool relay_ask(struct client *client, struct imapstate_span command)
     return is_asked;
 }
 
-/* Must this command wait until one that is in flight has been answered? Two with the same tag, or two that store the
- * same kind of thing, could not be told apart by their answers. */
-static bool relay_must_wait(const struct client *client, const struct imapstate_command_line *line)
+/* What is kept of a command until it is answered. How long a literal of a storable one is, only the octets tell. */
+static size_t relay_kept_octets(const struct imapstate_piece *piece, const struct imapstate_command_line *line)
 {
-    if (pipeline_has_tag(&client->pipeline, line->tag))
+    if (line->command->stored == IMAPSTATE_STORED_NEVER)
+        return line->tag.len;
+    return piece->literal.announced ? line->tag.len + IMAPSTATE_LINE_MAX : piece->octets.len;
+}
+
+/* Must this command wait until one that is in flight has been answered? Two with the same tag, or two that store the
+ * same kind of thing, could not be told apart by their answers. And all together are bounded. */
+static bool relay_must_wait(const struct client *client, const struct imapstate_piece *piece,
+                            const struct imapstate_command_line *line)
+{
+    const struct pipeline *pipeline = &client->pipeline;
+    if (!pipeline_has_room(pipeline, relay_kept_octets(piece, line)) || pipeline_has_tag(pipeline, line->tag))
         return true;
-    return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(&client->pipeline, line->command);
+    return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(pipeline, line->command);
 }
 
 enum relay_down { RELAY_DOWN_TAKEN, RELAY_DOWN_COLLECTED, RELAY_DOWN_NOT_YET };
@@ -230,7 +235,10 @@ static enum relay_down relay_down_command(struct client *client, const struct im
         answer_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
-    if (!choice_make(client) || relay_must_wait(client, &line))
+    if (!choice_make(client))
+        return RELAY_DOWN_NOT_YET;
+    client->pipeline.holds_back = relay_must_wait(client, piece, &line);
+    if (client->pipeline.holds_back)
         return RELAY_DOWN_NOT_YET;
     relay_begin_command(client, piece, &line);
     return RELAY_DOWN_TAKEN;
@@ -274,8 +282,7 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
 
 static bool relay_has_room(const struct client *client)
 {
-    return client->pipeline.count < PIPELINE_FLIGHTS_MAX &&
-           (!client->upstream || stream_has_room(&client->upstream->stream));
+    return !client->upstream || stream_has_room(&client->upstream->stream);
 }
 
 /* Octets of a literal that may be a message? */
@@ -287,8 +294,9 @@ static bool relay_is_message(const struct client *client, enum imapstate_frame_r
 
 bool relay_down_step(struct client *client)
 {
+    /* A line that is held back is not looked at anew with each octet that arrives, from whomever. */
     if (client->restore || login_is_at_upstream(client->login) || client->awaits_go ||
-        client->idle == CLIENT_IDLE_ASKED || !relay_has_room(client))
+        client->idle == CLIENT_IDLE_ASKED || client->pipeline.holds_back || !relay_has_room(client))
         return false;
     struct imapstate_frame before = client->frame;
     if (client->idle == CLIENT_IDLE_ACTIVE && imapstate_frame_is_between(&client->frame))
@@ -303,9 +311,9 @@ bool relay_down_step(struct client *client)
         answer_bad_frame(client);
         return false;
     default:
-        /* Whether the line is DONE or a command is decided when it is there: the upstream may end IDLE by itself. */
-        if (client->idle == CLIENT_IDLE_ACTIVE)
-            client->frame = before;
+        /* Whether the line is DONE or a command is decided when it is there: the upstream may end IDLE by itself. What
+         * has been searched stays searched. */
+        imapstate_frame_expect_command(&client->frame);
         return false;
     }
     switch (relay_down_piece(client, result, &piece)) {

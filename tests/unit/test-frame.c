@@ -315,6 +315,24 @@ TEST(decisions_and_continuations_out_of_place_change_nothing)
     assert_true(imapstate_frame_is_between(&answers));
 }
 
+/* A line that may be DONE or a command is taken for either until it is there. */
+TEST(what_was_searched_as_a_continuation_is_not_searched_again)
+{
+    struct imapstate_frame frame;
+    struct imapstate_piece piece;
+    uint8_t line[1000];
+    memset(line, 'x', sizeof line);
+    imapstate_frame_init(&frame, IMAPSTATE_FRAME_COMMANDS);
+    for (size_t len = 1; len <= sizeof line; len++) {
+        assert_int_equal(frame.scanned, len - 1);
+        imapstate_frame_expect_continuation(&frame);
+        assert_int_equal(imapstate_frame_next(&frame, (struct imapstate_span){ line, len }, &piece),
+                         IMAPSTATE_FRAME_MORE);
+        imapstate_frame_expect_command(&frame);
+        assert_true(imapstate_frame_is_between(&frame));
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -327,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_line_whose_end_was_not_searched_is_not_passed),
         cmocka_unit_test(after_bad_a_frame_stays_bad),
         cmocka_unit_test(decisions_and_continuations_out_of_place_change_nothing),
+        cmocka_unit_test(what_was_searched_as_a_continuation_is_not_searched_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
