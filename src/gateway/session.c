@@ -63,6 +63,8 @@ bool session_track(struct session *session, const char *upstream)
 /* Takes the next word, up to SP or the line end, off *in. Empty at the end. */
 static struct imapstate_span session_word(struct imapstate_span *in)
 {
+    if (in->len == 0)
+        return *in; /* its at may be NULL */
     while (in->len > 0 && *in->at == ' ')
         in->at++, in->len--;
     struct imapstate_span word = { in->at, 0 };

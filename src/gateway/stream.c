@@ -183,6 +183,8 @@ bool stream_is_full(const struct stream *stream)
 
 static void stream_consume_kind(struct stream *stream, enum compression_kind kind, size_t octets)
 {
+    if (octets == 0)
+        return; /* there may be no buffer */
     stream->in_from += (uint32_t)octets;
     if (!stream->compression || stream->is_garbled || compression_charge(stream->compression, kind, octets))
         return;

@@ -47,6 +47,8 @@ struct imapstate_span imapstate_span_without_line_end(struct imapstate_span line
 
 bool imapstate_span_contains_nocase(struct imapstate_span haystack, struct imapstate_span needle)
 {
+    if (needle.len == 0)
+        return true; /* nothing may be added to NULL, not even 0 */
     for (size_t i = 0; needle.len <= haystack.len && i <= haystack.len - needle.len; i++)
         if (imapstate_span_equal_nocase((struct imapstate_span){ haystack.at + i, needle.len }, needle))
             return true;
