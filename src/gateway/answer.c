@@ -336,7 +336,10 @@ static const char *answer_complaint(const struct client *client, enum imapstate_
     if (error != IMAPSTATE_OK)
         return "BAD " N_("Command is not valid IMAP.");
     if (client->state == CLIENT_AUTHENTICATED)
-        return NULL;
+        /* Whoever has logged in gets no "+" for it: the octets behind it would be held for nothing. */
+        return command->id == IMAPSTATE_COMMAND_LOGIN || command->id == IMAPSTATE_COMMAND_AUTHENTICATE
+                   ? "BAD " N_("Command not allowed after login.")
+                   : NULL;
     if (!command->is_known)
         return "BAD " N_("Unknown command.");
     if (!(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED))
@@ -439,6 +442,9 @@ static bool answer_collect_step(struct client *client)
 
 bool answer_step(struct client *client)
 {
+    /* Whoever does not read its answers gets no further ones. */
+    if (!stream_has_room(&client->stream))
+        return false;
     if (client->request.phase == REQUEST_OWES_GO) {
         if (!client_may_speak(client))
             return false;

@@ -23,6 +23,14 @@
 /* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
 _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
 
+/* And what one holds at the most; besides it OpenSSL's buffers, and structures (docs/design.md has the table). */
+_Static_assert(2 * POOL_BUFFER_OCTETS                               /* input, one buffer each side */
+                       + 2 * (STREAM_OUT_HIGH + POOL_BUFFER_OCTETS) /* output, with what one input adds */
+                       + PIPELINE_OCTETS_MAX + REQUEST_MAX + CHOICE_RESEND_MAX + IMAPSTATE_STATE_MAX +
+                       COMPRESSION_IDLE_MAX + 4 * PRELUDE_NAMES_MAX + INTRODUCTION_MAX <=
+                   960 * 1024,
+               "a session is to stay below 1 MiB, TLS included");
+
 #define BIT(state) MOVES_BIT(state)
 
 static const unsigned client_may_enter[CLIENT_STATE_MAX] = {
@@ -554,6 +562,9 @@ static bool client_step(struct client *client)
 /* After the client's end of file: is there still something that will be answered without another octet from it? */
 static bool client_has_business(const struct client *client)
 {
+    /* Commands that have arrived may wait until it has read the answers to those before. */
+    if (client->stream.is_over_high && stream_input(&client->stream).len > 0)
+        return true;
     if (client->state == CLIENT_LOGGING_IN)
         return !login_wants_line(client->login);
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
@@ -675,6 +686,8 @@ static void client_on_drained(struct client *client)
 {
     if (client->upstream && client->upstream->state >= UPSTREAM_LOGGING_IN)
         relay_up(client);
+    else
+        client_go_on(client);
 }
 
 /* What was on its way when the connection was given up ends here: CLOSING waits for its last octets to leave and for

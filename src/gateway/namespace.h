@@ -5,7 +5,7 @@
 #include <imapstate/span.h>
 
 /* Octets that a NAMESPACE response may have with its translations. */
-#define NAMESPACE_LINE_MAX (3u * 65536)
+#define NAMESPACE_LINE_MAX (2u * 65536)
 
 /* Appends the line (a whole response line, line end included) to ret_line with TRANSLATION in language (catalogue.h)
  * behind those prefixes of other users' and shared namespaces that have one: the parts of the prefix between its

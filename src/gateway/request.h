@@ -7,7 +7,7 @@
 
 /* Octets of one literal in such a command (a token may have fewer, P2), and of all that it may be. */
 #define REQUEST_LITERAL_MAX 65536u
-#define REQUEST_MAX         (3u * 65536)
+#define REQUEST_MAX         (96u * 1024)
 
 enum request_phase {
     REQUEST_NONE,

@@ -20,9 +20,9 @@
 
 /* Output held: above HIGH the other side is not read any more, below LOW it is again. With one buffer of input each way
  * and what one pass over it adds, a session stays well below 1 MiB. */
-#define STREAM_OUT_HIGH (256u * 1024)
+#define STREAM_OUT_HIGH (128u * 1024)
 #define STREAM_OUT_LOW  (64u * 1024)
-#define STREAM_OUT_MAX  (768u * 1024)
+#define STREAM_OUT_MAX  (384u * 1024)
 
 enum stream_event {
     STREAM_CONNECTED, /* stream_connect() has come through */
