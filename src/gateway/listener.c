@@ -34,8 +34,6 @@ static int listener_bind(const struct endpoint *endpoint, mode_t unix_mode)
     int on = 1;
     bool is_unix = endpoint->sockaddr.any.sa_family == AF_UNIX, is_bound;
     if (is_unix) {
-        /* Left by a daemon that is gone: connecting to it would have told. */
-        unlink(endpoint->sockaddr.un.sun_path);
         mode_t mask = umask(~unix_mode & 0777);
         is_bound = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
         umask(mask);
@@ -54,34 +52,47 @@ static int listener_bind(const struct endpoint *endpoint, mode_t unix_mode)
     return -1;
 }
 
+/* Makes room where a unix socket is to be: what a daemon that is gone has left is deleted, and nothing else ever is. A
+ * refused connection is the one proof that nobody listens; a live socket of another type, a full queue or a lack of
+ * permission is none. NULL, or why there is no room. */
+static const char *listener_clear_path(const struct endpoint *endpoint)
+{
+    const char *path = endpoint->sockaddr.un.sun_path;
+    struct stat found;
+    if (lstat(path, &found) < 0)
+        return errno == ENOENT ? NULL : strerror(errno);
+    if (!S_ISSOCK(found.st_mode))
+        return "something else than a socket has that name; it was left as it is";
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return strerror(errno);
+    bool is_left_behind = connect(fd, &endpoint->sockaddr.any, endpoint->len) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    if (!is_left_behind)
+        return "another program may be listening there";
+    return unlink(path) == 0 ? NULL : strerror(errno);
+}
+
 /* With SO_REUSEPORT another process of the same user could share our port, each getting half of the clients. So the
- * first socket of an address is bound without it. Likewise a unix socket that somebody listens on is not taken away. */
-static bool listener_is_free(const struct endpoint *endpoint)
+ * first socket of an address is bound without it. */
+static const char *listener_try_port(const struct endpoint *endpoint)
 {
     int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0)
-        return false;
-    bool is_free;
-    if (endpoint->sockaddr.any.sa_family == AF_UNIX) {
-        is_free = connect(fd, &endpoint->sockaddr.any, endpoint->len) != 0;
-        errno = EADDRINUSE;
-    } else {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (endpoint->sockaddr.any.sa_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        is_free = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
-    }
-    int error = errno;
+        return strerror(errno);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (endpoint->sockaddr.any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    const char *wrong = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0 ? NULL : strerror(errno);
     close(fd);
-    errno = error;
-    return is_free;
+    return wrong;
 }
 
 static bool listener_complain(const struct config *config, const struct config_listener *section,
-                              const struct config_address *address, FILE *errors)
+                              const struct config_address *address, const char *wrong, FILE *errors)
 {
     fprintf(errors, "%s:%u: listener \"%s\": %s: %s\n", config->path, section->line, section->name, address->text,
-            strerror(errno));
+            wrong);
     return false;
 }
 
@@ -90,16 +101,18 @@ static bool listener_open_address(const struct config *config, size_t section_in
                                   struct listener *first, FILE *errors)
 {
     const struct config_listener *section = &config->listeners[section_index];
-    if (!listener_is_free(&address->endpoint))
-        return listener_complain(config, section, address, errors);
+    bool is_unix = address->endpoint.sockaddr.any.sa_family == AF_UNIX;
+    const char *wrong = is_unix ? listener_clear_path(&address->endpoint) : listener_try_port(&address->endpoint);
+    if (wrong)
+        return listener_complain(config, section, address, wrong, errors);
     for (unsigned i = 0; i < workers; i++) {
         struct listener *listener = &first[i * per_worker];
-        bool is_shared = i > 0 && address->endpoint.sockaddr.any.sa_family == AF_UNIX;
+        bool is_shared = i > 0 && is_unix;
         listener->index = section_index;
         listener->fd =
             is_shared ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0) : listener_bind(&address->endpoint, section->unix_mode);
         if (listener->fd < 0)
-            return listener_complain(config, section, address, errors);
+            return listener_complain(config, section, address, strerror(errno), errors);
     }
     return true;
 }

@@ -1,5 +1,6 @@
 """imapstated as a process: its options, the check of its configuration, signals, reload, privileges, its end."""
 import base64
+import contextlib
 import grp
 import os
 import pathlib
@@ -183,6 +184,55 @@ def test_two_daemons_do_not_share_a_unix_socket_but_a_dead_ones_is_taken_over(sc
     done = imapstated("-c", gateway.config_file)
     assert done.returncode == 1 and "Address already in use" in done.stderr
     gateway.client(str(path)).login("ann", "secret")
+
+
+def run_on_unix(folder, path):
+    """What a daemon says whose only listener is to be there, and that ends by itself."""
+    file = folder / "unix.conf"
+    file.write_text(f'listener unix {{ address = "unix:{path}" tls = none }}\nupstream main {{ address = "127.0.0.1:1" tls = none }}\n')
+    done = imapstated("-c", file)
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "link to a file", "link to a dead socket", "link to nothing", "FIFO"])
+def test_what_is_no_socket_stays_where_a_socket_was_to_be(tmp_path, what):
+    path, other = tmp_path / "path", tmp_path / "other"
+    if what.startswith("link"):
+        path.symlink_to(other)
+    if what == "link to a dead socket":
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(other))
+    elif what == "directory":
+        path.mkdir()
+    elif what == "FIFO":
+        os.mkfifo(path)
+    elif what != "link to nothing":
+        (other if path.is_symlink() else path).write_text("precious")
+    before = path.lstat()
+    assert f'listener "unix": unix:{path}: something else than a socket has that name' in run_on_unix(tmp_path, path)
+    after = path.lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    if path.is_file():
+        assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+def test_a_live_socket_of_whatever_type_is_not_taken_away(tmp_path, kind):
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX, kind) as live, contextlib.ExitStack() as waiting:
+        live.bind(str(path))
+        if kind != socket.SOCK_DGRAM:
+            live.listen(0)
+        if kind == socket.SOCK_STREAM:  # its queue is full: it does not even answer
+            for _ in range(2):
+                client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    client.connect(str(path))
+        before = path.lstat().st_ino
+        assert f'listener "unix": unix:{path}: another program may be listening there' in run_on_unix(tmp_path, path)
+        assert path.lstat().st_ino == before
 
 
 # The end
