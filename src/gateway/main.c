@@ -93,6 +93,13 @@ static bool main_drop_privileges(const struct config *config)
     return is_dropped;
 }
 
+/* Whoever finds a fault in what reads everybody's octets would have the whole host by it. */
+static void main_warn_of_root(const struct config *config)
+{
+    if (geteuid() == 0)
+        log_warning("%s: it stays root: set user, or start it as a user of its own", config->path);
+}
+
 /* --- configuration --- */
 
 static struct service *main_load(const char *path, const struct service *previous, FILE *errors)
@@ -252,6 +259,7 @@ static int main_run(struct daemon *daemon)
     if (!daemon->base || !main_make_workers(daemon, main_worker_count(config)) || !main_drop_privileges(config))
         return EXIT_FAILURE;
     main_forbid_dumps(); /* after the change of user, which would allow them again */
+    main_warn_of_root(config);
     if (!main_start_workers(daemon))
         exit(EXIT_FAILURE); /* some threads run already */
     park_configure(config);

@@ -542,6 +542,16 @@ def test_privileges_are_dropped_to_the_configured_user(scripted, start_gateway, 
 
 
 @as_root
+@pytest.mark.parametrize(("settings", "warnings"), [({}, 1), ({"group": "mail"}, 1), ({"user": "root"}, 1), ({"user": "nobody"}, 0)])
+def test_who_stays_root_is_warned_once(scripted, start_gateway, settings, warnings):
+    gateway = start_gateway(scripted.port, **settings)
+    if warnings:  # nobody could not read the certificate again
+        gateway.reload()
+        gateway.wait_log("info: reloaded")
+    assert gateway.log().count(f"warning: {gateway.config_file}: it stays root: ") == warnings
+
+
+@as_root
 def test_a_port_below_1024_is_opened_before(scripted, start_gateway):
     port = next(port for port in range(700, 1000) if is_free(port))
     section = Section("listener", "low", address=f"{LOOPBACK}:{port}", tls="none")
