@@ -35,6 +35,47 @@ void address_set(struct address *address, const struct sockaddr *from)
     }
 }
 
+void address_set_raw(struct address *address, int family, const uint8_t *octets, uint16_t port)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+    if (family == AF_INET) {
+        memcpy(&in.sin_addr, octets, 4);
+        address_set(address, (const struct sockaddr *)&in);
+    } else {
+        memcpy(&in6.sin6_addr, octets, 16);
+        address_set(address, (const struct sockaddr *)&in6);
+    }
+}
+
+bool address_read_host(struct imapstate_span field, int family, uint8_t ret_octets[16])
+{
+    char text[INET6_ADDRSTRLEN] = { 0 };
+
+    if (field.len >= sizeof text || memchr(field.at, 0, field.len))
+        return false;
+    memcpy(text, field.at, field.len);
+    return inet_pton(family, text, ret_octets) == 1;
+}
+
+bool address_read_port(struct imapstate_span field, uint16_t *ret_port)
+{
+    uint32_t port = 0;
+
+    if (field.len == 0 || field.len > 5 || (field.len > 1 && field.at[0] == '0'))
+        return false;
+    for (size_t i = 0; i < field.len; i++) {
+        if (field.at[i] < '0' || field.at[i] > '9')
+            return false;
+        port = port * 10 + (field.at[i] - '0');
+    }
+    if (port > UINT16_MAX)
+        return false;
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
 const char *address_text(const struct address *address, char ret_text[ADDRESS_TEXT_MAX])
 {
     if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, ret_text, ADDRESS_TEXT_MAX))

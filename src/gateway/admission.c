@@ -143,7 +143,6 @@ void admission_upstream_ready(struct client *client)
 static void admission_connect(struct client *client)
 {
     admission_enter(client, ADMISSION_CONNECTING);
-    client->login->admission->may_be_stale = client->upstream;
     if (!client->upstream)
         client->upstream = upstream_open(client, client->listener->upstream);
     if (!client->upstream)
@@ -184,11 +183,7 @@ void admission_withdraw(struct client *client)
 void admission_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     client_log(client, LOG_LEVEL_DEBUG, "upstream lost at login: %s", why);
-    /* One that is open and does not answer is another matter: nobody waits for that twice. */
-    if (client->login->admission->may_be_stale && (lost->stream.is_at_eof || lost->stream.is_closed))
-        admission_connect(client);
-    else
-        admission_is_unavailable(client);
+    admission_is_unavailable(client);
 }
 
 /* --- no --- */
@@ -351,7 +346,6 @@ static bool admission_hear_untagged(struct client *client, struct imapstate_span
 bool admission_hear(struct client *client, struct imapstate_span line)
 {
     struct admission *admission = client->login->admission;
-    admission->may_be_stale = false;
     if (*line.at == '*')
         return admission_hear_untagged(client, line);
     if (admission->phase == ADMISSION_ASKING)

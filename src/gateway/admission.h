@@ -24,8 +24,6 @@ struct admission {
     uint8_t phase;                  /* enum admission_phase; admission_enter() alone writes it */
     uint8_t sent;                   /* of parts */
     uint8_t presses;                /* how often it was tried again since parked connections were given up for it */
-    bool may_be_stale; /* the connection had to wait for the credentials, and has not answered yet: the server may have
-                        * closed it long since */
 };
 
 /* Why it ended without the credentials being accepted. */

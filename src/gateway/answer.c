@@ -4,7 +4,6 @@
 #include "client.h"
 #include "introduction.h"
 #include "language.h"
-#include "opening.h"
 #include "prelude.h"
 #include "relay.h"
 
@@ -55,66 +54,48 @@ static void answer_logout(struct client *client)
     client_close(client, "logout");
 }
 
+/* What the upstream answers the gateway, to all alike. */
 static void answer_known_id(struct client *client)
-{
-    struct imapstate_buf line;
-    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
-    if (prelude_id(client->listener->upstream->name, &line))
-        stream_put(&client->stream, imapstate_buf_span(&line));
-    else
-        stream_put(&client->stream, IMAPSTATE_SPAN("* ID NIL\r\n"));
-    answer_say(client, "OK " N_("ID completed."));
-    imapstate_buf_done(&line);
-}
-
-static bool answer_knows_id(const struct client *client)
-{
-    struct imapstate_buf line;
-    imapstate_buf_init(&line, PRELUDE_ANSWER_MAX);
-    bool is_known = prelude_id(client->listener->upstream->name, &line);
-    imapstate_buf_done(&line);
-    return is_known;
-}
-
-/* Asks the upstream that is ready. False if there is nothing to ask. */
-static bool answer_ask_id(struct client *client)
 {
     struct imapstate_buf arguments;
     imapstate_buf_init(&arguments, INTRODUCTION_MAX);
-    bool is_asked = client_introduction(client, client->upstream, &arguments);
-    if (is_asked)
-        opening_introduce(client->upstream, imapstate_buf_span(&arguments));
+    if (!prelude_id(client->listener->upstream->name, &arguments))
+        imapstate_buf_put(&arguments, IMAPSTATE_SPAN("NIL"));
+    stream_put(&client->stream, IMAPSTATE_SPAN("* ID "));
+    stream_put(&client->stream, imapstate_buf_span(&arguments));
+    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    answer_say(client, "OK " N_("ID completed."));
     imapstate_buf_done(&arguments);
-    return is_asked;
 }
 
-/* The client's ID is kept for the upstream that the login will be made on; the answer is what the upstream last said.
- * Only if it never said anything, it is asked now. */
+/* After login, with an upstream: it goes on without what only a trusted proxy may say, and what the upstream answers
+ * goes to this client alone. False: its arguments are none of an ID. */
+static bool answer_pass_id(struct client *client, struct imapstate_span arguments)
+{
+    struct introduction *said = introduction_new();
+    struct imapstate_buf passed;
+    imapstate_buf_init(&passed, INTRODUCTION_MAX);
+    bool is_valid = said && introduction_read(arguments, false, said) == IMAPSTATE_OK &&
+                    introduction_write(said, NULL, NULL, &passed);
+    if (is_valid &&
+        relay_pass(client, request_tag(&client->request), client->request.command, imapstate_buf_span(&passed)))
+        request_done(&client->request);
+    introduction_free(said);
+    imapstate_buf_done(&passed);
+    return is_valid;
+}
+
+/* The client's ID is kept for the upstream that its login will be made on, or that it will be given. */
 static void answer_id(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request);
-    struct imapstate_buf checked;
-    imapstate_buf_init(&checked, INTRODUCTION_MAX);
-    bool is_valid = arguments.len > 0 && introduction_write(arguments, NULL, NULL, &checked) == IMAPSTATE_OK;
-    imapstate_buf_clear(&client->id);
-    if (is_valid)
-        is_valid = imapstate_buf_put(&client->id, imapstate_buf_span(&checked));
-    imapstate_buf_done(&checked);
-    if (!is_valid || !client_offers(client).id) {
-        answer_say(client, is_valid ? "BAD " N_("ID is not offered.") : "BAD " N_("Invalid arguments."));
-        return;
-    }
-    if (client->state == CLIENT_AUTHENTICATED || answer_knows_id(client)) {
-        answer_known_id(client);
-        return;
-    }
-    client->request.phase = REQUEST_ASKING;
-    bool is_ready = client->upstream && client->upstream->state == UPSTREAM_READY;
-    if (!client->upstream)
-        client->upstream = upstream_open(client, client->listener->upstream);
-    if (!client->upstream)
-        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
-    else if (is_ready && !answer_ask_id(client))
+    bool is_offered = client_offers(client).id;
+    bool has_upstream = client->upstream;
+    if (!is_offered)
+        answer_say(client, "BAD " N_("ID is not offered."));
+    else if (!(has_upstream ? answer_pass_id(client, arguments) : client_introduce(client, arguments)))
+        answer_say(client, "BAD " N_("Invalid arguments."));
+    else if (!has_upstream && client->state < CLIENT_CLOSING)
         answer_known_id(client);
 }
 
@@ -461,18 +442,4 @@ bool answer_step(struct client *client)
         return false;
     answer_run(client);
     return true;
-}
-
-/* --- what the upstream has to do with it --- */
-
-void answer_upstream_ready(struct client *client)
-{
-    if (client->request.phase == REQUEST_ASKING && !answer_ask_id(client))
-        answer_known_id(client);
-}
-
-void answer_upstream_lost(struct client *client)
-{
-    if (client->request.phase == REQUEST_ASKING)
-        answer_say(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }

@@ -25,8 +25,4 @@ bool answer_count_before_login(struct client *client, size_t octets);
 /* The upstream has answered what relay_ask() asked for the command that waits. */
 void answer_asked(struct client *client);
 
-/* Before login: the upstream is ready, or gone; an ID may wait for it. */
-void answer_upstream_ready(struct client *client);
-void answer_upstream_lost(struct client *client);
-
 #endif

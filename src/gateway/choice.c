@@ -1,6 +1,7 @@
 #include "choice.h"
 
 #include "client.h"
+#include "introduction.h"
 #include "prelude.h"
 #include "relay.h"
 
@@ -90,12 +91,17 @@ static struct parked *choice_take(struct choice *choice, enum park_want want, st
 static void choice_introduce(struct client *client)
 {
     struct stream *stream = &client->upstream->stream;
-    if (client->id.len == 0 || !client->session.offers.id)
+    struct imapstate_buf arguments;
+    if (!client->introduction || !client->session.offers.id)
         return;
-    stream_put(stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));
-    stream_put(stream, imapstate_buf_span(&client->id));
-    stream_put(stream, IMAPSTATE_SPAN("\r\n"));
-    client->upstream->is_introducing = true;
+    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    if (introduction_write(client->introduction, NULL, NULL, &arguments)) {
+        stream_put(stream, IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG " ID "));
+        stream_put(stream, imapstate_buf_span(&arguments));
+        stream_put(stream, IMAPSTATE_SPAN("\r\n"));
+        client->upstream->is_introducing = true;
+    }
+    imapstate_buf_done(&arguments);
 }
 
 /* The first that is alive. */
@@ -221,6 +227,7 @@ void choice_forget_credentials(struct client *client)
         return;
     login_free(client->login);
     client->login = NULL;
+    introduction_told(client->introduction);
 }
 
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)

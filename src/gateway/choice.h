@@ -77,8 +77,8 @@ void choice_sent(struct client *client, struct imapstate_span octets, bool is_re
 /* An octet has come from the chosen connection: it lives. */
 void choice_heard(struct client *client);
 
-/* STATE is decided, or another command has been passed on: the credentials are forgotten, unless the session has yet to
- * choose its connection, or the chosen one may still have to be replaced. */
+/* STATE is decided, or another command has been passed on: the credentials are forgotten, and what the client has said
+ * of itself, unless the session has yet to choose its connection, or the chosen one may still have to be replaced. */
 void choice_forget_credentials(struct client *client);
 
 /* The chosen connection turned out dead before that. True: another one has taken its place, or is being made. False:

@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "introduction.h"
 #include "moves.h"
+#include "opening.h"
 #include "peers.h"
 #include "prelude.h"
 #include "proxy.h"
@@ -17,17 +18,20 @@
 
 /* How long the last octets may take to leave, and the client to hang up after them. */
 #define CLIENT_CLOSING_MS 3000u
+/* How long an upstream is waited for that has been asked anew, if clients can be greeted by what it last said. */
+#define CLIENT_PATIENCE_MS 1000u
 /* How long commands that were sent before the client's end of file may take. */
 #define CLIENT_EOF_MS 60000u
 
 /* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
 _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
 
-/* And what one holds at the most; besides it OpenSSL's buffers, and structures (docs/design.md has the table). */
+/* And what one holds at the most. An introduction is gone before commands are in flight and answers pile up; besides it
+ * OpenSSL's buffers, and structures (docs/design.md has the table). */
 _Static_assert(2 * POOL_BUFFER_OCTETS                               /* input, one buffer each side */
                        + 2 * (STREAM_OUT_HIGH + POOL_BUFFER_OCTETS) /* output, with what one input adds */
                        + PIPELINE_OCTETS_MAX + REQUEST_MAX + CHOICE_RESEND_MAX + IMAPSTATE_STATE_MAX +
-                       COMPRESSION_IDLE_MAX + 4 * PRELUDE_NAMES_MAX + INTRODUCTION_MAX <=
+                       COMPRESSION_IDLE_MAX + 4 * PRELUDE_NAMES_MAX <=
                    960 * 1024,
                "a session is to stay below 1 MiB, TLS included");
 
@@ -157,7 +161,7 @@ static void client_bury(struct grave *grave)
     login_free(client->login);
     restore_free(client->restore);
     choice_done(&client->choice);
-    imapstate_buf_done(&client->id);
+    introduction_free(client->introduction);
     peers_remove(&client->counted);
     service_unref(client->service);
     list_remove(&client->link);
@@ -293,11 +297,30 @@ void client_end(struct client *client, const char *reason, const char *bye)
 
 /* --- time --- */
 
+static void client_say_greeting(struct client *client);
+
 /* A session that was accepted without an upstream, and has not needed one yet. */
 static bool client_is_undecided(const struct client *client)
 {
     return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->resting && !client->restore &&
            !login_is_at_upstream(client->login);
+}
+
+/* It waits for a list, but there is an older one. */
+static bool client_can_be_greeted(const struct client *client)
+{
+    if (client->state != CLIENT_GREETING)
+        return false;
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    bool is_known = prelude_names(client->listener->upstream->name, &names);
+    imapstate_buf_done(&names);
+    return is_known;
+}
+
+static uint64_t client_login_deadline_ms(const struct client *client)
+{
+    return client->began_at_ms + client->service->config->login_timeout_ms;
 }
 
 static uint64_t client_deadline_ms(const struct client *client)
@@ -311,7 +334,9 @@ static uint64_t client_deadline_ms(const struct client *client)
         return client->choice.accepted_at_ms + CHOICE_DELAY_MS;
     if (client->state == CLIENT_AUTHENTICATED)
         return client->active_at_ms + config->idle_timeout_ms;
-    uint64_t login_at_ms = client->began_at_ms + config->login_timeout_ms;
+    uint64_t login_at_ms = client_login_deadline_ms(client);
+    if (client_can_be_greeted(client) && client->active_at_ms + CLIENT_PATIENCE_MS < login_at_ms)
+        return client->active_at_ms + CLIENT_PATIENCE_MS;
     if (client->login && client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms < login_at_ms)
         return client->login->delayed_until_ms;
     return login_at_ms;
@@ -364,8 +389,15 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
         }
         client_end_idle(client);
         break;
+    case CLIENT_GREETING:
+        if (client_can_be_greeted(client) && worker_now_ms() < client_login_deadline_ms(client)) {
+            client_say_greeting(client);
+            break;
+        }
+        /* fall through */
     case CLIENT_LOGGING_IN:
-        if (client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms <= worker_now_ms()) {
+        if (client->login && client->login->phase == LOGIN_DELAYING &&
+            client->login->delayed_until_ms <= worker_now_ms()) {
             login_delay_is_over(client);
             client_go_on(client);
             break;
@@ -419,7 +451,7 @@ struct capabilities client_offers(const struct client *client)
     struct imapstate_buf names;
     struct capabilities offers = { 0 };
     imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    if (prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+    if (prelude_names(client->listener->upstream->name, &names))
         capability_parse(imapstate_buf_span(&names), &offers);
     imapstate_buf_done(&names);
     return offers;
@@ -437,7 +469,7 @@ bool client_names(const struct client *client, struct imapstate_buf *ret_names)
     struct capability_view view = client_view(client, true);
     /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
      * there. */
-    if (!prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL))
+    if (!prelude_names(client->listener->upstream->name, &names))
         imapstate_buf_put(&names, IMAPSTATE_SPAN("IMAP4rev1"));
     bool fits = capability_rewrite(imapstate_buf_span(&names), &view, ret_names);
     imapstate_buf_done(&names);
@@ -450,10 +482,85 @@ bool client_introduction(const struct client *client, const struct upstream *ups
     if (!upstream->before_login.id || upstream->is_introduced)
         return false;
     bool is_passed_on = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
-    if (!is_passed_on && client->id.len == 0)
+    if (!is_passed_on && !client->introduction)
         return false;
-    return introduction_write(imapstate_buf_span(&client->id), is_passed_on ? &client->peer : NULL, &client->local,
-                              ret_arguments) == IMAPSTATE_OK;
+    return introduction_write(client->introduction, is_passed_on ? &client->peer : NULL, &client->local, ret_arguments);
+}
+
+/* --- who it is --- */
+
+/* From here on it comes from this address, and is counted so. A host that speaks for many is not limited itself. */
+static bool client_move(struct client *client, const struct address *peer, const struct address *local)
+{
+    bool is_host = networks_hold(&client->listener->id_trusted_networks, peer);
+    unsigned max = is_host ? 0 : client->service->config->max_clients_per_address;
+    if (peers_move(&client->counted, peer, max) != PEERS_OK)
+        return false;
+    client->counted = client->peer = *peer;
+    client->local = *local;
+    return true;
+}
+
+static bool client_has_other_address(const struct client *client)
+{
+    return client->introduction && client->introduction->peer.family != AF_UNSPEC;
+}
+
+/* Before login only, and by the connection's own address, be it a PROXY header's. */
+static bool client_is_trusted(const struct client *client)
+{
+    const struct address *peer = client_has_other_address(client) ? &client->introduction->peer : &client->peer;
+    return client->state == CLIENT_NOT_AUTHENTICATED && networks_hold(&client->listener->id_trusted_networks, peer);
+}
+
+/* What a trusted client has said of its user's address is believed as a PROXY header is. The last word counts; an ID
+ * that says nothing of it leaves it as it is. */
+static void client_heed_introduction(struct client *client, struct introduction *said)
+{
+    const struct introduction *before = client->introduction;
+    said->peer = client_has_other_address(client) ? before->peer : client->peer;
+    said->local = client_has_other_address(client) ? before->local : client->local;
+    const struct address *local = said->destination.family == AF_UNSPEC ? &said->local : &said->destination;
+    bool is_moved = said->source.family != AF_UNSPEC;
+    if (!is_moved && !client_has_other_address(client))
+        said->peer = said->local = (struct address){ .family = AF_UNSPEC };
+    if (is_moved)
+        client_log(client, LOG_LEVEL_DEBUG, "ID tells whom it speaks for");
+    if (is_moved && !client_move(client, &said->source, local))
+        client_end(client, "too many connections from this address",
+                   "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
+    else if (said->is_looping)
+        client_end(client, "x-proxy-ttl is used up", "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
+}
+
+bool client_introduce(struct client *client, struct imapstate_span arguments)
+{
+    struct introduction *said = introduction_new();
+    enum imapstate_error error =
+        said ? introduction_read(arguments, client_is_trusted(client), said) : IMAPSTATE_NO_MEMORY;
+    if (error != IMAPSTATE_OK) {
+        if (said && said->wrong)
+            client_log(client, LOG_LEVEL_WARNING, "%s cannot be read in the ID of a trusted client", said->wrong);
+        introduction_free(said);
+        return false;
+    }
+    client_heed_introduction(client, said);
+    introduction_free(client->introduction);
+    client->introduction = said;
+    return true;
+}
+
+/* Whoever said it need not be who is there from here on: TLS begins, or UNAUTHENTICATE was said. False: memory is out,
+ * and the client has been ended. */
+static bool client_forget_introduction(struct client *client)
+{
+    const struct introduction *said = client->introduction;
+    bool is_itself = !client_has_other_address(client) || client_move(client, &said->peer, &said->local);
+    introduction_free(client->introduction);
+    client->introduction = NULL;
+    if (!is_itself)
+        client_close(client, "out of memory");
+    return is_itself;
 }
 
 /* --- greeting --- */
@@ -474,25 +581,35 @@ static void client_say_greeting(struct client *client)
     client_go_on(client);
 }
 
+void client_round_ended(struct client *client)
+{
+    if (prelude_round_has_ended(client->listener->upstream->name, client->round))
+        client_say_greeting(client);
+}
+
+/* Whoever finds that the list is old asks, and all others wait for that. */
 static void client_greet(struct client *client)
 {
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    bool is_fresh = false;
-    prelude_names(client->listener->upstream->name, worker_now_ms(), &names, &is_fresh);
-    imapstate_buf_done(&names);
+    const struct config_upstream *upstream = client->listener->upstream;
+    enum prelude_turn turn = prelude_take_turn(upstream->name, worker_now_ms(), &client->round);
     client_enter(client, CLIENT_GREETING);
-    /* What the upstream offers is asked of it on the connection that will serve for the login. */
-    if (!is_fresh && (client->upstream = upstream_open(client, client->listener->upstream)))
+    if (turn == PRELUDE_FRESH) {
+        client_say_greeting(client);
         return;
-    client_say_greeting(client);
+    }
+    if (turn == PRELUDE_ASK)
+        opening_scout(client->worker, client->service, upstream);
+    client_round_ended(client);
 }
 
 void client_secure(struct client *client)
 {
-    SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
-    client->language = LANGUAGE_DEFAULT; /* RFC 5255 section 3.1: whoever was there before TLS must not choose it */
+    /* RFC 5255 section 3.1, RFC 9051 section 6.2.1: whoever was there before TLS must not speak for who is now. */
+    client->language = LANGUAGE_DEFAULT;
+    if (!client_forget_introduction(client))
+        return;
     client_enter(client, CLIENT_SECURING);
+    SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
     if (ssl)
         stream_secure(&client->stream, ssl);
     else
@@ -510,7 +627,6 @@ static void client_begin(struct client *client)
 static void client_read_proxy_header(struct client *client)
 {
     size_t octets = 0;
-    unsigned max = client->service->config->max_clients_per_address;
     switch (proxy_read(stream_input(&client->stream), &octets, &client->peer, &client->local)) {
     case PROXY_MORE:
         /* What is behind the header may be a TLS handshake, which OpenSSL reads from the socket itself. */
@@ -523,11 +639,10 @@ static void client_read_proxy_header(struct client *client)
         break;
     case PROXY_OK:
         /* What counts from here on is the client's own address, not the proxy's. */
-        if (peers_move(&client->counted, &client->peer, max) != PEERS_OK) {
+        if (!client_move(client, &client->peer, &client->local)) {
             client_close(client, "too many connections from this address");
             return;
         }
-        client->counted = client->peer;
     }
     client->stream.read_max = 0;
     stream_consume(&client->stream, octets);
@@ -630,7 +745,8 @@ void client_unauthenticate(struct client *client)
     bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
     client_leave_upstream(client, false); /* P16: the connection has been somebody's, and is nobody's now */
     session_done(&client->session);
-    imapstate_buf_done(&client->id);
+    if (!client_forget_introduction(client))
+        return;
     client->language = LANGUAGE_DEFAULT;
     client->unauthenticated_octets = 0;
     client->login_failures = 0;
@@ -646,10 +762,6 @@ void client_upstream_ready(struct client *client)
 {
     if (login_is_at_upstream(client->login))
         admission_upstream_ready(client);
-    else if (client->state == CLIENT_GREETING)
-        client_say_greeting(client);
-    else if (client->state == CLIENT_NOT_AUTHENTICATED)
-        answer_upstream_ready(client);
     client_go_on(client);
 }
 
@@ -659,10 +771,6 @@ void client_upstream_lost(struct client *client, const char *why)
     client->upstream = NULL;
     if (login_is_at_upstream(client->login))
         admission_upstream_lost(client, lost, why);
-    else if (client->state == CLIENT_GREETING)
-        client_say_greeting(client);
-    else if (client->state == CLIENT_NOT_AUTHENTICATED)
-        answer_upstream_lost(client);
     else if (client->state == CLIENT_AUTHENTICATED)
         relay_upstream_lost(client, lost, why);
     client_go_on(client);
@@ -791,7 +899,6 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     request_init(&client->request);
     session_init(&client->session);
     choice_init(&client->choice);
-    imapstate_buf_init(&client->id, INTRODUCTION_MAX);
     evtimer_assign(&client->timer, worker->base, client_on_timer, client);
     list_init(&client->link);
     list_move(&client->link, &worker->clients[CLIENT_PROXYING]);

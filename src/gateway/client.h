@@ -4,8 +4,8 @@
  *                  ^                       |  ^                 |               |
  *                  '------(STARTTLS)-------'  '----(refused)----'               |
  *                                             '-------------(UNAUTHENTICATE)----'
- *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the upstream's
- * capability list. Any of these -> CLOSING (last octets leave), -> DEAD (at once). */
+ *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the end
+ * of a round of the prelude. Any of these -> CLOSING (last octets leave), -> DEAD (at once). */
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
 
@@ -58,11 +58,12 @@ struct client {
     struct upstream *upstream; /* owned; NULL before it is chosen, or while another one is being made */
     struct upstream *resting;  /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
-    struct imapstate_buf id; /* the arguments of the client's own ID before login, for the upstream */
+    struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
     struct event timer;
-    struct address peer, local; /* as the PROXY header has them, if there is one */
+    struct address peer, local; /* as the PROXY header has them, or the ID of a trusted client */
     struct address counted;     /* the one that peers_add() knows */
     uint32_t unauthenticated_octets;
+    uint32_t round; /* GREETING: of the prelude; its end is waited for */
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
     uint16_t login_failures;
@@ -70,7 +71,7 @@ struct client {
     uint8_t idle;     /* enum client_idle */
     uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
     bool awaits_go;   /* a synchronizing literal was passed on; the upstream has not answered */
-    char detail[96];  /* more of the reason, for the log; may be empty */
+    char detail[92];  /* more of the reason, for the log; may be empty */
 };
 
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
@@ -120,6 +121,9 @@ bool client_may_carry_secrets(const struct client *client);
 /* What of an upstream's list this client sees. */
 struct capability_view client_view(const struct client *client, bool is_before_login);
 
+/* An ID before there is an upstream. False: its arguments are none of an ID. The client may have been ended. */
+bool client_introduce(struct client *client, struct imapstate_span arguments);
+
 /* The arguments for the upstream's first ID: false if there is nothing to introduce, or if the upstream has no ID. */
 bool client_introduction(const struct client *client, const struct upstream *upstream,
                          struct imapstate_buf *ret_arguments);
@@ -154,6 +158,9 @@ void client_upstream_rested(struct client *client); /* from upstream.c */
 /* From upstream.c. why: words for the log. */
 void client_upstream_ready(struct client *client);
 void client_upstream_lost(struct client *client, const char *why);
+
+/* From worker.c: GREETING, and a round of some prelude has ended. */
+void client_round_ended(struct client *client);
 
 /* From worker.c: the daemon is ending. now: whatever is under way. */
 void client_stop(struct client *client, bool now);

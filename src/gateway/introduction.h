@@ -1,6 +1,10 @@
-/* introduction: the arguments of the first ID that an upstream gets (RFC 2971): who the client is, by address, and what
- * it said of itself. Dovecot believes x-originating-ip and its like only there, and only from login_trusted_networks.
- */
+/* introduction: what ID says (RFC 2971), read within that RFC's limits and written anew: a client's, and an upstream's
+ * answer.
+ *
+ * Who is trusted by an upstream is believed there when it says who its client is: Dovecot takes x-originating-ip and
+ * its like from login_trusted_networks in the first ID before login, Zimbra X-VIA. Such fields begin with "x-"; a
+ * client's are left out, all of them, lest it speaks for itself through us. A client whom we trust for that
+ * (id_trusted_networks) is believed by us, and the upstream hears of it as it hears of other clients' addresses. */
 #ifndef GATEWAY_INTRODUCTION_H
 #define GATEWAY_INTRODUCTION_H
 
@@ -9,14 +13,54 @@
 
 #include "address.h"
 
-#define INTRODUCTION_MAX 8192u
+/* RFC 2971 section 3.3 */
+#define INTRODUCTION_PAIRS_MAX 30u
+#define INTRODUCTION_FIELD_MAX 30u
+#define INTRODUCTION_VALUE_MAX 1024u
 
-/* Appends the arguments, "(...)" or "NIL", made of what the client sent as its own ID (arguments as they came; empty if
- * it sent none) and of its address (source NULL: addresses are not passed on). Names that begin with "x-originating-",
- * "x-connected-", "x-forward-", "x-session-" or are "x-proxy-ttl" are taken out of the client's: it must not speak for
- * itself. So are values that no quoted string can carry. IMAPSTATE_SYNTAX: the client's arguments are not those of an
- * ID; NO_MEMORY: too long. */
-enum imapstate_error introduction_write(struct imapstate_span client_arguments, const struct address *source,
-                                        const struct address *destination, struct imapstate_buf *ret_arguments);
+/* The longest list of quoted strings within these limits, each octet escaped; "(" and ")" included. */
+#define INTRODUCTION_MAX                                                                                               \
+    (2 + INTRODUCTION_PAIRS_MAX * (2 * INTRODUCTION_FIELD_MAX + 2 + 1 + 2 * INTRODUCTION_VALUE_MAX + 2 + 1))
+
+/* What passes, as it goes up: pairs with an SP between, without parentheses. */
+struct introduction_pairs {
+    struct imapstate_buf octets;
+    unsigned count;
+    uint16_t ends[INTRODUCTION_PAIRS_MAX]; /* where each of them ends */
+};
+
+/* A client's. */
+struct introduction {
+    struct introduction_pairs own;      /* what it says of itself */
+    struct introduction_pairs session;  /* trusted: its fields for the upstream's log and against loops */
+    struct address source, destination; /* trusted: whom it speaks for; family AF_UNSPEC: it has not said */
+    const char *wrong;                  /* after an error: the trusted field that is to blame; static, or NULL */
+    struct address peer, local;         /* the connection's own, if a source has taken their place; else AF_UNSPEC */
+    bool is_looping;                    /* trusted: x-proxy-ttl leaves no hop to the upstream */
+};
+
+struct introduction *introduction_new(void);               /* NULL: memory is out */
+void introduction_free(struct introduction *introduction); /* accepts NULL */
+
+/* There will be no further upstream to tell it: only the addresses are kept. Accepts NULL. */
+void introduction_told(struct introduction *introduction);
+
+/* Reads the arguments of a client's ID as they came, literals included. Left out are fields that begin with "x-", in
+ * any case, and pairs that no quoted string can carry. is_trusted: x-originating-ip, x-originating-port,
+ * x-connected-ip, x-connected-port, x-proxy-ttl, x-session-id and x-session-ext-id are heeded. An error, and what was
+ * read is to be thrown away: the arguments are not those of an ID, are beyond the limits, or (wrong tells which) a
+ * field that is heeded holds something else than it should. */
+enum imapstate_error introduction_read(struct imapstate_span arguments, bool is_trusted,
+                                       struct introduction *ret_introduction);
+
+/* Appends the arguments of an ID to the upstream, "(...)" or "NIL". source NULL: addresses are not passed on, nor what
+ * a trusted client says of the session. said NULL: the client has said nothing. No more than INTRODUCTION_PAIRS_MAX:
+ * the last of the client's own give way. False if it does not fit. */
+bool introduction_write(const struct introduction *said, const struct address *source,
+                        const struct address *destination, struct imapstate_buf *ret_arguments);
+
+/* Reads an upstream's whole untagged ID response, from "*" to the line end, and appends its arguments, written anew. An
+ * error, and nothing was appended: it is none, is beyond the limits, or does not fit. */
+enum imapstate_error introduction_read_answer(struct imapstate_span response, struct imapstate_buf *ret_arguments);
 
 #endif

@@ -164,7 +164,8 @@ static void listener_refuse(const struct config_listener *section, int fd, const
 static const char *listener_count(const struct config *config, const struct config_listener *section,
                                   const struct address *peer)
 {
-    switch (peers_add(peer, config->max_clients, section->accept_proxy ? 0 : config->max_clients_per_address)) {
+    bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, peer);
+    switch (peers_add(peer, config->max_clients, is_proxy ? 0 : config->max_clients_per_address)) {
     case PEERS_OK:
         return NULL;
     case PEERS_FULL:

@@ -364,7 +364,7 @@ static bool login_is_possible(const struct client *client, const struct sasl_mec
     struct imapstate_buf names;
     struct capabilities offers = { 0 };
     imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    bool is_known = prelude_names(client->listener->upstream->name, worker_now_ms(), &names, NULL);
+    bool is_known = prelude_names(client->listener->upstream->name, &names);
     capability_parse(imapstate_buf_span(&names), &offers);
     imapstate_buf_done(&names);
     return !is_known || mechanism->passing == SASL_CONVERTED || (offers.mechanisms & SASL_BIT(mechanism->id));

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "client.h"
+#include "introduction.h"
 #include "log.h"
 #include "prelude.h"
 #include "proxy.h"
@@ -14,6 +15,13 @@
 
 /* How long a greeting is waited for before parked connections give way. */
 #define OPENING_PATIENCE_MS 1000u
+
+/* An ID response as it comes: what INTRODUCTION_MAX is of its arguments, and a literal is not longer than a quoted
+ * string that is all escapes. */
+#define OPENING_ANSWER_MAX 65536u
+
+/* What the gateway says of itself. */
+#define OPENING_OWN_ID "(\"name\" \"imapstate\")"
 
 enum opening_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
 
@@ -31,10 +39,14 @@ struct opening {
     struct evutil_addrinfo *address;       /* the one being tried */
     struct opening_resolution *resolution; /* the one under way; freed by its own callback */
     struct imapstate_buf greeting_names, names;
-    uint64_t deadline_ms; /* of this address */
-    uint8_t presses;      /* how often an address was tried again since a parked connection was given up for it */
+    struct imapstate_buf answer, id; /* scouting: the ID response as it comes, and its arguments */
+    uint64_t deadline_ms;            /* of this address */
+    uint8_t presses; /* how often an address was tried again since a parked connection was given up for it */
     bool is_secure;
-    bool is_failing; /* this try is given up as soon as the stream has unwound; the timer begins the next */
+    bool is_scouting; /* for the prelude, not for a client */
+    bool has_names;   /* scouting: names are what was asked for */
+    bool is_answered; /* scouting: the first ID response has begun, no other is heeded */
+    bool is_failing;  /* this try is given up as soon as the stream has unwound; the timer begins the next */
     char why[192];
 };
 
@@ -45,9 +57,21 @@ bool opening_new(struct upstream *upstream)
         return false;
     imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&opening->answer, OPENING_ANSWER_MAX);
+    imapstate_buf_init(&opening->id, INTRODUCTION_MAX);
     snprintf(opening->why, sizeof opening->why, "no address could be reached");
     upstream->opening = opening;
     return true;
+}
+
+/* However the scout has ended, whoever waits for it hears so. */
+static void opening_report(const struct upstream *upstream, const struct opening *opening)
+{
+    struct imapstate_span nothing = { 0 };
+    prelude_end_round(upstream->config->name, imapstate_buf_span(&opening->greeting_names),
+                      opening->has_names ? imapstate_buf_span(&opening->names) : nothing,
+                      imapstate_buf_span(&opening->id), worker_now_ms());
+    worker_tell_all();
 }
 
 void opening_free(struct upstream *upstream)
@@ -56,6 +80,8 @@ void opening_free(struct upstream *upstream)
     if (!opening)
         return;
     upstream->opening = NULL;
+    if (opening->is_scouting)
+        opening_report(upstream, opening);
     if (opening->resolution) {
         opening->resolution->upstream = NULL;
         if (opening->resolution->request)
@@ -65,6 +91,8 @@ void opening_free(struct upstream *upstream)
         evutil_freeaddrinfo(opening->addresses);
     imapstate_buf_done(&opening->greeting_names);
     imapstate_buf_done(&opening->names);
+    imapstate_buf_done(&opening->answer);
+    imapstate_buf_done(&opening->id);
     free(opening);
 }
 
@@ -100,7 +128,7 @@ void opening_fail_address(struct upstream *upstream, const char *why)
     }
     opening_complain(upstream, why);
     struct evutil_addrinfo *next = upstream->opening->address ? upstream->opening->address->ai_next : NULL;
-    if (!next || upstream->state == UPSTREAM_RESOLVING) {
+    if (!next || upstream->state == UPSTREAM_RESOLVING || upstream->opening->has_names) {
         upstream_lose(upstream, upstream->opening->why);
         return;
     }
@@ -108,9 +136,11 @@ void opening_fail_address(struct upstream *upstream, const char *why)
     opening_try_later(upstream, 0);
 }
 
+/* Who only looks takes nobody's place. */
 static bool opening_makes_room(const struct upstream *upstream)
 {
-    return upstream->opening->step == STEP_GREETING && park_give_up_oldest(imapstate_span_of(upstream->config->name));
+    return upstream->opening->step == STEP_GREETING && !upstream->opening->is_scouting &&
+           park_give_up_oldest(imapstate_span_of(upstream->config->name));
 }
 
 void opening_hung_up(struct upstream *upstream, const char *why)
@@ -211,6 +241,14 @@ static void opening_begin(struct upstream *upstream)
 
 /* --- preparing --- */
 
+/* The scout has seen what there is to see. */
+static void opening_return(struct upstream *upstream)
+{
+    opening_free(upstream);
+    upstream_enter(upstream, UPSTREAM_READY);
+    upstream_take_leave(upstream);
+}
+
 /* Told once for each upstream, not at each login. */
 static void opening_check_id(const struct upstream *upstream)
 {
@@ -232,7 +270,8 @@ static void opening_finish(struct upstream *upstream)
 static void opening_say(struct upstream *upstream, enum opening_step step, const char *command)
 {
     upstream->opening->step = step;
-    imapstate_buf_clear(&upstream->opening->names);
+    if (step == STEP_CAPABILITY)
+        imapstate_buf_clear(&upstream->opening->names);
     stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", command);
     stream_flush(&upstream->stream);
 }
@@ -264,7 +303,13 @@ static void opening_has_names(struct upstream *upstream, struct imapstate_span n
             opening_fail_address(upstream, "the server offers no STARTTLS");
         return;
     }
-    opening_finish(upstream);
+    upstream->opening->has_names = upstream->opening->is_scouting;
+    if (!upstream->opening->is_scouting)
+        opening_finish(upstream);
+    else if (upstream->before_login.id)
+        opening_say(upstream, STEP_ID, "ID " OPENING_OWN_ID);
+    else
+        opening_return(upstream);
 }
 
 static bool opening_is_preliminary(const struct upstream *upstream)
@@ -287,7 +332,7 @@ static void opening_greeted(struct upstream *upstream, struct imapstate_span lin
     imapstate_buf_put(&opening->greeting_names, names);
     struct imapstate_buf known;
     imapstate_buf_init(&known, PRELUDE_NAMES_MAX);
-    if (!prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
+    if (opening->is_scouting || !prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
         opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
     else
         opening_has_names(upstream, imapstate_buf_span(&known));
@@ -308,6 +353,13 @@ static void opening_hear_greeting(struct upstream *upstream, struct imapstate_sp
         opening_fail_address(upstream, "the server's greeting is none of IMAP");
 }
 
+/* Has the server been asked as the scout asks it? Behind a PROXY header it may have another answer for each client. */
+static bool opening_is_comparable(const struct upstream *upstream)
+{
+    return !upstream->opening->is_scouting && !opening_is_preliminary(upstream) &&
+           upstream->config->send_client_address != CONFIG_CLIENT_ADDRESS_PROXY_V2;
+}
+
 static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
 {
     struct opening *opening = upstream->opening;
@@ -317,9 +369,8 @@ static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
             opening_fail_address(upstream, "the server does not answer CAPABILITY");
             return;
         }
-        if (!opening_is_preliminary(upstream))
-            prelude_learn_names(upstream->config->name, imapstate_buf_span(&opening->greeting_names),
-                                imapstate_buf_span(&opening->names), worker_now_ms());
+        if (opening_is_comparable(upstream))
+            prelude_compare(upstream->config->name, imapstate_buf_span(&opening->names));
         opening_has_names(upstream, imapstate_buf_span(&opening->names));
         return;
     case STEP_STARTTLS:
@@ -332,7 +383,10 @@ static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
             opening_secure(upstream);
         return;
     case STEP_ID:
-        opening_finish(upstream);
+        if (opening->is_scouting)
+            opening_return(upstream);
+        else
+            opening_finish(upstream);
         return;
     case STEP_GREETING:
         return;
@@ -353,8 +407,6 @@ static void opening_hear(struct upstream *upstream, struct imapstate_span line)
         opening_fail_address(upstream, "the server says BYE");
     else if (opening->step == STEP_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
         imapstate_buf_put(&opening->names, names);
-    else if (opening->step == STEP_ID && upstream_line_begins(line, "* ID"))
-        prelude_learn_id(upstream->config->name, line);
     else if (*line.at != '*')
         opening_fail_address(upstream, "the server answers what was not asked");
 }
@@ -364,6 +416,29 @@ static bool opening_is_going_on(const struct upstream *upstream, const SSL *ssl)
 {
     return upstream->opening && !upstream->opening->is_failing && upstream->stream.ssl == ssl &&
            upstream->state == UPSTREAM_PREPARING;
+}
+
+/* Scouting: the ID response is collected whole, with its literals. The first counts. */
+static void opening_collect(struct opening *opening, const struct imapstate_piece *piece)
+{
+    if (piece->begins && (opening->is_answered || !upstream_line_begins(piece->octets, "* ID")))
+        return;
+    if (!piece->begins && opening->answer.len == 0)
+        return;
+    opening->is_answered = true;
+    bool fits = imapstate_buf_put(&opening->answer, piece->octets);
+    if (fits && piece->ends)
+        introduction_read_answer(imapstate_buf_span(&opening->answer), &opening->id);
+    if (!fits || piece->ends)
+        imapstate_buf_clear(&opening->answer);
+}
+
+static void opening_hear_piece(struct upstream *upstream, const struct imapstate_piece *piece, bool is_line)
+{
+    if (upstream->opening->is_scouting && upstream->opening->step == STEP_ID)
+        opening_collect(upstream->opening, piece);
+    if (is_line && piece->begins)
+        opening_hear(upstream, piece->octets);
 }
 
 void opening_prepare(struct upstream *upstream)
@@ -380,8 +455,7 @@ void opening_prepare(struct upstream *upstream)
             return;
         }
         stream_consume(&upstream->stream, piece.octets.len);
-        if (result == IMAPSTATE_FRAME_LINE && piece.begins)
-            opening_hear(upstream, piece.octets);
+        opening_hear_piece(upstream, &piece, result == IMAPSTATE_FRAME_LINE);
     }
 }
 
@@ -402,12 +476,26 @@ void opening_introduce(struct upstream *upstream, struct imapstate_span argument
     stream_flush(&upstream->stream);
 }
 
+void opening_scout(struct worker *worker, struct service *service, const struct config_upstream *config)
+{
+    struct upstream *upstream = upstream_open_for_nobody(worker, service, config);
+    if (upstream) {
+        upstream->opening->is_scouting = true;
+        return;
+    }
+    struct imapstate_span nothing = { 0 };
+    prelude_end_round(config->name, nothing, nothing, nothing, worker_now_ms());
+    worker_tell_all();
+}
+
 void opening_connected(struct upstream *upstream)
 {
     if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2) {
+        static const struct address nobody = { .family = AF_UNIX }; /* the header is LOCAL then */
+        const struct client *client = upstream->client;
         struct imapstate_buf header;
         imapstate_buf_init(&header, PROXY_HEADER_MAX);
-        if (proxy_write(&upstream->client->peer, &upstream->client->local, &header))
+        if (proxy_write(client ? &client->peer : &nobody, client ? &client->local : &nobody, &header))
             stream_put(&upstream->stream, imapstate_buf_span(&header));
         imapstate_buf_done(&header);
         stream_flush(&upstream->stream);

@@ -12,7 +12,10 @@
 #include <imapstate/span.h>
 #include <stdbool.h>
 
+struct config_upstream;
+struct service;
 struct upstream;
+struct worker;
 
 /* Makes upstream->opening; false if memory is out. It is freed when the upstream is READY or dies. */
 bool opening_new(struct upstream *upstream);
@@ -33,7 +36,12 @@ void opening_hung_up(struct upstream *upstream, const char *why);
 /* This address has been given up, and what its stream still tells is of no interest. */
 bool opening_is_failing(const struct upstream *upstream);
 
-/* READY: sends ID with these arguments; READY again follows. The untagged answer is learned by the prelude. */
+/* READY: sends ID with these arguments; READY again follows. What it is answered is nobody's. */
 void opening_introduce(struct upstream *upstream, struct imapstate_span arguments);
+
+/* The round of the prelude that the caller has begun: a connection of the gateway's own asks for the list before login
+ * and, where the server has ID, for the answer to that, says LOGOUT, and the round ends, maybe from within this call.
+ * No client waits for one that parked connections would have to make room for. */
+void opening_scout(struct worker *worker, struct service *service, const struct config_upstream *config);
 
 #endif

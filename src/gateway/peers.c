@@ -115,6 +115,9 @@ enum peers_result peers_move(const struct address *from, const struct address *t
 {
     enum peers_result result = PEERS_OK;
 
+    struct address old = peer_network(from), new = peer_network(to);
+    if (memcmp(&old, &new, sizeof old) == 0)
+        return PEERS_OK;
     pthread_mutex_lock(&lock);
     if (to->family != AF_UNIX)
         result = peer_add(to, max_per_address);

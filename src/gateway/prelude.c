@@ -7,10 +7,15 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "introduction.h"
+
 struct prelude {
     char *upstream;
     struct imapstate_buf greeting_names, names, id;
     uint64_t learned_at_ms;
+    uint32_t rounds; /* that have ended */
+    bool is_asked;   /* another is under way */
+    bool is_doubted; /* not fresh, however short ago it was learned */
     bool misses_id;
     UT_hash_handle hh;
 };
@@ -21,7 +26,7 @@ static struct prelude *preludes;
 /* Whoever waited for the lock may bring a time from before the list was learned. */
 static bool prelude_is_fresh(const struct prelude *prelude, uint64_t now_ms)
 {
-    return now_ms < prelude->learned_at_ms + PRELUDE_FRESH_MS;
+    return prelude->names.len > 0 && !prelude->is_doubted && now_ms < prelude->learned_at_ms + PRELUDE_FRESH_MS;
 }
 
 static struct prelude *prelude_find(const char *upstream)
@@ -46,7 +51,7 @@ static struct prelude *prelude_need(const char *upstream)
     prelude->upstream = name;
     imapstate_buf_init(&prelude->greeting_names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&prelude->names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&prelude->id, PRELUDE_ANSWER_MAX);
+    imapstate_buf_init(&prelude->id, INTRODUCTION_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);
     if (prelude->hh.tbl)
         return prelude;
@@ -61,14 +66,64 @@ static void prelude_set(struct imapstate_buf *buf, struct imapstate_span value)
     imapstate_buf_put(buf, value);
 }
 
-bool prelude_names(const char *upstream, uint64_t now_ms, struct imapstate_buf *ret_names, bool *ret_fresh)
+enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint32_t *ret_round)
+{
+    enum prelude_turn turn = PRELUDE_ASKED;
+    *ret_round = 0;
+    pthread_mutex_lock(&prelude_lock);
+    struct prelude *prelude = prelude_need(upstream);
+    if (prelude) {
+        *ret_round = prelude->rounds + 1;
+        if (prelude_is_fresh(prelude, now_ms))
+            turn = PRELUDE_FRESH;
+        else if (!prelude->is_asked)
+            turn = PRELUDE_ASK;
+        prelude->is_asked |= turn == PRELUDE_ASK;
+    }
+    pthread_mutex_unlock(&prelude_lock);
+    return turn;
+}
+
+bool prelude_round_has_ended(const char *upstream, uint32_t round)
+{
+    pthread_mutex_lock(&prelude_lock);
+    const struct prelude *prelude = prelude_find(upstream);
+    /* The number goes round as well, but nobody waits that long. */
+    bool has_ended = !prelude || (int32_t)(prelude->rounds - round) >= 0;
+    pthread_mutex_unlock(&prelude_lock);
+    return has_ended;
+}
+
+static void prelude_learn(struct prelude *prelude, struct imapstate_span greeting_names, struct imapstate_span names,
+                          struct imapstate_span id, uint64_t now_ms)
+{
+    prelude_set(&prelude->greeting_names, greeting_names);
+    prelude_set(&prelude->names, names);
+    prelude_set(&prelude->id, id);
+    prelude->learned_at_ms = now_ms;
+    prelude->is_doubted = false;
+}
+
+void prelude_end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
+                       struct imapstate_span id, uint64_t now_ms)
+{
+    pthread_mutex_lock(&prelude_lock);
+    struct prelude *prelude = prelude_find(upstream);
+    if (prelude) {
+        prelude->rounds++;
+        prelude->is_asked = false;
+        if (names.len > 0)
+            prelude_learn(prelude, greeting_names, names, id, now_ms);
+    }
+    pthread_mutex_unlock(&prelude_lock);
+}
+
+bool prelude_names(const char *upstream, struct imapstate_buf *ret_names)
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
     bool is_known =
         prelude && prelude->names.len > 0 && imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
-    if (ret_fresh)
-        *ret_fresh = is_known && prelude_is_fresh(prelude, now_ms);
     pthread_mutex_unlock(&prelude_lock);
     return is_known;
 }
@@ -78,45 +133,30 @@ bool prelude_names_for_greeting(const char *upstream, struct imapstate_span gree
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
-    bool is_known = prelude && greeting_names.len > 0 && prelude->names.len > 0 && prelude_is_fresh(prelude, now_ms) &&
+    bool is_known = prelude && greeting_names.len > 0 && prelude_is_fresh(prelude, now_ms) &&
                     imapstate_span_equal(imapstate_buf_span(&prelude->greeting_names), greeting_names) &&
                     imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
     pthread_mutex_unlock(&prelude_lock);
     return is_known;
 }
 
-void prelude_learn_names(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
-                         uint64_t now_ms)
+void prelude_compare(const char *upstream, struct imapstate_span names)
 {
     pthread_mutex_lock(&prelude_lock);
-    struct prelude *prelude = prelude_need(upstream);
-    if (prelude) {
-        prelude_set(&prelude->greeting_names, greeting_names);
-        prelude_set(&prelude->names, names);
-        prelude->learned_at_ms = now_ms;
-    }
+    struct prelude *prelude = prelude_find(upstream);
+    if (prelude && !imapstate_span_equal(imapstate_buf_span(&prelude->names), names))
+        prelude->is_doubted = true;
     pthread_mutex_unlock(&prelude_lock);
 }
 
-bool prelude_id(const char *upstream, struct imapstate_buf *ret_line)
+bool prelude_id(const char *upstream, struct imapstate_buf *ret_arguments)
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
-    bool is_known = prelude && prelude->id.len > 0 && imapstate_buf_put(ret_line, imapstate_buf_span(&prelude->id));
+    bool is_known =
+        prelude && prelude->id.len > 0 && imapstate_buf_put(ret_arguments, imapstate_buf_span(&prelude->id));
     pthread_mutex_unlock(&prelude_lock);
     return is_known;
-}
-
-void prelude_learn_id(const char *upstream, struct imapstate_span line)
-{
-    /* Of an answer with literals this would be the beginning only. */
-    if (line.len >= 3 && line.at[line.len - 3] == '}')
-        return;
-    pthread_mutex_lock(&prelude_lock);
-    struct prelude *prelude = prelude_need(upstream);
-    if (prelude)
-        prelude_set(&prelude->id, line);
-    pthread_mutex_unlock(&prelude_lock);
 }
 
 bool prelude_misses_id(const char *upstream, bool has_id)

@@ -1,5 +1,10 @@
 /* prelude: what is known of an upstream before anyone logs in: its greeting's capability list, its full one, its answer
- * to ID. Learned from every connection, shared by all workers, kept by the upstream's name across reloads. */
+ * to ID. All clients are told of it, so it is learned only from connections that the gateway makes for just that
+ * (opening_scout()): nothing that any client says, not even its address, has gone up on them. Shared by all workers,
+ * kept by the upstream's name across reloads.
+ *
+ * It is asked in rounds. While one goes on nobody begins another: one asks, all hear. A round always ends, and whoever
+ * waits for it is told by worker_tell_all(). */
 #ifndef GATEWAY_PRELUDE_H
 #define GATEWAY_PRELUDE_H
 
@@ -8,26 +13,39 @@
 #include <stdint.h>
 
 /* How long a list may be shown to new clients before an upstream is asked again. */
-#define PRELUDE_FRESH_MS   60000u
-#define PRELUDE_NAMES_MAX  8192u
-#define PRELUDE_ANSWER_MAX 8192u
+#define PRELUDE_FRESH_MS  60000u
+#define PRELUDE_NAMES_MAX 8192u
 
-/* Appends the full list to ret_names. False: none is known (ret_fresh is then false), or it does not fit. *ret_fresh,
- * if given: the list was learned less than PRELUDE_FRESH_MS ago. */
-bool prelude_names(const char *upstream, uint64_t now_ms, struct imapstate_buf *ret_names, bool *ret_fresh);
+enum prelude_turn {
+    PRELUDE_FRESH, /* the list is fresh: nobody needs to ask */
+    PRELUDE_ASKED, /* somebody asks: wait for the end of *ret_round */
+    PRELUDE_ASK,   /* the caller begins *ret_round, and ends it: prelude_end_round() */
+};
+
+/* A client has come. With memory out it is PRELUDE_ASKED, and prelude_round_has_ended() is true at once. */
+enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint32_t *ret_round);
+bool prelude_round_has_ended(const char *upstream, uint32_t round);
+
+/* What was learned by the round that is under way. names empty: nothing, and what was known before stays.
+ * greeting_names is empty if the greeting had no list or TLS was begun since; id, the arguments of the ID response, if
+ * it gave none that could be read. */
+void prelude_end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
+                       struct imapstate_span id, uint64_t now_ms);
+
+/* Appends the full list to ret_names. False: none is known, or it does not fit. */
+bool prelude_names(const char *upstream, struct imapstate_buf *ret_names);
 
 /* The same, but only if it is fresh and the upstream that gave it greeted with exactly this list: a greeting often has
  * a short one, and asking anew at every connection would cost a round trip. */
 bool prelude_names_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms,
                                 struct imapstate_buf *ret_names);
 
-/* Learned from an upstream. greeting_names is empty if the greeting had no list or TLS was begun since. */
-void prelude_learn_names(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
-                         uint64_t now_ms);
+/* On a connection that serves a client the upstream has given these names. Others than are known: they are fresh no
+ * more, and the next client has it asked. */
+void prelude_compare(const char *upstream, struct imapstate_span names);
 
-/* The untagged ID response, line end included. One with literals is not learned. */
-bool prelude_id(const char *upstream, struct imapstate_buf *ret_line);
-void prelude_learn_id(const char *upstream, struct imapstate_span line);
+/* Appends the arguments of the ID response. False: none is known, or it does not fit. */
+bool prelude_id(const char *upstream, struct imapstate_buf *ret_arguments);
 
 /* The upstream has ID, or has it not. True if it has not, and that is news. */
 bool prelude_misses_id(const char *upstream, bool has_id);

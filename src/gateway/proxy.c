@@ -1,12 +1,10 @@
 #include "proxy.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #define V1_HEADER_MIN   15u  /* "PROXY UNKNOWN" CRLF; less than the fixed part of version 2 */
 #define V1_HEADER_MAX   107u /* section 2.1, line end included */
-#define V1_PORT_MAX     65535u
 #define V2_FIXED_OCTETS 16u
 #define V2_VERSION      0x20
 #define V2_LOCAL        0x0
@@ -29,20 +27,6 @@ static bool may_begin(struct imapstate_span in, const void *octets, size_t len)
     return in.len == 0 || memcmp(in.at, octets, in.len < len ? in.len : len) == 0;
 }
 
-static void address_set_raw(struct address *address, int family, const uint8_t *octets, uint16_t port)
-{
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-
-    if (family == AF_INET) {
-        memcpy(&in.sin_addr, octets, 4);
-        address_set(address, (const struct sockaddr *)&in);
-    } else {
-        memcpy(&in6.sin6_addr, octets, 16);
-        address_set(address, (const struct sockaddr *)&in6);
-    }
-}
-
 /* Takes what stands before the next SP, or all if there is none, off line. Exactly one SP is between two fields: the
  * second of two gives an empty field, which is no address and no port. */
 static struct imapstate_span take_field(struct imapstate_span *line)
@@ -56,44 +40,17 @@ static struct imapstate_span take_field(struct imapstate_span *line)
     return field;
 }
 
-static bool read_host(struct imapstate_span field, int family, uint8_t ret_octets[16])
-{
-    char text[INET6_ADDRSTRLEN] = { 0 };
-
-    if (field.len >= sizeof text || memchr(field.at, 0, field.len))
-        return false;
-    memcpy(text, field.at, field.len);
-    return inet_pton(family, text, ret_octets) == 1;
-}
-
-/* Section 2.1: decimal, no leading zero. */
-static bool read_port(struct imapstate_span field, uint16_t *ret_port)
-{
-    uint32_t port = 0;
-
-    if (field.len == 0 || field.len > 5 || (field.len > 1 && field.at[0] == '0'))
-        return false;
-    for (size_t i = 0; i < field.len; i++) {
-        if (field.at[i] < '0' || field.at[i] > '9')
-            return false;
-        port = port * 10 + (field.at[i] - '0');
-    }
-    if (port > V1_PORT_MAX)
-        return false;
-    *ret_port = (uint16_t)port;
-    return true;
-}
-
 static bool read_v1_addresses(struct imapstate_span line, int family, struct address *ret_source,
                               struct address *ret_destination)
 {
     uint8_t source[16], destination[16];
     uint16_t source_port, destination_port;
 
-    if (!read_host(take_field(&line), family, source) || !read_host(take_field(&line), family, destination))
+    if (!address_read_host(take_field(&line), family, source) ||
+        !address_read_host(take_field(&line), family, destination))
         return false;
     /* The last field goes up to the line end, so one more field or SP makes it no port. */
-    if (!read_port(take_field(&line), &source_port) || !read_port(line, &destination_port))
+    if (!address_read_port(take_field(&line), &source_port) || !address_read_port(line, &destination_port))
         return false;
     address_set_raw(ret_source, family, source, source_port);
     address_set_raw(ret_destination, family, destination, destination_port);
@@ -221,11 +178,22 @@ static void write_u16(uint8_t *at, uint16_t number)
     at[1] = (uint8_t)number;
 }
 
+/* Both are of one family in a header: beside IPv6, IPv4 is mapped (RFC 4291 section 2.5.5.2). Of a unix socket nothing
+ * is known, and all octets are 0. */
+static void write_host(uint8_t *at, const struct address *address, size_t host_octets)
+{
+    bool is_mapped = address->family == AF_INET && host_octets == 16;
+    if (is_mapped)
+        at[10] = at[11] = 0xff;
+    if (address->family != AF_UNIX)
+        memcpy(at + (is_mapped ? 12 : 0), address->octets, is_mapped ? 4 : host_octets);
+}
+
 bool proxy_write(const struct address *source, const struct address *destination, struct imapstate_buf *ret_octets)
 {
     uint8_t header[V2_FIXED_OCTETS + 36] = { 0 };
-    bool is_local = source->family != destination->family || source->family == AF_UNIX;
-    size_t host_octets = source->family == AF_INET ? 4 : 16;
+    bool is_local = source->family == AF_UNIX, is_inet = source->family == AF_INET && destination->family != AF_INET6;
+    size_t host_octets = is_inet ? 4 : 16;
     size_t follow_octets = is_local ? 0 : 2 * host_octets + 4;
 
     memcpy(header, v2_signature, sizeof v2_signature);
@@ -233,9 +201,9 @@ bool proxy_write(const struct address *source, const struct address *destination
     write_u16(header + 14, (uint16_t)follow_octets);
     if (!is_local) {
         uint8_t *at = header + V2_FIXED_OCTETS;
-        header[13] = source->family == AF_INET ? V2_TCP4 : V2_TCP6;
-        memcpy(at, source->octets, host_octets);
-        memcpy(at + host_octets, destination->octets, host_octets);
+        header[13] = is_inet ? V2_TCP4 : V2_TCP6;
+        write_host(at, source, host_octets);
+        write_host(at + host_octets, destination, host_octets);
         write_u16(at + 2 * host_octets, source->port);
         write_u16(at + 2 * host_octets + 2, destination->port);
     }

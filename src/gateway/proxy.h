@@ -25,8 +25,8 @@ enum proxy_result proxy_read(struct imapstate_span in, size_t *ret_octets, struc
  * header: whoever reads no more than these at a time takes nothing that is behind it. Never 0. */
 size_t proxy_octets_wanted(struct imapstate_span in);
 
-/* Appends a version 2 header. Addresses of different families, or AF_UNIX ones, give a LOCAL header. False if it does
- * not fit. */
+/* Appends a version 2 header. A source that is AF_UNIX gives a LOCAL header; beside an IPv6 address an IPv4 one is
+ * mapped, and for a destination that is AF_UNIX there are zeros. False if it does not fit. */
 bool proxy_write(const struct address *source, const struct address *destination, struct imapstate_buf *ret_octets);
 
 #endif

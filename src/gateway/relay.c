@@ -10,7 +10,7 @@
 #include "status.h"
 #include "wording.h"
 
-/* Of what relay_ask() asks: unlike that of an ID, which may be in flight beside it when a connection is replaced. */
+/* Of what relay_ask() asks. */
 #define RELAY_TAG UPSTREAM_TAG "-ask"
 
 struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
@@ -47,6 +47,15 @@ bool relay_is_idling(const struct client *client)
 }
 
 /* --- down --- */
+
+/* An ID in which the client may say what only a trusted proxy may (introduction.h), plainly or hidden by an escape or
+ * in a literal: it goes on when it has been read. */
+static bool relay_is_doubtful_id(const struct imapstate_command_line *line, const struct imapstate_piece *piece)
+{
+    return line->command->id == IMAPSTATE_COMMAND_ID &&
+           (piece->literal.announced || imapstate_span_contains_nocase(line->arguments, IMAPSTATE_SPAN("x-")) ||
+            imapstate_span_contains_nocase(line->arguments, IMAPSTATE_SPAN("\\")));
+}
 
 /* The gateway's own, of an authenticated client; all others are the upstream's. */
 static bool relay_is_ours(const struct client *client, const struct imapstate_command *command)
@@ -186,16 +195,15 @@ static bool relay_begin_command(struct client *client, const struct imapstate_pi
     return relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
 }
 
-bool relay_ask(struct client *client, struct imapstate_span command)
+/* A whole command of one line. */
+static bool relay_say(struct client *client, struct flight *flight, struct imapstate_span arguments)
 {
-    struct imapstate_span tag = IMAPSTATE_SPAN(RELAY_TAG);
-    struct flight *flight = pipeline_push(&client->pipeline, imapstate_command_find(command), tag);
     struct imapstate_buf line;
-    imapstate_buf_init(&line, IMAPSTATE_LINE_MAX);
-    bool is_asked =
-        flight && imapstate_buf_printf(&line, RELAY_TAG " %.*s\r\n", (int)command.len, (const char *)command.at);
-    if (is_asked) {
-        flight->is_ours = true;
+    imapstate_buf_init(&line, 2 * IMAPSTATE_LINE_MAX);
+    bool is_said = flight && imapstate_buf_put(&line, (struct imapstate_span){ flight->tag, flight->tag_len }) &&
+                   imapstate_buf_printf(&line, " %s", flight->command->name) && imapstate_buf_put(&line, arguments) &&
+                   imapstate_buf_put(&line, IMAPSTATE_SPAN("\r\n"));
+    if (is_said) {
         choice_forget_credentials(client);
         choice_sent(client, imapstate_buf_span(&line), flight->command->repeatable);
         stream_put(&client->upstream->stream, imapstate_buf_span(&line));
@@ -203,7 +211,28 @@ bool relay_ask(struct client *client, struct imapstate_span command)
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
     }
     imapstate_buf_done(&line);
-    return is_asked;
+    return is_said;
+}
+
+bool relay_ask(struct client *client, struct imapstate_span command)
+{
+    struct flight *flight =
+        pipeline_push(&client->pipeline, imapstate_command_find(command), IMAPSTATE_SPAN(RELAY_TAG));
+    if (flight)
+        flight->is_ours = true;
+    return relay_say(client, flight, (struct imapstate_span){ 0 });
+}
+
+bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,
+                struct imapstate_span arguments)
+{
+    struct imapstate_buf spaced;
+    imapstate_buf_init(&spaced, IMAPSTATE_LINE_MAX);
+    bool fits = imapstate_buf_put_byte(&spaced, ' ') && imapstate_buf_put(&spaced, arguments);
+    struct flight *flight = fits ? pipeline_push(&client->pipeline, command, tag) : NULL;
+    bool is_passed = relay_say(client, flight, imapstate_buf_span(&spaced));
+    imapstate_buf_done(&spaced);
+    return is_passed;
 }
 
 /* What is kept of a command until it is answered. How long a literal of a storable one is, only the octets tell. */
@@ -222,6 +251,8 @@ static bool relay_must_wait(const struct client *client, const struct imapstate_
     const struct pipeline *pipeline = &client->pipeline;
     if (!pipeline_has_room(pipeline, relay_kept_octets(piece, line)) || pipeline_has_tag(pipeline, line->tag))
         return true;
+    if (client->upstream->is_introducing && imapstate_span_equal(line->tag, IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG)))
+        return true;
     return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(pipeline, line->command);
 }
 
@@ -231,7 +262,8 @@ static enum relay_down relay_down_command(struct client *client, const struct im
 {
     struct imapstate_command_line line;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
-    if (error != IMAPSTATE_OK || piece->has_nul || relay_is_ours(client, line.command)) {
+    if (error != IMAPSTATE_OK || piece->has_nul || relay_is_ours(client, line.command) ||
+        relay_is_doubtful_id(&line, piece)) {
         answer_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
@@ -515,15 +547,12 @@ static void relay_up_untagged_bad(struct client *client)
 /* The answer to an ID of ours. */
 static bool relay_up_introduction(struct upstream *upstream, struct imapstate_span line)
 {
-    if (*line.at == '*') {
-        bool is_id = imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID"));
-        if (is_id)
-            prelude_learn_id(upstream->config->name, line);
-        return is_id;
-    }
-    if (!imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
+    if (*line.at == '*')
+        return imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID"));
+    if (!imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG)))
         return false;
     upstream->is_introducing = false;
+    upstream->client->pipeline.holds_back = false; /* a command with this tag */
     return true;
 }
 
@@ -544,8 +573,6 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return restore_hear(client, line) == RESTORE_PASS;
     if (!piece->is_text) {
         session_saw_response(&client->session, line);
-        if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID")))
-            prelude_learn_id(client->upstream->config->name, line);
         return true;
     }
     if (line.at[0] == '+')
@@ -641,6 +668,7 @@ void relay_up(struct client *client)
 void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
 {
     client_log(client, LOG_LEVEL_DEBUG, "upstream lost: %s", why);
+    client->pipeline.holds_back = false; /* what it waited for need not come any more */
     if (client->restore) {
         restore_upstream_lost(client, lost, why);
         return;

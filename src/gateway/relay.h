@@ -25,6 +25,15 @@ bool relay_is_quiet(const struct client *client);
 /* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
 bool relay_is_idling(const struct client *client);
 
+/* Of an ID that goes ahead of a session's commands on a connection that was parked. A command of the client's with this
+ * tag waits until that is answered. */
+#define RELAY_INTRODUCTION_TAG UPSTREAM_TAG "-id"
+
+/* Sends a command of the client's that the gateway has written anew, with nothing in flight. False if memory is out:
+ * the session has ended. */
+bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,
+                struct imapstate_span arguments);
+
 /* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
  * answers go to the client; answer_asked() is called in place of the tagged one. False if memory is out: the session
  * has ended. */

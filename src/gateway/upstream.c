@@ -149,18 +149,26 @@ void upstream_renew_stream(struct upstream *upstream)
     stream_init(&upstream->stream, upstream->worker->base, &upstream->worker->pool, -1, upstream_on_stream, upstream);
 }
 
-struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
+struct upstream *upstream_open_for_nobody(struct worker *worker, struct service *service,
+                                          const struct config_upstream *config)
 {
-    struct upstream *upstream = upstream_new(client->worker, client->service, config, UPSTREAM_RESOLVING);
+    struct upstream *upstream = upstream_new(worker, service, config, UPSTREAM_RESOLVING);
     if (!upstream)
         return NULL;
     if (!opening_new(upstream)) {
         upstream_die(upstream);
         return NULL;
     }
-    upstream->client = client;
     /* A turn later, so that the caller has what it asked for before it hears of it. */
     upstream_set_timer(upstream, 0);
+    return upstream;
+}
+
+struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
+{
+    struct upstream *upstream = upstream_open_for_nobody(client->worker, client->service, config);
+    if (upstream)
+        upstream->client = client;
     return upstream;
 }
 
@@ -194,6 +202,11 @@ void upstream_release(struct upstream *upstream, bool is_clean)
         upstream_die(upstream);
         return;
     }
+    upstream_take_leave(upstream);
+}
+
+void upstream_take_leave(struct upstream *upstream)
+{
     upstream_enter(upstream, UPSTREAM_LEAVING);
     upstream->client = NULL;
     upstream_set_timer(upstream, UPSTREAM_LEAVING_MS);

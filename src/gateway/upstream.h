@@ -4,7 +4,8 @@
  *        ^            |           |  ^            |  |  ^----'
  *        |            |           |  '-(STARTTLS)-'  '- READY -> PREPARING: to send an ID
  *        '---- next address ------'---------------'
- *   any of these -> DEAD            LEAVING: LOGOUT is on its way, the server's end of file is awaited
+ *   any of these -> DEAD            LEAVING: LOGOUT is on its way, the server's end of file is awaited. A scout, which
+ *                                   is nobody's, goes there from READY
  *
  *   ATTACHED -> SETTLING -> DEAD, and what lived on is parked; a parked connection begins as ATTACHED, or, to show a
  * sign of life, as SETTLING.
@@ -85,6 +86,13 @@ struct upstream {
 /* Begins to connect for client; client_upstream_ready() or client_upstream_lost() follows, never from within this call.
  * NULL if memory is out. */
 struct upstream *upstream_open(struct client *client, const struct config_upstream *config);
+
+/* The same for no client: a scout's (opening.c). */
+struct upstream *upstream_open_for_nobody(struct worker *worker, struct service *service,
+                                          const struct config_upstream *config);
+
+/* READY, and nobody's: says LOGOUT, and ends. */
+void upstream_take_leave(struct upstream *upstream);
 
 /* READY: the login begins; the caller writes it to the stream. */
 void upstream_log_in(struct upstream *upstream);

@@ -15,6 +15,10 @@
 static_assert(WORKER_CLIENT_STATES == CLIENT_STATE_MAX, "a list for each state of a client");
 static_assert(WORKER_UPSTREAM_STATES == UPSTREAM_STATE_MAX, "a list for each state of an upstream");
 
+/* Whom worker_tell_all() tells. */
+static pthread_mutex_t workers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list workers = { &workers, &workers };
+
 uint64_t worker_now_ms(void)
 {
     struct timespec now;
@@ -95,10 +99,42 @@ static void worker_stop(struct worker *worker)
     struct timeval after = { .tv_sec = (time_t)(after_ms / 1000), .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
     evtimer_add(&worker->stop_timer, &after);
     worker_stop_clients(worker, false);
+    /* A scout has nobody who would end it. */
+    for (size_t state = 0; state < UPSTREAM_READY; state++)
+        list_each_safe(link, &worker->upstreams[state]) upstream_abandon(list_entry(link, struct upstream, link));
     event_active(&worker->grave_event, EV_TIMEOUT, 1);
 }
 
 /* --- what others tell --- */
+
+static void worker_poke(const struct worker *worker)
+{
+    uint64_t one = 1;
+    if (write(worker->told_fd, &one, sizeof one) < 0)
+        log_error("eventfd: %s", strerror(errno));
+}
+
+void worker_tell_all(void)
+{
+    pthread_mutex_lock(&workers_lock);
+    for (const struct list *link = workers.next; link != &workers; link = link->next)
+        worker_poke(list_entry(link, struct worker, told_link));
+    pthread_mutex_unlock(&workers_lock);
+}
+
+static void worker_enlist(struct worker *worker)
+{
+    pthread_mutex_lock(&workers_lock);
+    list_move(&worker->told_link, &workers);
+    pthread_mutex_unlock(&workers_lock);
+}
+
+static void worker_strike(struct worker *worker)
+{
+    pthread_mutex_lock(&workers_lock);
+    list_remove(&worker->told_link);
+    pthread_mutex_unlock(&workers_lock);
+}
 
 static void worker_on_told(evutil_socket_t fd, short what, void *arg)
 {
@@ -115,6 +151,7 @@ static void worker_on_told(evutil_socket_t fd, short what, void *arg)
         service_unref(worker->service);
         worker->service = service;
     }
+    list_each_safe(link, &worker->clients[CLIENT_GREETING]) client_round_ended(list_entry(link, struct client, link));
     if (is_stop)
         worker_stop(worker);
 }
@@ -131,9 +168,7 @@ void worker_tell(struct worker *worker, struct service *service)
     }
     pthread_mutex_unlock(&worker->told_lock);
     service_unref(before);
-    uint64_t one = 1;
-    if (write(worker->told_fd, &one, sizeof one) < 0)
-        log_error("eventfd: %s", strerror(errno));
+    worker_poke(worker);
 }
 
 /* --- life --- */
@@ -182,6 +217,7 @@ struct worker *worker_new(unsigned index, struct service *service, struct listen
     worker->told_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&worker->told_lock, NULL);
     list_init(&worker->graves);
+    list_init(&worker->told_link);
     for (size_t i = 0; i < CLIENT_STATE_MAX; i++)
         list_init(&worker->clients[i]);
     for (size_t i = 0; i < UPSTREAM_STATE_MAX; i++)
@@ -195,8 +231,10 @@ struct worker *worker_new(unsigned index, struct service *service, struct listen
         event_assign(&worker->told_event, worker->base, worker->told_fd, EV_READ | EV_PERSIST, worker_on_told, worker);
         event_assign(&worker->grave_event, worker->base, -1, 0, worker_on_graves, worker);
         evtimer_assign(&worker->stop_timer, worker->base, worker_on_stop_timer, worker);
-        if (event_add(&worker->told_event, NULL) == 0 && worker_start_listeners(worker))
+        if (event_add(&worker->told_event, NULL) == 0 && worker_start_listeners(worker)) {
+            worker_enlist(worker);
             return worker;
+        }
     }
     fprintf(errors, "worker %u: %s\n", index, strerror(errno));
     worker_free(worker);
@@ -207,6 +245,7 @@ void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    worker_strike(worker);
     worker_end_buried(worker);
     for (size_t i = 0; worker->listeners && i < worker->listener_count; i++)
         listener_done(&worker->listeners[i]);

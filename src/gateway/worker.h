@@ -23,6 +23,7 @@ struct grave {
 };
 
 struct worker {
+    struct list told_link; /* in the list of all, under its lock */
     unsigned index;
     pthread_t thread;
     struct event_base *base;
@@ -55,6 +56,9 @@ void worker_join(struct worker *worker);
 
 /* From any thread: new sessions begin with service (a reference of its own is taken); NULL: end in order. */
 void worker_tell(struct worker *worker, struct service *service);
+
+/* From any thread: a round of the prelude has ended. All workers look to those who wait for it. */
+void worker_tell_all(void);
 
 /* Milliseconds on the monotonic clock. */
 uint64_t worker_now_ms(void);

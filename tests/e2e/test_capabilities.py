@@ -248,7 +248,7 @@ def test_a_malformed_id_is_bad_and_goes_nowhere(scripted, scripted_gateway, argu
     client = scripted_gateway.client()
     client.bad(f"ID {arguments}".rstrip() if not arguments else f"ID {arguments}")
     client.ok("LOGIN ann secret")
-    assert not [each for connection in scripted.connections for each in connection.arguments("ID")]
+    assert not [each for connection in scripted.sessions for each in connection.arguments("ID")]
 
 
 def test_an_upstream_without_id_makes_id_bad(start_scripted, start_gateway):

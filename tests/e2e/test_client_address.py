@@ -280,7 +280,8 @@ def test_the_clients_own_id_is_merged_into_it(scripted, telling):
 
 @pytest.mark.parametrize("name", [
     "x-originating-ip", "X-Originating-IP", "x-originating-port", "x-connected-ip", "x-connected-port", "x-proxy-ttl", "x-session-id",
-    "x-session-ext-id", "x-forward-user", "x-originating-anything", "x-forward-"])
+    "x-session-ext-id", "x-forward-user", "x-originating-anything", "x-forward-", "x-client-transport", "x-multiplex", "X-VIA",
+    "x-connected-name", "x-", "X-anything"])
 @pytest.mark.parametrize("form", ['"{}"', "{{{0}+}}\r\n{1}", "{}"])
 def test_a_client_does_not_smuggle_an_address_of_its_own(scripted, telling, name, form):
     spelled = form.format(name) if "+" not in form else form.format(len(name), name)
@@ -331,10 +332,32 @@ def test_an_upstream_that_refuses_the_id_is_logged_in_to_all_the_same(scripted, 
     telling.client().ok("LOGIN ann secret")
 
 
-def test_the_id_after_login_is_the_clients_own(scripted, telling):
+@pytest.mark.parametrize("said,passed", [
+    ('("name" "x")', b'("name" "x")'),
+    ('("NAME"  "x")', b'("NAME"  "x")'),
+    ('("name" "x" "x-originating-ip" "203.0.113.66")', b'("name" "x")'),
+    ('("name" {1}\r\nx)', b'("name" "x")'),
+    ('({5+}\r\nX-VIA "203.0.113.66" "name" "x")', b'("name" "x")'),
+    ('(x-multiplex NIL)', b"NIL"),
+    ('("a\\"b" "x-y")', b'("a\\"b" "x-y")'),
+])
+def test_the_id_after_login_is_the_clients_own_without_what_is_not(scripted, telling, said, passed):
+    """As it is, unless there is something to be left out, or to be read before that is known."""
     client = telling.session()
-    client.ok('ID ("name" "x" "x-originating-ip" "203.0.113.66")')
-    assert ids(scripted.sessions[0])[1:] == [b'("name" "x" "x-originating-ip" "203.0.113.66")']
+    client.ok("NOOP")
+    answer = client.ok(f"ID {said}")
+    assert answer.of("ID") == [b'* ID ("name" "foo2" "version" "2.0")\r\n']
+    assert ids(scripted.sessions[0])[1:] == [passed]
+    client.ok("NOOP")
+
+
+def test_an_id_after_login_that_cannot_be_read_and_may_hide_something_is_bad(scripted, telling):
+    client = telling.session()
+    client.ok("NOOP")
+    for arguments in ('("x\\-via" "1")', '("x-via" "1"', '("x-via")', "(" + " ".join(['"x-a" "1"'] * 31) + ")"):
+        client.bad(f"ID {arguments}")
+    assert len(ids(scripted.sessions[0])) == 1
+    client.ok("NOOP")
 
 
 def test_a_client_on_a_unix_socket_has_no_address_to_tell(scripted, start_gateway, tmp_path):
@@ -362,6 +385,207 @@ def test_nor_is_an_upstream_without_id_told_of_where_it_is_not_asked_for(start_s
     assert "has no effect" not in gateway.log()
 
 
+# From a host that speaks for its users
+
+WEBMAIL = {"id_trusted_networks": ["127.0.0.1"]}
+
+
+def says(address, port=None, more=""):
+    return f'ID ("name" "webmail" "x-originating-ip" "{address}"' + (f' "x-originating-port" "{port}"' if port else "") + more + ")"
+
+
+@pytest.fixture
+def start_webmail(scripted, start_gateway):
+    def start(send="id", target=None, settings=WEBMAIL, tls="none", more=None, **file):
+        port = net.free_port()
+        gateway = start_gateway(upstream(target or scripted.port, send_client_address=send),
+                                sections=[listener("webmail", port, tls=tls, **settings, **(more or {}))], **file)
+        gateway.webmail_port = port
+        return gateway
+    return start
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_the_address_that_a_trusted_host_says_is_the_clients(scripted, start_webmail, address):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says(address, 50122, ' "x-connected-ip" "192.0.2.1" "x-connected-port" "443"'))
+    client.no("LOGIN ann wrong")
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert pairs(first) == [(b"x-originating-ip", address.encode()), (b"x-originating-port", b"50122"), (b"x-connected-ip", b"192.0.2.1"),
+                            (b"x-connected-port", b"443"), (b"name", b"webmail")]
+    client.logout()
+    gateway.wait_log(rf"login failed: from={re.escape(address)} port=50122 user=ann ")
+    shown = re.escape(f"[{address}]" if ":" in address else address)
+    gateway.wait_log(rf"from={shown}:50122 user=ann .*closing: logout")
+
+
+@pytest.mark.parametrize("address,told", [
+    ("192.0.2.7", ("192.0.2.7", "127.0.0.1")), ("2001:db8::7", ("2001:db8::7", "::ffff:127.0.0.1"))])
+def test_the_upstream_hears_of_it_by_a_proxy_header_too(start_scripted, start_webmail, address, told):
+    server = start_scripted(proxy=True)
+    gateway = start_webmail("proxy-v2", server.port)
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says(address, 50122))
+    client.ok("LOGIN ann secret")
+    assert server.sessions[0].proxied == v2(*told, (50122, gateway.webmail_port))
+
+
+def test_what_it_says_of_the_session_goes_up_with_the_address(scripted, start_webmail):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("192.0.2.7", 1, ' "x-session-id" "s1" "x-session-ext-id" "e1" "x-proxy-ttl" "5" "x-multiplex" "0"'))
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert pairs(first)[4:] == [(b"x-session-id", b"s1"), (b"x-session-ext-id", b"e1"), (b"x-proxy-ttl", b"4"), (b"name", b"webmail")]
+
+
+def test_a_loop_of_proxies_ends(scripted, start_webmail):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.start(says("192.0.2.7", 1, ' "x-proxy-ttl" "1"'))
+    assert client.rest()[0].startswith(b"* BYE [UNAVAILABLE]")
+    gateway.wait_log("closing: x-proxy-ttl is used up")
+
+
+@pytest.mark.parametrize("settings", [{}, {"id_trusted_networks": ["192.0.2.0/24", "::1"]}])
+def test_who_is_not_trusted_speaks_for_nobody(scripted, start_webmail, settings):
+    gateway = start_webmail(settings=settings)
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("203.0.113.66", 1))
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert dict(pairs(first))[b"x-originating-ip"] == b"127.0.0.1" and b"203.0.113.66" not in first
+    client.logout()
+    gateway.wait_log(r"from=127\.0\.0\.1:\d+ user=ann .*closing: logout")
+
+
+@pytest.mark.parametrize("words", ['"unknown"', '"192.0.2.1, 192.0.2.2"', '""', '"192.0.2.1:1"'])
+def test_an_address_that_is_none_is_bad_and_leaves_all_as_it_was(scripted, start_webmail, words):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.bad(f'ID ("name" "x" "x-originating-ip" {words})')
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert dict(pairs(first))[b"x-originating-ip"] == b"127.0.0.1" and b"name" not in dict(pairs(first))
+    gateway.wait_log("warning: .*x-originating-ip cannot be read in the ID of a trusted client")
+
+
+def test_the_last_address_said_before_login_counts_and_none_takes_it_back(scripted, start_webmail):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("192.0.2.7", 1))
+    client.ok(says("192.0.2.8", 2))
+    client.ok('ID ("name" "another")')
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert pairs(first)[:2] == [(b"x-originating-ip", b"192.0.2.8"), (b"x-originating-port", b"2")] and pairs(first)[4:] == [(b"name", b"another")]
+
+
+def test_after_login_nobody_is_believed(scripted, start_webmail):
+    gateway = start_webmail()
+    client = gateway.client(gateway.webmail_port)
+    client.ok("LOGIN ann secret")
+    client.ok(says("192.0.2.7", 1))
+    assert ids(scripted.sessions[0])[1:] == [b'("name" "webmail")']
+    client.logout()
+    gateway.wait_log(r"from=127\.0\.0\.1:\d+ user=ann .*closing: logout")
+
+
+def test_parked_connections_serve_the_user_at_the_same_address(scripted, start_webmail):
+    gateway = start_webmail(park={"per_user": 5})
+    logins = []
+    for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8", None, "192.0.2.7"):
+        client = gateway.client(gateway.webmail_port)
+        if address:
+            client.ok(says(address))
+        client.ok("LOGIN ann secret")
+        client.ok("NOOP")
+        since = gateway.log_octets()
+        client.logout()
+        client.close()
+        gateway.wait_log("park: parked", since)
+        logins.append(len(scripted.sessions))
+    assert logins == [1, 1, 2, 3, 3]
+
+
+def test_users_of_a_trusted_host_are_counted_by_their_own_address(scripted, start_webmail):
+    gateway = start_webmail(max_clients_per_address=2)
+    clients = [gateway.client(gateway.webmail_port) for _ in range(7)]
+    for client, address in zip(clients, ["192.0.2.7"] * 2 + ["192.0.2.8"] * 2):
+        client.ok(says(address))
+    clients[0].ok(says("192.0.2.7", 5))  # again, and its own place is not another's
+    clients[4].start(says("192.0.2.7"))
+    assert clients[4].rest()[0].startswith(b"* BYE [UNAVAILABLE] ")
+    gateway.wait_log("closing: too many connections from this address")
+    clients[5].ok(says("192.0.2.9"))
+    for client in clients[:4] + clients[5:]:
+        client.ok("LOGIN ann secret")
+    clients[0].logout()
+    clients[0].close()
+    gateway.wait_log("closing: logout(.|\n)*CLOSING -> DEAD")
+    late = gateway.client(gateway.webmail_port)
+    late.ok(says("192.0.2.7"))
+
+
+def test_what_was_said_before_starttls_is_forgotten(scripted, start_webmail, certificate, trust):
+    pair = {"tls_cert_file": str(certificate[0]), "tls_key_file": str(certificate[1])}
+    gateway = start_webmail(tls="starttls", more=pair, max_clients_per_address=1)
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("192.0.2.7", 1))
+    client.starttls(trust)
+    another = gateway.client(gateway.webmail_port)  # its place is free again
+    another.ok(says("192.0.2.7", 1))
+    client.ok("LOGIN ann secret")
+    first, = ids(scripted.sessions[0])
+    assert dict(pairs(first))[b"x-originating-ip"] == b"127.0.0.1" and b"webmail" not in first
+    client.logout()
+    gateway.wait_log(r"from=127\.0\.0\.1:\d+ user=ann .*closing: logout")
+
+
+def test_what_was_said_under_tls_counts(scripted, start_webmail, certificate, trust):
+    pair = {"tls_cert_file": str(certificate[0]), "tls_key_file": str(certificate[1])}
+    gateway = start_webmail(tls="starttls", more=pair)
+    client = gateway.client(gateway.webmail_port)
+    client.starttls(trust)
+    client.ok(says("192.0.2.7", 1))
+    client.ok("LOGIN ann secret")
+    assert dict(pairs(ids(scripted.sessions[0])[0]))[b"x-originating-ip"] == b"192.0.2.7"
+
+
+def test_another_user_after_unauthenticate_has_another_address(start_scripted, start_webmail):
+    server = start_scripted(caps_after="IMAP4rev1 ID UNAUTHENTICATE")
+    gateway = start_webmail(target=server.port)
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("192.0.2.7", 1))
+    client.ok("LOGIN ann secret")
+    client.ok("UNAUTHENTICATE")
+    client.ok("LOGIN bob hunter2")
+    assert [dict(pairs(ids(session)[0]))[b"x-originating-ip"] for session in server.sessions] == [b"192.0.2.7", b"127.0.0.1"]
+
+
+def test_a_host_behind_a_balancer_is_trusted_by_its_own_address(scripted, start_webmail):
+    gateway = start_webmail(settings={"id_trusted_networks": ["192.0.2.80"], "accept_proxy": True, "trusted_networks": "127.0.0.1"})
+    for source, believed in (("192.0.2.80", b"198.51.100.9"), ("192.0.2.81", b"192.0.2.81")):
+        client = gateway.client(gateway.webmail_port, first=v2(source))
+        client.ok(says("198.51.100.9", 1))
+        client.ok("LOGIN ann secret")
+        assert dict(pairs(ids(scripted.sessions[-1])[0]))[b"x-originating-ip"] == believed
+
+
+def test_a_host_on_a_unix_socket_may_be_trusted(scripted, start_gateway, tmp_path):
+    path = tmp_path / "socket"
+    gateway = start_gateway(upstream(scripted.port, send_client_address="id"),
+                            sections=[listener("unix", 0, address=f"unix:{path}", id_trusted_networks="unix")])
+    client = gateway.client(path)
+    client.ok(says("192.0.2.7", 9))
+    client.ok("LOGIN ann secret")
+    assert pairs(ids(scripted.sessions[0])[0]) == [(b"x-originating-ip", b"192.0.2.7"), (b"x-originating-port", b"9"), (b"name", b"webmail")]
+    client.logout()
+    gateway.wait_log(r"from=192\.0\.2\.7:9 user=ann")
+
+
 # To Dovecot, both ways
 
 def login_line(dovecot, user):
@@ -379,6 +603,16 @@ def test_dovecot_believes_the_address(dovecot, start_gateway, way, header, addre
     client.ok(f"LOGIN {user} secret")
     client.ok("SELECT INBOX")
     assert f"rip={address}," in login_line(dovecot, user)
+
+
+@pytest.mark.parametrize("way", ["id", "proxy-v2"])
+def test_dovecot_believes_the_address_that_a_webmail_host_has_said(dovecot, start_webmail, way):
+    user = dovecot.new_user()
+    gateway = start_webmail(way, dovecot.plain_port if way == "id" else dovecot.proxied_port)
+    client = gateway.client(gateway.webmail_port)
+    client.ok(says("198.51.100.9", 4711))
+    client.ok(f"LOGIN {user} secret")
+    assert "rip=198.51.100.9," in login_line(dovecot, user)
 
 
 def test_dovecot_does_not_believe_the_client(dovecot, start_gateway):

@@ -323,7 +323,7 @@ def test_nul_in_a_login_is_answered_bad(scripted, scripted_gateway):
     client.bad(b"LOGIN " + literal(b"ann\0") + b" secret")
     client.bad(b"LOGIN ann " + literal(b"secret\0"))
     client.ok("LOGIN ann secret")
-    assert [connection.names.count("AUTHENTICATE") for connection in scripted.connections] == [1]
+    assert [connection.names.count("AUTHENTICATE") for connection in scripted.connections] == [0, 1]
 
 
 # IDLE

@@ -320,10 +320,11 @@ static bool learn(void)
 {
     struct imapstate_buf names, id;
     imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&id, PRELUDE_ANSWER_MAX);
-    prelude_learn_names("main", IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN("IMAP4rev1 ID"), 1);
-    prelude_learn_id("main", IMAPSTATE_SPAN("* ID NIL\r\n"));
-    bool is_known = prelude_names("main", 1, &names, NULL) && prelude_id("main", &id);
+    imapstate_buf_init(&id, PRELUDE_NAMES_MAX);
+    uint32_t round;
+    prelude_take_turn("main", 1, &round);
+    prelude_end_round("main", IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("NIL"), 1);
+    bool is_known = prelude_round_has_ended("main", round) && prelude_names("main", &names) && prelude_id("main", &id);
     imapstate_buf_clear(&names);
     is_known = is_known && prelude_names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1, &names);
     prelude_done();

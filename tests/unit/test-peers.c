@@ -118,6 +118,23 @@ static struct address peer_of_many(unsigned i)
     return (struct address){ AF_INET6, 1, { 0x20, 0x01, [5] = (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
 }
 
+TEST(a_connection_that_moves_is_counted_where_it_is_then)
+{
+    struct address host = { AF_INET, 1, { 192, 0, 2, 80 } }, user = { AF_INET, 2, { 192, 0, 2, 7 } };
+    struct address moved = { AF_INET, 3, { 192, 0, 2, 7 } };
+    assert_int_equal(peers_add(&host, 10, 0), PEERS_OK);
+    assert_int_equal(peers_add(&host, 10, 0), PEERS_OK);
+    assert_int_equal(peers_move(&host, &user, 1), PEERS_OK);
+    assert_int_equal(peers_move(&host, &moved, 1), PEERS_ADDRESS_FULL);
+    assert_int_equal(peers_move(&user, &moved, 1), PEERS_OK); /* it takes its own place */
+    assert_int_equal(peers_move(&user, &of_unix, 1), PEERS_OK);
+    assert_int_equal(peers_move(&host, &moved, 1), PEERS_OK);
+    assert_int_equal(peers_count(), 2);
+    peers_remove(&of_unix);
+    peers_remove(&moved);
+    assert_int_equal(peers_count(), 0);
+}
+
 TEST(many_addresses_are_kept_apart)
 {
     for (unsigned i = 0; i < MANY; i++) {
@@ -175,6 +192,7 @@ int main(void)
         cmocka_unit_test(the_ipv6_addresses_of_one_64_are_one_peer),
         cmocka_unit_test(unix_peers_have_no_limit_of_their_own),
         cmocka_unit_test(connections_from_before_count_when_a_reload_sets_a_limit),
+        cmocka_unit_test(a_connection_that_moves_is_counted_where_it_is_then),
         cmocka_unit_test(many_addresses_are_kept_apart),
         cmocka_unit_test(threads_share_the_count),
     };

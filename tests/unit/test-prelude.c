@@ -13,8 +13,22 @@ static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, boo
 {
     imapstate_buf_done(&heard);
     imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
-    *ret_known = prelude_names(upstream, now_ms, &heard, ret_fresh);
+    *ret_known = prelude_names(upstream, &heard);
+    uint32_t round;
+    enum prelude_turn turn = prelude_take_turn(upstream, now_ms, &round);
+    if (ret_fresh)
+        *ret_fresh = turn == PRELUDE_FRESH;
+    if (turn == PRELUDE_ASK)
+        prelude_end_round(upstream, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), now_ms);
     return imapstate_buf_span(&heard);
+}
+
+static void prelude_learn_names(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
+                                uint64_t now_ms)
+{
+    uint32_t round;
+    prelude_take_turn(upstream, now_ms + 10 * PRELUDE_FRESH_MS, &round);
+    prelude_end_round(upstream, greeting_names, names, IMAPSTATE_SPAN(""), now_ms);
 }
 
 static void forget(void)
@@ -121,8 +135,7 @@ TEST(a_list_that_does_not_fit_is_not_cut)
     struct imapstate_buf small;
     imapstate_buf_init(&small, 4);
     prelude_learn_names("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
-    assert_false(prelude_names("a", 1000, &small, &is_fresh));
-    assert_false(is_fresh);
+    assert_false(prelude_names("a", &small));
     assert_false(prelude_names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &small));
     assert_int_equal(small.len, 0);
     imapstate_buf_done(&small);
@@ -138,26 +151,70 @@ TEST(a_list_that_does_not_fit_is_not_cut)
     forget();
 }
 
-static const struct {
-    const char *name;
-    struct imapstate_span line;
-    bool is_learned;
-} ids[] = {
-    { "an answer", IMAPSTATE_SPAN("* ID (\"name\" \"Dovecot\")\r\n"), true },
-    { "NIL", IMAPSTATE_SPAN("* ID NIL\r\n"), true },
-    { "the first line of one with a literal", IMAPSTATE_SPAN("* ID (\"name\" {7}\r\n"), false },
-};
-
-TEST(an_id_is_learned_if_it_is_one_line)
+TEST(an_answer_to_id_is_known_until_the_next_round_has_another)
 {
-    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-        imapstate_buf_init(&heard, PRELUDE_ANSWER_MAX);
-        prelude_learn_id("a", ids[i].line);
-        CHECK_ROW(ids[i].name, prelude_id("a", &heard) == ids[i].is_learned);
-        CHECK_SPAN(ids[i].name, imapstate_buf_span(&heard), ids[i].is_learned ? ids[i].line : IMAPSTATE_SPAN(""));
-        CHECK_ROW(ids[i].name, !prelude_id("b", &heard));
-        forget();
-    }
+    uint32_t round;
+    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
+    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("(\"name\" \"x\")"),
+                      1000);
+    assert_true(prelude_id("a", &heard));
+    CHECK_SPAN("a", imapstate_buf_span(&heard), IMAPSTATE_SPAN("(\"name\" \"x\")"));
+    assert_false(prelude_id("b", &heard));
+    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &round), PRELUDE_ASK);
+    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), 2000);
+    assert_false(prelude_id("a", &heard));
+    forget();
+}
+
+TEST(one_asks_and_all_hear)
+{
+    uint32_t asks, waits, later;
+    assert_int_equal(prelude_take_turn("a", 1000, &asks), PRELUDE_ASK);
+    for (unsigned i = 0; i < 150; i++)
+        assert_int_equal(prelude_take_turn("a", 1000 + i, &waits), PRELUDE_ASKED);
+    assert_int_equal(waits, asks);
+    assert_int_equal(prelude_take_turn("b", 1000, &later), PRELUDE_ASK);
+    assert_false(prelude_round_has_ended("a", waits));
+    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 2000);
+    assert_true(prelude_round_has_ended("a", waits));
+    assert_false(prelude_round_has_ended("b", later));
+    assert_int_equal(prelude_take_turn("a", 2001, &later), PRELUDE_FRESH);
+    forget();
+}
+
+TEST(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks)
+{
+    uint32_t first, waits, second;
+    bool is_known, is_fresh;
+    prelude_learn_names("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 OLD"), 1000);
+    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &first), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &waits), PRELUDE_ASKED);
+    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), 1001 + PRELUDE_FRESH_MS);
+    assert_true(prelude_round_has_ended("a", waits));
+    assert_int_equal(prelude_take_turn("a", 1001 + PRELUDE_FRESH_MS, &second), PRELUDE_ASK);
+    assert_false(prelude_round_has_ended("a", second));
+    assert_true(prelude_round_has_ended("a", waits));
+    CHECK_SPAN("what was known stays", names_of("a", 1001 + PRELUDE_FRESH_MS, &is_known, &is_fresh),
+               IMAPSTATE_SPAN("IMAP4rev1 OLD"));
+    assert_true(is_known && !is_fresh);
+    forget();
+}
+
+TEST(another_list_than_is_known_makes_it_old)
+{
+    uint32_t round;
+    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
+    prelude_learn_names("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
+    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
+    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
+    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1 X"));
+    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    assert_false(prelude_names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &heard));
+    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
+    prelude_end_round("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1 X"), IMAPSTATE_SPAN(""), 1000);
+    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
+    forget();
 }
 
 static atomic_uint faults;
@@ -173,7 +230,7 @@ static void *learn_and_look(void *arg)
         imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
         prelude_learn_names("shared", (struct imapstate_span){ (const uint8_t *)names, 1 },
                             (struct imapstate_span){ (const uint8_t *)names, i % sizeof names + 1 }, i);
-        faults += !prelude_names("shared", i, &got, NULL);
+        faults += !prelude_names("shared", &got);
         for (size_t at = 1; at < got.len; at++)
             faults += got.at[at] != got.at[0];
         imapstate_buf_done(&got);
@@ -202,7 +259,10 @@ int main(void)
         cmocka_unit_test(a_list_is_fresh_for_a_minute_and_known_for_ever),
         cmocka_unit_test(a_full_list_goes_with_the_greeting_that_came_before_it),
         cmocka_unit_test(a_list_that_does_not_fit_is_not_cut),
-        cmocka_unit_test(an_id_is_learned_if_it_is_one_line),
+        cmocka_unit_test(an_answer_to_id_is_known_until_the_next_round_has_another),
+        cmocka_unit_test(one_asks_and_all_hear),
+        cmocka_unit_test(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks),
+        cmocka_unit_test(another_list_than_is_known_makes_it_old),
         cmocka_unit_test(threads_learn_and_look_at_the_same_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,9 +289,24 @@ static const struct {
     { "IPv4", &ipv4_a, &ipv4_b, S(TCP4) },
     { "IPv6", &ipv6_a, &ipv6_b, S(SIGNATURE "\x21\x21\x00\x24" IP6_A IP6_B "\xc3\xca\x00\x8f") },
     { "unix is told as local", &of_unix, &of_unix, S(SIGNATURE "\x20\x00\x00\x00") },
-    { "two families are told as local", &ipv4_a, &ipv6_b, S(SIGNATURE "\x20\x00\x00\x00") },
+    { "IPv4 beside IPv6 is mapped", &ipv4_a, &ipv6_b, S(SIGNATURE "\x21\x21\x00\x24" MAPPED IP6_B "\xc3\xca\x00\x8f") },
+    { "on either side", &ipv6_a, &ipv4_b,
+      S(SIGNATURE "\x21\x21\x00\x24" IP6_A "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x01\xc3\xca\x00\x8f") },
     { "so is a unix client of another", &of_unix, &ipv4_b, S(SIGNATURE "\x20\x00\x00\x00") },
 };
+
+TEST(a_client_whose_word_came_by_a_unix_socket_has_been_nowhere_that_is_known)
+{
+    struct imapstate_buf header;
+    imapstate_buf_init(&header, PROXY_HEADER_MAX);
+    assert_true(proxy_write(&ipv4_a, &of_unix, &header));
+    CHECK_SPAN("IPv4", imapstate_buf_span(&header),
+               S(SIGNATURE "\x21\x11\x00\x0c\xc0\x00\x02\x07\x00\x00\x00\x00\xc3\xca\x00\x00"));
+    imapstate_buf_clear(&header);
+    assert_true(proxy_write(&ipv6_a, &of_unix, &header));
+    assert_int_equal(header.len, 16 + 36);
+    imapstate_buf_done(&header);
+}
 
 TEST(a_header_is_written_as_version_2_and_read_again)
 {
@@ -348,6 +363,7 @@ int main(void)
         cmocka_unit_test(an_endless_line_is_refused_at_the_limit),
         cmocka_unit_test(the_longest_header_of_version_2_is_taken),
         cmocka_unit_test(what_is_wanted_of_a_header_is_never_more_than_is_left_of_it),
+        cmocka_unit_test(a_client_whose_word_came_by_a_unix_socket_has_been_nowhere_that_is_known),
         cmocka_unit_test(a_header_is_written_as_version_2_and_read_again),
         cmocka_unit_test(a_header_that_does_not_fit_is_not_written),
     };
