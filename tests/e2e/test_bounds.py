@@ -1,6 +1,7 @@
 """The sum of all that one session makes the gateway hold is less than 1 MiB, and what waits is not looked at again and again."""
 import contextlib
 import os
+import socket
 import threading
 import time
 
@@ -188,20 +189,17 @@ def test_before_login_no_answer_is_lost_on_a_client_that_reads_late(start_script
     assert client.wait("l").status == b"OK"
 
 
-def test_commands_before_an_end_of_file_are_answered_however_late_they_are_read(scripted_gateway):
-    client = scripted_gateway.session(timeout=60)
-    client.ok("SELECT INBOX")
-    count = FLOOD // len(LONG)
-    flood = Flood(client, (LONG + b" STATE (\r\n") * count)
-    wait_until_still(lambda: flood.sent)
-    read = 0
-    while flood.sent < flood.all:
-        assert client.wire.line().startswith(LONG + b" BAD ")
-        read += 1
-    flood.join()
-    client.wire.sock.shutdown(1)
-    for _ in range(count - read):
-        assert client.wire.line().startswith(LONG + b" BAD ")
+def test_commands_before_an_end_of_file_are_answered_however_late_they_are_read(start_scripted, start_gateway):
+    """They are all in the gateway when the end comes, and most of their answers have no room yet."""
+    scripted = start_scripted(caps_before="IMAP4rev1 " + " ".join(f"X-{number:0100}" for number in range(60)))
+    client = start_gateway(scripted.port).client(timeout=60)
+    count = 4000
+    client.send(b"c CAPABILITY\r\n" * count)
+    client.wire.sock.shutdown(socket.SHUT_WR)
+    time.sleep(0.5)  # the kernel's buffers fill, and the gateway's
+    for _ in range(count):
+        assert client.wire.line().startswith(b"* CAPABILITY ")
+        assert client.wire.line().startswith(b"c OK ")
     with pytest.raises(Closed):
         client.response()
 
@@ -229,16 +227,17 @@ def test_a_command_that_waits_costs_the_same_however_long_it_is(scripted, start_
     gateway = start_gateway(scripted.port)
     server = Silent(scripted, True)
     spent = []
-    for held in (b"", b"same LIST \"\" " + b"x" * 60_000 + b"\r\n"):
+    for held in (b"", b"same LIST \"\" " + b"x" * 50_000 + b"\r\n"):
         client = gateway.session(timeout=60)
         client.ok("SELECT INBOX")
         client.start("NOOP", tag="same")
         client.send(held)
         before = cpu_seconds(gateway)
-        for _ in range(5000):
-            client.send(b"y")
+        for _ in range(12_000):
+            client.wire.sock.send(b"y")
+            time.sleep(0.0001)  # so that each is read by itself; on a loaded machine fewer are
         wait_until_still(lambda: cpu_seconds(gateway), 0.3)
         spent.append(cpu_seconds(gateway) - before)
         client.close()
-    assert spent[1] <= 3 * spent[0] + 0.1, spent
+    assert spent[1] <= 2 * spent[0] + 0.1, spent
     server.answer()
