@@ -328,3 +328,18 @@ def test_a_tag_of_the_clients_does_not_take_the_answer_of_our_id(scripted, start
     answer.set()
     assert client.wait("imapstate-id").status == b"OK" and client.wait("imapstate").status == b"OK"
     assert scripted.sessions[0].names[-2:] == ["NOOP", "STATUS"]
+
+
+def test_what_dovecot_repeats_of_a_users_url_reaches_nobody_else(dovecot, start_gateway):
+    """It answers `NO [BADURL ...]` with the URL as it came, line ends included, and so a user writes lines of the server's."""
+    gateway = start_gateway(dovecot.plain_port, park={})
+    known = gateway.client().ok("ID NIL").of("ID")
+    url = b'x\r\n* ID ("name" "Dovecot" "support-url" "https://evil.example/")\r\n* OK x'
+    mallory = gateway.session(dovecot.new_user())
+    tag = mallory.start(b"APPEND INBOX CATENATE (URL {%d+}\r\n%b)" % (len(url), url))
+    assert mallory.wait(tag).status == b"NO"
+    mallory.response()  # the line of mallory's own making
+    victim = gateway.client()
+    assert victim.ok('ID ("name" "x")').of("ID") == known
+    victim.ok(f"LOGIN {dovecot.new_user()} secret")
+    assert victim.ok("ID NIL").of("ID") == known
