@@ -44,10 +44,9 @@ static struct imapstate_span take_line(struct imapstate_span *in)
     return line;
 }
 
-static bool is_waited_for(const struct imapstate_buf *string, const struct capabilities *offers)
+static bool is_waited_for(const struct imapstate_buf *string)
 {
-    struct imapstate_span value = imapstate_buf_span(string);
-    return !imapstate_command_is_quotable(value) && value.len > capability_nonsync_max(offers);
+    return !imapstate_command_is_quotable(imapstate_buf_span(string));
 }
 
 /* LOGIN has one part more for each literal that is waited for, and all but the last end with such a one. */
@@ -55,7 +54,7 @@ static void check_parts(const struct credentials_parts *parts, const struct sasl
                         const struct capabilities *offers)
 {
     CHECK(parts->count ==
-          1 + is_waited_for(&identity->authentication, offers) + is_waited_for(&identity->password, offers));
+          1 + is_waited_for(&identity->authentication) + is_waited_for(&identity->password));
     for (size_t i = 0; i + 1 < parts->count; i++) {
         struct imapstate_span part = imapstate_buf_span(&parts->part[i]);
         CHECK(part.len > 4 && memcmp(part.at + part.len - 3, "}\r\n", 3) == 0 && part.at[part.len - 4] != '+');

@@ -364,8 +364,8 @@ static const char *answer_to_frame_error(enum imapstate_error error)
 /* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
 static void answer_bad_line(struct client *client)
 {
-    bool is_command = !client->sending_command && client->request.phase == REQUEST_NONE &&
-                      client->idle == CLIENT_IDLE_NO && !login_wants_line(client->login);
+    bool is_command =
+        client->way == RELAY_BETWEEN && client->request.phase == REQUEST_NONE && !login_wants_line(client->login);
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
     if (is_command && line.tag.len > 0 && client_may_speak(client))

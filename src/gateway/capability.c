@@ -101,12 +101,12 @@ static bool mechanism_passes(struct imapstate_span name, const struct capability
     return mechanism && (view->mechanisms & SASL_BIT(mechanism->id));
 }
 
-/* Ours to say (COMPRESS= and the first four), or what cannot pass: a referral (RFC 2221, RFC 2193) would lead the
- * client past the gateway. */
+/* Ours to say (COMPRESS=, the first four, and LITERAL+ in place of LITERAL-: RFC 7888 section 5), or what cannot pass:
+ * a referral (RFC 2221, RFC 2193) would lead the client past the gateway. */
 static bool word_passes(struct imapstate_span word, const struct capability_view *view)
 {
-    static const char *const removed[] = { "STATE",         "XIMAPPROXY",      "STARTTLS",
-                                           "LOGINDISABLED", "LOGIN-REFERRALS", "MAILBOX-REFERRALS" };
+    static const char *const removed[] = { "STATE",           "XIMAPPROXY",        "STARTTLS", "LOGINDISABLED",
+                                           "LOGIN-REFERRALS", "MAILBOX-REFERRALS", "LITERAL-" };
     struct imapstate_span rest;
 
     if (!word_is_atom(word) || word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))
@@ -148,6 +148,9 @@ static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_s
 static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct capability_view *view,
                           bool offers_language)
 {
+    /* The gateway asks the upstream for each literal by itself (docs/framing.md). */
+    if (!list_put(buf, begin, IMAPSTATE_SPAN("LITERAL+")))
+        return false;
     if (view->is_before_login && view->offers_starttls && !list_put(buf, begin, IMAPSTATE_SPAN("STARTTLS")))
         return false;
     if (view->is_before_login && !capability_may_use_login(view) &&

@@ -262,7 +262,7 @@ bool choice_replace(struct client *client, const struct upstream *lost)
 {
     struct choice *choice = &client->choice;
     bool may_run = choice->is_repeatable || !upstream_has_written(lost);
-    if (!lost->is_woken || !choice->is_complete || !may_run || client->sending_command ||
+    if (!lost->is_woken || !choice->is_complete || !may_run || !relay_may_resend(client) ||
         session_is_notified(&client->session))
         return false;
     struct imapstate_buf state;

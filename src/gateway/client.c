@@ -237,10 +237,7 @@ static void client_leave_upstream(struct client *client, bool may_park)
     login_free(client->login);
     client->login = NULL;
     pipeline_done(&client->pipeline);
-    client->sending = NULL;
-    client->sending_command = NULL;
-    client->awaits_go = false;
-    client->idle = CLIENT_IDLE_NO;
+    relay_forget(client);
 }
 
 bool client_rest_upstream(struct client *client)
@@ -685,7 +682,9 @@ static bool client_has_business(const struct client *client)
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
         login_is_at_upstream(client->login))
         return true;
-    return client->pipeline.count > 0 && !client->sending_command && client->idle != CLIENT_IDLE_ACTIVE;
+    /* What follows an unasked literal may be here already. */
+    return client->pipeline.count > 0 &&
+           (client->way == RELAY_BETWEEN || client->way == RELAY_AWAITS_GO_UNASKED || client->way == RELAY_IDLE_ASKED);
 }
 
 static void client_settle(struct client *client)
@@ -873,7 +872,7 @@ void client_stop(struct client *client, bool now)
             client_die(client);
         return;
     }
-    bool is_resting = client->state != CLIENT_AUTHENTICATED || client->idle == CLIENT_IDLE_ACTIVE ||
+    bool is_resting = client->state != CLIENT_AUTHENTICATED || client->way == RELAY_IDLING ||
                       (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
     if (now || is_resting)
         client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));

@@ -36,9 +36,6 @@ enum client_state {
     CLIENT_STATE_MAX,
 };
 
-/* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+", and then only DONE. */
-enum client_idle { CLIENT_IDLE_NO, CLIENT_IDLE_ASKED, CLIENT_IDLE_ACTIVE };
-
 struct client {
     struct list link; /* in worker->clients[state] */
     struct grave grave;
@@ -49,9 +46,7 @@ struct client {
     struct imapstate_frame frame;
     struct request request;
     struct pipeline pipeline;
-    struct flight
-        *sending; /* borrowed from pipeline: the command whose octets are going up; NULL if it has been answered */
-    const struct imapstate_command *sending_command; /* static; NULL between commands */
+    struct flight *sending; /* borrowed from pipeline: the command that the way down is about; NULL BETWEEN them */
     struct session session;
     struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
     struct restore *restore;   /* owned: while a STATE is under way */
@@ -68,9 +63,8 @@ struct client {
     uint64_t began_at_ms, active_at_ms;
     uint16_t login_failures;
     uint8_t state;    /* enum client_state; client_enter() alone writes it */
-    uint8_t idle;     /* enum client_idle */
+    uint8_t way;      /* enum relay_way; relay.c alone writes it */
     uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
-    bool awaits_go;   /* a synchronizing literal was passed on; the upstream has not answered */
     char detail[92];  /* more of the reason, for the log; may be empty */
 };
 

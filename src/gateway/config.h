@@ -16,6 +16,7 @@
 #include "network.h"
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
+enum config_literals { CONFIG_LITERALS_WAIT, CONFIG_LITERALS_STREAM };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
 
@@ -55,6 +56,7 @@ struct config_upstream {
     uint64_t answer_timeout_ms;   /* login and replay: how long for each answer */
     enum config_client_address send_client_address;
     enum config_authorization authorization_identity; /* a login that names another user to act for */
+    enum config_literals append_literals;             /* a message that comes without being asked for */
 };
 
 /* Upstream connections that wait for their client to come back. Only per_user may be 0. */

@@ -93,9 +93,8 @@ void credentials_parts_done(struct credentials_parts *parts)
     parts->count = 0;
 }
 
-/* SP and a string. CR, LF and 8-bit octets travel only as a literal, which waits for a "+" if it must. */
-static bool parts_put_string(struct credentials_parts *parts, const struct capabilities *offers,
-                             const struct imapstate_buf *string)
+/* SP and a string. CR, LF and 8-bit octets travel only as a literal, which waits for its "+". */
+static bool parts_put_string(struct credentials_parts *parts, const struct imapstate_buf *string)
 {
     struct imapstate_span value = imapstate_buf_span(string);
     struct imapstate_buf *last = parts_last(parts);
@@ -103,17 +102,15 @@ static bool parts_put_string(struct credentials_parts *parts, const struct capab
         return false;
     if (imapstate_command_is_quotable(value))
         return imapstate_command_put_quoted(last, value);
-    bool is_synchronizing = value.len > capability_nonsync_max(offers);
-    return imapstate_buf_printf(last, "{%zu%s}\r\n", value.len, is_synchronizing ? "" : "+") &&
-           imapstate_buf_put(is_synchronizing ? parts_add(parts) : last, value);
+    return imapstate_buf_printf(last, "{%zu}\r\n", value.len) && imapstate_buf_put(parts_add(parts), value);
 }
 
-static bool parts_put_login(struct credentials_parts *parts, const struct capabilities *offers,
+static bool parts_put_login(struct credentials_parts *parts,
+                            const struct capabilities *offers __attribute__((unused)),
                             const struct sasl_identity *identity)
 {
     return imapstate_buf_put(parts_add(parts), IMAPSTATE_SPAN("LOGIN")) &&
-           parts_put_string(parts, offers, &identity->authentication) &&
-           parts_put_string(parts, offers, &identity->password) &&
+           parts_put_string(parts, &identity->authentication) && parts_put_string(parts, &identity->password) &&
            imapstate_buf_put(parts_last(parts), IMAPSTATE_SPAN("\r\n"));
 }
 

@@ -10,6 +10,7 @@ void flight_free(struct flight *flight)
     if (!flight)
         return;
     imapstate_buf_done(&flight->arguments);
+    imapstate_buf_done(&flight->held);
     free(flight);
 }
 
@@ -44,6 +45,7 @@ struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_c
     if (tag.len > 0)
         memcpy(flight->tag, tag.at, tag.len);
     imapstate_buf_init(&flight->arguments, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&flight->held, IMAPSTATE_LINE_MAX);
     if (pipeline->last)
         pipeline->last->next = flight;
     else
@@ -72,25 +74,36 @@ static bool flight_has_tag(const struct flight *flight, struct imapstate_span ta
     return imapstate_span_equal((struct imapstate_span){ flight->tag, flight->tag_len }, tag);
 }
 
+struct flight *pipeline_find(const struct pipeline *pipeline, struct imapstate_span tag)
+{
+    for (struct flight *flight = pipeline->first; flight; flight = flight->next)
+        if (!flight->is_answered && flight_has_tag(flight, tag))
+            return flight;
+    return NULL;
+}
+
+void pipeline_remove(struct pipeline *pipeline, struct flight *flight)
+{
+    struct flight *before = NULL, **link = &pipeline->first;
+    while (*link != flight) {
+        before = *link;
+        link = &before->next;
+    }
+    *link = flight->next;
+    if (pipeline->last == flight)
+        pipeline->last = before;
+    pipeline->count--;
+    pipeline->octets -= flight_octets(flight);
+    pipeline->holds_back = false;
+    flight->next = NULL;
+}
+
 struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span tag)
 {
-    struct flight *before = NULL;
-    for (struct flight *flight = pipeline->first; flight; before = flight, flight = flight->next) {
-        if (!flight_has_tag(flight, tag))
-            continue;
-        if (before)
-            before->next = flight->next;
-        else
-            pipeline->first = flight->next;
-        if (pipeline->last == flight)
-            pipeline->last = before;
-        pipeline->count--;
-        pipeline->octets -= flight_octets(flight);
-        pipeline->holds_back = false;
-        flight->next = NULL;
-        return flight;
-    }
-    return NULL;
+    struct flight *flight = pipeline_find(pipeline, tag);
+    if (flight)
+        pipeline_remove(pipeline, flight);
+    return flight;
 }
 
 bool pipeline_has_tag(const struct pipeline *pipeline, struct imapstate_span tag)

@@ -17,8 +17,10 @@ struct flight {
     struct flight *next;
     const struct imapstate_command *command; /* static */
     struct imapstate_buf arguments;          /* of a storable command, as sent; else empty: pipeline_capture() */
+    struct imapstate_buf held;               /* its tagged answer, which came before the client had sent all of it */
     bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
-    bool has_unasked_literal; /* a non-synchronizing literal went up with it */
+    bool has_unasked_literal; /* octets of a literal went up with it that the upstream had not asked for */
+    bool is_answered;         /* the upstream has done with it; it stays until the client has sent the rest */
     bool is_too_large;        /* storable, but its arguments did not fit */
     bool is_ours;             /* the client did not send it: relay_ask() */
     uint16_t tag_len;
@@ -27,9 +29,9 @@ struct flight {
 
 struct pipeline {
     struct flight *first, *last; /* owned, in the order sent */
-    uint32_t octets;             /* that they all hold */
+    uint32_t octets;             /* that they all hold, but for one answer that may be held */
     uint16_t count;
-    bool holds_back; /* a command waits until one in flight is answered: pipeline_take() ends that */
+    bool holds_back; /* a command waits until one in flight is answered: pipeline_remove() ends that */
 };
 
 void pipeline_done(struct pipeline *pipeline);
@@ -44,6 +46,11 @@ struct flight *pipeline_push(struct pipeline *pipeline, const struct imapstate_c
 
 /* More of the arguments of a flight that is capturing. They are given up if they are too large. */
 void pipeline_capture(struct pipeline *pipeline, struct flight *flight, struct imapstate_span octets);
+/* The flight with this tag that has not been answered; NULL if there is none. */
+struct flight *pipeline_find(const struct pipeline *pipeline, struct imapstate_span tag);
+
+/* Takes it out; the caller frees it by flight_free(). */
+void pipeline_remove(struct pipeline *pipeline, struct flight *flight);
 
 /* Takes the flight with this tag out; NULL if there is none. The caller frees it by flight_free(). */
 struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span tag);

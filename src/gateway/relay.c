@@ -5,6 +5,7 @@
 #include "answer.h"
 #include "client.h"
 #include "language.h"
+#include "moves.h"
 #include "namespace.h"
 #include "prelude.h"
 #include "status.h"
@@ -30,20 +31,63 @@ struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
     }
 }
 
+/* --- the way down --- */
+
+#define BIT(way) MOVES_BIT(way)
+
+static const unsigned relay_may_enter[RELAY_WAY_MAX] = {
+    [RELAY_BETWEEN] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING) |
+                      BIT(RELAY_IDLE_ASKED),
+    [RELAY_AWAITS_GO] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING),
+    [RELAY_AWAITS_GO_UNASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING) | BIT(RELAY_SWALLOWING),
+    [RELAY_SENDING] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING),
+    [RELAY_SWALLOWING] = BIT(RELAY_BETWEEN),
+    [RELAY_IDLE_ASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_IDLING),
+    [RELAY_IDLING] = BIT(RELAY_BETWEEN),
+};
+
+static const char *const relay_way_names[RELAY_WAY_MAX] = {
+    "BETWEEN", "AWAITS_GO", "AWAITS_GO_UNASKED", "SENDING", "SWALLOWING", "IDLE_ASKED", "IDLING",
+};
+
+static const struct moves relay_moves = { "way down", relay_way_names, relay_may_enter };
+
+static void relay_enter(struct client *client, enum relay_way next)
+{
+    if (!moves_allow(&relay_moves, client->way, next)) {
+        stream_break(&client->stream, "unforeseen state");
+        return;
+    }
+    client->way = (uint8_t)next;
+    if (next == RELAY_BETWEEN)
+        client->sending = NULL;
+}
+
+void relay_forget(struct client *client)
+{
+    relay_enter(client, RELAY_BETWEEN);
+    pipeline_done(&client->pipeline);
+}
+
 static bool relay_has_only(const struct client *client, unsigned flights)
 {
-    return client->pipeline.count == flights && !client->sending_command && client_may_speak(client) &&
+    return client->pipeline.count == flights && client_may_speak(client) &&
            !(client->upstream && client->upstream->is_introducing);
 }
 
 bool relay_is_quiet(const struct client *client)
 {
-    return relay_has_only(client, 0);
+    return client->way == RELAY_BETWEEN && relay_has_only(client, 0);
 }
 
 bool relay_is_idling(const struct client *client)
 {
-    return client->idle == CLIENT_IDLE_ACTIVE && relay_has_only(client, 1);
+    return client->way == RELAY_IDLING && relay_has_only(client, 1);
+}
+
+bool relay_may_resend(const struct client *client)
+{
+    return client->way != RELAY_SENDING && client->way != RELAY_SWALLOWING;
 }
 
 /* --- down --- */
@@ -82,35 +126,15 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     }
 }
 
-static bool relay_takes_strings(const struct client *client, const struct imapstate_command *command)
-{
-    switch (command->literals) {
-    case IMAPSTATE_LITERALS_NONE:
-        return false;
-    case IMAPSTATE_LITERALS_ANNOTATION:
-        return client->session.offers.annotate;
-    default:
-        return true;
-    }
-}
-
-/* A literal that comes without being asked for is counted by us and by the upstream, each for itself; both must know
- * that it is one. */
-static const char *relay_doubt_literal(const struct client *client, const struct imapstate_command *command,
-                                       const struct imapstate_literal *literal)
+/* May the octets of a literal go up as they come? They are then counted by us and by the upstream, each for itself, and
+ * an upstream that takes the line for a mistake takes them for commands. */
+static bool relay_may_stream(const struct client *client, const struct imapstate_command *command,
+                             const struct imapstate_literal *literal)
 {
     const struct capabilities *offers = &client->session.offers;
-    if (!literal->announced || literal->synchronizing)
-        return NULL;
-    if (!command->is_known)
-        return "literal in an unknown command";
-    if (!relay_takes_strings(client, command))
-        return "literal in a command that takes none";
-    if (literal->octets > capability_nonsync_max(offers) || capability_nonsync_max(offers) == 0)
-        return "non-synchronizing literal that the server does not offer";
-    if (literal->binary && !offers->binary)
-        return "literal8 that the server does not offer";
-    return NULL;
+    return client->upstream->config->append_literals == CONFIG_LITERALS_STREAM &&
+           command->literals == IMAPSTATE_LITERALS_MESSAGE && capability_nonsync_max(offers) > 0 &&
+           literal->octets <= capability_nonsync_max(offers) && (!literal->binary || offers->binary);
 }
 
 static void relay_distrust(struct client *client, const char *detail)
@@ -123,14 +147,12 @@ static void relay_distrust(struct client *client, const char *detail)
 /* Of a storable command, the arguments are kept until it is answered. */
 static void relay_capture(struct client *client, struct imapstate_span octets)
 {
-    if (client->sending)
-        pipeline_capture(&client->pipeline, client->sending, octets);
+    pipeline_capture(&client->pipeline, client->sending, octets);
 }
 
 static void relay_forward(struct client *client, struct imapstate_span octets)
 {
-    const struct imapstate_command *command = client->sending_command;
-    choice_sent(client, octets, command && command->repeatable);
+    choice_sent(client, octets, client->sending->command->repeatable);
     stream_forward(&client->upstream->stream, octets);
 }
 
@@ -146,53 +168,73 @@ static void relay_forward_line(struct client *client, const struct imapstate_pie
     }
 }
 
-/* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
-static bool relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
+/* The line's "{n+}" goes up as "{n}": its "+" is what tells that the upstream sees a literal, too. */
+static void relay_forward_asking(struct client *client, const struct imapstate_piece *piece)
 {
-    const struct imapstate_command *command = client->sending_command;
-    const char *doubt = relay_doubt_literal(client, command, &piece->literal);
-    if (!doubt && piece->literal.announced && piece->literal.synchronizing && !client->sending)
-        doubt = "literal in a command that has been answered";
-    if (doubt) {
-        relay_distrust(client, doubt);
-        return false;
+    const uint8_t *end = piece->octets.at + piece->octets.len,
+                  *plus = memrchr(piece->octets.at, '+', piece->octets.len);
+    relay_forward(client, (struct imapstate_span){ piece->octets.at, (size_t)(plus - piece->octets.at) });
+    relay_forward(client, (struct imapstate_span){ plus + 1, 1 }); /* the brace */
+    relay_forward(client, piece->is_bare_lf ? IMAPSTATE_SPAN("\r\n") : (struct imapstate_span){ end - 2, 2 });
+}
+
+static enum relay_way relay_forward_announcing(struct client *client, const struct imapstate_piece *piece)
+{
+    const struct imapstate_command *command = client->sending->command;
+    session_sent_literal(&client->session, command);
+    if (!piece->literal.synchronizing && !relay_may_stream(client, command, &piece->literal)) {
+        relay_forward_asking(client, piece);
+        return RELAY_AWAITS_GO_UNASKED;
     }
+    relay_forward_line(client, piece);
+    if (piece->literal.synchronizing)
+        return RELAY_AWAITS_GO;
+    client->sending->has_unasked_literal = true;
+    client->session.is_uncertain = true; /* never to be parked */
+    return RELAY_SENDING;
+}
+
+/* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
+static void relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
+{
     size_t line_end = piece->is_bare_lf ? 1 : 2;
     relay_capture(
         client, piece->literal.announced
                     ? arguments
                     : (struct imapstate_span){ arguments.at, arguments.len > line_end ? arguments.len - line_end : 0 });
-    session_sent_line(&client->session, command, arguments);
-    if (piece->literal.announced)
-        session_sent_literal(&client->session, command);
-    if (client->sending && piece->literal.announced && !piece->literal.synchronizing)
-        client->sending->has_unasked_literal = true;
-    relay_forward_line(client, piece);
-    client->awaits_go = piece->literal.announced && piece->literal.synchronizing;
-    if (!piece->literal.announced) {
-        client->sending = NULL;
-        client->sending_command = NULL;
+    session_sent_line(&client->session, client->sending->command, arguments);
+    if (piece->literal.announced) {
+        relay_enter(client, relay_forward_announcing(client, piece));
+        return;
     }
-    return true;
+    struct flight *flight = client->sending;
+    relay_forward_line(client, piece);
+    relay_enter(client, flight->command->id == IMAPSTATE_COMMAND_IDLE ? RELAY_IDLE_ASKED : RELAY_BETWEEN);
+    if (flight->is_answered) {
+        pipeline_remove(&client->pipeline, flight);
+        flight_free(flight);
+    }
 }
 
-static bool relay_begin_command(struct client *client, const struct imapstate_piece *piece,
+static void relay_begin_command(struct client *client, const struct imapstate_piece *piece,
                                 const struct imapstate_command_line *line)
 {
+    /* Its "+" would be IDLE's, or the literal's: nobody could tell. */
+    if (line->command->id == IMAPSTATE_COMMAND_IDLE && piece->literal.announced) {
+        relay_distrust(client, "literal behind IDLE");
+        return;
+    }
     struct flight *flight = pipeline_push(&client->pipeline, line->command, line->tag);
     if (!flight) {
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
-        return false;
+        return;
     }
     flight->is_capturing = line->command->stored != IMAPSTATE_STORED_NEVER;
     client->sending = flight;
-    client->sending_command = line->command;
-    if (line->command->id == IMAPSTATE_COMMAND_IDLE)
-        client->idle = CLIENT_IDLE_ASKED;
     choice_forget_credentials(client);
     const uint8_t *end = piece->octets.at + piece->octets.len;
     const uint8_t *from = line->has_arguments_sp ? line->arguments.at : end - (piece->is_bare_lf ? 1 : 2);
-    return relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
+    relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
 }
 
 /* A whole command of one line. */
@@ -285,8 +327,36 @@ static void relay_down_done(struct client *client, const struct imapstate_piece 
         relay_distrust(client, "IDLE is not ended by DONE");
         return;
     }
-    client->idle = CLIENT_IDLE_NO;
     relay_forward_line(client, piece);
+    relay_enter(client, RELAY_BETWEEN);
+}
+
+static void relay_up_completed(struct client *client, const struct flight *flight, const struct status *status,
+                               struct imapstate_span line);
+
+/* The refused command has come to its end: it is answered. */
+static void relay_end_swallowing(struct client *client)
+{
+    struct flight *flight = client->sending;
+    struct imapstate_span line = imapstate_buf_span(&flight->held);
+    struct status status;
+    pipeline_remove(&client->pipeline, flight);
+    relay_enter(client, RELAY_BETWEEN);
+    if (line.len > 0 && status_parse(line, &status))
+        relay_up_completed(client, flight, &status, line);
+    stream_flush(&client->stream); /* line is gone with the flight */
+    flight_free(flight);
+}
+
+/* The rest of a refused command. A synchronizing literal in it ends it: the answer that is held refuses that, too. */
+static void relay_swallow(struct client *client, enum imapstate_frame_result result,
+                          const struct imapstate_piece *piece)
+{
+    bool is_asking = piece->literal.announced && piece->literal.synchronizing;
+    if (is_asking)
+        imapstate_frame_literal_refused(&client->frame);
+    if (is_asking || (result == IMAPSTATE_FRAME_LINE && !piece->literal.announced))
+        relay_end_swallowing(client);
 }
 
 static enum relay_down relay_down_piece(struct client *client, enum imapstate_frame_result result,
@@ -298,6 +368,10 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (piece->begins)
         return relay_down_command(client, piece);
+    if (client->way == RELAY_SWALLOWING) {
+        relay_swallow(client, result, piece);
+        return RELAY_DOWN_TAKEN;
+    }
     if (piece->has_nul) {
         /* The command's beginning has gone up already; what a server makes of the rest is anybody's guess. */
         relay_distrust(client, imapstate_strerror(IMAPSTATE_NUL));
@@ -320,18 +394,24 @@ static bool relay_has_room(const struct client *client)
 /* Octets of a literal that may be a message? */
 static bool relay_is_message(const struct client *client, enum imapstate_frame_result result)
 {
-    return result == IMAPSTATE_FRAME_LITERAL && client->sending_command &&
-           client->sending_command->literals == IMAPSTATE_LITERALS_MESSAGE;
+    return result == IMAPSTATE_FRAME_LITERAL && client->sending &&
+           client->sending->command->literals == IMAPSTATE_LITERALS_MESSAGE;
+}
+
+/* Until the upstream has said something to what has gone up, nothing follows. */
+static bool relay_awaits_word(const struct client *client)
+{
+    return client->way == RELAY_AWAITS_GO || client->way == RELAY_AWAITS_GO_UNASKED || client->way == RELAY_IDLE_ASKED;
 }
 
 bool relay_down_step(struct client *client)
 {
     /* A line that is held back is not looked at anew with each octet that arrives, from whomever. */
-    if (client->restore || login_is_at_upstream(client->login) || client->awaits_go ||
-        client->idle == CLIENT_IDLE_ASKED || client->pipeline.holds_back || !relay_has_room(client))
+    if (client->restore || login_is_at_upstream(client->login) || relay_awaits_word(client) ||
+        client->pipeline.holds_back || !relay_has_room(client))
         return false;
     struct imapstate_frame before = client->frame;
-    if (client->idle == CLIENT_IDLE_ACTIVE && imapstate_frame_is_between(&client->frame))
+    if (client->way == RELAY_IDLING && imapstate_frame_is_between(&client->frame))
         imapstate_frame_expect_continuation(&client->frame);
     struct imapstate_piece piece;
     enum imapstate_frame_result result = imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece);
@@ -441,20 +521,25 @@ void relay_put_line(struct client *client, struct imapstate_span line, const str
         stream_printf(&client->stream, "%s\r\n", wording);
 }
 
-static bool relay_up_continue(struct client *client, struct imapstate_span line)
+/* True: the "+" is the client's. */
+static bool relay_up_continue(struct client *client)
 {
-    if (client->awaits_go) {
-        client->awaits_go = false;
+    switch (client->way) {
+    case RELAY_AWAITS_GO:
+        relay_enter(client, RELAY_SENDING);
         imapstate_frame_literal_go(&client->frame);
         return true;
-    }
-    if (client->idle == CLIENT_IDLE_ASKED) {
-        client->idle = CLIENT_IDLE_ACTIVE;
+    case RELAY_AWAITS_GO_UNASKED:
+        relay_enter(client, RELAY_SENDING);
+        return false;
+    case RELAY_IDLE_ASKED:
+        relay_enter(client, RELAY_IDLING);
         return true;
+    default:
+        /* The server has seen a literal or a dialog where we saw none. */
+        relay_distrust_upstream(client, "+ that nothing asked for");
+        return false;
     }
-    /* The server has seen a literal or a dialog where we saw none. */
-    relay_distrust_upstream(client, "+ that nothing asked for");
-    return false;
 }
 
 void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command)
@@ -504,28 +589,53 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
         relay_distrust(client, "literal in a command that was answered BAD");
 }
 
+/* The command that the way down is about is answered before all of it has gone up. False: nobody can know what the
+ * upstream reads next, and the session has ended. */
+static bool relay_up_refused(struct client *client, struct flight *flight)
+{
+    switch (client->way) {
+    case RELAY_AWAITS_GO:
+        /* RFC 9051 section 4.3: the server refuses the literal; the next line is a command. */
+        imapstate_frame_literal_refused(&client->frame);
+        break;
+    case RELAY_AWAITS_GO_UNASKED:
+        /* The client knows nothing of it and sends on: the octets, and whatever else the command has. */
+        flight->is_answered = true;
+        relay_enter(client, RELAY_SWALLOWING);
+        return true;
+    case RELAY_SENDING:
+        if (flight->has_unasked_literal)
+            return true;
+        relay_distrust_upstream(client, "answer to a command in the middle of its literal");
+        return false;
+    default:
+        break;
+    }
+    relay_enter(client, RELAY_BETWEEN);
+    return true;
+}
+
 static void relay_up_tagged(struct client *client, struct imapstate_span line)
 {
     struct status status;
     bool is_answer = status_parse(line, &status) && status.word <= STATUS_BAD;
-    struct flight *flight = is_answer ? pipeline_take(&client->pipeline, status.tag) : NULL;
+    struct flight *flight = is_answer ? pipeline_find(&client->pipeline, status.tag) : NULL;
     if (!flight) {
         relay_distrust_upstream(client, "tagged answer to no command");
         return;
     }
-    if (flight == client->sending) {
-        client->sending = NULL;
-        if (client->awaits_go) {
-            /* RFC 9051 section 4.3: the server refuses the literal; the next line is a command. */
-            client->awaits_go = false;
-            client->sending_command = NULL;
-            imapstate_frame_literal_refused(&client->frame);
-        }
+    if (flight == client->sending && !relay_up_refused(client, flight))
+        return;
+    if (flight != client->sending) {
+        pipeline_remove(&client->pipeline, flight);
+        relay_up_completed(client, flight, &status, line);
+        flight_free(flight);
+    } else if (client->way != RELAY_SWALLOWING) {
+        flight->is_answered = true;
+        relay_up_completed(client, flight, &status, line);
+    } else if (!imapstate_buf_put(&flight->held, line)) {
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
     }
-    if (flight->command->id == IMAPSTATE_COMMAND_IDLE)
-        client->idle = CLIENT_IDLE_NO;
-    relay_up_completed(client, flight, &status, line);
-    flight_free(flight);
 }
 
 /* A tag may hold "]" (RFC 9051 section 9), but there are servers that take such a one for none and answer "* BAD"
@@ -534,12 +644,14 @@ static void relay_up_untagged_bad(struct client *client)
 {
     client->session.is_uncertain = true; /* which command it is about is a guess, and if it was carried out, another */
     for (struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
-        struct imapstate_span tag = { flight->tag, flight->tag_len };
-        if (!memchr(tag.at, ']', tag.len))
+        if (flight->is_answered || !memchr(flight->tag, ']', flight->tag_len))
             continue;
-        if (flight == client->sending)
-            client->sending = NULL;
-        flight_free(pipeline_take(&client->pipeline, tag));
+        if (flight == client->sending && !relay_up_refused(client, flight))
+            return;
+        if (flight != client->sending) {
+            pipeline_remove(&client->pipeline, flight);
+            flight_free(flight);
+        }
         return;
     }
 }
@@ -576,7 +688,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return true;
     }
     if (line.at[0] == '+')
-        return relay_up_continue(client, line);
+        return relay_up_continue(client);
     if (line.at[0] != '*') {
         relay_up_tagged(client, line);
         return false; /* it has gone on already */

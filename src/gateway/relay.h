@@ -10,6 +10,26 @@
 struct client;
 struct upstream;
 
+/* The way down: what the client's next octets are, and what has to come first.
+ *
+ *   BETWEEN -> AWAITS_GO ---------> SENDING -> BETWEEN       AWAITS_GO: {n}, which the client waits for, too
+ *           -> AWAITS_GO_UNASKED -> SENDING                  ..._UNASKED: {n+}, whose octets the client sends anyway
+ *                                -> SWALLOWING -> BETWEEN    SWALLOWING: refused; the rest is for nobody
+ *           -> SENDING (literals that pass unasked)
+ *           -> IDLE_ASKED -> IDLING -> BETWEEN
+ *   SENDING may go back to either AWAITS_GO, for the command's next literal. An answer, or the end of the upstream,
+ * leads from any of them to BETWEEN. */
+enum relay_way {
+    RELAY_BETWEEN,
+    RELAY_AWAITS_GO,
+    RELAY_AWAITS_GO_UNASKED,
+    RELAY_SENDING,
+    RELAY_SWALLOWING,
+    RELAY_IDLE_ASKED, /* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+" ... */
+    RELAY_IDLING,     /* ... and then only DONE */
+    RELAY_WAY_MAX,
+};
+
 /* Takes one piece of the client's input further. False: nothing to do, or something has to come first. */
 bool relay_down_step(struct client *client);
 
@@ -33,6 +53,11 @@ bool relay_is_idling(const struct client *client);
  * the session has ended. */
 bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,
                 struct imapstate_span arguments);
+/* Nothing is in flight any more: the upstream has been let go of. */
+void relay_forget(struct client *client);
+
+/* Is all that has gone up there in whole lines, so that another upstream can be sent it again? */
+bool relay_may_resend(const struct client *client);
 
 /* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
  * answers go to the client; answer_asked() is called in place of the tagged one. False if memory is out: the session

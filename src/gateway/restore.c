@@ -215,7 +215,7 @@ static struct imapstate_state *restore_silenced(const struct restore *restore)
 static void restore_replay(struct client *client)
 {
     struct restore *restore = client->restore;
-    struct imapstate_replay_literals literals = { capability_nonsync_max(&client->session.offers) };
+    struct imapstate_replay_literals literals = { .nonsync_max = 0 }; /* each waits for its "+" (docs/framing.md) */
     struct imapstate_state *silenced = restore->is_warm ? restore_silenced(restore) : NULL;
     imapstate_replay_free(restore->replay);
     restore->replay = NULL;

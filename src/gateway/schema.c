@@ -201,6 +201,11 @@ static const char *const client_address_words[] = {
     [CONFIG_CLIENT_ADDRESS_PROXY_V2] = "proxy-v2",
     NULL,
 };
+static const char *const literals_words[] = {
+    [CONFIG_LITERALS_WAIT] = "wait",
+    [CONFIG_LITERALS_STREAM] = "stream",
+    NULL,
+};
 static const char *const authorization_words[] = {
     [CONFIG_AUTHORIZATION_PASS] = "pass",
     [CONFIG_AUTHORIZATION_REFUSE] = "refuse",
@@ -281,6 +286,7 @@ static const struct option upstream_options[] = {
     { "answer_timeout",         &option_time_ms,   FIELD(answer_timeout_ms),      "60s",  100, HOUR_MS },
     { "send_client_address",    &option_choice,    FIELD(send_client_address),    "none", .words = client_address_words },
     { "authorization_identity", &option_choice,    FIELD(authorization_identity), "pass", .words = authorization_words },
+    { "append_literals",        &option_choice,    FIELD(append_literals),        "wait", .words = literals_words },
     { NULL },
 };
 

@@ -327,6 +327,7 @@ def test_an_upstream_that_does_not_read_costs_no_memory(scripted, start_gateway)
     go_on, arrived = threading.Event(), [0]
 
     def append(connection, tag, arguments):
+        connection.send(b"+ go\r\n")
         assert go_on.wait(50)
         arrived[0] = hashlib.sha256(connection.wire.octets(LARGE)).hexdigest()
         assert connection.wire.line() == b"\r\n"

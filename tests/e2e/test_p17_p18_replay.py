@@ -208,7 +208,7 @@ def test_p17_capability_is_held_until_it_is_decided_and_then_sent_with_state_in_
     go.set()
     answer = client.wait(tag)
     assert_restored(answer, token)
-    assert [sorted(capabilities(line)) for line in answer.of("CAPABILITY")] == [[b"ENABLE", b"IMAP4rev1", b"LANGUAGE", b"STATE", b"X-NOW"]]
+    assert [sorted(capabilities(line)) for line in answer.of("CAPABILITY")] == [[b"ENABLE", b"IMAP4rev1", b"LANGUAGE", b"LITERAL+", b"STATE", b"X-NOW"]]
 
 
 def test_p17_a_capability_code_in_the_replay_is_held_too(scripted, scripted_gateway):

@@ -357,8 +357,9 @@ def seen_by_client(octets):
     """A direct transcript with STATE where the gateway has it, and without what it cannot let pass (P1)."""
     def rewritten(match):
         names = [name for name in match.group(2).split() if not name.startswith((b"COMPRESS=", b"LOGIN-REFERRALS", b"MAILBOX-REFERRALS",
-                                                                                                 b"LOGINDISABLED"))]
-        return match.group(1) + b"CAPABILITY " + b" ".join([*names, b"LANGUAGE", b"STATE"])
+                                                                                                 b"LOGINDISABLED", b"LITERAL-"))]
+        literals = [] if b"LITERAL+" in names else [b"LITERAL+"]
+        return match.group(1) + b"CAPABILITY " + b" ".join([*names, *literals, b"LANGUAGE", b"STATE"])
     return re.sub(rb"(\* |\[)CAPABILITY ([^\r\n\]]+)", rewritten, octets)
 
 
