@@ -89,11 +89,13 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
     struct imapstate_span names = imapstate_buf_span(&admission->names);
     client->login->admission = NULL;
     upstream_attach(client->upstream);
-    choice_prove(client);
+    if (admission->evidence == 0)
+        choice_prove(client);
     /* An idle session that cannot be parked needs no copy. */
     if (client->upstream->proof)
         imapstate_buf_put(&client->upstream->names, names);
     login_admitted(client, answer, names);
+    session_saw_at_login(&client->session, admission->evidence);
     admission_free(admission);
 }
 

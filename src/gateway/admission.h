@@ -21,6 +21,7 @@ struct admission {
     struct credentials_parts parts; /* what goes up: the command, then one behind each "+" */
     struct imapstate_buf answer;    /* ASKING: the tagged OK, which the client has not got yet */
     struct imapstate_buf names;     /* the upstream's list after login, as far as it has told one */
+    uint16_t evidence;              /* enum evidence: what the upstream has shown to be on meanwhile */
     uint8_t phase;                  /* enum admission_phase; admission_enter() alone writes it */
     uint8_t sent;                   /* of parts */
     uint8_t presses;                /* how often it was tried again since parked connections were given up for it */

@@ -4,6 +4,7 @@
 
 #include "answer.h"
 #include "client.h"
+#include "evidence.h"
 #include "language.h"
 #include "moves.h"
 #include "namespace.h"
@@ -13,6 +14,9 @@
 
 /* Of what relay_ask() asks. */
 #define RELAY_TAG UPSTREAM_TAG "-ask"
+
+/* So much of "* 12 FETCH (...)" is waited for, so that an unasked MODSEQ is seen however the network has cut it. */
+#define RELAY_NUMBERED_HELD 512u
 
 struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
 {
@@ -668,6 +672,17 @@ static bool relay_up_introduction(struct upstream *upstream, struct imapstate_sp
     return true;
 }
 
+/* An untagged response begins: what does it show to be on? is_whole: its first line has an end. */
+static void relay_weigh(struct client *client, struct imapstate_span begun, bool is_whole)
+{
+    if (*begun.at != '*')
+        return;
+    if (login_is_at_upstream(client->login))
+        client->login->admission->evidence |= (uint16_t)evidence_read(begun);
+    else if (!client->restore || !is_whole || relay_is_numbered(begun)) /* else the replay tells whose it is */
+        session_saw_response(&client->session, &client->pipeline, begun);
+}
+
 /* The first line of a response. True: it goes on to the client, with all that belongs to it. */
 static bool relay_up_line(struct client *client, const struct imapstate_piece *piece)
 {
@@ -683,10 +698,8 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return admission_hear(client, line);
     if (client->restore)
         return restore_hear(client, line) == RESTORE_PASS;
-    if (!piece->is_text) {
-        session_saw_response(&client->session, line);
+    if (!piece->is_text)
         return true;
-    }
     if (line.at[0] == '+')
         return relay_up_continue(client);
     if (line.at[0] != '*') {
@@ -703,7 +716,7 @@ static bool relay_holds(struct imapstate_span in)
 {
     static const char *const held[] = { "CAPABILITY", "ENABLED", "LANGUAGE", "COMPARATOR", "NAMESPACE", "ID" };
     if (relay_is_numbered(in))
-        return false;
+        return in.len < RELAY_NUMBERED_HELD;
     struct imapstate_span word = relay_word(in, 1);
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         if (imapstate_span_equal_nocase(word, imapstate_span_of(held[i])))
@@ -721,6 +734,8 @@ static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, s
 static void relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
 {
     bool is_first_line = piece->begins && piece->octets.at[piece->octets.len - 1] == '\n';
+    if (piece->begins)
+        relay_weigh(client, piece->octets, is_first_line);
     if (piece->begins)
         upstream->is_hiding = is_first_line && !relay_up_line(client, piece);
     /* What was done about the line may have been to give the upstream, or the client, up. */

@@ -299,6 +299,13 @@ static void restore_begin(struct client *client, struct imapstate_span token)
     restore_choose(client);
 }
 
+/* P7: the upstream has shown that something is on which nobody has set up. That is no fault of the client's. */
+static void restore_is_not_fresh(struct client *client, struct imapstate_span token)
+{
+    restore_log_token(client, token, "not restored", "the upstream has something on that was not asked for");
+    restore_track(client, RESTORE_CANNOT);
+}
+
 static void restore_token(struct client *client, struct imapstate_span arguments)
 {
     struct imapstate_buf token;
@@ -307,6 +314,8 @@ static void restore_token(struct client *client, struct imapstate_span arguments
         imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
     if (!is_valid)
         restore_answer(client, "BAD " N_("STATE takes one token at most."));
+    else if (session_is_set_up_otherwise(&client->session) && !client->session.is_changed)
+        restore_is_not_fresh(client, imapstate_buf_span(&token));
     else if (client->session.is_changed || client->session.may_be_enabled)
         restore_answer(client, "BAD [CLIENTBUG] " N_("State can be restored only before any of it is set up."));
     else
@@ -335,10 +344,11 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
     upstream_await(client->upstream);
     switch (answer) {
     case IMAPSTATE_REPLAY_PASS:
+        session_saw_response(&client->session, &client->pipeline, line);
         return RESTORE_PASS;
     case IMAPSTATE_REPLAY_HIDE:
         /* An ENABLED may name more than the state has: that is on, too (P9). */
-        session_saw_response(&client->session, line);
+        session_saw_echo(&client->session, line);
         break;
     case IMAPSTATE_REPLAY_HOLD:
         if (capability_find(line, &names)) {

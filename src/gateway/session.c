@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "evidence.h"
+
 #define SESSION_NAMES_MAX 8192u
 #define SESSION_VALUE_MAX 1024u
 
@@ -114,6 +116,7 @@ struct imapstate_state *session_copy(const struct imapstate_state *state)
 void session_forget_enabled(struct session *session)
 {
     imapstate_buf_clear(&session->enabled);
+    session->seen = 0;
 }
 
 void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
@@ -145,10 +148,13 @@ void session_sent_line(struct session *session, const struct imapstate_command *
     if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
         session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
-    if (command->id == IMAPSTATE_COMMAND_LANGUAGE)
+    if (command->id == IMAPSTATE_COMMAND_LANGUAGE) {
         imapstate_buf_clear(&session->language);
-    else if (command->id == IMAPSTATE_COMMAND_COMPARATOR)
+        session->has_chosen_language = false;
+    } else if (command->id == IMAPSTATE_COMMAND_COMPARATOR) {
         imapstate_buf_clear(&session->comparator);
+        session->has_chosen_comparator = false;
+    }
 }
 
 void session_sent_literal(struct session *session, const struct imapstate_command *command)
@@ -185,16 +191,68 @@ static void session_saw_comparator(struct session *session, struct imapstate_spa
         imapstate_command_astring(&rest, &session->comparator);
 }
 
-void session_saw_response(struct session *session, struct imapstate_span line)
+/* RFC 5465 section 5.8: from here on it is as if NOTIFY NONE had been said. A token has to say that, too. */
+static void session_saw_overflow(struct session *session)
 {
+    struct imapstate_entry entry;
+    const struct imapstate_span none = IMAPSTATE_SPAN("NONE");
+    for (size_t i = 0; session->state && imapstate_state_at(session->state, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_NOTIFY) {
+            imapstate_state_notify(session->state, none);
+            break;
+        }
+}
+
+/* A command for a language or a comparator has one untagged answer. A second one is that of a command that nobody knows
+ * of, and which of the two was last is a guess. */
+static unsigned session_saw_choice(struct session *session, unsigned evidence)
+{
+    bool is_second = evidence == EVIDENCE_LANGUAGE ? session->has_chosen_language : session->has_chosen_comparator;
+    if (evidence == EVIDENCE_LANGUAGE)
+        session->has_chosen_language = true;
+    else
+        session->has_chosen_comparator = true;
+    return is_second ? evidence : 0;
+}
+
+void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line)
+{
+    unsigned evidence = evidence_read(line), unasked = evidence ? evidence_unasked(evidence, pipeline) : 0;
     session_word(&line); /* "*" */
-    struct imapstate_span name = session_word(&line);
-    if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("ENABLED")))
+    session_word(&line);
+    switch (evidence) {
+    case EVIDENCE_ENABLED:
         session_add_enabled(session, line);
-    else if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("LANGUAGE")))
+        break;
+    case EVIDENCE_LANGUAGE:
         session_saw_language(session, line);
-    else if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("COMPARATOR")))
+        unasked |= session_saw_choice(session, evidence);
+        break;
+    case EVIDENCE_COMPARATOR:
         session_saw_comparator(session, line);
+        unasked |= session_saw_choice(session, evidence);
+        break;
+    case EVIDENCE_OVERFLOW:
+        session_saw_overflow(session);
+        break;
+    default:
+        break;
+    }
+    session->seen |= (uint16_t)unasked;
+}
+
+void session_saw_echo(struct session *session, struct imapstate_span line)
+{
+    if (evidence_read(line) != EVIDENCE_ENABLED)
+        return;
+    session_word(&line); /* "*" */
+    session_word(&line);
+    session_add_enabled(session, line);
+}
+
+void session_saw_at_login(struct session *session, unsigned evidence)
+{
+    session->seen |= (uint16_t)evidence;
 }
 
 /* The names of an ENABLE that are on now, whoever switched them on (P9). False if there are none. Empty: there are, but
@@ -280,13 +338,36 @@ static bool session_track_effect(struct session *session, struct imapstate_span 
     return false;
 }
 
+/* Of what was done to the connection. */
+static bool session_find_effect(const struct session *session, enum imapstate_entry_kind kind,
+                                struct imapstate_entry *ret_entry)
+{
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, ret_entry); i++)
+        if (ret_entry->kind == kind)
+            return true;
+    return false;
+}
+
+/* Was the question which language or comparator is in use answered with another one than the one that was set? */
+static bool session_is_told_otherwise(const struct session *session, const struct flight *flight)
+{
+    struct imapstate_entry entry;
+    bool is_language = flight->command->id == IMAPSTATE_COMMAND_LANGUAGE;
+    if (flight->arguments.len > 0 || (!is_language && flight->command->id != IMAPSTATE_COMMAND_COMPARATOR))
+        return false;
+    struct imapstate_span told = imapstate_buf_span(is_language ? &session->language : &session->comparator);
+    return told.len > 0 &&
+           session_find_effect(session, is_language ? IMAPSTATE_ENTRY_LANGUAGE : IMAPSTATE_ENTRY_COMPARATOR, &entry) &&
+           !imapstate_span_equal_nocase(entry.value, told);
+}
+
 static bool session_completed_storable(struct session *session, const struct flight *flight)
 {
     enum imapstate_entry_kind kind;
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
     bool is_announced = false;
-    session->is_uncertain |= flight->is_too_large;
+    session->is_uncertain |= flight->is_too_large || session_is_told_otherwise(session, flight);
     if (session_effect(session, flight, &kind, &value)) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
         session_take_effect(session, kind, imapstate_buf_span(&value));
@@ -334,9 +415,11 @@ bool session_completed(struct session *session, const struct flight *flight, enu
     if (status == STATUS_OK)
         return session_completed_storable(session, flight);
     /* ENABLE may have switched on some of its names all the same, NOTIFY all notifications off (RFC 5465 section 5.8).
-     * That LANGUAGE and COMPARATOR then change nothing is said in RFC 5255. */
+     * That LANGUAGE and COMPARATOR then change nothing is said in RFC 5255, but for a server that names a choice. */
     uint8_t id = flight->command->id;
-    session->is_uncertain |= id == IMAPSTATE_COMMAND_ENABLE || id == IMAPSTATE_COMMAND_NOTIFY;
+    session->is_uncertain |= id == IMAPSTATE_COMMAND_ENABLE || id == IMAPSTATE_COMMAND_NOTIFY ||
+                             (id == IMAPSTATE_COMMAND_LANGUAGE && session->language.len > 0) ||
+                             (id == IMAPSTATE_COMMAND_COMPARATOR && session->comparator.len > 0);
     return false;
 }
 
@@ -344,16 +427,6 @@ bool session_has_utf8(const struct session *session)
 {
     return session_has_enabled(session, IMAPSTATE_SPAN("UTF8=ACCEPT")) ||
            session_has_enabled(session, IMAPSTATE_SPAN("IMAP4rev2"));
-}
-
-/* Of what was done to the connection. */
-static bool session_find_effect(const struct session *session, enum imapstate_entry_kind kind,
-                                struct imapstate_entry *ret_entry)
-{
-    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, ret_entry); i++)
-        if (ret_entry->kind == kind)
-            return true;
-    return false;
 }
 
 bool session_is_notified(const struct session *session)
@@ -377,14 +450,23 @@ static bool session_is_notified_otherwise(const struct session *session)
     return false;
 }
 
+bool session_is_set_up_otherwise(const struct session *session)
+{
+    struct imapstate_span rest = imapstate_buf_span(&session->enabled);
+    for (struct imapstate_span name = session_word(&rest); name.len > 0; name = session_word(&rest))
+        if (!evidence_has_enabled(session->in_effect, name))
+            return true;
+    return !evidence_is_accounted(session->seen, session->in_effect);
+}
+
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
 {
     /* Where CONDSTORE is on anyway, nothing switches it on unseen. */
     bool is_hidden = session->may_be_enabled && !session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE"));
-    if (session->is_uncertain || is_hidden)
+    if (session->is_uncertain || is_hidden || session_is_set_up_otherwise(session))
         return false;
     if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
-        return session->enabled.len == 0; /* a server may tell of more than it was asked for */
+        return true;
     if (session_is_notified_otherwise(session))
         return false;
     struct imapstate_entry entry;

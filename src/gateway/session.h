@@ -27,15 +27,17 @@ struct session {
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     struct capabilities offers;                /* the upstream's, after login */
     uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
-    bool is_certain;       /* whose session it is is known, so that it may have a token */
-    bool is_tracking;      /* STATECMD codes are being sent */
-    bool is_changed;       /* a storable command has taken effect since login */
-    bool may_be_enabled;   /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain;     /* something was done to the connection that in_effect cannot say */
-    bool has_selected : 1; /* a SELECT or EXAMINE was sent */
-    bool was_refused : 1;  /* the last answer was no OK */
-    uint8_t restored;      /* enum session_restored */
-    uint8_t selected;      /* enum session_selected */
+    bool is_certain : 1;     /* whose session it is is known, so that it may have a token */
+    bool is_tracking : 1;    /* STATECMD codes are being sent */
+    bool is_changed : 1;     /* a storable command has taken effect since login */
+    bool may_be_enabled : 1; /* a command may have switched CONDSTORE on without ENABLE */
+    bool is_uncertain : 1;   /* something was done to the connection that in_effect cannot say */
+    bool has_selected : 1;   /* a SELECT or EXAMINE was sent */
+    bool was_refused : 1;    /* the last answer was no OK */
+    bool has_chosen_language : 1, has_chosen_comparator : 1; /* the command in flight has had its untagged answer */
+    uint16_t seen;    /* enum evidence: what the upstream has shown to be on without being asked */
+    uint8_t restored; /* enum session_restored */
+    uint8_t selected; /* enum session_selected */
 };
 
 void session_init(struct session *session);
@@ -52,7 +54,7 @@ struct imapstate_token_binding session_binding(const struct session *session, co
 /* Tracking begins, or goes on (P3, P10). False if memory is out. */
 bool session_track(struct session *session, const char *upstream);
 
-/* The connection is another one now: nothing is known to be on. */
+/* The connection is another one now: nothing is known to be on, and nothing was seen. */
 void session_forget_enabled(struct session *session);
 
 /* The session is in exactly this state (P4); in_effect is what of it was done to the connection: all but what the
@@ -84,8 +86,18 @@ void session_sent_line(struct session *session, const struct imapstate_command *
 /* A literal of it goes up. */
 void session_sent_literal(struct session *session, const struct imapstate_command *command);
 
-/* An untagged response came: ENABLED, LANGUAGE and COMPARATOR count, all others are passed over. */
-void session_saw_response(struct session *session, struct imapstate_span line);
+/* An untagged response came, while these commands are in flight: its first line, or the part of it that is there.
+ * ENABLED, LANGUAGE, COMPARATOR and [NOTIFICATIONOVERFLOW] are there as a whole. */
+void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line);
+
+/* One that answers a replay, and is not the client's, came. */
+void session_saw_echo(struct session *session, struct imapstate_span line);
+
+/* The upstream has shown this (enum evidence) to be on already when it took the login. */
+void session_saw_at_login(struct session *session, unsigned evidence);
+
+/* Is something on that the commands of this session have not set up, as far as can be seen (P7)? */
+bool session_is_set_up_otherwise(const struct session *session);
 
 /* A command was answered: OK, NO or BAD. True if it is to be announced by STATECMD (P9). */
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status);

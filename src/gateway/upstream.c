@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "evidence.h"
 #include "log.h"
 #include "moves.h"
 #include "opening.h"
@@ -233,10 +234,26 @@ static bool upstream_keep_alert(struct upstream *upstream, struct imapstate_span
            imapstate_buf_put(&upstream->alerts, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
 }
 
+/* Does a line show nothing but what the state says that the connection is to be parked in, or is parked in? */
+static bool upstream_is_accounted(const struct upstream *upstream, struct imapstate_span line)
+{
+    unsigned evidence = evidence_read(line);
+    struct imapstate_span encoded = imapstate_buf_span(&upstream->resting);
+    if (evidence == 0)
+        return true;
+    struct imapstate_state *state = encoded.len > 0 ? imapstate_state_new(IMAPSTATE_STATE_MAX) : NULL;
+    bool is_known = encoded.len == 0 || (state && imapstate_state_decode(state, encoded) == IMAPSTATE_OK);
+    bool is_accounted = is_known && evidence_is_accounted(evidence, state);
+    imapstate_state_free(state);
+    return is_accounted;
+}
+
 /* An untagged response outside a session. False: the connection is of no use any more. */
 static bool upstream_hear_resting(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)
 {
     struct status status;
+    if (!upstream_is_accounted(upstream, piece->octets))
+        return false;
     if (!status_parse(piece->octets, &status))
         return may_have_data && !piece->is_text;
     if (!imapstate_span_equal(status.tag, IMAPSTATE_SPAN("*")) || status.word > STATUS_BAD)

@@ -223,8 +223,13 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
         struct step *step = &replay->steps[i];
         if (step->kind != IMAPSTATE_ENTRY_ENABLE)
             continue;
-        for (struct imapstate_span left = names; left.len > 0;)
-            step_confirm(step, response_word(&left));
+        for (struct imapstate_span left = names; left.len > 0;) {
+            struct imapstate_span name = response_word(&left);
+            step_confirm(step, name);
+            /* RFC 7162 section 3.2.3: whether or not the server says so. */
+            if (response_is(name, "QRESYNC"))
+                step_confirm(step, IMAPSTATE_SPAN("CONDSTORE"));
+        }
         step->is_proven = is_blank(imapstate_buf_span(&step->value));
     }
 }

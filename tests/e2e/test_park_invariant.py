@@ -691,7 +691,7 @@ def test_answers_to_what_undoes_it_are_told_apart(lot):
 
 def test_what_comes_while_it_settles_is_nobodys(lot):
     def chatty(connection, tag, arguments):
-        connection.send("* 7 EXISTS\r\n* STATUS box (MESSAGES 1)\r\n")
+        connection.send("* 7 EXISTS\r\n* 7 FETCH (FLAGS ())\r\n")
         connection.do_UNSELECT(tag, arguments)
     lot.scripted.on("UNSELECT", chatty)
     first = lot.visit("SELECT INBOX")

@@ -255,7 +255,7 @@ static bool session_runs(struct session *session, struct pipeline *pipeline, siz
         imapstate_buf_init(&flight->arguments, 64);
         flight->is_too_large = !imapstate_buf_put(&flight->arguments, imapstate_span_of(arguments));
         session_sent_line(session, command, imapstate_span_of(arguments));
-        session_saw_response(session, imapstate_span_of(runs[*ret_ran].response));
+        session_saw_response(session, pipeline, imapstate_span_of(runs[*ret_ran].response));
         is_stored &= session_completed(session, flight, STATUS_OK);
         flight_free(pipeline_take(pipeline, IMAPSTATE_SPAN("a")));
     }

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "evidence.h"
 #include "session.h"
 
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void walk_step(struct walk *walk, const char *step)
         break;
     case '<':
         snprintf(line, sizeof line, "* %s\r\n", step + 2);
-        session_saw_response(&walk->session, imapstate_span_of(line));
+        session_saw_response(&walk->session, &walk->pipeline, imapstate_span_of(line));
         break;
     case 'R':
     case 'Q':
@@ -96,7 +97,7 @@ static void walk_step(struct walk *walk, const char *step)
 
 static void walk_begin(struct walk *walk, const char *row, const char *steps)
 {
-    char text[512];
+    char text[1024];
     *walk = (struct walk){ .row = row };
     session_init(&walk->session);
     assert_true(session_begin(&walk->session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1 STATE"), 0));
@@ -157,6 +158,11 @@ static const struct {
     { "a later one takes the place of an earlier one", "T|G+DE|C NOTIFY NONE|OK+|G+FR", "N NONE|L FR" },
     { "P9: one whose tag has ] removes the earlier one", "T|G+DE|G]FR", "" },
     { "what was restored is on", "R E QRESYNC|C ENABLE QRESYNC|OK+", "E QRESYNC" },
+    { "what nobody asked for is in no token", "T|< ENABLED X-ONE|C ENABLE X-TWO|< ENABLED X-TWO X-THREE|OK+",
+      "E X-TWO" },
+    { "RFC 5465: a NOTIFY that has ended by itself is NOTIFY NONE",
+      "T|C NOTIFY SET (personal (MessageNew))|OK+|< OK [NOTIFICATIONOVERFLOW] Too many", "N NONE" },
+    { "but where there was none there is none", "T|< OK [NOTIFICATIONOVERFLOW] Too many", "" },
 };
 
 TEST(confirmed_commands_become_the_state)
@@ -226,6 +232,71 @@ static const struct {
     { "and more", "Q L DE|C ENABLE X-ONE|< ENABLED X-ONE|OK+", "E X-ONE" },
     { "a language of the upstream's, restored", "R L DE", "L DE" },
     { "restored without CONDSTORE, then implied", "R L de|C FETCH 1 (MODSEQ)|OK", NULL },
+    /* Beside a record that is not empty, what it does not say counts as well. */
+    { "ENABLED that nobody asked for, beside what was", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|< ENABLED X-TWO", NULL },
+    { "a name that nobody asked for, in the answer", "T|C ENABLE X-ONE|< ENABLED X-ONE X-TWO|OK+", NULL },
+    { "in lower case", "T|C ENABLE X-ONE|< enabled x-one x-two|OK+", NULL },
+    { "in a line of its own", "T|C ENABLE X-ONE|< ENABLED X-TWO|< ENABLED X-ONE|OK+", NULL },
+    { "in answer to another command", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|C NOOP|< ENABLED QRESYNC|OK", NULL },
+    { "restored, and one that nobody asked for", "R E X-ONE|C NOOP|< ENABLED QRESYNC|OK", NULL },
+    { "behind a language", "T|C LANGUAGE de|< LANGUAGE (de)|OK+|< ENABLED QRESYNC", NULL },
+    { "one name in several lines", "T|C ENABLE X-ONE|< ENABLED X-ONE|< ENABLED X-ONE|OK+", "E X-ONE" },
+    { "behind the tagged answer", "T|C ENABLE X-ONE|OK|< ENABLED X-ONE", NULL },
+    { "the same name behind the tagged answer: whose answer is it?",
+      "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|< ENABLED X-ONE", NULL },
+    { "empty, and nobody asked", "C NOOP|< ENABLED|OK", NULL },
+    { "empty, and asked", "C ENABLE X-ONE|< ENABLED|OK", "" },
+    { "QRESYNC brings CONDSTORE", "T|C ENABLE QRESYNC|< ENABLED QRESYNC CONDSTORE|OK+", "E QRESYNC" },
+    { "but CONDSTORE brings no QRESYNC", "T|C ENABLE CONDSTORE|< ENABLED CONDSTORE QRESYNC|OK+", NULL },
+    { "asked for in the end", "T|C ENABLE X-ONE|< ENABLED X-ONE X-TWO|OK+|C ENABLE X-TWO|< ENABLED X-TWO|OK+",
+      "E X-ONE X-TWO" },
+    { "a language that nobody chose", "C NOOP|< LANGUAGE (FR)|OK", NULL },
+    { "a list of languages that nobody asked for", "C NOOP|< LANGUAGE (FR DE)|OK", NULL },
+    { "a language that nobody chose, behind one that somebody did",
+      "T|C LANGUAGE de|< LANGUAGE (DE)|OK+|< LANGUAGE (FR)", NULL },
+    { "two choices by one command", "T|C LANGUAGE de|< LANGUAGE (FR)|< LANGUAGE (DE)|OK+", NULL },
+    { "a choice by a command that is refused", "T|C LANGUAGE de|< LANGUAGE (FR)|NO", NULL },
+    { "the list with the refusal", "C LANGUAGE xx|< LANGUAGE (FR DE)|NO", "" },
+    { "the only language there is", "C LANGUAGE|< LANGUAGE (EN)|OK", "" },
+    { "another one than was chosen", "T|C LANGUAGE de|< LANGUAGE (DE)|OK+|C LANGUAGE|< LANGUAGE (FR)|OK", NULL },
+    { "the one that was chosen", "T|C LANGUAGE de|< LANGUAGE (DE)|OK+|C LANGUAGE|< LANGUAGE (de)|OK", "L DE" },
+    { "a comparator that nobody chose", "C NOOP|< COMPARATOR i;octet|OK", NULL },
+    { "asked which comparator is in use", "C COMPARATOR|< COMPARATOR i;octet|OK", "" },
+    { "two of them", "C COMPARATOR|< COMPARATOR i;octet|< COMPARATOR i;basic|OK", NULL },
+    { "another comparator than was chosen",
+      "T|C COMPARATOR i;octet|< COMPARATOR i;octet|OK+|C COMPARATOR|< COMPARATOR i;basic|OK", NULL },
+    { "STATUS that nobody asked for", "C NOOP|< STATUS x (MESSAGES 3)|OK", NULL },
+    { "STATUS that was asked for", "C STATUS x (MESSAGES)|< STATUS x (MESSAGES 3)|OK", "" },
+    { "STATUS with LIST", "C LIST \"\" * RETURN (STATUS (MESSAGES))|< STATUS x (MESSAGES 3)|OK", "" },
+    { "STATUS behind NOTIFY", "T|C NOTIFY SET STATUS (personal (MessageNew))|< STATUS x (MESSAGES 3)|OK+",
+      "N SET STATUS (personal (MessageNew))" },
+    { "STATUS behind the end of NOTIFY", "T|C NOTIFY NONE|OK+|< STATUS x (MESSAGES 3)", "N NONE" },
+    { "METADATA that nobody asked for", "C NOOP|< METADATA x (/shared/comment)|OK", NULL },
+    { "METADATA that was asked for", "C GETMETADATA x /shared/comment|< METADATA x (/shared/comment x)|OK", "" },
+    { "METADATA that was switched on", "T|C ENABLE METADATA|< ENABLED METADATA|OK+|< METADATA x (/shared/comment)",
+      "E METADATA" },
+    { "NOTIFY has ended by itself", "T|C NOTIFY SET (personal (MessageNew))|OK+|< OK [NOTIFICATIONOVERFLOW] Too many",
+      NULL },
+    { "NOTIFY has ended that nobody has begun", "C NOOP|< OK [NOTIFICATIONOVERFLOW] Too many|OK", NULL },
+    { "a message that vanishes", "C NOOP|< VANISHED 3:5|OK", NULL },
+    { "a message that vanished earlier", "C NOOP|< vanished (EARLIER) 3:5|OK", NULL },
+    { "a message that vanishes where CONDSTORE alone is on",
+      "T|C ENABLE CONDSTORE|< ENABLED CONDSTORE|OK+|< VANISHED 3:5", NULL },
+    { "a message that vanishes where QRESYNC is on", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|< VANISHED 3:5",
+      "E QRESYNC" },
+    { "a message that vanishes where UIDONLY is on", "T|C ENABLE UIDONLY|< ENABLED UIDONLY|OK+|< VANISHED 3:5",
+      "E UIDONLY" },
+    { "MODSEQ that nobody asked for", "C NOOP|< 3 FETCH (FLAGS () MODSEQ (7))|OK", NULL },
+    { "MODSEQ where CONDSTORE is on", "T|C ENABLE CONDSTORE|< ENABLED CONDSTORE|OK+|< 3 FETCH (MODSEQ (7))",
+      "E CONDSTORE" },
+    { "MODSEQ where QRESYNC is on", "R E QRESYNC|C NOOP|< 3 FETCH (MODSEQ (7))|OK", "E QRESYNC" },
+    { "MODSEQ in a subject", "C FETCH 3 ENVELOPE|< 3 FETCH (ENVELOPE (NIL \"MODSEQ (7)\" NIL))|OK", "" },
+    { "HIGHESTMODSEQ says what a mailbox can do", "C SELECT x|< OK [HIGHESTMODSEQ 7] x|OK", "" },
+    { "FETCH by UID alone", "C NOOP|< 30 UIDFETCH (FLAGS ())|OK", NULL },
+    { "FETCH by UID alone where UIDONLY is on", "T|C ENABLE UIDONLY|< ENABLED UIDONLY|OK+|< 30 UIDFETCH (FLAGS ())",
+      "E UIDONLY" },
+    { "what every session hears", "C SELECT x|< 3 EXISTS|< FLAGS (x)|< 2 EXPUNGE|< LIST () NIL x|< OK [NOTSAVED] x|OK",
+      "" },
 };
 
 TEST(a_connection_is_parked_only_as_what_it_certainly_is)
@@ -246,6 +317,31 @@ TEST(a_connection_is_parked_only_as_what_it_certainly_is)
         walk_end(&walk);
         imapstate_buf_done(&encoded);
         imapstate_state_free(state);
+    }
+}
+
+/* P7 */
+TEST(what_the_upstream_has_switched_on_by_itself_is_known_before_a_restore)
+{
+    static const struct {
+        const char *name, *steps;
+        bool is_on;
+    } rows[] = {
+        { "nothing", "C NOOP|OK", false },
+        { "asked for", "C ENABLE X-ONE|< ENABLED X-ONE|OK", false },
+        { "not asked for", "C NOOP|< ENABLED X-ONE|OK", true },
+        { "another one than was asked for", "C ENABLE X-ONE|< ENABLED X-TWO|OK", true },
+        { "seen by what it does", "C NOOP|< VANISHED 3|OK", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct walk walk;
+        walk_begin(&walk, rows[i].name, rows[i].steps);
+        CHECK_ROW(rows[i].name, session_is_set_up_otherwise(&walk.session) == rows[i].is_on);
+        session_forget_enabled(&walk.session); /* on another connection */
+        CHECK_ROW(rows[i].name, !session_is_set_up_otherwise(&walk.session));
+        session_saw_at_login(&walk.session, EVIDENCE_ENABLED);
+        CHECK_ROW(rows[i].name, session_is_set_up_otherwise(&walk.session));
+        walk_end(&walk);
     }
 }
 
@@ -381,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(confirmed_commands_become_the_state),
         cmocka_unit_test(a_connection_is_parked_only_as_what_it_certainly_is),
+        cmocka_unit_test(what_the_upstream_has_switched_on_by_itself_is_known_before_a_restore),
         cmocka_unit_test(it_is_known_whether_a_mailbox_is_selected),
         cmocka_unit_test(notifications_are_on_after_a_set_and_off_after_none),
         cmocka_unit_test(p7_a_language_of_the_gateways_counts_as_set_up),

@@ -1,0 +1,167 @@
+#include "evidence.h"
+
+#include <string.h>
+
+#include "status.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* --- what a response is --- */
+
+static struct imapstate_span evidence_word(struct imapstate_span *in)
+{
+    while (in->len > 0 && *in->at == ' ')
+        in->at++, in->len--;
+    struct imapstate_span word = { in->at, 0 };
+    while (word.len < in->len && in->at[word.len] != ' ' && in->at[word.len] != '\r' && in->at[word.len] != '\n')
+        word.len++;
+    in->at += word.len;
+    in->len -= word.len;
+    return word;
+}
+
+static bool evidence_is(struct imapstate_span word, const char *name)
+{
+    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
+}
+
+static bool is_number(struct imapstate_span word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (word.at[i] < '0' || word.at[i] > '9')
+            return false;
+    return word.len > 0;
+}
+
+/* RFC 7162 section 7: "MODSEQ" SP "(" among FETCH's items. In a quoted string it is somebody's text. */
+static bool has_modseq(struct imapstate_span items)
+{
+    const struct imapstate_span name = IMAPSTATE_SPAN("MODSEQ (");
+    bool is_quoted = false;
+    for (size_t at = 0; at + name.len <= items.len; at++) {
+        if (is_quoted && items.at[at] == '\\')
+            at++;
+        else if (items.at[at] == '"')
+            is_quoted = !is_quoted;
+        else if (!is_quoted && (items.at[at] | 0x20) == 'm' &&
+                 imapstate_span_equal_nocase((struct imapstate_span){ items.at + at, name.len }, name))
+            return true;
+    }
+    return false;
+}
+
+static unsigned evidence_of_numbered(struct imapstate_span rest)
+{
+    struct imapstate_span name = evidence_word(&rest);
+    if (evidence_is(name, "UIDFETCH"))
+        return EVIDENCE_UIDFETCH | (has_modseq(rest) ? EVIDENCE_MODSEQ : 0);
+    return evidence_is(name, "FETCH") && has_modseq(rest) ? EVIDENCE_MODSEQ : 0;
+}
+
+static unsigned evidence_of_name(struct imapstate_span name)
+{
+    static const struct {
+        const char *name;
+        enum evidence evidence;
+    } rows[] = {
+        { "ENABLED", EVIDENCE_ENABLED },   { "LANGUAGE", EVIDENCE_LANGUAGE }, { "COMPARATOR", EVIDENCE_COMPARATOR },
+        { "STATUS", EVIDENCE_STATUS },     { "METADATA", EVIDENCE_METADATA }, { "VANISHED", EVIDENCE_VANISHED },
+        { "UIDFETCH", EVIDENCE_UIDFETCH },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (evidence_is(name, rows[i].name))
+            return rows[i].evidence;
+    return 0;
+}
+
+unsigned evidence_read(struct imapstate_span line)
+{
+    struct imapstate_span rest = line;
+    struct status status;
+    if (!evidence_is(evidence_word(&rest), "*"))
+        return 0;
+    struct imapstate_span name = evidence_word(&rest);
+    if (is_number(name))
+        return evidence_of_numbered(rest);
+    unsigned evidence = evidence_of_name(name);
+    if (evidence == 0 && status_parse(line, &status) && status_has_code(&status, "NOTIFICATIONOVERFLOW"))
+        return EVIDENCE_OVERFLOW;
+    return evidence;
+}
+
+/* --- who asked for it --- */
+
+/* The responses that commands ask for. */
+static const struct {
+    enum evidence evidence;
+    const char *command;
+} answers[] = {
+    { EVIDENCE_ENABLED, "ENABLE" }, { EVIDENCE_LANGUAGE, "LANGUAGE" },    { EVIDENCE_COMPARATOR, "COMPARATOR" },
+    { EVIDENCE_STATUS, "STATUS" },  { EVIDENCE_STATUS, "LIST" }, /* RFC 5819 */
+    { EVIDENCE_STATUS, "XLIST" },   { EVIDENCE_METADATA, "GETMETADATA" }, { EVIDENCE_METADATA, "SETMETADATA" },
+    { EVIDENCE_METADATA, "LIST" }, /* RFC 9590 */
+};
+
+unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline)
+{
+    for (const struct flight *flight = pipeline->first; evidence && flight; flight = flight->next)
+        for (size_t i = 0; i < COUNT(answers); i++)
+            if (!flight->is_answered && (evidence & answers[i].evidence) &&
+                strcmp(flight->command->name, answers[i].command) == 0)
+                evidence &= ~(unsigned)answers[i].evidence;
+    return evidence;
+}
+
+/* --- what accounts for it --- */
+
+static bool names_have(struct imapstate_span names, struct imapstate_span wanted)
+{
+    for (struct imapstate_span word = evidence_word(&names); word.len > 0; word = evidence_word(&names))
+        if (imapstate_span_equal_nocase(word, wanted) ||
+            (evidence_is(wanted, "CONDSTORE") && evidence_is(word, "QRESYNC")))
+            return true;
+    return false;
+}
+
+bool evidence_has_enabled(const struct imapstate_state *state, struct imapstate_span name)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; state && imapstate_state_at(state, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_ENABLE && names_have(entry.value, name))
+            return true;
+    return false;
+}
+
+/* SET or NONE: what one has set before the other may still be on its way. */
+static bool has_notify(const struct imapstate_state *state)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; state && imapstate_state_at(state, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_NOTIFY)
+            return true;
+    return false;
+}
+
+static unsigned evidence_of_state(const struct imapstate_state *state)
+{
+    static const struct {
+        const char *name;
+        unsigned evidence;
+    } rows[] = {
+        { "CONDSTORE", EVIDENCE_MODSEQ },
+        { "QRESYNC", EVIDENCE_VANISHED },
+        { "UIDONLY", EVIDENCE_UIDFETCH | EVIDENCE_VANISHED },
+        { "METADATA", EVIDENCE_METADATA },
+        { "METADATA-SERVER", EVIDENCE_METADATA },
+    };
+    unsigned evidence = has_notify(state) ? EVIDENCE_STATUS | EVIDENCE_METADATA : 0;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (evidence_has_enabled(state, imapstate_span_of(rows[i].name)))
+            evidence |= rows[i].evidence;
+    return evidence;
+}
+
+bool evidence_is_accounted(unsigned evidence, const struct imapstate_state *state)
+{
+    return evidence == 0 || (evidence & ~evidence_of_state(state)) == 0;
+}
