@@ -53,7 +53,7 @@ bool address_read_host(struct imapstate_span field, int family, uint8_t ret_octe
 {
     char text[INET6_ADDRSTRLEN] = { 0 };
 
-    if (field.len >= sizeof text || memchr(field.at, 0, field.len))
+    if (field.len == 0 || field.len >= sizeof text || memchr(field.at, 0, field.len))
         return false;
     memcpy(text, field.at, field.len);
     return inet_pton(family, text, ret_octets) == 1;

@@ -223,16 +223,19 @@ static void admission_is_refused(struct client *client, struct imapstate_span li
 {
     struct refusal refusal = refusal_read(line);
     bool was_withdrawn = client->login->admission->phase == ADMISSION_WITHDRAWN;
+    /* RFC 9051 section 6.2.2: BAD is what "*" has asked for, and no reason. */
+    bool is_due = was_withdrawn && imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD"));
+    bool is_passing = refusal.is_passing && !is_due;
     /* RFC 7628 section 3.2.3: a bearer token is refused by a challenge, whatever is said to that. Any other dialog that
      * was cut short says nothing. */
     bool is_judged = !was_withdrawn || credentials_passing(&client->login->credentials) == SASL_RELAYED;
     admission_drop_upstream(client);
     if (admission_makes_room(client, &refusal))
         return;
-    if (!refusal.is_passing && is_judged)
+    if (!is_passing && is_judged)
         choice_refuse(client);
     enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
-    admission_fail(client, refusal.is_passing ? ADMISSION_UNAVAILABLE : failure, line);
+    admission_fail(client, is_passing ? ADMISSION_UNAVAILABLE : failure, line);
 }
 
 /* Appends the status response without its [REFERRAL url] (RFC 2221), which would lead the client past the gateway.

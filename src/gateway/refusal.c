@@ -21,19 +21,23 @@ static bool says_too_many(struct imapstate_span text)
             imapstate_span_contains_nocase(relay_word(text, 3), IMAPSTATE_SPAN("connections")));
 }
 
-/* RFC 5530 section 3 has the codes. Dovecot: "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded";
- * Gmail: "NO [ALERT] Too many simultaneous connections"; Cyrus: "NO Too many open connections (20 of 20 from gateway
- * [192.0.2.10], 1 of 5 for ann)". */
+/* RFC 5530 section 3 has the codes that judge credentials. Any other says that something else was in the way, in words
+ * that only that server has ([THROTTLED], [OVERQUOTA], [WEBALERT url]: Gmail and Yahoo), and so does BAD: a command
+ * that was not carried out is no verdict (Exchange Online, when there are too many). Dovecot: "NO [UNAVAILABLE] Maximum
+ * number of connections from user+IP exceeded"; Gmail: "NO [ALERT] Too many simultaneous connections"; Cyrus: "NO Too
+ * many open connections (20 of 20 from gateway [192.0.2.10], 1 of 5 for ann)". */
 struct refusal refusal_read(struct imapstate_span line)
 {
-    static const char *const passing[] = { "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN" };
+    static const char *const judging[] = { "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED" };
     static const char *const crowded[] = { "LIMIT", "INUSE" };
     struct status status;
     if (!status_parse(line, &status))
         return (struct refusal){ 0 };
     bool has_too_many = says_too_many(status.text);
+    bool is_judged = status.word == STATUS_NO &&
+                     (status.code.len == 0 || has_any_code(&status, judging, sizeof judging / sizeof *judging));
     return (struct refusal){
-        .is_passing = has_too_many || has_any_code(&status, passing, sizeof passing / sizeof *passing),
+        .is_passing = has_too_many || (status.word <= STATUS_BAD && !is_judged),
         .is_crowded = imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
                       has_any_code(&status, crowded, sizeof crowded / sizeof *crowded),
         .minds_address = has_too_many && imapstate_span_contains_nocase(status.text, IMAPSTATE_SPAN(" from ")),
