@@ -34,7 +34,7 @@ class Client:
         self._buffer, self._response, self._tail, self._count = b"", b"", b"", 0
         self._turning = {}           # tag: what its OK turns on
         self._go_ons = 0
-        self._continued = set()      # first words of what it sent for a "+": a command of that tag, if nobody waited for it any more
+        self._continued = set()  # first words of what it sent for a "+": a command of that tag, if nobody waited for it any more
         self.wire = None
 
     # What it hears
@@ -69,7 +69,7 @@ class Client:
         tagged = _TAGGED.match(response)
         if response.startswith(b"+"):
             self._go_ons += 1
-        elif response.partition(b" ")[0] in self._continued and b" BAD " in response:
+        elif any(response.startswith(each) for each in self._continued) and b" BAD " in response:
             pass
         elif tagged:
             self._hear_tagged(tagged.group(1).decode(), response)
@@ -98,6 +98,9 @@ class Client:
 
     def _turn_compression(self):
         self._buffer = self.wire.compressed_from_here(self._buffer)
+
+    def was_refused(self):
+        return not self.heard or self.heard[0].startswith(b"* BYE")
 
     # The walk
 
@@ -178,7 +181,8 @@ class Client:
         return tag
 
     async def _continue(self, octets, is_pure=True):
-        self._continued.add(octets.split(maxsplit=1)[0] if octets.strip() else b"")
+        if octets.strip():
+            self._continued.add(octets.split(maxsplit=1)[0])
         await self.wire.send(octets, is_pure)
 
     async def _run(self, command):
@@ -269,14 +273,14 @@ class Client:
             if not await self._wait_go_on(tag):
                 return
             chance = self.dice.random()
-            if chance < 0.15:
+            if chance < 0.25:
                 await self._continue(b"*\r\n")
                 return
-            if chance < 0.2:
+            if chance < 0.3:
                 await self.wire.stall()
-            elif chance < 0.25:
+            elif chance < 0.35:
                 await self.wire.outlive()
-            elif chance < 0.3:
+            elif chance < 0.4:
                 message = self.dice.choice((b"AAAA", b"!", b"a NOOP", b"=" * 5000))
                 self.wire.is_pure = False
             await self._continue(message + b"\r\n")
@@ -372,7 +376,7 @@ class Client:
         octets = (mark(min(self.users, default=None)).encode() * (size // 16 + 1))[:size]
         chance = self.dice.random()
         if chance < 0.1:
-            await self.wire.send(octets[:size // 2])
+            await self._continue(octets[:size // 2])
             self.wire.close(self.dice)
             raise Gone
         if chance < 0.2:

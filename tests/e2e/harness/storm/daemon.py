@@ -53,9 +53,9 @@ class Daemon:
         park = {"per_user": dice.choice((0, 1, 2, 5)), "max": dice.choice((1, 3, 100)), "time": dice.choice(("100ms", "1s", "5s")),
                 "lifetime": dice.choice(("500ms", "2s", "10s")), "reauth_interval": dice.choice(("100ms", "1s", "10s")),
                 "keepalive": dice.choice(("100ms", "300ms", "2s")), "one_password": dice.random() < 0.3}
-        settings = {"login_timeout": dice.choice(("1s", "1s", "2s", "10s")), "login_failure_delay": dice.choice(("0s", "100ms", "1s")),
-                    "max_login_failures": dice.choice((1, 3, 20)), "max_clients": dice.choice((3, 8, 1000, 1000, 1000)),
-                    "max_clients_per_address": dice.choice((0, 0, 4)), "epoch": dice.choice((0, 0, 0, 1)),
+        settings = {"login_timeout": dice.choice(("1s", "1s", "1s", "2s", "10s")), "login_failure_delay": dice.choice(("0s", "100ms", "1s")),
+                    "max_login_failures": dice.choice((1, 3, 20)), "max_clients": dice.choice((3, 12, *[1000] * 8)),
+                    "max_clients_per_address": dice.choice((0, 0, 0, 0, 4)), "epoch": dice.choice((0, 0, 0, 1)),
                     "languages": dice.choice(("auto", "auto", "off")), "park": park}
 
         def of_upstream(_):

@@ -57,7 +57,7 @@ class Upstream:
     def _ended(self, task):
         self.connections.discard(task)
         if not task.cancelled() and task.exception():
-            self.world.blame(task)
+            self.world.blame(task.exception())
 
     def drop_all(self):
         for task in list(self.connections):
@@ -282,7 +282,7 @@ class Connection:
 
     async def _do_authenticate(self, tag, arguments):
         mechanism, _, initial = arguments.partition(" ")
-        if self.is_odd():
+        if self.is_odd(2):
             return await self._go_on_and_answer(tag)
         try:
             await self._authenticate(tag, mechanism.upper(), initial)

@@ -11,7 +11,8 @@ from .client import Client
 from .daemon import PATIENCE_S, Daemon, listeners
 from .upstream import Upstream
 
-CLIENTS = 24
+CLIENTS = 40
+BURST_S = 5
 LOG_OCTETS_MAX = 16 << 20  # then the daemon is ended, and the next one begins another log
 
 
@@ -57,9 +58,8 @@ class World:
     def fail(self, what):
         self.faults.append(what)
 
-    def blame(self, task):
+    def blame(self, error):
         """A peer of ours has failed: that is a fault of the storm."""
-        error = task.exception()
         self.fail("the storm itself: " + "".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
     def enter(self, peer):
@@ -99,7 +99,7 @@ class World:
             while not self.faults and (burst == 0 or time.monotonic() < deadline):
                 burst += 1
                 self.counts["bursts"] = burst
-                await self._burst(burst, min(deadline, time.monotonic() + 8))
+                await self._burst(burst, min(deadline, time.monotonic() + BURST_S))
             if not self.faults and self.daemon.process.poll() is None:
                 await self.daemon.stop()
         finally:
@@ -121,6 +121,8 @@ class World:
         for each in self.upstreams:
             each.wildness = dice.choice((0.0, 0.3, 0.9))
         ending = asyncio.Event()
+        self.daemon.write_wild(dice)
+        self.daemon.reload()
         clients = [asyncio.create_task(self._clients(ending)) for _ in range(self.clients)]
         ends_by_signal = dice.random() < 0.4 or self.daemon.log_file.stat().st_size > LOG_OCTETS_MAX
         await self._disturb(dice, deadline)
@@ -132,15 +134,13 @@ class World:
         if not self.faults and not ends_by_signal:
             await self._calm()
 
-    async def _gather(self, tasks):
-        if self.faults:
-            for each in tasks:
-                each.cancel()
-        await asyncio.wait(tasks, timeout=PATIENCE_S * 2)
+    @staticmethod
+    async def _gather(tasks):
+        """Those that are not done soon vanish, all at once."""
+        await asyncio.wait(tasks, timeout=2)
         for each in tasks:
-            if not each.done():
-                self.fail(f"the storm itself: {each} does not end")
-                each.cancel()
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _clients(self, ending):
         while not ending.is_set() and not self.faults:
@@ -148,11 +148,13 @@ class World:
             dice = self.dice_for(f"client {self._number}")
             client = Client(self, self._number, dice, dice.choice(self.listeners))
             self.counts["clients"] += 1
-            task = asyncio.create_task(client.walk())
-            await asyncio.wait([task])
-            if task.exception():
-                self.blame(task)
+            try:
+                await client.walk()
+            except Exception as error:  # pylint: disable=broad-except
+                self.blame(error)
             self._met.pop(self._number - 1000, None)
+            if client.was_refused():
+                await asyncio.sleep(0.1)
 
     async def _disturb(self, dice, deadline):
         """Signals and restarts, until the burst's time is over."""
