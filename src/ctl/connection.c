@@ -37,6 +37,12 @@ void connection_set_deadline(struct connection *connection)
     connection->deadline_us = clock_us() + (uint64_t)connection->target->timeout_ms * 1000;
 }
 
+/* Whoever never has to wait, as the server never stops, must heed the deadline as well. */
+static bool connection_is_in_time(struct connection *connection, const char *waiting_for)
+{
+    return clock_us() < connection->deadline_us || connection_timed_out(connection, waiting_for);
+}
+
 /* Waits until the socket is ready for events. */
 static bool connection_wait(struct connection *connection, short events, const char *waiting_for)
 {
@@ -258,7 +264,8 @@ bool connection_read(struct connection *connection, struct imapstate_buf *in)
     size_t len = 0;
 
     while (len == 0)
-        if (!connection_receive(connection, octets, sizeof octets, &len))
+        if (!connection_is_in_time(connection, "answer") ||
+            !connection_receive(connection, octets, sizeof octets, &len))
             return false;
     bool fits = imapstate_buf_put(in, (struct imapstate_span){ octets, len });
     sodium_memzero(octets, len);

@@ -294,6 +294,15 @@ def test_a_server_that_goes_on_without_an_end(native):
     came_to(in_clear(native.port, "--timeout", "1", password=PASSWORD), FAILED, "no answer within 1 s (waiting for the answer to ENABLE)")
 
 
+def test_a_server_that_never_stops_talking(native):
+    """There is always something to read, so that it is never waited for."""
+    def flood(connection, _tag, _arguments):
+        while not connection.closed:
+            connection.send("* OK flood\r\n" * 10000)
+    native.on("ENABLE", flood)
+    came_to(in_clear(native.port, "--timeout", "1", password=PASSWORD), FAILED, "no answer within 1 s (waiting for the answer to ENABLE)")
+
+
 def test_an_answer_without_an_end(native):
     native.on("ID", lambda connection, tag, arguments: connection.send(b"* ID (\"" + b"x" * (2 << 20)))
     native.attempt(FAILED, "the server's answer is too long")
