@@ -1,7 +1,8 @@
 /* log: one line per event, to standard error or syslog. Never a password, a token or mail text (P15).
  *
- * Safe from all threads: a line is one write. Control characters, non-ASCII and quotes in text from outside are escaped
- * by log_quote(), so that nobody can forge a line. */
+ * Whoever logs never waits for who reads: lines are queued (logqueue.h) and written by a thread of the log's own. Only
+ * a regular file, which nobody has to read, is written to at once. Safe from all threads: a line is one write. Control
+ * characters, non-ASCII and quotes in text from outside are escaped by log_quote(), so that nobody can forge a line. */
 #ifndef GATEWAY_LOG_H
 #define GATEWAY_LOG_H
 
@@ -14,6 +15,15 @@ enum log_to { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
 /* Before this, info and above go to standard error. May be called again (reload). */
 void log_open(enum log_to to, enum log_level level);
+
+/* From here on lines are queued; before, they are written by their caller. Signals that the thread shall not get are
+ * blocked by the caller. False: errno tells. */
+bool log_start(void);
+
+/* Waits until all is written, but LOG_STOP_MS at most: what nobody reads is lost. Later lines are written by their
+ * caller, unless the thread is stuck: then they are lost. Does nothing if there was no log_start(). */
+void log_stop(void);
+#define LOG_STOP_MS 2000
 
 bool log_is_on(enum log_level level);
 

@@ -250,6 +250,13 @@ static void main_say_ready(const struct daemon *daemon)
              config->upstream_count);
 }
 
+/* Some threads run already: nothing is freed under them. */
+static void __attribute__((noreturn)) main_give_up(void)
+{
+    log_stop();
+    exit(EXIT_FAILURE);
+}
+
 static int main_run(struct daemon *daemon)
 {
     const struct config *config = daemon->service->config;
@@ -260,17 +267,20 @@ static int main_run(struct daemon *daemon)
         return EXIT_FAILURE;
     main_forbid_dumps(); /* after the change of user, which would allow them again */
     main_warn_of_root(config);
+    if (!log_start())
+        log_warning("log: written by whoever logs, as its thread cannot be started: %s", strerror(errno));
     if (!main_start_workers(daemon))
-        exit(EXIT_FAILURE); /* some threads run already */
+        main_give_up();
     park_configure(config);
     if (!janitor_start(&daemon->janitor, daemon->service, stderr))
-        exit(EXIT_FAILURE);
+        main_give_up();
     main_say_ready(daemon);
     main_wait_for_signals(daemon);
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_join(daemon->workers[i]);
     janitor_stop(&daemon->janitor);
     log_info("stopped");
+    log_stop();
     return EXIT_SUCCESS;
 }
 
