@@ -8,6 +8,7 @@ import pytest
 from harness.cyrus import CANNOT_BE
 from harness.gateway import Section, render
 from harness.imap import Client, Closed, capabilities, literal, quoted
+from harness.patience import PATIENCE_S
 from harness.scripted import CLOSE, ENABLE_HABITS
 from harness.server import USERS, message
 
@@ -93,6 +94,28 @@ def test_dovecot_has_notify_and_metadata(dovecot, connect):
     client.login(dovecot.new_user(), "secret")
     client.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
     client.ok('SETMETADATA INBOX (/private/comment "x")')
+
+
+def test_the_scripted_upstream_never_reads_what_it_had_not_read_when_it_hung_up(scripted, connect):
+    """Else it would seem to a test that a command ran here as well as where the gateway has sent it since."""
+    go_on, came_to = threading.Event(), []
+
+    def read_late(connection):
+        connection.send("* OK slow\r\n")
+        go_on.wait(PATIENCE_S)
+        try:
+            came_to.append(connection.command())
+        except Closed as closed:
+            came_to.append(closed)
+
+    scripted.script = read_late
+    connect(scripted.port).start("NOOP")
+    connection = scripted.wait_for(lambda: scripted.connections[0])
+    scripted.wait_for(lambda: b"NOOP" in connection.wire.peek())
+    connection.hang_up()
+    go_on.set()
+    scripted.wait_for(lambda: came_to)
+    assert isinstance(came_to[0], Closed) and connection.names == []
 
 
 def test_imaplib_gets_on_with_the_scripted_upstream(scripted):

@@ -1,11 +1,13 @@
 """Waking: what has happened to a connection while it was parked, and one that turns out dead when it is used."""
 import contextlib
+import threading
 
 import pytest
 
 from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.parking import Lot, log_out, mine
+from harness.patience import PATIENCE_S
 from harness.scripted import CLOSE
 from harness.tokens import restore, save, saved, setup_of
 
@@ -343,6 +345,29 @@ def test_the_state_of_a_dead_connection_is_not_lost_with_it(lot):
     assert lot.mark(client) is older and "ENABLE" in newer.names
     client = lot.gateway.session()
     restore(client, token)
+
+
+def test_what_a_dead_connection_never_read_runs_on_the_next_one_alone(lot):
+    """The upstream's process stands still with the command in its socket's buffer, and dies. The gateway sends the command
+    again only once it has seen that end."""
+    go_on = threading.Event()
+
+    def stand_still(connection, tag, arguments):
+        connection.do_STATUS(tag, arguments)
+        go_on.wait(PATIENCE_S)
+
+    lot.scripted.on("STATUS", stand_still, times=1)
+    dead = lot.visit()  # marks itself by STATUS
+    since = lot.gateway.log_octets()
+    client = lot.gateway.session()
+    tag = client.start("STATUS late (MESSAGES)")
+    lot.scripted.wait_for(lambda: b"STATUS late" in dead.wire.peek())
+    assert "upstream lost" not in lot.gateway.log(since)
+    dead.hang_up()
+    assert client.wait(tag).status == b"OK"
+    lot.gateway.wait_log(r"(?s)park: taken, pristine.*upstream lost: .*READY -> LOGGING_IN", since)
+    go_on.set()
+    assert lot.marked("late") is lot.scripted.sessions[-1] is not dead
 
 
 def test_many_sessions_survive_restarts_of_the_upstream(lot):

@@ -125,6 +125,13 @@ class Wire:
         self.received += octets
         return self._take(count)
 
+    def peek(self):
+        """What the kernel holds and nobody has read. Only for a socket without TLS."""
+        try:
+            return self.sock.recv(1 << 18, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+
     def left(self):
         """What has arrived and was not read."""
         return bytes(self.received[self._at:])

@@ -200,6 +200,7 @@ class Connection:
         self.enabled = set()
         self.selected = False
         self.closed = False
+        self._end = threading.Lock()  # a command is read either before the connection hangs up, or never
         self.proxied = b""  # the whole PROXY header, if one was asked for
 
     @property
@@ -241,7 +242,10 @@ class Connection:
             second, _, arguments = arguments.partition(b" ")
             name += b" " + second
         command = (tag.decode("latin-1"), name.decode("latin-1").upper(), arguments)
-        self.commands.append(command)
+        with self._end:
+            if self.closed:
+                raise Closed("it lay in the buffer of a connection that has hung up; no server would run it any more")
+            self.commands.append(command)
         return command
 
     def answer(self, tag, name, arguments):
@@ -265,7 +269,9 @@ class Connection:
         return method(tag, arguments)
 
     def hang_up(self):
-        self.closed = True
+        """Whatever has arrived by now and was not read is never run, as if the server's process had died."""
+        with self._end:
+            self.closed = True
         try:
             self.wire.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
