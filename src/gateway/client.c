@@ -320,13 +320,11 @@ static uint64_t client_login_deadline_ms(const struct client *client)
     return client->began_at_ms + client->service->config->login_timeout_ms;
 }
 
-static uint64_t client_deadline_ms(const struct client *client)
+static uint64_t client_state_deadline_ms(const struct client *client)
 {
     const struct config *config = client->service->config;
     if (client->state == CLIENT_CLOSING)
         return client->active_at_ms + CLIENT_CLOSING_MS;
-    if (client->stream.is_at_eof)
-        return client->active_at_ms + CLIENT_EOF_MS;
     if (client_is_undecided(client))
         return client->choice.accepted_at_ms + CHOICE_DELAY_MS;
     if (client->state == CLIENT_AUTHENTICATED)
@@ -337,6 +335,17 @@ static uint64_t client_deadline_ms(const struct client *client)
     if (client->login && client->login->phase == LOGIN_DELAYING && client->login->delayed_until_ms < login_at_ms)
         return client->login->delayed_until_ms;
     return login_at_ms;
+}
+
+static uint64_t client_eof_deadline_ms(const struct client *client)
+{
+    return client->stream.is_at_eof ? client->active_at_ms + CLIENT_EOF_MS : UINT64_MAX;
+}
+
+static uint64_t client_deadline_ms(const struct client *client)
+{
+    uint64_t state_at_ms = client_state_deadline_ms(client), eof_at_ms = client_eof_deadline_ms(client);
+    return eof_at_ms < state_at_ms ? eof_at_ms : state_at_ms;
 }
 
 void client_rearm(struct client *client)
@@ -371,6 +380,10 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
     struct client *client = arg;
     if (client_deadline_ms(client) > worker_now_ms()) {
         client_rearm(client);
+        return;
+    }
+    if (client->state < CLIENT_CLOSING && client_eof_deadline_ms(client) <= worker_now_ms()) {
+        client_close(client, "client disconnected");
         return;
     }
     switch (client->state) {
@@ -847,6 +860,7 @@ static void client_on_stream(void *owner, enum stream_event event)
         client_on_drained(client);
         break;
     case STREAM_EOF:
+        client_rearm(client); /* there is less time now */
         if (client->state <= CLIENT_SECURING)
             client_close(client, "client disconnected");
         else

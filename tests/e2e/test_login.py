@@ -444,6 +444,14 @@ def test_the_end_of_input_behind_a_login_does_not_stop_it(gateway):
     assert [client.wait(tag).status for tag in "ab"] == [b"OK", b"OK"]
 
 
+def test_the_end_of_input_behind_a_refused_login_does_not_make_its_answer_late(scripted, start_gateway):
+    client = start_gateway(scripted.port, login_failure_delay="1s").client(timeout=30)
+    client.send(b"a LOGIN ann wrong\r\n")
+    client.wire.sock.shutdown(1)
+    assert client.wait("a").status == b"NO"
+    assert client.rest() == []
+
+
 # The upstream's habits at login
 
 @pytest.mark.parametrize("way", ["LOGIN with atoms", "PLAIN at once", "AUTH=LOGIN"])

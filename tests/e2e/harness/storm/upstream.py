@@ -252,7 +252,7 @@ class Connection:
         if name == "LANGUAGE":
             return [f"LANGUAGE ({arguments})"] if arguments else ["LANGUAGE (EN DE FR)"]
         if name == "ID":
-            return ['ID ("name" "storm")']
+            return [f'ID ("name" "{mine}")']
         return [f"OK [ALERT] {mine}"] if self.dice.random() < 0.05 else []
 
     async def _do_starttls(self, tag, _arguments):
