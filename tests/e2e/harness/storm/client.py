@@ -403,9 +403,14 @@ class Client:
         await self._wait(tag, 3)
 
     async def _unauthenticate(self):
-        tag = await self._start(b"UNAUTHENTICATE")
+        """It ends compression too (RFC 8437 section 4.1), so that nothing may be sent behind it before its answer is there."""
+        tag = self.next_tag()
+        self._turning[tag] = self.wire.end_compression
+        await self.wire.send(tag.encode() + b" UNAUTHENTICATE\r\n")
         if await self._wait(tag, 3):
             self.has_logged_in = False
+        elif self.wire.deflate:
+            self.wire.is_pure = False
 
     async def _end(self):
         await self.dice.choice((self._logout, self._logout, self._vanish, self._outlive, self._half_close, self._stall))()

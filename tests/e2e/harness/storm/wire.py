@@ -102,6 +102,9 @@ class Wire:
         self.inflate, self.deflate = zlib.decompressobj(-15), zlib.compressobj(9, zlib.DEFLATED, -15)
         return self._unpacked(rest)
 
+    def end_compression(self):
+        self.inflate = self.deflate = None
+
     async def wait(self, is_so, seconds):
         """Until it is so; false if it does not come to be in time, or cannot any more."""
         deadline = time.monotonic() + seconds
