@@ -69,7 +69,8 @@ class imapstate_connection extends rcube_imap_generic
         $enabled = parent::enable($extension);
 
         if ($this->announced) {
-            $this->stored = array_unique(array_merge($this->stored, array_diff((array) $enabled, $before)));
+            // False, if the server has stored it and yet named nothing: then it is sent again the next time.
+            $this->stored = array_unique(array_merge($this->stored, array_diff($enabled ?: [], $before)));
         }
         $this->read_answers();
 
@@ -80,13 +81,13 @@ class imapstate_connection extends rcube_imap_generic
     {
         $this->tracking = false;
         $this->stored = [];
-        // The base class keeps it from an earlier connection of this object.
-        $this->extensions_enabled = null;
+        // The base class keeps it from an earlier connection of this object. It is an array, as that class declares it.
+        $this->extensions_enabled = [];
         $this->take_along('', []);
 
         $whose = [$this->host, $this->prefs['port'] ?? '', $this->user, $this->prefs['auth_cid'] ?? ''];
         $this->whose = hash('sha256', serialize($whose));
-        if ($this->kept && $this->kept['for'] !== $this->whose) {
+        if ($this->kept && ($this->kept['for'] !== $this->whose || !is_array($this->kept['enabled'] ?? null))) {
             $this->kept = null;
         }
     }

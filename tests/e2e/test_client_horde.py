@@ -6,7 +6,7 @@ import pytest
 
 from harness import horde
 from harness.gateway import listener
-from harness.modules import assert_quoted, round_trips
+from harness.modules import CLIENTS, assert_composer_package, assert_quoted, round_trips
 from harness.net import free_port
 from harness.scripted import AFTER, change_password, serve_state, vanish
 from harness.tokens import setup_of
@@ -95,6 +95,21 @@ def test_what_is_restored_is_what_horde_goes_by(scripted, webmail):
     assert b"(VANISHED CHANGEDSINCE 7)" in scripted.sessions[-1].arguments("UID FETCH")[0]
     sent = [line for line in webmail.recorder.recordings[-1].flights if b"LANGUAGE" in line]
     assert [line.split(b" ", 1)[1] for line in sent] == [b"LANGUAGE FR\r\n", b"LANGUAGE DE\r\n"]
+
+
+def test_what_it_writes_keeps_the_type_of_the_base_class(scripted, webmail, tmp_path_factory):
+    plain = horde.Horde(tmp_path_factory.mktemp("plain"), scripted.port, horde.ITS_OWN, **SETUP | {"comparator": None})
+    for _ in range(2):  # set up; restored
+        by_itself, _, later = plain.visit(horde.TYPES, horde.STATUS, horde.TYPES)
+        assert {"_isAuthenticated", "_cmdQueue"} <= set(by_itself)
+        assert webmail.horde.visit(horde.TYPES, horde.STATUS, horde.TYPES)[::2] == [by_itself, later]
+    assert webmail.recorder.recordings[-1].names() == RESTORED
+
+
+def test_its_package():
+    assert_composer_package("php-horde")
+    files = {file.name for file in (CLIENTS / "php-horde").rglob("*") if file.is_file()}
+    assert files == {"LICENSE", "README.md", "composer.json", "Debug.php", "Socket.php"}
 
 
 @pytest.mark.parametrize("secure", ["tls", "ssl"])

@@ -1,5 +1,6 @@
 """clients/roundcube: Roundcube with STATE; its framework for each rule, and the whole webmail as a browser sees it."""
 import base64
+import pathlib
 import re
 import sqlite3
 
@@ -7,9 +8,9 @@ import pytest
 
 from harness.server import NEW_USER_PASSWORD, USERS, message
 from harness.gateway import listener
-from harness.modules import assert_quoted, round_trips
+from harness.modules import CLIENTS, assert_composer_package, assert_quoted, round_trips
 from harness.net import free_port
-from harness.roundcube import Roundcube
+from harness.roundcube import TYPES, Roundcube, base_class_of_1_7
 from harness.scripted import AFTER, change_password, serve_state, vanish
 from harness.tokens import setup_of
 
@@ -19,6 +20,7 @@ STATUS = ("conn.status", "INBOX", ["MESSAGES"])
 ENABLE = ("conn.enable", "QRESYNC")
 FIRST = [["AUTHENTICATE", "STATE", "SAVESTATE"], ["NAMESPACE"], ["ENABLE", "SAVESTATE"], ["STATUS"], ["LOGOUT"]]
 RESTORED = [["AUTHENTICATE", "STATE"], ["STATUS"], ["LOGOUT"]]
+SCRIPTS = pathlib.Path(__file__).parent / "clients"
 _TOKEN = re.compile(rb"\* (?:SAVE)?STATE (\S+)")
 
 
@@ -118,6 +120,61 @@ def test_an_object_that_connects_again_knows_nothing_of_its_last_connection(scri
     assert [setup_of(session) for session in scripted.sessions] == [["ENABLE QRESYNC"]] * 2
 
 
+@pytest.fixture(name="base_class", params=["1.6", "1.7"])
+def fixture_base_class(request, tmp_path):
+    return base_class_of_1_7(tmp_path) if request.param == "1.7" else ""
+
+
+def test_what_it_writes_keeps_the_type_of_the_base_class(before, start_webmail, scripted, base_class):
+    """Whenever: that is the type which the base class itself gives it by an ENABLE, as 1.6 declares none."""
+    plain = before(scripted.port, plugins=(), base_class=base_class)
+    by_itself, = plain.roundcube.visit(ENABLE, TYPES)[1:]
+    assert by_itself["extensions_enabled"] == "array"
+    webmail = start_webmail(scripted.port, base_class=base_class)
+    for flights in (FIRST, RESTORED):
+        begun, _, enabled, _ = webmail.roundcube.visit(TYPES, ENABLE, TYPES, STATUS)
+        assert (begun, enabled) == (by_itself, by_itself)
+        assert webmail.recorder.recordings[-1].names() == flights
+    # What is kept is another's work, perhaps that of another version.
+    session = webmail.roundcube.folder / "session"
+    kept = session.read_text()
+    session.write_text(kept.replace('s:7:"enabled";a:1:{i:0;s:7:"QRESYNC";}', 's:7:"enabled";s:7:"QRESYNC";'))
+    assert session.read_text() != kept
+    assert webmail.roundcube.visit(TYPES, ENABLE, TYPES)[::2] == [by_itself] * 2
+
+
+def test_with_the_base_class_of_1_7_it_is_set_up_once(scripted, start_webmail, tmp_path):
+    webmail = start_webmail(scripted.port, base_class=base_class_of_1_7(tmp_path))
+    assert webmail.request() == FIRST
+    assert webmail.request() == RESTORED
+    assert webmail.request(("conn.enable", "CONDSTORE"), STATUS) == [RESTORED[0], ["ENABLE", "SAVESTATE"], *RESTORED[1:]]
+    assert scripted.sessions[-1].enabled == {"CONDSTORE", "QRESYNC"}
+
+
+def test_an_id_is_told_after_a_restore_too(scripted, start_webmail):
+    webmail = start_webmail(scripted.port, imap_debug=True)
+    for _ in range(2):
+        webmail.request()
+        assert len(scripted.sessions[-1].arguments("ID")) == 1
+
+
+def test_what_the_readme_installs(webmail):
+    installed = {file.name for file in (webmail.roundcube.folder / "plugins" / "imapstate").iterdir()}
+    assert installed == {"imapstate.php", "imapstate_connection.php"}
+
+
+def test_its_package():
+    assert_composer_package("roundcube")
+    files = {file.name for file in (CLIENTS / "roundcube").rglob("*") if file.is_file()}
+    assert files == {"LICENSE", "README.md", "composer.json", "imapstate.php", "imapstate_connection.php"}
+
+
+@pytest.mark.parametrize("script", ["roundcube-visit.php", "horde-visit.php"])
+def test_a_web_server_cannot_run_what_tests_run(webmail, script):
+    webmail.roundcube.serve(SCRIPTS)
+    assert webmail.roundcube.load(f"{script}?a+b+c+d") == "For the command line only.\n"
+
+
 @pytest.mark.parametrize("scheme", ["tls", "ssl"])
 def test_over_tls(scripted, scripted_gateway, tmp_path, authority, scheme):
     port = scripted_gateway.starttls_port if scheme == "tls" else scripted_gateway.tls_port
@@ -204,6 +261,15 @@ def test_what_was_not_announced_is_sent_again(stateful, direct):
         direct.request()
         assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"]
     assert stateful.sessions[-1].arguments("STATE") == [b"a-token"]
+
+
+def test_what_was_announced_but_not_named_is_sent_again(stateful, direct):
+    stateful.on("ENABLE", "* OK [STATECMD {tag}] will be saved", "OK done")
+    for _ in range(2):
+        assert direct.roundcube.visit(TYPES, ENABLE, TYPES) == [{"extensions_enabled": "array"}, False, {"extensions_enabled": "array"}]
+        assert setup_of(stateful.sessions[-1]) == ["ENABLE QRESYNC"]
+    assert stateful.sessions[-1].arguments("STATE") == [b"a-token"]
+    assert 's:7:"enabled";a:0:{}' in (direct.roundcube.folder / "session").read_text()
 
 
 def test_a_state_that_cannot_be_saved_disturbs_nothing(stateful, direct):

@@ -8,9 +8,10 @@ import pytest
 
 from . import net
 
-_VISIT = pathlib.Path(__file__).resolve().parents[3] / "clients" / "php-horde" / "tests" / "visit.php"
+_VISIT = pathlib.Path(__file__).resolve().parents[1] / "clients" / "horde-visit.php"
 ITS_OWN = "Horde_Imap_Client_Socket"
 WITH_STATE = "Imapstate\\Horde\\Socket"
+TYPES = ("types",)  # of the base class's members that the module writes
 STATUS = ("status", "INBOX", 1)  # the number of messages
 
 

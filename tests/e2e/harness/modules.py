@@ -1,5 +1,7 @@
-"""The modules under clients/: where they are, and the round trips that their READMEs tell of."""
+"""The modules under clients/: where they are, what their packages say, and the round trips that their READMEs tell of."""
+import json
 import pathlib
+import re
 
 CLIENTS = pathlib.Path(__file__).resolve().parents[3] / "clients"
 
@@ -20,3 +22,12 @@ def assert_quoted(table, readme):
     print(f"\n{table}")
     path = CLIENTS / readme
     assert table in path.read_text(), f"{path} has another table than the one that was measured"
+
+
+def assert_composer_package(name):
+    """Composer's package says which version it is, as the tree does, and brings the licence."""
+    package = json.loads((CLIENTS / name / "composer.json").read_text())
+    version, = re.findall(r"^\s*version: '(.*)'", (CLIENTS.parent / "meson.build").read_text(), re.MULTILINE)
+    assert package["version"] == version and package["license"] == "Apache-2.0"
+    assert f"composer require {package['name']}:~{version}" in (CLIENTS / name / "README.md").read_text()
+    assert (CLIENTS / name / "LICENSE").read_bytes() == (CLIENTS.parent / "LICENSE").read_bytes()

@@ -15,7 +15,10 @@ import pytest
 
 from . import net, unpacked
 
-_PLUGIN = pathlib.Path(__file__).resolve().parents[3] / "clients" / "roundcube"
+_TREE = pathlib.Path(__file__).resolve().parents[3]
+_README = _TREE / "clients" / "roundcube" / "README.md"
+_BASE_CLASS = "usr/share/roundcube/program/lib/Roundcube/rcube_imap_generic.php"
+TYPES = ("types",)  # a step of visit(): the types of the base class's members that the plugin writes
 _COUNT_MISSING = "echo count(array_diff(['intl', 'mbstring', 'pdo_sqlite'], get_loaded_extensions()));"
 _ROUTER = """<?php
 define('INSTALL_PATH', '{source}/usr/share/roundcube/');
@@ -25,21 +28,37 @@ require INSTALL_PATH . 'index.php';
 """
 
 
+def base_class_of_1_7(folder):
+    """Debian's base class of the connection, with its list of what is enabled as 1.7 has it: always an array, and taken for
+    one."""
+    text = (unpacked.folder("roundcube") / _BASE_CLASS).read_text()
+    for old, new in (("$extensions_enabled;", "$extensions_enabled = [];"),
+                     ("(array)$this->extensions_enabled", "$this->extensions_enabled")):
+        assert text.count(old) == 1, f"{_BASE_CLASS} has changed"
+        text = text.replace(old, new)
+    file = pathlib.Path(folder) / "rcube_imap_generic.php"
+    file.write_text(text)
+    return file
+
+
 class Roundcube:
-    """One installation. Its config is what an administrator would write, with these options.
+    """One installation. Its config is what an administrator would write, with these options, and the plugin is installed as its
+    README says.
     visit() is a request to its framework; log_in() and page() are what a browser does with the whole, which a web server has
     to be started for: stop() ends it."""
 
-    def __init__(self, folder, imap_port, *, plugins=("imapstate",), **config):
+    def __init__(self, folder, imap_port, *, plugins=("imapstate",), base_class="", **config):
         if not shutil.which("php") or _php("-r", _COUNT_MISSING) != "0":
             pytest.skip("php-cli, php-intl, php-mbstring and php-sqlite3 are not installed")
         self.folder, self.source = pathlib.Path(folder), unpacked.folder("roundcube")
+        self._base_class = base_class
         for name in ("config", "plugins", "logs", "temp"):
             (self.folder / name).mkdir(parents=True)
         shutil.copy(self.source / "etc/roundcube/defaults.inc.php", self.folder / "config")
         for plugin in (self.source / "usr/share/roundcube/plugins").iterdir():
             (self.folder / "plugins" / plugin.name).symlink_to(plugin)
-        (self.folder / "plugins" / "imapstate").symlink_to(_PLUGIN)
+        install, = re.findall(r"^    (install (?:.*\\\n)*.*)$", _README.read_text(), re.MULTILINE)
+        subprocess.run(install.replace("/path/to/roundcube", str(self.folder)), cwd=_TREE, shell=True, timeout=30, check=True)
         self.configure({"imap_host": f"{net.LOOPBACK}:{imap_port}", "plugins": list(plugins), "imap_auth_type": "PLAIN",
                         "db_dsnw": f"sqlite:///{self.folder}/db?mode=0600", "des_key": "0123456789abcdefghijklmn",
                         "log_dir": f"{self.folder}/logs/", "temp_dir": f"{self.folder}/temp/", "mime_types": "/dev/null",
@@ -75,8 +94,8 @@ class Roundcube:
 
     def attempt(self, *steps, user="ann", password="secret"):
         """The same, but it may fail: {"error": text, "code": number}."""
-        return json.loads(_php(_PLUGIN / "tests" / "visit.php", self.folder, self.folder / "session", user, password,
-                               *map(json.dumps, steps), ROUNDCUBE=self.source))
+        return json.loads(_php(_TREE / "tests/e2e/clients/roundcube-visit.php", self.folder, self.folder / "session", user, password,
+                               *map(json.dumps, steps), ROUNDCUBE=self.source, BASE_CLASS=self._base_class))
 
     # What a browser does
 
@@ -99,16 +118,23 @@ class Roundcube:
         router.write_text(_ROUTER.format(source=self.source, folder=self.folder))
         schema = self.source / "usr/share/roundcube/SQL/sqlite.initial.sql"
         _php("-r", f"(new PDO('sqlite:{self.folder}/db'))->exec(file_get_contents('{schema}'));")
+        self.serve(router)
+
+    def serve(self, what):
+        """A router script, or a folder."""
         self._port = net.free_port()
+        served = ("-t", str(what)) if what.is_dir() else (str(what),)
         with open(self.folder / "server.log", "wb") as log:
-            self._server = subprocess.Popen(("php", "-S", f"{net.LOOPBACK}:{self._port}", str(router)),
+            self._server = subprocess.Popen(("php", "-S", f"{net.LOOPBACK}:{self._port}", *served),
                                             env=os.environ | {"ROUNDCUBE_CONFIG_DIR": str(self.folder / "config")},
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         net.wait_for_port(self._port, lambda: self._server.poll() is None)
 
     def _load(self, query=None, data=None):
-        url = f"http://{net.LOOPBACK}:{self._port}/?{urllib.parse.urlencode(query or {})}"
-        with self._browser.open(url, urllib.parse.urlencode(data).encode() if data else None, timeout=30) as answer:
+        return self.load(f"?{urllib.parse.urlencode(query or {})}", urllib.parse.urlencode(data).encode() if data else None)
+
+    def load(self, path, data=None):
+        with self._browser.open(f"http://{net.LOOPBACK}:{self._port}/{path}", data, timeout=30) as answer:
             return answer.read().decode()
 
 

@@ -1,14 +1,19 @@
 <?php
-/* php visit.php INSTALLATION SESSION USER PASSWORD [STEP...]: a request to Roundcube's framework. INSTALLATION: the folder with
+/* php roundcube-visit.php INSTALLATION SESSION USER PASSWORD [STEP...]: a request to Roundcube's framework. INSTALLATION: the folder with
  * config/ and plugins/. SESSION: the file in which $_SESSION is kept between requests; in the first one the user logs in. A STEP
  * is a method of the storage object (its connection, if it begins with "conn.") and its arguments, as JSON: '["count", "INBOX"]'.
- * Prints {"results": [...]}, or {"error": ...} if there is no connection. ROUNDCUBE: where the package is unpacked. */
+ * The step '["types"]' gives types_of_written() of the connection.
+ * Prints {"results": [...]}, or {"error": ...} if there is no connection. ROUNDCUBE: where the package is unpacked.
+ * BASE_CLASS: a file with another rcube_imap_generic than the one in there. */
+
+require __DIR__ . '/written.php'; // the command line only
 
 list(, $installation, $session, $user, $password) = $argv;
 define('RCUBE_INSTALL_PATH', getenv('ROUNDCUBE') . '/usr/share/roundcube/');
 define('RCUBE_CONFIG_DIR', "$installation/config/");
 define('RCUBE_PLUGINS_DIR', "$installation/plugins/");
 require RCUBE_INSTALL_PATH . 'program/lib/Roundcube/bootstrap.php';
+require getenv('BASE_CLASS') ?: RCUBE_LIB_DIR . 'rcube_imap_generic.php';
 error_reporting(E_ALL);
 ini_set('display_errors', 'stderr');
 ini_set('log_errors', false);
@@ -37,6 +42,11 @@ if ($storage->check_connection()) {
     $results = [];
     foreach (array_slice($argv, 5) as $step) {
         $arguments = json_decode($step, true, 10, JSON_THROW_ON_ERROR);
+        if ($arguments === ['types']) {
+            $file = RCUBE_PLUGINS_DIR . 'imapstate/imapstate_connection.php';
+            $results[] = types_of_written($storage->conn, $file, 'rcube_imap_generic');
+            continue;
+        }
         $method = explode('.', array_shift($arguments));
         $object = count($method) == 2 ? $storage->{$method[0]} : $storage;
         $results[] = call_user_func_array([$object, end($method)], $arguments);
