@@ -79,8 +79,9 @@ void client_log(const struct client *client, enum log_level level, const char *f
     va_end(arguments);
     if (client->session.user.len > 0)
         log_quote(imapstate_buf_span(&client->session.user), user, sizeof user);
-    log_write(level, "client=%" PRIx64 " from=%s user=%s upstream=%s %s", client->id_number,
-              address_text_with_port(&client->peer, from), user, client->listener->upstream->name, words);
+    log_write(level, "client=%" PRIx64 " from=%s user=%s%s upstream=%s %s", client->id_number,
+              address_text_with_port(&client->peer, from), user, client->session.acting ? client->session.acting : "",
+              client->listener->upstream->name, words);
 }
 
 const char *client_text(const struct client *client, const char *msgid)

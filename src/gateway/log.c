@@ -278,3 +278,14 @@ const char *log_quote(struct imapstate_span text, char *ret_text, size_t size)
     ret_text[len] = '\0';
     return ret_text;
 }
+
+const char *log_acting(struct imapstate_span name, char *ret_text, size_t size)
+{
+    const char prefix[] = " auth=";
+    *ret_text = '\0';
+    if (name.len > 0) {
+        memcpy(ret_text, prefix, sizeof prefix - 1);
+        log_quote(name, ret_text + sizeof prefix - 1, size - (sizeof prefix - 1));
+    }
+    return ret_text;
+}

@@ -44,4 +44,7 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
  * becomes \xHH; cut to what fits, with "..." at the end then. size is 1 at least. Returns ret_text. */
 const char *log_quote(struct imapstate_span text, char *ret_text, size_t size);
 
+/* " auth=NAME", to stand behind a user who is acted for, or nothing if name is empty; in ret_text. */
+const char *log_acting(struct imapstate_span name, char *ret_text, size_t size);
+
 #endif

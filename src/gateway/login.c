@@ -81,25 +81,27 @@ static bool login_begin(struct client *client, const struct sasl_mechanism *mech
 enum login_reason {
     LOGIN_REFUSED,
     LOGIN_CANNOT, /* not offered in this form */
+    LOGIN_ACTING, /* for another user, which the configuration does not allow */
     LOGIN_CLEARTEXT,
     LOGIN_ABANDONED, /* the connection ended first */
     LOGIN_UNAVAILABLE,
 };
 
 static const char *const login_reason_names[LOGIN_UNAVAILABLE + 1] = {
-    "refused", "cannot", "cleartext", "abandoned", "unavailable",
+    "refused", "cannot", "acting", "cleartext", "abandoned", "unavailable",
 };
 
 /* The form is documented in docs/operations.md and matched by fail2ban: it does not change. */
 static void login_count_failure(struct client *client, enum login_reason reason)
 {
-    client->login_failures += reason == LOGIN_REFUSED || reason == LOGIN_CANNOT;
+    client->login_failures += reason == LOGIN_REFUSED || reason == LOGIN_CANNOT || reason == LOGIN_ACTING;
     const struct credentials *credentials = &client->login->credentials;
-    char from[ADDRESS_TEXT_MAX], user[256];
-    log_info("login failed: from=%s port=%u user=%s mechanism=%s upstream=%s reason=%s",
+    char from[ADDRESS_TEXT_MAX], user[256], acting[256];
+    log_info("login failed: from=%s port=%u user=%s%s mechanism=%s upstream=%s reason=%s",
              address_text(&client->peer, from), client->peer.port,
-             log_quote(sasl_identity_user(&credentials->identity), user, sizeof user), credentials_name(credentials),
-             client->listener->upstream->name, login_reason_names[reason]);
+             log_quote(sasl_identity_user(&credentials->identity), user, sizeof user),
+             log_acting(sasl_identity_acting(&credentials->identity), acting, sizeof acting),
+             credentials_name(credentials), client->listener->upstream->name, login_reason_names[reason]);
 }
 
 void login_is_abandoned(struct client *client)
@@ -212,6 +214,7 @@ static bool login_begin_session(struct client *client, struct imapstate_span nam
                     session_begin(&client->session, sasl_identity_user(identity), identity->is_certain,
                                   imapstate_buf_span(&shown), client->service->config->epoch);
     imapstate_buf_done(&shown);
+    is_begun = is_begun && session_begin_acting(&client->session, sasl_identity_acting(identity));
     if (is_begun)
         capability_parse(names, &client->session.offers);
     else
@@ -285,13 +288,30 @@ void login_admitted(struct client *client, struct imapstate_span answer, struct 
 
 /* --- the credentials are known --- */
 
-/* A login for another user, where the upstream would pass over that and have the session be the one's whose password it
- * is: parked connections and tokens would be kept for the wrong user (P12). */
+/* A login for another user, where the upstream may pass over that and have the session be the one's whose password it
+ * is: parked connections and tokens would be kept for the wrong user (P12). One's own name in another case is taken for
+ * oneself, and the session is that of the name that the password goes with; but what SCRAM says is proved as it is. */
 static bool login_is_for_another(const struct client *client)
 {
-    const struct sasl_identity *identity = &client->login->credentials.identity;
-    return client->listener->upstream->authorization_identity == CONFIG_AUTHORIZATION_REFUSE &&
-           identity->authentication.len > 0 && identity->authorization.len > 0;
+    struct credentials *credentials = &client->login->credentials;
+    struct sasl_identity *identity = &credentials->identity;
+    if (client->listener->upstream->authorization_identity != CONFIG_AUTHORIZATION_REFUSE ||
+        sasl_identity_acting(identity).len == 0)
+        return false;
+    if (credentials_passing(credentials) != SASL_CONVERTED ||
+        !imapstate_span_equal_nocase(imapstate_buf_span(&identity->authorization),
+                                     imapstate_buf_span(&identity->authentication)))
+        return true;
+    imapstate_buf_done(&identity->authorization);
+    return false;
+}
+
+static void login_is_acting(struct client *client)
+{
+    login_count_failure(client, LOGIN_ACTING);
+    client_log(client, LOG_LEVEL_INFO,
+               "a login for another user is refused; authorization_identity = \"pass\" would pass it on");
+    login_answer(client, "NO [CANNOT] " N_("Acting for another user is not allowed here (authorization_identity)."));
 }
 
 /* All that can be known before the upstream is asked is known. */
@@ -299,7 +319,7 @@ static void login_try(struct client *client)
 {
     struct imapstate_span names;
     if (login_is_for_another(client)) {
-        login_cannot(client);
+        login_is_acting(client);
     } else if (choice_accept(client, &names)) {
         login_accept(client, names);
     } else {

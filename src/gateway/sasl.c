@@ -73,6 +73,12 @@ struct imapstate_span sasl_identity_user(const struct sasl_identity *identity)
     return imapstate_buf_span(identity->authorization.len ? &identity->authorization : &identity->authentication);
 }
 
+struct imapstate_span sasl_identity_acting(const struct sasl_identity *identity)
+{
+    bool is_acting = identity->authorization.len > 0 && identity->authentication.len > 0;
+    return is_acting ? imapstate_buf_span(&identity->authentication) : (struct imapstate_span){ 0 };
+}
+
 /* libsodium 1.0.18 takes every octet above 0x7f for "/". */
 static bool is_ascii(struct imapstate_span text)
 {

@@ -62,6 +62,10 @@ void sasl_identity_done(struct sasl_identity *identity); /* wipes */
 /* The identity that the session will have: authorization, else authentication. Borrowed. */
 struct imapstate_span sasl_identity_user(const struct sasl_identity *identity);
 
+/* Whose password it is, if the session will be another's; else empty. Of OAUTHBEARER nobody but the server knows.
+ * Borrowed. */
+struct imapstate_span sasl_identity_acting(const struct sasl_identity *identity);
+
 enum sasl_error {
     SASL_OK,
     SASL_BASE64,   /* not base64 (RFC 4648 section 4, with padding; no white space) */

@@ -285,7 +285,7 @@ static const struct option upstream_options[] = {
     { "connect_timeout",        &option_time_ms,   FIELD(connect_timeout_ms),     "10s",  100, 5 * MINUTE_MS },
     { "answer_timeout",         &option_time_ms,   FIELD(answer_timeout_ms),      "60s",  100, HOUR_MS },
     { "send_client_address",    &option_choice,    FIELD(send_client_address),    "none", .words = client_address_words },
-    { "authorization_identity", &option_choice,    FIELD(authorization_identity), "pass", .words = authorization_words },
+    { "authorization_identity", &option_choice,    FIELD(authorization_identity), "refuse", .words = authorization_words },
     { "append_literals",        &option_choice,    FIELD(append_literals),        "wait", .words = literals_words },
     { NULL },
 };

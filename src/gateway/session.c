@@ -2,9 +2,11 @@
 
 #include <imapstate/frame.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "evidence.h"
+#include "log.h"
 
 #define SESSION_NAMES_MAX 8192u
 #define SESSION_VALUE_MAX 1024u
@@ -22,6 +24,7 @@ void session_init(struct session *session)
 void session_done(struct session *session)
 {
     imapstate_buf_done(&session->user);
+    free(session->acting);
     imapstate_buf_done(&session->names);
     imapstate_buf_done(&session->enabled);
     imapstate_buf_done(&session->language);
@@ -38,6 +41,14 @@ bool session_begin(struct session *session, struct imapstate_span user, bool is_
     session->is_certain = is_certain;
     return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names) &&
            imapstate_token_fingerprint(names, epoch, session->fingerprint);
+}
+
+bool session_begin_acting(struct session *session, struct imapstate_span name)
+{
+    char acting[256];
+    if (name.len > 0)
+        session->acting = strdup(log_acting(name, acting, sizeof acting));
+    return name.len == 0 || session->acting;
 }
 
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream)

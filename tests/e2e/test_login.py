@@ -12,6 +12,7 @@ from harness.gateway import upstream
 from harness.imap import literal
 from harness.scripted import CLOSE
 from harness.server import USERS
+from harness.texts import translate
 
 CASES = [(user, way) for user, password in USERS.items() for way in logins.ways_for(user, password)]
 # What USERS cannot hold: a passwd-file has lines. These are for the scripted upstream.
@@ -66,7 +67,8 @@ def test_a_wrong_password_is_refused_in_the_upstreams_words_and_the_next_try_cou
 
 
 @pytest.mark.parametrize("way", ["PLAIN", "PLAIN at once"])
-def test_an_authorization_identity_is_passed_on(gateway, dovecot, way):
+def test_an_authorization_identity_is_passed_on(start_gateway, dovecot, way):
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="pass"))
     user = dovecot.new_user()
     dovecot.add_message(user)
     client = gateway.client()
@@ -74,16 +76,20 @@ def test_an_authorization_identity_is_passed_on(gateway, dovecot, way):
     assert function(client, "master", "of all", authorization=user).status == b"OK"
     assert client.ok("SELECT INBOX").of("EXISTS") == [b"* 1 EXISTS\r\n"]
     client.logout()
-    gateway.wait_log(rf"user={user} .*closing: logout")
+    gateway.wait_log(rf"user={user} auth=master upstream=main closing: logout")
 
 
-def test_an_authorization_identity_that_the_user_may_not_have_is_refused_by_dovecot(gateway):
-    assert logins.by_plain_at_once(gateway.client(), "ann", "secret", authorization="bob").status == b"NO"
+def test_an_authorization_identity_that_the_user_may_not_have_is_refused_by_dovecot(start_gateway, dovecot):
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="pass"))
+    answer = logins.by_plain_at_once(gateway.client(), "ann", "secret", authorization="bob")
+    assert answer.status == b"NO" and answer.code == b"AUTHENTICATIONFAILED"
+    gateway.wait_log(r"login failed: .* user=bob auth=ann mechanism=PLAIN .*reason=refused\n")
 
 
+@pytest.mark.parametrize("settings", [{}, {"authorization_identity": "refuse"}], ids=["by default", "refuse"])
 @pytest.mark.parametrize("way", ["PLAIN", "PLAIN at once", "SCRAM-SHA-256"])
-def test_where_it_is_to_be_refused_nobody_acts_for_another(dovecot, start_gateway, way):
-    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="refuse"), park={})
+def test_where_it_is_to_be_refused_nobody_acts_for_another(dovecot, start_gateway, way, settings):
+    gateway = start_gateway(upstream(dovecot.plain_port, **settings), park={})
 
     def log_in(user, password, authorization):
         client = gateway.client()
@@ -94,10 +100,67 @@ def test_where_it_is_to_be_refused_nobody_acts_for_another(dovecot, start_gatewa
     seen = dovecot.log().count("Master user logging in")
     for _ in range(2):
         answer = log_in("master", "of all", "ann")
-        assert answer.status == b"NO" and answer.code == b"CANNOT"
+        assert answer.status == b"NO" and answer.code == b"CANNOT" and b"authorization_identity" in answer.text
         assert log_in("ann", "secret", "ann").status == b"OK"  # that is herself
-    gateway.wait_log(r"login failed: .* user=ann .* reason=cannot")
+    gateway.wait_log(r"login failed: .* user=ann auth=master mechanism=\S+ .* reason=acting\n")
+    gateway.wait_log(r"authorization_identity = \"pass\"")
     assert dovecot.log().count("Master user logging in") == seen
+
+
+# Who is meant: one's own name, in PLAIN in any case of its letters, is nobody else's.
+@pytest.mark.parametrize("authorization", ["", "ann", "Ann", "ANN"])
+@pytest.mark.every_server
+def test_ones_own_name_is_nobody_elses(server, start_gateway, authorization):
+    gateway = start_gateway(server.plain_port, park={})
+    for _ in range(2):
+        client = gateway.client()
+        assert logins.by_plain_at_once(client, "ann", "secret", authorization=authorization).status == b"OK"
+        client.ok("NOOP")
+        client.logout()
+        gateway.wait_log(r"user=ann upstream=main closing: logout")
+    assert "auth=" not in gateway.log()
+
+
+@pytest.mark.every_server
+@pytest.mark.parametrize("authorization", ["bob", "ann ", "anne", "ann*bob"])
+def test_another_name_is_not_even_put_before_the_upstream(server, start_gateway, authorization):
+    """So what a user has parked, his limits, his log and his tokens are his own, whatever the server makes of it."""
+    gateway = start_gateway(server.plain_port, park={})
+    client = gateway.client()
+    answer = logins.by_plain_at_once(client, "ann", "secret", authorization=authorization)
+    assert answer.status == b"NO" and answer.code == b"CANNOT"
+    assert "LOGGING_IN -> AUTHENTICATED" not in gateway.log() and "READY -> LOGGING_IN" not in gateway.log()
+
+
+def test_who_is_refused_to_act_is_told_in_the_clients_language(scripted, start_gateway):
+    client = start_gateway(scripted.port).client()
+    client.ok("LANGUAGE DE")
+    answer = logins.by_plain_at_once(client, "master", "of all", authorization="ann")
+    assert answer.text.removeprefix(b"[CANNOT] ") == translate("DE", "Acting for another user is not allowed here (authorization_identity).")
+
+
+def test_scram_says_ones_own_name_as_it_is_or_not_at_all(gateway):
+    """Its proof covers the name, so that none could be dropped."""
+    assert logins.by_scram(gateway.client(), "SCRAM-SHA-256", "ann", "secret", authorization="ann").status == b"OK"
+    assert logins.by_scram(gateway.client(), "SCRAM-SHA-256", "ann", "secret", authorization="ANN").code == b"CANNOT"
+
+
+def test_a_master_in_the_users_name_is_a_user_of_that_name(start_scripted, start_gateway):
+    """Dovecot's auth_master_user_separator: what he parks and saves is not ann's, nor is hers his."""
+    server = start_scripted(users={"ann": "secret", "ann*master": "of all"})
+    gateway = start_gateway(server.port, park={"per_user": 4})
+    tokens = {}
+    for user, password in (("ann", "secret"), ("ann*master", "of all")):
+        client = gateway.client()
+        assert logins.by_quoted_strings(client, user, password).status == b"OK"
+        client.ok("STATE")
+        tokens[user] = client.ok("SAVESTATE").of("SAVESTATE")[0].split()[2].decode()
+        client.logout()
+    assert [session.user for session in server.sessions] == ["ann", "ann*master"]
+    for user, password, other in (("ann", "secret", "ann*master"), ("ann*master", "of all", "ann")):
+        client = gateway.client()
+        assert logins.by_quoted_strings(client, user, password).status == b"OK"
+        assert not client.ok(f"STATE {tokens[other]}").of("STATE")
 
 
 def test_courier_passes_over_an_authorization_identity(courier, start_gateway):
@@ -106,8 +169,8 @@ def test_courier_passes_over_an_authorization_identity(courier, start_gateway):
     courier.add_message(user)
     direct = courier.client("ann")
     assert direct.ok("STATUS INBOX (MESSAGES)").of("STATUS") == [b"* STATUS \"INBOX\" (MESSAGES 0)\r\n"]
-    for authorization, status in (("pass", b"OK"), ("refuse", b"NO")):
-        gateway = start_gateway(upstream(courier.plain_port, authorization_identity=authorization))
+    for settings, status in (({"authorization_identity": "pass"}, b"OK"), ({}, b"NO")):
+        gateway = start_gateway(upstream(courier.plain_port, **settings))
         client = gateway.client()
         assert logins.by_plain_at_once(client, user, "secret", authorization="ann").status == status
         if status == b"OK":
@@ -143,7 +206,8 @@ def test_a_login_that_succeeds_with_a_referral_hides_it_too(scripted, scripted_g
     assert answer.text.endswith(b"] Better elsewhere.") and answer.code.startswith(b"CAPABILITY ")
 
 
-def test_a_state_saved_by_a_master_belongs_to_whom_he_acts_for(gateway):
+def test_a_state_saved_by_a_master_belongs_to_whom_he_acts_for(start_gateway, dovecot):
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="pass"))
     client = gateway.client()
     logins.by_plain_at_once(client, "master", "of all", authorization="ann")
     client.ok("STATE")
@@ -212,7 +276,7 @@ def test_every_password_passes_to_a_dovecot_that_has_only_the_mechanism_login(lo
 
 
 def test_that_dovecot_does_not_get_an_authorization_identity(login_only, start_gateway):
-    client = start_gateway(login_only.plain_port).client()
+    client = start_gateway(upstream(login_only.plain_port, authorization_identity="pass")).client()
     assert logins.by_plain_at_once(client, "master", "of all", authorization="ann").code == b"CANNOT"
     assert logins.by_plain_at_once(client, "ann", "secret", authorization="ann").status == b"OK"
 
@@ -279,20 +343,22 @@ def test_8_bit_octets_and_line_ends_travel_only_as_literal_or_base64(start_scrip
 
 @pytest.mark.parametrize("caps", ["IMAP4rev1 AUTH=LOGIN", "IMAP4rev1 LOGINDISABLED AUTH=LOGIN", "IMAP4rev1", "IMAP4rev1 AUTH=CRAM-MD5"])
 def test_an_authorization_identity_is_never_dropped(start_scripted, start_gateway, caps):
-    upstream = start_scripted(caps_before=caps)
-    client = start_gateway(upstream.port).client()
+    server = start_scripted(caps_before=caps)
+    gateway = start_gateway(upstream(server.port, authorization_identity="pass"))
+    client = gateway.client()
     answer = logins.by_plain_at_once(client, "master", "of all", authorization="ann")
     assert answer.status == b"NO" and answer.code == b"CANNOT"
-    assert not upstream.sessions and b"of all" not in b"".join(c.received for c in upstream.connections)
+    assert not server.sessions and b"of all" not in b"".join(c.received for c in server.connections)
     assert logins.by_plain_at_once(client, "ann", "secret").status == b"OK"
 
 
 @pytest.mark.parametrize("caps", [
     "IMAP4rev1 SASL-IR AUTH=PLAIN", "IMAP4rev1 AUTH=PLAIN", "IMAP4rev1 LITERAL+ AUTH=PLAIN AUTH=LOGIN", "IMAP4rev1 LOGINDISABLED AUTH=PLAIN"])
 def test_an_authorization_identity_goes_on_by_plain_whatever_else_there_is(start_scripted, start_gateway, caps):
-    upstream = start_scripted(caps_before=caps)
-    assert logins.by_plain(start_gateway(upstream.port).client(), "master", "of all", authorization="ann").status == b"OK"
-    assert logins.encoded(b"ann\0master\0of all") in upstream.sessions[0].received
+    server = start_scripted(caps_before=caps)
+    gateway = start_gateway(upstream(server.port, authorization_identity="pass"))
+    assert logins.by_plain(gateway.client(), "master", "of all", authorization="ann").status == b"OK"
+    assert logins.encoded(b"ann\0master\0of all") in server.sessions[0].received
 
 
 def test_an_authorization_identity_that_is_the_user_himself_needs_no_plain(start_scripted, start_gateway):

@@ -21,7 +21,8 @@ def plain(gateway, authorization, user, password):
     return client
 
 
-def test_p12_a_token_is_bound_to_the_authorization_identity(scripted, scripted_gateway):
+def test_p12_a_token_is_bound_to_the_authorization_identity(scripted, start_gateway):
+    scripted_gateway = start_gateway(upstream(scripted.port, authorization_identity="pass"))
     own = save(scripted_gateway.session(), *SETUP)
     by_master = save(plain(scripted_gateway, "ann", "master", "of all"), *SETUP)
     of_master = save(scripted_gateway.session("master", "of all"), *SETUP)
@@ -33,7 +34,8 @@ def test_p12_a_token_is_bound_to_the_authorization_identity(scripted, scripted_g
     fail_to_restore(scripted_gateway.session("master", "of all"), by_master)
 
 
-def test_p12_a_token_is_bound_to_the_authorization_identity_on_a_real_server(gateway, dovecot):
+def test_p12_a_token_is_bound_to_the_authorization_identity_on_a_real_server(start_gateway, dovecot):
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="pass"))
     token = save(gateway.session(), *SETUP)
     restore(plain(gateway, "ann", "master", "of all"), token)
     fail_to_restore(plain(gateway, "bob", "master", "of all"), token)

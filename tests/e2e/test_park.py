@@ -17,7 +17,7 @@ def fixture_start_lot(start_scripted, start_gateway):
     """start_lot(**park): a gateway with these settings of park, and its upstream."""
     def start(**park):
         scripted = start_scripted()
-        return Lot(start_gateway(scripted.port, park=park), scripted)
+        return Lot(start_gateway(upstream(scripted.port, authorization_identity="pass"), park=park), scripted)
     return start
 
 

@@ -10,7 +10,7 @@ from harness.scripted import CLOSE
 
 @pytest.fixture(name="lot")
 def fixture_lot(scripted, start_gateway):
-    return Lot(start_gateway(upstream(scripted.port, answer_timeout="500ms"), park={"per_user": 8}), scripted)
+    return Lot(start_gateway(upstream(scripted.port, answer_timeout="500ms", authorization_identity="pass"), park={"per_user": 8}), scripted)
 
 
 def assert_asks_the_upstream(lot, first, client, login):

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from harness import logins
+from harness.gateway import upstream
 from harness.imap import Client, Closed, quoted
 
 SEED = int(os.environ.get("PARK_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -441,7 +442,7 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
     world, done, stop = World(), [], threading.Event()
     scripted.users = dict(USERS)
     scripted.script = Server(world).serve
-    gateway = start_gateway(scripted.port, workers=4, log_level="info", max_login_failures=100,
+    gateway = start_gateway(upstream(scripted.port, authorization_identity="pass"), workers=4, log_level="info", max_login_failures=100,
                             park={"per_user": 3, "max": 8, "time": "3s", "lifetime": "6s", "reauth_interval": "4s", "keepalive": "400ms"})
     before = descriptors(gateway)
     deadline = time.monotonic() + SECONDS

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness import logins
+from harness.gateway import upstream
 from harness.imap import capabilities
 from harness.tokens import assert_tracking, restore, save
 
@@ -145,9 +146,10 @@ def test_a_wrong_password_by_scram_is_refused_and_told(gateway, mechanism):
 
 
 @pytest.mark.parametrize("mechanism", SCRAM)
-def test_scram_acts_for_another(gateway, connect, dovecot, mechanism):
+def test_scram_acts_for_another(start_gateway, connect, dovecot, mechanism):
     """Whatever Dovecot makes of an authorization identity, it makes it through the gateway too."""
     direct = logins.by_scram(connect(dovecot.plain_port), mechanism, "ann", "secret", authorization="bob")
+    gateway = start_gateway(upstream(dovecot.plain_port, authorization_identity="pass"))
     through = logins.by_scram(gateway.client(), mechanism, "ann", "secret", authorization="bob")
     assert (through.status, through.code) == (direct.status, direct.code)
     assert through.status == b"NO"

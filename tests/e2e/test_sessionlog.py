@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness.gateway import Section
+from harness.gateway import Section, upstream
 from harness.imap import Closed
 from harness.net import LOOPBACK, free_port
 
@@ -130,11 +130,12 @@ def test_octets_are_counted_without_tls(scripted, scripted_gateway, trust):
     assert (int(end["into"]), int(end["out"])) == (len(sent), len(client.wire.received))
 
 
-def test_a_name_is_the_authorization_identity(scripted_gateway):
-    client = scripted_gateway.client()
+def test_a_name_is_the_authorization_identity(scripted, start_gateway):
+    gateway = start_gateway(upstream(scripted.port, authorization_identity="pass"))
+    client = gateway.client()
     client.ok("AUTHENTICATE PLAIN Ym9iAG1hc3RlcgBvZiBhbGw=")  # bob, by master
     client.logout()
-    assert the_end(scripted_gateway)["user"] == "bob"
+    gateway.wait_log(r"user=bob auth=master upstream=main closing: ")
 
 
 def test_the_end_of_an_authenticated_session_is_told_at_unauthenticate_too(scripted, start_gateway):

@@ -74,7 +74,7 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_int_equal(upstream->connect_timeout_ms, 10000);
     assert_int_equal(upstream->answer_timeout_ms, 60000);
     assert_int_equal(upstream->send_client_address, CONFIG_CLIENT_ADDRESS_NONE);
-    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_PASS);
+    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_REFUSE);
     assert_int_equal(config->warning_count, 0);
     config_unref(config);
 }
@@ -139,7 +139,7 @@ static const char everything[] = "# every option there is\n"
                                  "  connect_timeout = \"250ms\"\n"
                                  "  answer_timeout = \"2m\"\n"
                                  "  send_client_address = \"proxy-v2\"\n"
-                                 "  authorization_identity = \"refuse\"\n"
+                                 "  authorization_identity = \"pass\"\n"
                                  "}\n";
 
 TEST(every_option_of_the_file_reaches_its_field)
@@ -306,7 +306,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_int_equal(upstream->connect_timeout_ms, 250);
     assert_int_equal(upstream->answer_timeout_ms, 120000);
     assert_int_equal(upstream->send_client_address, CONFIG_CLIENT_ADDRESS_PROXY_V2);
-    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_REFUSE);
+    assert_int_equal(upstream->authorization_identity, CONFIG_AUTHORIZATION_PASS);
     config_unref(config);
 }
 
