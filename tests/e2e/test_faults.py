@@ -266,8 +266,10 @@ def test_an_upstream_that_vanishes_within_an_answer_leaves_no_half_answer_with_b
                 client.wire.fill()
         heard = bytes(client.wire.received[received:])
         # What cannot be ended must not be followed by something that a client would take for a part of it.
-        # (The last octets are held back: they might be the begin of a literal's announcement.)
-        assert part.startswith(heard) and len(heard) >= len(part) - 16, heard
+        # (The last octets are held back: they might be the begin of a literal's announcement. So is all of a short line, in
+        # which what it shows to be on is looked for as a whole: then there is nothing in the way of BYE.)
+        is_held = b"\r\n" not in part
+        assert (heard.startswith(b"* BYE ") if is_held else part.startswith(heard) and len(heard) >= len(part) - 16), heard
         client.close()
     counted.check()
 
