@@ -26,8 +26,9 @@
 /* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
 _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
 
-/* And what one holds at the most. An introduction is gone before commands are in flight and answers pile up; besides it
- * OpenSSL's buffers, and structures (docs/design.md has the table). */
+/* And what one holds at the most. An introduction is gone before commands are in flight and answers pile up, and an
+ * answer that is held (pipeline.h) is never there together with a request, which is no smaller; besides it OpenSSL's
+ * buffers, and structures (docs/design.md has the table). */
 _Static_assert(2 * POOL_BUFFER_OCTETS                               /* input, one buffer each side */
                        + 2 * (STREAM_OUT_HIGH + POOL_BUFFER_OCTETS) /* output, with what one input adds */
                        + PIPELINE_OCTETS_MAX + REQUEST_MAX + CHOICE_RESEND_MAX + IMAPSTATE_STATE_MAX +
@@ -197,8 +198,9 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     if (session->has_selected)
         *ret_chores |=
             session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CLOSE;
-    /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. */
-    if (*ret_chores == 0 && session->was_refused)
+    /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. And if a server has ended
+     * IDLE by itself, what it says to DONE may still be on its way. */
+    if (*ret_chores == 0 && (session->was_refused || session->has_said_done))
         *ret_chores = UPSTREAM_CHORE_NOOP;
     upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
     return true;
@@ -697,8 +699,8 @@ static bool client_has_business(const struct client *client)
         login_is_at_upstream(client->login))
         return true;
     /* What follows an unasked literal may be here already. */
-    return client->pipeline.count > 0 &&
-           (client->way == RELAY_BETWEEN || client->way == RELAY_AWAITS_GO_UNASKED || client->way == RELAY_IDLE_ASKED);
+    return client->pipeline.count > 0 && (client->way == RELAY_BETWEEN || client->way == RELAY_AWAITS_GO_UNASKED ||
+                                          client->way == RELAY_SWALLOWED || client->way == RELAY_IDLE_ASKED);
 }
 
 static void client_settle(struct client *client)

@@ -114,6 +114,14 @@ bool pipeline_has_tag(const struct pipeline *pipeline, struct imapstate_span tag
     return false;
 }
 
+bool pipeline_has_unasked_literal(const struct pipeline *pipeline)
+{
+    for (const struct flight *flight = pipeline->first; flight; flight = flight->next)
+        if (flight->has_unasked_literal)
+            return true;
+    return false;
+}
+
 bool pipeline_has_command(const struct pipeline *pipeline, const struct imapstate_command *command)
 {
     for (const struct flight *flight = pipeline->first; flight; flight = flight->next)

@@ -23,6 +23,7 @@ struct flight {
     bool is_answered;         /* the upstream has done with it; it stays until the client has sent the rest */
     bool is_too_large;        /* storable, but its arguments did not fit */
     bool is_ours;             /* the client did not send it: relay_ask() */
+    bool is_behind_done;      /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */
     uint16_t tag_len;
     uint8_t tag[];
 };
@@ -57,6 +58,7 @@ struct flight *pipeline_take(struct pipeline *pipeline, struct imapstate_span ta
 void flight_free(struct flight *flight);
 
 bool pipeline_has_tag(const struct pipeline *pipeline, struct imapstate_span tag);
+bool pipeline_has_unasked_literal(const struct pipeline *pipeline);
 bool pipeline_has_command(const struct pipeline *pipeline, const struct imapstate_command *command);
 
 #endif

@@ -44,14 +44,16 @@ static const unsigned relay_may_enter[RELAY_WAY_MAX] = {
                       BIT(RELAY_IDLE_ASKED),
     [RELAY_AWAITS_GO] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING),
     [RELAY_AWAITS_GO_UNASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING) | BIT(RELAY_SWALLOWING),
-    [RELAY_SENDING] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING),
-    [RELAY_SWALLOWING] = BIT(RELAY_BETWEEN),
+    [RELAY_SENDING] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING) |
+                      BIT(RELAY_SWALLOWING) | BIT(RELAY_SWALLOWED),
+    [RELAY_SWALLOWING] = BIT(RELAY_BETWEEN) | BIT(RELAY_SWALLOWED),
+    [RELAY_SWALLOWED] = BIT(RELAY_BETWEEN),
     [RELAY_IDLE_ASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_IDLING),
     [RELAY_IDLING] = BIT(RELAY_BETWEEN),
 };
 
 static const char *const relay_way_names[RELAY_WAY_MAX] = {
-    "BETWEEN", "AWAITS_GO", "AWAITS_GO_UNASKED", "SENDING", "SWALLOWING", "IDLE_ASKED", "IDLING",
+    "BETWEEN", "AWAITS_GO", "AWAITS_GO_UNASKED", "SENDING", "SWALLOWING", "SWALLOWED", "IDLE_ASKED", "IDLING",
 };
 
 static const struct moves relay_moves = { "way down", relay_way_names, relay_may_enter };
@@ -91,7 +93,7 @@ bool relay_is_idling(const struct client *client)
 
 bool relay_may_resend(const struct client *client)
 {
-    return client->way != RELAY_SENDING && client->way != RELAY_SWALLOWING;
+    return client->way != RELAY_SENDING && client->way != RELAY_SWALLOWING && client->way != RELAY_SWALLOWED;
 }
 
 /* --- down --- */
@@ -185,12 +187,18 @@ static void relay_forward_asking(struct client *client, const struct imapstate_p
 static enum relay_way relay_forward_announcing(struct client *client, const struct imapstate_piece *piece)
 {
     const struct imapstate_command *command = client->sending->command;
+    bool is_answered = client->sending->is_answered;
     session_sent_literal(&client->session, command);
     if (!piece->literal.synchronizing && !relay_may_stream(client, command, &piece->literal)) {
         relay_forward_asking(client, piece);
-        return RELAY_AWAITS_GO_UNASKED;
+        return is_answered ? RELAY_SWALLOWING : RELAY_AWAITS_GO_UNASKED;
     }
     relay_forward_line(client, piece);
+    if (piece->literal.synchronizing && is_answered) {
+        /* RFC 9051 section 4.3: no "+" will come, and the client has its answer. */
+        imapstate_frame_literal_refused(&client->frame);
+        return RELAY_SWALLOWED;
+    }
     if (piece->literal.synchronizing)
         return RELAY_AWAITS_GO;
     client->sending->has_unasked_literal = true;
@@ -234,6 +242,7 @@ static void relay_begin_command(struct client *client, const struct imapstate_pi
         return;
     }
     flight->is_capturing = line->command->stored != IMAPSTATE_STORED_NEVER;
+    flight->is_behind_done = client->session.has_said_done;
     client->sending = flight;
     choice_forget_credentials(client);
     const uint8_t *end = piece->octets.at + piece->octets.len;
@@ -332,15 +341,18 @@ static void relay_down_done(struct client *client, const struct imapstate_piece 
         return;
     }
     relay_forward_line(client, piece);
+    client->session.has_said_done = true;
     relay_enter(client, RELAY_BETWEEN);
 }
 
 static void relay_up_completed(struct client *client, const struct flight *flight, const struct status *status,
                                struct imapstate_span line);
 
-/* The refused command has come to its end: it is answered. */
-static void relay_end_swallowing(struct client *client)
+/* The refused command has come to its end: it is answered, but not within a response that has passed in part. */
+static bool relay_end_swallowing(struct client *client)
 {
+    if (!client_may_speak(client))
+        return false;
     struct flight *flight = client->sending;
     struct imapstate_span line = imapstate_buf_span(&flight->held);
     struct status status;
@@ -350,6 +362,7 @@ static void relay_end_swallowing(struct client *client)
         relay_up_completed(client, flight, &status, line);
     stream_flush(&client->stream); /* line is gone with the flight */
     flight_free(flight);
+    return true;
 }
 
 /* The rest of a refused command. A synchronizing literal in it ends it: the answer that is held refuses that, too. */
@@ -360,7 +373,7 @@ static void relay_swallow(struct client *client, enum imapstate_frame_result res
     if (is_asking)
         imapstate_frame_literal_refused(&client->frame);
     if (is_asking || (result == IMAPSTATE_FRAME_LINE && !piece->literal.announced))
-        relay_end_swallowing(client);
+        relay_enter(client, RELAY_SWALLOWED);
 }
 
 static enum relay_down relay_down_piece(struct client *client, enum imapstate_frame_result result,
@@ -372,13 +385,13 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (piece->begins)
         return relay_down_command(client, piece);
-    if (client->way == RELAY_SWALLOWING) {
-        relay_swallow(client, result, piece);
-        return RELAY_DOWN_TAKEN;
-    }
     if (piece->has_nul) {
         /* The command's beginning has gone up already; what a server makes of the rest is anybody's guess. */
         relay_distrust(client, imapstate_strerror(IMAPSTATE_NUL));
+        return RELAY_DOWN_TAKEN;
+    }
+    if (client->way == RELAY_SWALLOWING) {
+        relay_swallow(client, result, piece);
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {
@@ -414,6 +427,8 @@ bool relay_down_step(struct client *client)
     if (client->restore || login_is_at_upstream(client->login) || relay_awaits_word(client) ||
         client->pipeline.holds_back || !relay_has_room(client))
         return false;
+    if (client->way == RELAY_SWALLOWED)
+        return relay_end_swallowing(client);
     struct imapstate_frame before = client->frame;
     if (client->way == RELAY_IDLING && imapstate_frame_is_between(&client->frame))
         imapstate_frame_expect_continuation(&client->frame);
@@ -619,11 +634,24 @@ static bool relay_up_refused(struct client *client, struct flight *flight)
     return true;
 }
 
+/* A server that has just ended IDLE by itself takes DONE for a command, and "DONE" for its tag. */
+static bool relay_is_about_done(struct client *client, const struct status *status)
+{
+    bool is_it = client->session.has_said_done && status->word != STATUS_OK &&
+                 imapstate_span_equal_nocase(status->tag, IMAPSTATE_SPAN("DONE"));
+    client->session.has_said_done &= !is_it;
+    return is_it;
+}
+
 static void relay_up_tagged(struct client *client, struct imapstate_span line)
 {
     struct status status;
     bool is_answer = status_parse(line, &status) && status.word <= STATUS_BAD;
     struct flight *flight = is_answer ? pipeline_find(&client->pipeline, status.tag) : NULL;
+    if (!flight && is_answer && relay_is_about_done(client, &status)) {
+        relay_put_line(client, line, NULL);
+        return;
+    }
     if (!flight) {
         relay_distrust_upstream(client, "tagged answer to no command");
         return;
@@ -647,6 +675,10 @@ static void relay_up_tagged(struct client *client, struct imapstate_span line)
 static void relay_up_untagged_bad(struct client *client)
 {
     client->session.is_uncertain = true; /* which command it is about is a guess, and if it was carried out, another */
+    if (pipeline_has_unasked_literal(&client->pipeline)) {
+        relay_distrust(client, "literal in a command that may have been answered BAD");
+        return;
+    }
     for (struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         if (flight->is_answered || !memchr(flight->tag, ']', flight->tag_len))
             continue;

@@ -14,10 +14,14 @@ struct upstream;
  *
  *   BETWEEN -> AWAITS_GO ---------> SENDING -> BETWEEN       AWAITS_GO: {n}, which the client waits for, too
  *           -> AWAITS_GO_UNASKED -> SENDING                  ..._UNASKED: {n+}, whose octets the client sends anyway
- *                                -> SWALLOWING -> BETWEEN    SWALLOWING: refused; the rest is for nobody
+ *                                -> SWALLOWING -> SWALLOWED -> BETWEEN
+ *                                                            SWALLOWING: refused; the rest is for nobody
+ *                                                            SWALLOWED: all of it; its answer waits until it
+ *                                                            can be said
  *           -> SENDING (literals that pass unasked)
  *           -> IDLE_ASKED -> IDLING -> BETWEEN
- *   SENDING may go back to either AWAITS_GO, for the command's next literal. An answer, or the end of the upstream,
+ *   SENDING may go back to either AWAITS_GO, for the command's next literal, and to SWALLOWING or SWALLOWED if a
+ * command whose literals pass unasked was answered before it has such a one. An answer, or the end of the upstream,
  * leads from any of them to BETWEEN. */
 enum relay_way {
     RELAY_BETWEEN,
@@ -25,6 +29,7 @@ enum relay_way {
     RELAY_AWAITS_GO_UNASKED,
     RELAY_SENDING,
     RELAY_SWALLOWING,
+    RELAY_SWALLOWED,
     RELAY_IDLE_ASKED, /* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+" ... */
     RELAY_IDLING,     /* ... and then only DONE */
     RELAY_WAY_MAX,

@@ -419,6 +419,8 @@ static void session_completed_selection(struct session *session, uint8_t id, enu
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status)
 {
     session->was_refused = status != STATUS_OK;
+    if (flight->is_behind_done && flight->command->id != IMAPSTATE_COMMAND_IDLE)
+        session->has_said_done = false;
     if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
         session_completed_selection(session, flight->command->id, status);
         return false;

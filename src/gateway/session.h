@@ -35,6 +35,7 @@ struct session {
     bool is_uncertain : 1;   /* something was done to the connection that in_effect cannot say */
     bool has_selected : 1;   /* a SELECT or EXAMINE was sent */
     bool was_refused : 1;    /* the last answer was no OK */
+    bool has_said_done : 1;  /* DONE was sent, and no command behind it has been answered */
     bool has_chosen_language : 1, has_chosen_comparator : 1; /* the command in flight has had its untagged answer */
     uint16_t seen;    /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored; /* enum session_restored */

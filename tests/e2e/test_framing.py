@@ -1,6 +1,7 @@
 """What docs/framing.md says of doubtful input, in front of a scripted upstream and of Dovecot: it is answered BAD or it ends the
 session, and never does a server read as a command what the gateway took for something else."""
 import select
+import socket
 
 import pytest
 
@@ -210,6 +211,66 @@ def test_whoever_ends_in_the_middle_of_a_refused_command_leaves_a_connection_tha
     assert "park: parked" not in gateway.log(mark)
 
 
+def test_a_refusal_that_was_held_does_not_go_into_the_middle_of_another_response(scripted, scripted_gateway):
+    """The server has begun a response behind it, which passes as it arrives."""
+    def by_hand(connection):
+        greet(connection)
+        while True:
+            tag, name, rest = line_of(connection)
+            if rest.endswith(b"}"):
+                connection.send(tag + b" NO no.\r\n* 1 FETCH (BODY[] {10}\r\nhello")
+            elif name == b"GO":
+                connection.send(b"world)\r\n" + tag + b" OK done.\r\n")
+            else:
+                connection.answer(tag.decode(), name.decode(), rest)
+
+    scripted.script = by_hand
+    client = scripted_gateway.session()
+    client.send(b"x APPEND INBOX {3+}\r\n")
+    assert client.wire.line() == b"* 1 FETCH (BODY[] {10}\r\n"
+    assert client.wire.octets(5) == b"hello"
+    client.send(b"abc\r\n")
+    client.expect_silence()
+    scripted.sessions[-1].send(b"world)\r\n")
+    assert client.wire.line() == b"world)\r\n"
+    assert client.response() == b"x NO no.\r\n"
+    client.ok("NOOP")
+
+
+@pytest.mark.parametrize("ends", ["the command ends", "the client ends"])
+def test_whoever_ends_behind_a_refused_command_hears_the_answer_that_was_held(scripted, scripted_gateway, ends):
+    """It has sent all of it and its end of file, while a response has begun to pass."""
+    scripted.script = refusing_literals("NO no.")
+    client = scripted_gateway.session()
+    client.send(b"w WAIT\r\nx APPEND INBOX {3+}\r\n")
+    assert client.wait("w").status == b"OK"
+    scripted.sessions[-1].send(b"* 1 FETCH (BODY[] {10}\r\nhello")
+    client.wire.line()
+    client.wire.octets(5)
+    client.send(b"abc\r\n")
+    if ends == "the client ends":
+        client.wire.sock.shutdown(socket.SHUT_WR)
+    scripted.sessions[-1].send(b"world)\r\n")
+    assert client.wire.line() == b"world)\r\n"
+    assert client.response() == b"x NO no.\r\n"
+
+
+def greet(connection):
+    connection.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] by hand.\r\n")
+
+
+@pytest.mark.parametrize("octets", [b"abc \0 more\r\n", b"abc {3+}\r\nabc\0\r\n", b"abc a\rb\r\n", b'abc "\r\n', b"abc" + b"a" * 65536,
+                                    b"abc x{3+}\r\n"], ids=range(6))
+def test_the_rest_of_a_refused_command_is_framed_like_any_other(scripted, scripted_gateway, octets):
+    scripted.script = refusing_literals("NO no.")
+    client = scripted_gateway.session()
+    client.send(b"w WAIT\r\nx APPEND INBOX {3+}\r\n")
+    assert client.wait("w").status == b"OK"
+    client.send(octets)
+    ended(client)
+    scripted_gateway.wait_log(r"closing: input that cannot be framed: \S")
+
+
 def refusing_literals(answer):
     """By hand: WAIT is answered, with data in front, behind the literal that is refused by this answer."""
     def by_hand(connection):
@@ -261,6 +322,57 @@ def test_a_streamed_message_that_is_answered_bad_ends_the_session(start_scripted
     client = start_gateway([upstream(scripted.port, append_literals="stream")]).session()
     client.send(b"x APPEND INBOX " + literal(SMUGGLED) + b"\r\n")
     assert ended(client)[0].startswith(b"x BAD ")
+
+
+@pytest.mark.parametrize("more", [b" {5}\r\n", b" {5000+}\r\n" + b"z" * 5000 + b"\r\n", b" (x) {5000+}\r\n" + b"z" * 5000 + b" {5}\r\n"],
+                         ids=["synchronizing", "large", "large and synchronizing"])
+def test_a_message_behind_one_that_streamed_and_was_refused_is_refused_by_the_same_answer(start_scripted, start_gateway, more):
+    """The server, having answered, says no "+" to what it would have to be asked for (LITERAL-: what is large)."""
+    def by_hand(connection):
+        greet(connection)
+        while True:
+            tag, name, rest = line_of(connection)
+            if name == b"APPEND":
+                assert connection.wire.octets(3) == b"abc"
+                connection.send(tag + b" NO no.\r\n")
+                assert connection.wire.line().endswith(b"}\r\n")
+            else:
+                connection.answer(tag.decode(), name.decode(), rest)
+
+    scripted = start_scripted(caps_after="IMAP4rev1 LITERAL-")
+    scripted.script = by_hand
+    client = start_gateway([upstream(scripted.port, append_literals="stream")]).session()
+    client.send(b"x APPEND INBOX {3+}\r\nabc")
+    assert client.wait("x").status == b"NO"
+    client.send(more + b"n NOOP\r\n")
+    answer = client.wait("n")
+    assert answer.status == b"OK" and not answer.untagged
+    assert scripted.sessions[-1].received.endswith(b"}\r\nn NOOP\r\n")
+
+
+@pytest.mark.parametrize("when", ["behind it", "in the middle"])
+def test_a_streamed_message_whose_tag_is_none_to_the_server_ends_the_session(start_scripted, start_gateway, when):
+    """Dovecot answers such a command "* BAD", and reads the message as commands."""
+    def by_hand(connection):
+        greet(connection)
+        while True:
+            tag, name, rest = line_of(connection)
+            if b"]" in tag:
+                if when == "behind it":
+                    connection.wire.octets(len(SMUGGLED))
+                connection.send(b"* BAD what?\r\n")
+                connection.wire.octets(1 << 20)
+            connection.answer(tag.decode(), name.decode(), rest)
+
+    scripted = start_scripted()
+    scripted.script = by_hand
+    gateway = start_gateway([upstream(scripted.port, append_literals="stream")])
+    client = gateway.session()
+    client.send(b"x] APPEND INBOX {%d+}\r\n" % len(SMUGGLED))
+    if when == "behind it":
+        client.send(SMUGGLED + b"\r\n")
+    ended(client)
+    gateway.wait_log("closing: input that cannot be framed: literal in a command that may have been answered BAD")
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -477,6 +589,41 @@ def test_the_server_may_end_idle_by_itself(scripted, scripted_gateway):
     assert client.wait("i").untagged == [b"+ idling\r\n", b"* 5 EXISTS\r\n"]
     client.ok("NOOP")
     assert scripted.sessions[-1].names[-2:] == ["IDLE", "NOOP"]
+
+
+@pytest.mark.parametrize("answer", ["DONE BAD what?", "done NO what?", "* BAD what?"])
+def test_done_may_meet_the_end_that_the_server_has_put_to_idle(scripted, scripted_gateway, answer):
+    """To the server DONE is a command then, and "DONE" its tag."""
+    def idle(connection, tag, arguments):
+        connection.send(b"+ idling\r\n")
+        assert connection.wire.line() == b"DONE\r\n"
+        connection.send(f"{tag} OK enough of it.\r\n{answer}\r\n".encode())
+
+    scripted.on("IDLE", idle)
+    client = scripted_gateway.session()
+    for tag in ("i", "j"):
+        client.start("IDLE", tag=tag)
+        client.continuation()
+        client.send(b"DONE\r\nn NOOP\r\n")
+        assert client.wait(tag).status == b"OK"
+        said = client.wait("n")
+        assert said.untagged == [answer.encode() + b"\r\n"] and said.status == b"OK"
+
+
+@pytest.mark.parametrize("lines", [["DONE BAD what?"] * 2, ["DONE OK fine."]], ids=["twice", "OK"])
+def test_done_is_answered_once_at_most_and_never_by_ok(scripted, scripted_gateway, lines):
+    def idle(connection, tag, arguments):
+        connection.send(b"+ idling\r\n")
+        assert connection.wire.line() == b"DONE\r\n"
+        connection.send("".join(line + "\r\n" for line in [f"{tag} OK enough of it.", *lines]).encode())
+
+    scripted.on("IDLE", idle)
+    client = scripted_gateway.session()
+    client.start("IDLE")
+    client.continuation()
+    client.send(b"DONE\r\n")
+    ended(client)
+    scripted_gateway.wait_log("closing: answer that cannot be matched: tagged answer to no command")
 
 
 @pytest.mark.parametrize("octets", [b"x NOOP\r\n", b"DONE now\r\n", b" DONE\r\n", b"DONE \r\n", b"\r\n", b"DON\r\n", b"DONE\0\r\n",

@@ -425,6 +425,32 @@ def test_an_idle_that_was_ended_is_parked(lot):
     assert lot.leave(client, connection)
 
 
+def test_what_is_said_to_a_done_that_came_too_late_reaches_no_other_session(lot):
+    """The server has ended IDLE by itself, and its answer to DONE is on its way while the session ends."""
+    gone = threading.Event()
+
+    def idle(connection, tag, arguments):
+        connection.send(b"+ idling\r\n")
+        assert connection.wire.line() == b"DONE\r\n"
+        connection.ok(tag)
+        assert gone.wait(30)
+        connection.send(b"DONE BAD what?\r\n")
+
+    lot.scripted.on("IDLE", idle, times=1)
+    client = lot.gateway.session()
+    connection = lot.mark(client)
+    tag = client.start("IDLE")
+    client.continuation()
+    client.send(b"DONE\r\n")
+    client.wait(tag)
+    since = lot.gateway.log_octets()
+    client.close()
+    lot.gateway.wait_log("closing: client disconnected", since=since)
+    gone.set()
+    assert not lot.settled(connection, since)
+    never_again(lot, connection)
+
+
 def test_an_introduction_that_was_not_answered_is_not_parked(lot):
     """The client's ID before the choice is sent on by the gateway, and the client's commands do not wait for it."""
     first = lot.visit()
