@@ -42,7 +42,7 @@ def hang_up(client, scripted):
 
 
 def send_nonsense(client, scripted):
-    client.send(b"x NOOP {5+}\r\n")
+    client.send(b"x NOOP a\rb\r\n")
 
 
 def forget_done(client, scripted):
@@ -69,7 +69,7 @@ def upstream_says_nonsense(client, scripted):
 ENDINGS = {
     logout: ("logout", None),
     hang_up: ("client disconnected", None),
-    send_nonsense: ("input that cannot be framed", "literal in a command that takes none"),
+    send_nonsense: ("input that cannot be framed", "CR without LF"),
     forget_done: ("input that cannot be framed", "IDLE is not ended by DONE"),
     send_an_endless_line: ("input that cannot be framed", "line is longer than 64 KiB"),
     upstream_hangs_up: ("upstream closed", None),
