@@ -5,9 +5,9 @@
  * imapstate.
  *
  * ImapFlow has one command in flight at a time and sets itself up in startSession(). Here the answers to what it asks there
- * are kept with the token, and given to it instead of being asked for once the token has brought the state back. So is the
- * answer to a SELECT that went out with the login. These of its methods are overridden: run, exec, send, authenticate,
- * getLogger.
+ * are kept with the token, and given to it instead of being asked for once the token has brought the state back. So are the
+ * answers to an ID and a SELECT that went out with the login. No state holds an ID, and there are servers that want one on
+ * each connection before a mailbox is opened. These of its methods are overridden: run, exec, send, authenticate, getLogger.
  */
 
 const VERSION = 1; // of what saveState() makes; another one is not read
@@ -48,6 +48,9 @@ function withState(ImapFlow) {
         #asked = null; // the answer to STATE, once it was asked
         #judged = null; // what it means has been found out
         #early = new Set(); // tags of what has gone out together with the command before it
+        #owed = false; // ImapFlow wanted to send ID before the login
+        #identifying = false; // an ID that is sent now goes with STATE
+        #identified = null; // the answer to that, until ImapFlow wants it
         #selected = null; // the answer to the SELECT behind STATE, once it was sent
         #given = null; // the same, while ImapFlow opens the mailbox by it
         #ahead = null; // the mailbox that is open so, until the program opens it
@@ -108,8 +111,7 @@ function withState(ImapFlow) {
                     commands: [...this.#covered],
                     capabilities: this.rawCapabilities.map(each => each.value),
                     enabled: [...this.enabled],
-                    namespaces: this.namespaces || null,
-                    serverInfo: this.serverInfo
+                    namespaces: this.namespaces || null
                 };
                 this.#coveredSaved = JSON.stringify(this.#covered);
             }
@@ -144,6 +146,9 @@ function withState(ImapFlow) {
             if (this.#given && command === this.#given.command && attributes[0].value === this.#given.path) {
                 return this.#give(options.untagged);
             }
+            if (command === 'ID' && this.#identifying) {
+                return super.exec(command, attributes, { ...options, [TOGETHER]: true });
+            }
             if (this.#canShareWrite(command, attributes)) {
                 return this.#execLogin(command, attributes, options);
             }
@@ -168,8 +173,7 @@ function withState(ImapFlow) {
         async authenticate() {
             const done = await super.authenticate();
             if (!this.#asked && this.capabilities.has('STATE')) {
-                this.#asked = this.#ask();
-                this.#selected = this.#select();
+                this.#askAll();
             }
             await this.#takeState();
             await this.#open(await this.#selected);
@@ -200,27 +204,51 @@ function withState(ImapFlow) {
                 attributes,
                 answer ? { ...options, onPlusTag: plus => this.#inOneWrite(() => answer(plus)) } : options
             );
-            this.#asked = this.#ask(); // queued behind the login
-            this.#selected = this.#select(); // and behind that
+            this.#askAll(); // queued behind the login
             return sent;
         }
 
         /** The write that makes a command complete, and what is to go together with it, as one. */
         async #inOneWrite(write) {
             const socket = this.writeSocket;
+            let isWritten = false;
             socket.cork();
             try {
                 await write();
+                isWritten = true;
                 for (const request of [...this.requestQueue]) {
                     if (!request.options[TOGETHER] || this.commandParts.length) {
                         break;
                     }
-                    this.#early.add(request.tag);
                     await super.send(request);
+                    this.#early.add(request.tag);
+                }
+            } catch (err) {
+                // Of what is behind: it cannot be sent, which is found out again, and told, when it is its turn.
+                if (!isWritten) {
+                    throw err;
                 }
             } finally {
                 socket.uncork();
             }
+        }
+
+        /** STATE, ID, SELECT: each is queued before the next. */
+        #askAll() {
+            this.#asked = this.#ask();
+            this.#identified = this.#identify();
+            this.#selected = this.#select();
+        }
+
+        /** The ID that was not sent before the login. Never fails: gives what the command of ImapFlow's gives, or null. */
+        #identify() {
+            if (!this.#owed || !this.capabilities.has('ID')) {
+                return null;
+            }
+            this.#identifying = true;
+            const sent = this.commands.get('ID')(this, this.clientInfo);
+            this.#identifying = false;
+            return sent;
         }
 
         /** STATE with the token, if there is one. Never fails: what it gives is judged once the login is known to be good. */
@@ -383,12 +411,23 @@ function withState(ImapFlow) {
 
         /** The answer to a command of ImapFlow's set-up, if it is known from the saved state. */
         #remembered(command, ...args) {
-            // ImapFlow sends ID after the login if it has no answer from before: until then it can wait for the state.
-            if (command === 'ID' && !this.authenticated && this.#content && this.capabilities.has('STATE')) {
-                return false;
+            if (command === 'ID') {
+                return this.#heldBack();
             }
             const answer = this.restored === Restored.DONE && REMEMBERED[command];
             return answer ? answer(this, this.#content, ...args) : undefined;
+        }
+
+        /** ImapFlow sends ID before the login, and behind it if that has told it too little. With a token one is enough, and
+         * needs no round trip of its own. */
+        #heldBack() {
+            if (!this.authenticated && this.#content && this.capabilities.has('STATE')) {
+                this.#owed = true;
+                return false;
+            }
+            const answer = this.#identified;
+            this.#identified = null;
+            return answer || undefined;
         }
     };
 }
@@ -401,11 +440,6 @@ const REMEMBERED = {
             client.updateCapabilitiesFromRaw(content.capabilities.map(value => ({ type: 'ATOM', value })));
         }
         return client.capabilities;
-    },
-
-    ID(client, content) {
-        client.serverInfo = content.serverInfo;
-        return client.serverInfo || undefined;
     },
 
     NAMESPACE(client, content) {

@@ -102,6 +102,28 @@ test('a restored client knows all that it would have asked for', async () => {
     }
 });
 
+test('what it writes into a client of ImapFlow keeps its type', async () => {
+    const source = fs.readFileSync(require.resolve('..'), 'utf8');
+    const user = at.users.pop();
+    const mailbox = 'INBOX';
+    const plain = open(ImapFlow, user, at.gateway);
+    await plain.connect();
+    const written = [...source.matchAll(/\b(?:this|client)\.(\w+) = /g)].map(match => match[1]).filter(name => name in plain);
+    assert.ok(['enabled', 'namespaces', 'mailbox', 'state'].every(name => written.includes(name)));
+    const types = client => written.map(name => [name, Object.prototype.toString.call(client[name])]);
+    const state = await openedOnce(user);
+    for (const [saved, named, restored] of [
+        [null, mailbox, Restored.NOT_ASKED],
+        [state, undefined, Restored.DONE],
+        [JSON.stringify({ ...JSON.parse(state), token: 'AQAAAAAA' }), mailbox, Restored.REFUSED] // leaves the mailbox
+    ]) {
+        const client = open(StateFlow, user, at.gateway, { state: saved, mailbox: named, ...LOGIN });
+        await client.connect();
+        assert.equal(client.restored, restored);
+        assert.deepEqual(types(client), types(plain));
+    }
+});
+
 test('the README shows code that runs', async () => {
     const code = /```js\n([^]*?)```/
         .exec(README)[1]
@@ -166,7 +188,7 @@ test('it is restored over STARTTLS', () => assertRestored({ port: at.gatewayStar
 test('it is restored, and then compressed', async () => {
     const recorder = await start(startRecorder(at.gatewayCompressing));
     await assertRestored({ port: recorder.port, disableCompression: false });
-    assert.deepEqual(names(recorder.recordings[1]).slice(0, 3), [['AUTHENTICATE'], ['...', 'STATE'], ['COMPRESS']]);
+    assert.deepEqual(names(recorder.recordings[1]).slice(0, 3), [['AUTHENTICATE'], ['...', 'STATE', 'ID'], ['COMPRESS']]);
 });
 test('it is restored after a login by SASL PLAIN', () => assertRestored({ auth: { loginMethod: 'AUTH=PLAIN' } }));
 test('it is restored after a login by SASL LOGIN', () => assertRestored({ auth: { loginMethod: 'AUTH=LOGIN' } }));
@@ -209,7 +231,7 @@ async function assertOpenedAhead(readOnly) {
     const lock = await client.getMailboxLock('INBOX', { readOnly });
     lock.release();
     assert.equal(await client.mailboxOpen('INBOX', { readOnly }), client.mailbox);
-    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', readOnly ? 'EXAMINE' : 'SELECT']]);
+    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', 'ID', readOnly ? 'EXAMINE' : 'SELECT']]);
     await deliver(user);
     await client.noop();
     assert.equal(client.mailbox.exists, 2);
@@ -255,7 +277,7 @@ async function assertOpenedWithState(loginMethod) {
     assert.equal(client.restored, Restored.DONE);
     const flights = names(recorder.recordings[0]);
     const flight = flights.findIndex(each => each.includes('STATE'));
-    assert.deepEqual(flights[flight].slice(-2), ['STATE', 'SELECT']);
+    assert.deepEqual(flights[flight].slice(-3), ['STATE', 'ID', 'SELECT']);
     assert.equal(flights[flight + 1][0], 'APPEND');
 }
 
@@ -270,7 +292,7 @@ test('the mailbox is opened, and then compressed', async () => {
     const state = await openedOnce(user, 'INBOX', options);
     const client = await visit(user, state, { ...options, ...LOGIN, more: assertHasQresync });
     assert.equal(client.restored, Restored.DONE);
-    assert.deepEqual(names(recorder.recordings[1]).slice(0, 2), [['LOGIN', 'STATE', 'SELECT'], ['COMPRESS']]);
+    assert.deepEqual(names(recorder.recordings[1]).slice(0, 2), [['LOGIN', 'STATE', 'ID', 'SELECT'], ['COMPRESS']]);
 });
 
 async function assertLeftForTheSetUp(owner, user, change) {
@@ -282,8 +304,8 @@ async function assertLeftForTheSetUp(owner, user, change) {
     assert.deepEqual([client.restored, client.mailbox], [Restored.REFUSED, false]);
     await client.mailboxOpen('INBOX');
     assert.deepEqual(names(recorder.recordings[0]), [
-        ['LOGIN', 'STATE', 'SELECT'],
-        ...[['UNSELECT'], ['ID'], ['NAMESPACE'], ['ENABLE'], ['LIST'], ['LSUB'], ['SELECT']]
+        ['LOGIN', 'STATE', 'ID', 'SELECT'],
+        ...[['UNSELECT'], ['NAMESPACE'], ['ENABLE'], ['LIST'], ['LSUB'], ['SELECT']]
     ]);
     await assertHasQresync(client);
     const isOpen = async again => assert.equal(again.mailbox.path, 'INBOX');
@@ -308,7 +330,7 @@ test('a mailbox that is gone is told by mailboxOpen()', async () => {
     const client = open(StateFlow, user, recorder.port, { state, mailbox: 'Work', ...LOGIN });
     await client.connect();
     assert.deepEqual([client.restored, client.mailbox], [Restored.DONE, false]);
-    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', 'SELECT']]);
+    assert.deepEqual(names(recorder.recordings[0]), [['LOGIN', 'STATE', 'ID', 'SELECT']]);
     await assert.rejects(client.mailboxOpen('Work'), { responseStatus: 'NO' });
     await plain.mailboxCreate('Work');
     assert.equal((await client.mailboxOpen('Work')).exists, 0);
@@ -337,7 +359,7 @@ test('the mailbox is opened anew with other options, or if another one is named'
     assert.match(recordings[0].flights.at(-2), /SELECT INBOX \(QRESYNC /);
     for (const mailbox of ['Work', { path: 'INBOX', readOnly: true }, undefined]) {
         const client = await visit(user, state, { port, mailbox, ...LOGIN });
-        assert.deepEqual([client.restored, names(recordings.at(-1))[0]], [Restored.DONE, ['LOGIN', 'STATE']]);
+        assert.deepEqual([client.restored, names(recordings.at(-1))[0]], [Restored.DONE, ['LOGIN', 'STATE', 'ID']]);
     }
 });
 
@@ -372,7 +394,7 @@ test('an ENABLE that is new leaves a mailbox that the program has not opened', a
         await assertHasQresync(client);
     };
     await visit(user, state, { port, more, ...options, ...LOGIN });
-    assert.deepEqual(names(recordings[0]).slice(0, 3), [['LOGIN', 'STATE', 'SELECT'], ['UNSELECT'], ['ENABLE']]);
+    assert.deepEqual(names(recordings[0]).slice(0, 3), [['LOGIN', 'STATE', 'ID', 'SELECT'], ['UNSELECT'], ['ENABLE']]);
 });
 
 test('without UNSELECT the mailbox is left without expunging', async () => {
@@ -519,10 +541,9 @@ test('P5: a refused token is forgotten, everything is set up, and another saved'
     const recorder = await start(startRecorder(at.gateway));
     const client = await visit(user, saved, { port: recorder.port, more: assertHasQresync });
     assert.equal(client.restored, Restored.REFUSED);
-    assert.deepEqual(names(recorder.recordings[0]).slice(0, 5), [
+    assert.deepEqual(names(recorder.recordings[0]).slice(0, 4), [
         ['AUTHENTICATE'],
-        ['...', 'STATE'],
-        ['ID'],
+        ['...', 'STATE', 'ID'],
         ['NAMESPACE'],
         ['ENABLE']
     ]);
@@ -540,10 +561,88 @@ const kept = changes =>
         capabilities: ['IMAP4rev1', 'ENABLE', 'CONDSTORE', 'QRESYNC', 'STATE'],
         enabled: ['CONDSTORE', 'QRESYNC'],
         namespaces: { personal: [{ prefix: '', delimiter: '/' }], other: false, shared: false },
-        serverInfo: null,
         ...changes
     });
 const keptWithMailbox = kept({ mailbox: { name: 'INBOX', readOnly: false, path: 'INBOX', folder: { delimiter: '/' } } });
+
+/** A server that opens no mailbox before it has been told, on this connection and behind the login, who the client is. It
+ * answers ID so, or by a list with one pair. */
+async function startSuspicious({ before = true, ID = tag => `* ID ("name" "strict")\r\n${tag} OK told\r\n`, ...answers } = {}) {
+    const sent = () => server.commands.map(line => line.split(' ')[0]);
+    const isTold = () => sent().lastIndexOf('ID') > sent().lastIndexOf('LOGIN');
+    const server = await start(
+        startScripted(`* OK [CAPABILITY IMAP4rev1 ${before ? 'ID ' : ''}STATE] hello`, {
+            LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE ID STATE] welcome\r\n`,
+            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`,
+            SELECT: tag => (isTold() ? `* 3 EXISTS\r\n${tag} OK selected\r\n` : `${tag} NO Unsafe login\r\n`),
+            ID,
+            ...answers
+        })
+    );
+    return { ...server, sent };
+}
+
+test('ID is told on each connection, between STATE and SELECT, and its answer is serverInfo', async () => {
+    const server = await startSuspicious();
+    for (const name of ['one', 'two']) {
+        const options = { state: keptWithMailbox, mailbox: 'INBOX', clientInfo: { name, vendor: undefined } };
+        const client = open(StateFlow, 'ann', server.port, options);
+        await client.connect();
+        assert.deepEqual(server.sent(), ['LOGIN', 'STATE', 'ID', 'SELECT']);
+        assert.ok(server.commands[2].startsWith(`ID ("name" "${name}" `));
+        assert.deepEqual([client.restored, client.serverInfo], [Restored.DONE, { name: 'strict' }]);
+        assert.equal((await client.mailboxOpen('INBOX')).exists, 3);
+        server.commands.length = 0;
+    }
+});
+
+test('ID is told once where nothing is restored, too', async () => {
+    for (const [answer, restored] of [
+        ['OK', Restored.REFUSED],
+        ['NO [UNAVAILABLE]', Restored.UNAVAILABLE]
+    ]) {
+        const server = await startSuspicious({ STATE: tag => `${tag} ${answer} nothing\r\n` });
+        const client = open(StateFlow, 'ann', server.port, { state: kept() });
+        await client.connect();
+        assert.deepEqual([client.restored, client.serverInfo], [restored, { name: 'strict' }]);
+        assert.deepEqual(server.sent().slice(0, 3), ['LOGIN', 'STATE', 'ID']);
+        assert.deepEqual(server.sent().slice(-2), ['NAMESPACE', 'ENABLE']);
+        assert.equal(server.sent().lastIndexOf('ID'), 2);
+    }
+});
+
+test('an ID that only the list after the login offers is told then', async () => {
+    class Upgraded extends StateFlow {
+        async upgradeToSTARTTLS() {
+            this.capabilities.delete('ID'); // the list under TLS is another one
+        }
+    }
+    for (const [Flow, before] of [
+        [StateFlow, false],
+        [Upgraded, true]
+    ]) {
+        const server = await startSuspicious({ before });
+        const client = open(Flow, 'ann', server.port, { state: keptWithMailbox, mailbox: 'INBOX' });
+        await client.connect();
+        assert.deepEqual([client.restored, client.serverInfo], [Restored.DONE, { name: 'strict' }]);
+        assert.equal((await client.mailboxOpen('INBOX')).exists, 3);
+        assert.equal(server.sent().filter(name => name === 'ID').length, 1);
+    }
+});
+
+test('an ID that is refused, or cannot be sent, disturbs nothing', async () => {
+    for (const [ID, clientInfo, sent] of [
+        [tag => `${tag} NO not now\r\n`, {}, ['ID']],
+        [tag => `${tag} BAD what?\r\n`, {}, ['ID']],
+        [undefined, { name: 'a\0b' }, []]
+    ]) {
+        const server = await startSuspicious({ ID, SELECT: tag => `* 3 EXISTS\r\n${tag} OK selected\r\n` });
+        const client = open(StateFlow, 'ann', server.port, { state: keptWithMailbox, mailbox: 'INBOX', clientInfo });
+        await client.connect();
+        assert.deepEqual([client.restored, client.serverInfo, client.mailbox.exists], [Restored.DONE, null, 3]);
+        assert.deepEqual(server.sent(), ['LOGIN', 'STATE', ...sent, 'SELECT']);
+    }
+});
 
 test('P6: a token that cannot be tried now is kept, and everything is set up', async () => {
     const server = await start(
