@@ -676,6 +676,10 @@ TEST(a_reload_gives_up_what_others_have_vouched_for)
     }
     check_reload("the same", texts[0], texts[0], true);
     check_reload("another", texts[0], texts[1], false);
+    /* For whom somebody acted the upstream may never have asked. */
+    const char *acting = "upstream \"main\" { address = \"a.example\" authorization_identity = \"pass\" }\n" PARK("");
+    check_reload("nobody may act for others any more", acting,
+                 "upstream \"main\" { address = \"a.example\" }\n" PARK(""), false);
     for (size_t i = 0; i < 2; i++)
         certificate_done(&authorities[i]);
 }
