@@ -42,7 +42,7 @@ class Client:
     def digest(self, octets):
         for match in _MARK.finditer(self._tail + octets):
             if (user := match.group(1).decode()) not in self.users | {_NOBODY}:
-                self.world.fail(f"{self.name} hears what is said to {user}: {(self._tail + octets)[-400:]!r}")
+                self.world.fail(f"{self.name} hears what is said to {user}: {(self._tail + octets)[-400:]!r}", self)
         self._tail = (self._tail + octets)[-32:]
         self._buffer += octets
         while self._buffer and not self.wire.handshaking and (response := self._next_response()):
@@ -69,7 +69,7 @@ class Client:
         tagged = _TAGGED.match(response)
         if response.startswith(b"+"):
             self._go_ons += 1
-        elif any(response.startswith(each) for each in self._continued) and b" BAD " in response:
+        elif not response.startswith(b"*") and any(response.startswith(each) for each in self._continued):
             pass
         elif tagged:
             self._hear_tagged(tagged.group(1).decode(), response)
@@ -91,7 +91,7 @@ class Client:
     def _doubt(self, what, response):
         """It is a fault if nobody else has made one."""
         if self.wire.is_pure and self.world.is_upstream_pure(self):
-            self.world.fail(f"{self.name}: {what}: {response[:400]!r}")
+            self.world.fail(f"{self.name}: {what}: {response[:400]!r}", self)
 
     def _turn_tls(self):
         self.wire.handshaking = True
@@ -200,7 +200,11 @@ class Client:
         """True if it is asked to go on; if not, mostly whoever waited does not."""
         before = self._go_ons
         await self.wire.wait(lambda: self._go_ons > before or self.tags[tag], 2)
-        return self._go_ons > before or self.dice.random() < 0.1
+        if self._go_ons > before or self.dice.random() < 0.1:
+            return True
+        if not self.tags[tag]:
+            self.wire.is_pure = False  # it turns to something else, which may be taken for what was waited for
+        return False
 
     # Before login
 
@@ -391,6 +395,7 @@ class Client:
         if await self._wait_go_on(tag):
             await self.wire.stall()
         if self.dice.random() < 0.15:
+            self.wire.is_pure = False
             return
         await self._continue(self.dice.choice((b"DONE\r\n", b"DONE\r\n", b"done\r\n", b"DONE\r\nDONE\r\n", b"x DONE\r\n")))
         await self._wait(tag)

@@ -44,9 +44,10 @@ class Daemon:
     # Configuration
 
     def write_calm(self):
-        """With time enough for everybody, and a pool that is soon empty."""
-        self._write({"login_timeout": "60s", "login_failure_delay": "0s", "park": {"per_user": 2, "time": "500ms"}},
-                    lambda upstream: {"connect_timeout": "30s", "answer_timeout": "30s"}, self.pairs[0], lambda each: each.ports[0])
+        """With time enough for everybody, but not so much that one upstream that hangs could be taken for a gateway that does;
+        and a pool that is soon empty."""
+        self._write({"login_timeout": "120s", "login_failure_delay": "0s", "park": {"per_user": 2, "time": "500ms"}},
+                    lambda upstream: {"connect_timeout": "10s", "answer_timeout": "10s"}, self.pairs[0], lambda each: each.ports[0])
 
     def write_wild(self, dice):
         """Everything as short and as small as can be, or not."""

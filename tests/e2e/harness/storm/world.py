@@ -13,7 +13,6 @@ from .upstream import Upstream
 
 CLIENTS = 40
 BURST_S = 5
-SERVED_S = 30
 LOG_OCTETS_MAX = 16 << 20  # then the daemon is ended, and the next one begins another log
 
 
@@ -56,8 +55,9 @@ class World:
 
     # What peers tell
 
-    def fail(self, what):
-        self.faults.append(what)
+    def fail(self, what, peer=None):
+        """peer: whose last steps tell most."""
+        self.faults.append("\n  ".join([what, *(peer.wire.story if peer else ())]))
 
     def blame(self, error):
         """A peer of ours has failed: that is a fault of the storm."""
@@ -194,7 +194,7 @@ class World:
             number += 1
             is_served = await Guest(self, f"{listener.name} {number}", listener).is_served()
             self.daemon.watch()
-            if time.monotonic() > began + SERVED_S:
+            if time.monotonic() > began + PATIENCE_S:
                 self.fail(f"nobody was served at {listener.name} for {time.monotonic() - began:.0f} s")
             if is_served:
                 return
