@@ -58,7 +58,9 @@ IMAPSTATE_API void imapstate_visit_free(struct imapstate_visit *visit);
 
 /* Adds a command to the set-up that the client wants in every session, in the order in which it wants to send them;
  * copied, literals included as they go over the wire. Commands that are never stored (ID, NAMESPACE) may be among them,
- * to be sent each time. Before STATE. SYNTAX if it is empty, or STATE or SAVESTATE; NO_MEMORY. */
+ * to be sent each time; an ID that a server wants before it opens a mailbox is rather put behind STATE by the client
+ * itself, in the same write, as it is right with any state. Before STATE. SYNTAX if it is empty, or STATE or SAVESTATE;
+ * NO_MEMORY. */
 IMAPSTATE_API enum imapstate_error imapstate_visit_want(struct imapstate_visit *visit, struct imapstate_span command);
 
 /* Recalls what imapstate_visit_keep() gave an earlier visit to the same server by the same user; an empty kept is

@@ -3,6 +3,7 @@ import contextlib
 import email.parser
 import imaplib
 import importlib
+import inspect
 import json
 import re
 import shutil
@@ -122,6 +123,37 @@ def test_what_is_saved_is_one_string_with_everything_in_it(visit, user):
     content = json.loads(imap.saved)
     assert set(content) == {"version", "token", "commands", "capabilities"}
     assert {"QRESYNC", "STATE"} <= set(content["capabilities"]) and content["commands"][0] == list(ENABLE)
+
+
+def test_what_it_writes_keeps_the_type_of_imaplib(module, gateway, user):
+    """Set up, restored, and where a mailbox is left that was selected ahead."""
+    with imaplib.IMAP4("localhost", gateway.plain_port, timeout=10) as plain:
+        plain.login(user, NEW_USER_PASSWORD)
+        targets = re.findall(r"^ +((?:[\w.(), ]+ = )+)", inspect.getsource(module), re.MULTILINE)
+        written = {name for target in targets for name in re.findall(r"\bself\.(\w+)", target) if hasattr(plain, name)}
+        assert {"capabilities", "untagged_responses", "state", "literal", "is_readonly"} <= written
+        by_itself = {name: type(getattr(plain, name)) for name in written}
+    saved = None
+    for given, mailbox, outcome in (("nothing", None, module.Restored.NOT_ASKED), ("saved", None, module.Restored.DONE),
+                                    ("dead", "INBOX", module.Restored.REFUSED)):
+        if given == "dead":
+            saved = json.dumps(json.loads(saved) | {"token": "AQAAAAAA"})
+        with module.IMAP4("localhost", gateway.plain_port, timeout=10) as imap:
+            imap.login(user, NEW_USER_PASSWORD, saved, mailbox)
+            assert imap.restored is outcome
+            assert {name: type(getattr(imap, name)) for name in written} == by_itself
+            imap.set_up(*ENABLE)
+            saved = imap.save()
+
+
+def test_an_id_can_be_told_on_each_connection(visit, start_recorder, gateway, user):
+    recorder = start_recorder(gateway.plain_port)
+    saved = None
+    for flights in ([["LOGIN", "STATE"], ["ENABLE"], ["SAVESTATE"], ["ID"], ["SELECT"]], [["LOGIN", "STATE"], ["ID"], ["SELECT"]]):
+        imap = visit(user, saved, recorder.port, set_up=(ENABLE,))
+        assert imap.xatom("ID", '("name" "a script")')[0] == imap.select()[0] == "OK"
+        saved = imap.saved
+        assert recorder.recordings[-1].names() == flights
 
 
 @pytest.mark.parametrize("way", ["TLS", "STARTTLS"])

@@ -224,6 +224,9 @@ static const struct {
             "< a OK done\ndue\nsave v SAVESTATE\n< * SAVESTATE NEW\n< v OK saved\nkeep\n"
             "new\nwant ENABLE QRESYNC\ntoken\nstate s STATE NEW\n" },
     { "P5: a token that is dead is kept no more", AGAIN "< s OK not restored\nnothing\n" },
+    { "an ID that is wanted is sent each time, also after a restore",
+      "new\nwant ID NIL\n" WANT "token\nstate s STATE TOK\n< * STATE TOK\n< s OK x\nis RESTORED\n"
+      "next ID NIL|NAMESPACE\nsent a ID NIL\n< * ID NIL\n< a OK x\nnot due\nsame\n" },
     { "P4: another token than the one sent restores nothing", AGAIN "< * STATE TIK\n< s OK x\nis TRACKING\n" ALL },
     { "an untagged STATE without a token restores nothing", AGAIN "< * STATE\n< s OK x\nis TRACKING\n" ALL },
     { "an untagged STATE with two words restores nothing", AGAIN "< * STATE TOK TOK\n< s OK x\nis TRACKING\n" ALL },
