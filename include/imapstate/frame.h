@@ -82,7 +82,8 @@ IMAPSTATE_API bool imapstate_frame_pass(struct imapstate_frame *frame, struct im
                                         struct imapstate_piece *ret_piece);
 
 /* Responses, after MORE: would imapstate_frame_pass() take of this line? True once its first two words are there
- * ("* CAPABILITY") and it is not text, and for all that is behind a literal. So the caller can look at the words
+ * ("* CAPABILITY") and it is not text; of text, only once IMAPSTATE_LINE_MAX octets of it are; and for all that is
+ * behind a literal. So the caller can look at the words
  * and hold the line instead; then the limit is the caller's. */
 IMAPSTATE_API bool imapstate_frame_is_passable(const struct imapstate_frame *frame, struct imapstate_span in);
 

@@ -763,16 +763,37 @@ static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, s
            imapstate_frame_pass(&upstream->frame, in, ret_piece);
 }
 
+static bool relay_is_whole(struct imapstate_span line)
+{
+    return line.at[line.len - 1] == '\n';
+}
+
+/* Of a line of text that is longer than a line may be, the words at its front are enough: but not where the gateway
+ * itself has asked, or keeps the line. */
+static bool relay_needs_whole(const struct client *client, const struct imapstate_piece *piece)
+{
+    return piece->begins && piece->is_text && !relay_is_whole(piece->octets) &&
+           (client->restore || login_is_at_upstream(client->login) || client->upstream->is_introducing ||
+            client->way == RELAY_SWALLOWING || client->way == RELAY_AWAITS_GO_UNASKED ||
+            client->request.phase == REQUEST_ASKING);
+}
+
 static void relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
 {
-    bool is_first_line = piece->begins && piece->octets.at[piece->octets.len - 1] == '\n';
+    bool is_first_line = piece->begins && relay_is_whole(piece->octets);
+    bool is_head =
+        piece->begins && piece->is_text && !is_first_line; /* of a line that is too long to be looked at whole */
     if (piece->begins)
         relay_weigh(client, piece->octets, is_first_line);
     if (piece->begins)
-        upstream->is_hiding = is_first_line && !relay_up_line(client, piece);
+        upstream->is_hiding = (is_first_line || is_head) && !relay_up_line(client, piece);
     /* What was done about the line may have been to give the upstream, or the client, up. */
-    if (client->upstream != upstream || upstream->is_hiding || client->state >= CLIENT_CLOSING)
+    if (client->upstream != upstream || client->state >= CLIENT_CLOSING)
         return;
+    if (upstream->is_hiding) {
+        upstream->is_hiding = !is_head; /* what has gone on is the begin of it only */
+        return;
+    }
     if (is_first_line && !relay_is_numbered(piece->octets))
         relay_put_line(client, piece->octets, NULL);
     else
@@ -790,8 +811,12 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
     case IMAPSTATE_FRAME_LITERAL:
         break;
     case IMAPSTATE_FRAME_MORE:
-        if (relay_up_pass(upstream, in, &piece))
-            break;
+        if (relay_up_pass(upstream, in, &piece)) {
+            if (!relay_needs_whole(client, &piece))
+                break;
+            relay_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
+            return false;
+        }
         if (stream_is_full(&upstream->stream))
             relay_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
         return false;

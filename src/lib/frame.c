@@ -9,6 +9,7 @@ enum frame_at {
     FRAME_AT_WAIT,
     FRAME_AT_LITERAL,
     FRAME_AT_REST, /* of a command or response: the line behind a literal, or what is left of a line passed in parts */
+    FRAME_AT_TEXT, /* what is left of a line of text passed in parts: no literal is announced at its end */
     FRAME_AT_BAD,
 };
 
@@ -217,13 +218,19 @@ static bool response_has_words(struct imapstate_span line)
     return false;
 }
 
+/* Of text the words at its front are looked at, be the line there as a whole or too long for that. */
+static bool response_may_begin(struct imapstate_span in)
+{
+    return response_is_text(in) ? in.len >= IMAPSTATE_LINE_MAX : response_has_words(in);
+}
+
 bool imapstate_frame_is_passable(const struct imapstate_frame *frame, struct imapstate_span in)
 {
     if (frame->side != IMAPSTATE_FRAME_RESPONSES)
         return false;
-    if (frame->at == FRAME_AT_REST)
+    if (frame->at == FRAME_AT_REST || frame->at == FRAME_AT_TEXT)
         return true;
-    return frame->at == FRAME_AT_START && response_has_words(in) && !response_is_text(in);
+    return frame->at == FRAME_AT_START && response_may_begin(in);
 }
 
 /* Judges a whole line from the server; text is without its end. */
@@ -233,7 +240,7 @@ static enum imapstate_error response_line_check(const struct imapstate_frame *fr
     /* The server's lines end in CRLF (RFC 9051 section 2.2). A client might not take LF for an end. */
     if (piece->is_bare_lf)
         return IMAPSTATE_BARE_LF;
-    piece->is_text = frame->at == FRAME_AT_START && response_is_text(line);
+    piece->is_text = frame->at == FRAME_AT_TEXT || (frame->at == FRAME_AT_START && response_is_text(line));
     if (piece->is_text)
         return IMAPSTATE_OK;
     struct announcement found = announcement_find(text);
@@ -314,6 +321,7 @@ enum imapstate_frame_result imapstate_frame_next(struct imapstate_frame *frame, 
     case FRAME_AT_START:
     case FRAME_AT_CONTINUATION:
     case FRAME_AT_REST:
+    case FRAME_AT_TEXT:
         break;
     }
     return frame_next_line(frame, in, ret_piece);
@@ -343,8 +351,9 @@ bool imapstate_frame_pass(struct imapstate_frame *frame, struct imapstate_span i
     size_t len = in.len == frame->scanned ? passable_len(in) : 0;
     if (len == 0 || !imapstate_frame_is_passable(frame, in))
         return false;
-    *ret_piece = (struct imapstate_piece){ .octets = { in.at, len }, .begins = frame->at == FRAME_AT_START };
-    frame->at = FRAME_AT_REST;
+    bool begins = frame->at == FRAME_AT_START, begins_text = begins && response_is_text(in);
+    *ret_piece = (struct imapstate_piece){ .octets = { in.at, len }, .begins = begins, .is_text = begins_text };
+    frame->at = begins_text || frame->at == FRAME_AT_TEXT ? FRAME_AT_TEXT : FRAME_AT_REST;
     frame->scanned -= len;
     return true;
 }

@@ -716,7 +716,7 @@ ANSWERS_THAT_END = {
     "LF alone": b"* 3 EXISTS\n",
     "LF alone in text": b"* OK hello\n",
     "a literal behind no SP": b"* 1 FETCH (BODY[]{5}\r\nhello)\r\n",
-    "text that is too long": b"* OK " + b"a" * 70000 + b"\r\n",
+    "a capability list that is too long": b"* CAPABILITY " + b"a" * 70000 + b"\r\n",
     "a + that nothing asked for": b"+ go ahead\r\n",
     "an answer to no command": b"zz OK done.\r\n",
     "an answer with another status": b"{tag} HELLO done.\r\n",
@@ -739,6 +739,23 @@ def test_an_answer_that_cannot_be_read_with_certainty_ends_the_session(scripted,
         responses = []
     assert not any(response.startswith(b"x OK") for response in responses)
     scripted_gateway.wait_log("closing: answer that cannot be matched: ")
+
+
+@pytest.mark.parametrize("octets", [65535, 65536, 65537, 65538, 70000, 131073, 900000])
+@pytest.mark.parametrize("form", [b"x OK [COPYUID 1 %s 1:2] done.\r\n", b"* OK [PERMANENTFLAGS (%s)] ok\r\nx OK done.\r\n",
+                                  b"x NO %s {3}\r\n", b"x OK [MODIFIED %s] done.\r\n"])
+def test_a_line_of_any_length_passes_as_it_came(scripted, scripted_gateway, form, octets):
+    """A short command may have a long answer (UID MOVE 1:* where the UIDs have gaps): it has been carried out."""
+    whole = form % (b"1," * (octets // 2 + 1))[:octets - len(form % b"")]
+    scripted.on("COPY", lambda connection, tag, arguments: connection.wire.send(whole))
+    client = scripted_gateway.session()
+    begun = len(client.wire.received)
+    client.send(b"x COPY 1:2 INBOX\r\n")
+    answer = client.wait("x")
+    assert bytes(client.wire.received[begun:]) == whole
+    assert answer.status in (b"OK", b"NO")
+    client.ok("NOOP")
+    client.ok("STATE")
 
 
 ANSWERS_THAT_PASS = {

@@ -511,8 +511,8 @@ def test_a_list_in_a_code_is_rewritten_in_any_language(scripted, gateway):
     client.ok("LANGUAGE DE")
     scripted.on("NOOP", "* OK [CAPABILITY IMAP4rev1 X-A] x", "OK [CAPABILITY IMAP4rev1 X-B] y")
     answer = client.ok("NOOP")
-    assert answer.untagged[0].startswith(b"* OK [CAPABILITY IMAP4rev1 X-A LANGUAGE STATE] ")
-    assert answer.tagged.startswith(b"a3 OK [CAPABILITY IMAP4rev1 X-B LANGUAGE STATE] ")
+    assert answer.untagged[0].startswith(b"* OK [CAPABILITY IMAP4rev1 X-A LITERAL+ LANGUAGE STATE] ")
+    assert answer.tagged.startswith(b"a3 OK [CAPABILITY IMAP4rev1 X-B LITERAL+ LANGUAGE STATE] ")
 
 
 def test_the_upstreams_farewell_keeps_its_words_and_ours_is_in_the_language(scripted, gateway):
