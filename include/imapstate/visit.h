@@ -36,7 +36,7 @@ enum imapstate_visit_status {
     IMAPSTATE_VISIT_ASKED,    /* STATE was sent and is not answered */
     IMAPSTATE_VISIT_RESTORED, /* P4: the session is in the state that was saved; tracking is on */
     IMAPSTATE_VISIT_TRACKING, /* P3, P5: nothing was restored; tracking is on. A token that was sent is forgotten. */
-    IMAPSTATE_VISIT_REFUSED,  /* NO (P6) or BAD (P2, P7): nothing was restored and nothing can be saved. The token is
+    IMAPSTATE_VISIT_REFUSED,  /* NO (P6) or BAD (P2): nothing was restored and nothing can be saved. The token is
                                * kept, as neither says anything about it; but forgotten if the server's capability list
                                * is without STATE. It may be tried again, after BAD [CLIENTBUG] in another session. */
 };

@@ -302,7 +302,7 @@ static void restore_begin(struct client *client, struct imapstate_span token)
 /* P7: the upstream has shown that something is on which nobody has set up. That is no fault of the client's. */
 static void restore_is_not_fresh(struct client *client, struct imapstate_span token)
 {
-    restore_log_token(client, token, "not restored", "the upstream has something on that was not asked for");
+    restore_log_token(client, token, "not restored", "something else is on already, or may be (P7)");
     restore_track(client, RESTORE_CANNOT);
 }
 
@@ -314,10 +314,9 @@ static void restore_token(struct client *client, struct imapstate_span arguments
         imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
     if (!is_valid)
         restore_answer(client, "BAD " N_("STATE takes one token at most."));
-    else if (session_is_set_up_otherwise(&client->session) && !client->session.is_changed)
+    else if (session_is_set_up_otherwise(&client->session) || client->session.is_changed ||
+             client->session.may_be_enabled)
         restore_is_not_fresh(client, imapstate_buf_span(&token));
-    else if (client->session.is_changed || client->session.may_be_enabled)
-        restore_answer(client, "BAD [CLIENTBUG] " N_("State can be restored only before any of it is set up."));
     else
         restore_begin(client, imapstate_buf_span(&token));
     imapstate_buf_done(&token);

@@ -8,8 +8,7 @@ pytestmark = pytest.mark.every_server
 
 
 def assert_too_late(client, token):
-    answer = client.bad(f"STATE {token}")
-    assert answer.code == b"CLIENTBUG" and not answer.of("STATE")
+    fail_to_restore(client, token)
 
 
 @pytest.mark.parametrize("tracking", [False, True])

@@ -139,7 +139,7 @@ class StateMixin(_Base):
         """Restores what save() gave in an earlier session, or with None just turns tracking on. Gives `restored`.
 
         For sessions that were authenticated by other means than login(), directly after that: once something is enabled
-        the server answers BAD (P7), which raises error. mailbox, readonly: as for login()."""
+        nothing is restored (P7). mailbox, readonly: as for login()."""
         if self._may_ask(saved):
             token = self._token()
             select = self._select_ahead(token, mailbox, readonly)
