@@ -13,6 +13,7 @@
 #include "peers.h"
 #include "prelude.h"
 #include "proxy.h"
+#include "rate.h"
 #include "relay.h"
 #include "tls.h"
 
@@ -55,6 +56,16 @@ static const char *const client_state_names[CLIENT_STATE_MAX] = {
 
 static const struct moves client_moves = { "client", client_state_names, client_may_enter };
 
+bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer)
+{
+    return !networks_hold(&listener->trusted_networks, peer) && !networks_hold(&listener->id_trusted_networks, peer);
+}
+
+static bool client_is_newcomer(const struct client *client, const struct address *peer)
+{
+    return client->state <= CLIENT_NOT_AUTHENTICATED && client_may_be_newcomer(client->listener, peer);
+}
+
 static void client_enter(struct client *client, enum client_state next)
 {
     if (!moves_allow(&client_moves, client->state, next)) {
@@ -63,6 +74,7 @@ static void client_enter(struct client *client, enum client_state next)
     }
     client_log(client, LOG_LEVEL_DEBUG, "%s -> %s", client_state_names[client->state], client_state_names[next]);
     client->state = (uint8_t)next;
+    peers_set_newcomer(&client->place, client_is_newcomer(client, &client->place.address));
     list_move(&client->link, &client->worker->clients[next]);
     client_rearm(client);
 }
@@ -138,6 +150,8 @@ static const char *client_restored(const struct client *client)
 /* The one line by which a session ends. */
 static void client_log_end(struct client *client, const char *reason)
 {
+    if (client->is_unlogged)
+        return;
     uint64_t age_ms = worker_now_ms() - client->began_at_ms;
     bool has_detail = *client->detail != '\0';
     const struct compression *compression = client->stream.compression;
@@ -164,7 +178,6 @@ static void client_bury(struct grave *grave)
     restore_free(client->restore);
     choice_done(&client->choice);
     introduction_free(client->introduction);
-    peers_remove(&client->counted);
     service_unref(client->service);
     list_remove(&client->link);
     free(client);
@@ -175,6 +188,7 @@ static void client_die(struct client *client)
     if (client->state == CLIENT_DEAD)
         return;
     client_enter(client, CLIENT_DEAD);
+    peers_remove(&client->place);
     evtimer_del(&client->timer);
     stream_pause(&client->stream);
     worker_bury(client->worker, &client->grave, client_bury);
@@ -293,6 +307,64 @@ void client_end(struct client *client, const char *reason, const char *bye)
     if (client->state > CLIENT_SECURING && client_may_speak(client))
         client_say(client, NULL, bye);
     client_close(client, reason);
+}
+
+/* What a PROXY header or an ID says comes after the greeting or before it: client_end() knows. Strangers can bring it
+ * about as often as they like. */
+static void client_refuse(struct client *client)
+{
+    unsigned more = 0;
+    char detail[sizeof client->detail];
+    client->is_unlogged = !rate_allows(&rate_of_refusals, worker_now_ms(), &more);
+    snprintf(detail, sizeof detail, "and %u more", more);
+    if (more > 0)
+        client_set_detail(client, detail);
+    client_end(client, "too many connections from this address",
+               "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
+}
+
+/* --- making room --- */
+
+static struct client *client_first(struct list *clients)
+{
+    return list_is_empty(clients) ? NULL : list_entry(clients->next, struct client, link);
+}
+
+/* Each list is in the order in which its state was entered. */
+static struct client *client_oldest_newcomer(struct worker *worker)
+{
+    struct client *oldest = NULL;
+    for (unsigned state = CLIENT_PROXYING; state <= CLIENT_NOT_AUTHENTICATED; state++) {
+        struct client *first = client_first(&worker->clients[state]);
+        if (first && (!oldest || first->began_at_ms < oldest->began_at_ms))
+            oldest = first;
+    }
+    return oldest;
+}
+
+/* A dialog that was begun and left alone is as silent as no login at all. */
+static struct client *client_oldest_in_dialog(struct worker *worker)
+{
+    list_each_safe(link, &worker->clients[CLIENT_LOGGING_IN])
+    {
+        struct client *client = list_entry(link, struct client, link);
+        if (login_wants_line(client->login))
+            return client;
+    }
+    return NULL;
+}
+
+bool client_make_room(struct worker *worker)
+{
+    struct client *oldest = client_oldest_newcomer(worker);
+    if (!oldest)
+        oldest = client_oldest_in_dialog(worker);
+    if (!oldest)
+        return false;
+    client_end(oldest, "gives its place to another client",
+               "BYE [UNAVAILABLE] " N_("Too many connections; who has not logged in makes room for others."));
+    client_die(oldest); /* its place is needed now */
+    return true;
 }
 
 /* --- time --- */
@@ -505,11 +577,16 @@ bool client_introduction(const struct client *client, const struct upstream *ups
 /* From here on it comes from this address, and is counted so. A host that speaks for many is not limited itself. */
 static bool client_move(struct client *client, const struct address *peer, const struct address *local)
 {
+    const struct config *config = client->service->config;
     bool is_host = networks_hold(&client->listener->id_trusted_networks, peer);
-    unsigned max = is_host ? 0 : client->service->config->max_clients_per_address;
-    if (peers_move(&client->counted, peer, max) != PEERS_OK)
+    struct peers_place place = { *peer, client_is_newcomer(client, peer) };
+    struct peers_limits limits = {
+        .max_per_address = is_host ? 0 : config->max_clients_per_address,
+        .max_newcomers_per_address = config->max_unauthenticated_per_address,
+    };
+    if (peers_move(&client->place, &place, &limits) != PEERS_OK)
         return false;
-    client->counted = client->peer = *peer;
+    client->peer = *peer;
     client->local = *local;
     return true;
 }
@@ -540,8 +617,7 @@ static void client_heed_introduction(struct client *client, struct introduction 
     if (is_moved)
         client_log(client, LOG_LEVEL_DEBUG, "ID tells whom it speaks for");
     if (is_moved && !client_move(client, &said->source, local))
-        client_end(client, "too many connections from this address",
-                   "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
+        client_refuse(client);
     else if (said->is_looping)
         client_end(client, "x-proxy-ttl is used up", "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }
@@ -653,7 +729,7 @@ static void client_read_proxy_header(struct client *client)
     case PROXY_OK:
         /* What counts from here on is the client's own address, not the proxy's. */
         if (!client_move(client, &client->peer, &client->local)) {
-            client_close(client, "too many connections from this address");
+            client_refuse(client);
             return;
         }
     }
@@ -895,7 +971,7 @@ void client_stop(struct client *client, bool now)
         client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));
 }
 
-bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct address *peer,
+bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct peers_place *place,
                  const struct address *local)
 {
     struct client *client = calloc(1, sizeof *client);
@@ -906,7 +982,8 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     client->worker = worker;
     client->service = service_ref(worker->service);
     client->listener = listener;
-    client->peer = client->counted = *peer;
+    client->place = *place;
+    client->peer = place->address;
     client->local = *local;
     client->id_number = worker_new_id(worker);
     client->began_at_ms = client->active_at_ms = worker_now_ms();

@@ -15,6 +15,7 @@
 #include "catalogue.h"
 #include "choice.h"
 #include "login.h"
+#include "peers.h"
 #include "pipeline.h"
 #include "request.h"
 #include "restore.h"
@@ -56,7 +57,7 @@ struct client {
     struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
     struct event timer;
     struct address peer, local; /* as the PROXY header has them, or the ID of a trusted client */
-    struct address counted;     /* the one that peers_add() knows */
+    struct peers_place place;   /* that peers_add() knows */
     uint32_t unauthenticated_octets;
     uint32_t round; /* GREETING: of the prelude; its end is waited for */
     uint64_t id_number;
@@ -64,14 +65,24 @@ struct client {
     uint16_t login_failures;
     uint8_t state;    /* enum client_state; client_enter() alone writes it */
     uint8_t way;      /* enum relay_way; relay.c alone writes it */
+    bool is_unlogged; /* one of too many refusals: no line says that it ends */
     uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
     char detail[92];  /* more of the reason, for the log; may be empty */
 };
 
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
  * is closed. */
-bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct address *peer,
+bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct peers_place *place,
                  const struct address *local);
+
+/* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host: it
+ * speaks for many. */
+bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer);
+
+/* The worker's client that has gone longest without logging in gives its place away: first of those that have not begun
+ * to, then of those that let their own login wait. Never one that waits for an upstream's word. False: there is none.
+ */
+bool client_make_room(struct worker *worker);
 
 /* Does what can be done with what has arrived. Whoever has changed what the client waits for calls this. */
 void client_go_on(struct client *client);

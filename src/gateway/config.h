@@ -81,6 +81,8 @@ struct config {
     char *user, *group; /* privileges are dropped to these; "" keeps them */
     unsigned max_clients;
     unsigned max_clients_per_address;
+    /* Of those that have not begun to log in. */
+    unsigned max_unauthenticated_per_address;
     uint64_t login_timeout_ms;       /* from connect to a successful login */
     uint64_t idle_timeout_ms;        /* autologout after login; at least 30 min (RFC 9051 section 5.4) */
     uint64_t login_failure_delay_ms; /* before a failed login is answered */

@@ -122,9 +122,6 @@ static void listener_check_proxy(struct reading *reading, const struct config_li
         reading_error(reading,
                       "listener \"%s\": accept_proxy needs trusted_networks, else everybody could claim any address",
                       listener->name);
-    if (!listener->accept_proxy && listener->trusted_networks.count > 0)
-        reading_warning(reading, "listener \"%s\": trusted_networks has no effect without accept_proxy",
-                        listener->name);
 }
 
 static void listener_warn_if_clear(struct reading *reading, const struct config_listener *listener)

@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "peers.h"
+#include "rate.h"
 
 #define LISTENER_BACKLOG 1024
 /* Connections accepted in one go, before those that are there get their turn. */
@@ -155,23 +156,45 @@ static void listener_say_bye(const struct config_listener *section, int fd)
     close(fd);
 }
 
-static void listener_refuse(const struct config_listener *section, int fd, const char *why)
+/* Strangers bring it about, as often as they like. */
+static void listener_log_refusal(const struct config_listener *section, const struct address *peer, const char *why)
 {
-    listener_say_bye(section, fd);
-    log_warning("listener=%s client refused: %s", section->name, why);
+    unsigned more = 0;
+    char from[ADDRESS_TEXT_MAX], and_more[32] = "";
+    if (!rate_allows(&rate_of_refusals, worker_now_ms(), &more))
+        return;
+    if (more > 0)
+        snprintf(and_more, sizeof and_more, ", and %u more", more);
+    log_warning("listener=%s client refused: %s (from=%s%s)", section->name, why, address_text_with_port(peer, from),
+                and_more);
 }
 
-static const char *listener_count(const struct config *config, const struct config_listener *section,
-                                  const struct address *peer)
+static void listener_refuse(const struct config_listener *section, int fd, const struct address *peer, const char *why)
 {
-    bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, peer);
-    switch (peers_add(peer, config->max_clients, is_proxy ? 0 : config->max_clients_per_address)) {
+    listener_say_bye(section, fd);
+    listener_log_refusal(section, peer, why);
+}
+
+static const char *listener_count(struct listener *listener, const struct config_listener *section,
+                                  const struct peers_place *place)
+{
+    const struct config *config = listener->worker->service->config;
+    bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, &place->address);
+    struct peers_limits limits = { config->max_clients, is_proxy ? 0 : config->max_clients_per_address,
+                                   config->max_unauthenticated_per_address };
+    enum peers_result result = peers_add(place, &limits);
+    /* Where a reload has taken away more than one place, one that is given up is nobody's gain. */
+    while (result == PEERS_FULL && peers_count() <= config->max_clients && client_make_room(listener->worker))
+        result = peers_add(place, &limits);
+    switch (result) {
     case PEERS_OK:
         return NULL;
     case PEERS_FULL:
         return "max_clients is reached";
     case PEERS_ADDRESS_FULL:
         return "max_clients_per_address is reached";
+    case PEERS_NEWCOMERS_FULL:
+        return "max_unauthenticated_per_address is reached";
     default:
         return "out of memory";
     }
@@ -190,21 +213,22 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
     if (section->accept_proxy && !networks_hold(&section->trusted_networks, &peer)) {
-        listener_refuse(section, fd, "not in trusted_networks");
+        listener_refuse(section, fd, &peer, "not in trusted_networks");
         return;
     }
-    const char *refusal = listener_count(config, section, &peer);
+    struct peers_place place = { peer, client_may_be_newcomer(section, &peer) };
+    const char *refusal = listener_count(listener, section, &place);
     if (refusal) {
-        listener_refuse(section, fd, refusal);
+        listener_refuse(section, fd, &peer, refusal);
         return;
     }
     if (peer.family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
-    if (!client_open(worker, section, fd, &peer, &local)) {
-        peers_remove(&peer);
-        log_warning("listener=%s client refused: out of memory", section->name);
+    if (!client_open(worker, section, fd, &place, &local)) {
+        peers_remove(&place);
+        listener_log_refusal(section, &peer, "out of memory");
     }
 }
 
@@ -213,19 +237,24 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
 static bool listener_shed(struct listener *listener)
 {
     const struct config_listener *section = &listener->worker->service->config->listeners[listener->index];
+    struct sockaddr_storage sockaddr = { 0 };
+    socklen_t len = sizeof sockaddr;
+    struct address peer;
     int fd = -1;
     pthread_rwlock_wrlock(&listener_reserves);
     if (listener->reserve_fd >= 0) {
         close(listener->reserve_fd);
-        fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(listener->fd, (struct sockaddr *)&sockaddr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             listener_say_bye(section, fd);
     }
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pthread_rwlock_unlock(&listener_reserves);
-    if (fd >= 0)
-        log_warning("listener=%s client refused: out of file descriptors", section->name);
-    return fd >= 0;
+    if (fd < 0)
+        return false;
+    address_set(&peer, (const struct sockaddr *)&sockaddr);
+    listener_log_refusal(section, &peer, "out of file descriptors");
+    return true;
 }
 
 static int listener_accept(struct listener *listener, struct sockaddr_storage *ret_peer)

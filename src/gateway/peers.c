@@ -12,6 +12,7 @@
 struct peer {
     struct address network; /* the key; port 0 */
     unsigned count;         /* its connections; never 0 */
+    unsigned newcomers;     /* among them */
     UT_hash_handle hh;
 };
 
@@ -59,30 +60,50 @@ static struct peer *peer_new(const struct address *address)
     return peer;
 }
 
-/* Guarded by lock. */
-static enum peers_result peer_add(const struct address *address, unsigned max_per_address)
+/* Guarded by lock. Has the address room for one more? */
+static enum peers_result peer_may_add(const struct peers_place *place, const struct peers_limits *limits)
 {
-    struct peer *peer = peer_find(address);
+    const struct peer *peer = peer_find(&place->address);
 
-    if (peer && max_per_address && peer->count >= max_per_address)
+    if (!peer)
+        return PEERS_OK;
+    if (limits->max_per_address && peer->count >= limits->max_per_address)
         return PEERS_ADDRESS_FULL;
-    if (!peer)
-        peer = peer_new(address);
-    if (!peer)
-        return PEERS_NO_MEMORY;
-    peer->count++;
+    if (place->is_newcomer && limits->max_newcomers_per_address && peer->newcomers >= limits->max_newcomers_per_address)
+        return PEERS_NEWCOMERS_FULL;
     return PEERS_OK;
 }
 
-enum peers_result peers_add(const struct address *address, unsigned max, unsigned max_per_address)
+/* Guarded by lock. */
+static enum peers_result peer_add(const struct peers_place *place)
+{
+    struct peer *peer = peer_find(&place->address);
+
+    if (!peer)
+        peer = peer_new(&place->address);
+    if (!peer)
+        return PEERS_NO_MEMORY;
+    peer->count++;
+    peer->newcomers += place->is_newcomer;
+    return PEERS_OK;
+}
+
+static bool peers_count_address(const struct peers_place *place)
+{
+    return place->address.family != AF_UNIX;
+}
+
+enum peers_result peers_add(const struct peers_place *place, const struct peers_limits *limits)
 {
     enum peers_result result = PEERS_OK;
 
     pthread_mutex_lock(&lock);
-    if (total >= max)
+    if (peers_count_address(place))
+        result = peer_may_add(place, limits);
+    if (result == PEERS_OK && total >= limits->max)
         result = PEERS_FULL;
-    else if (address->family != AF_UNIX)
-        result = peer_add(address, max_per_address);
+    if (result == PEERS_OK && peers_count_address(place))
+        result = peer_add(place);
     if (result == PEERS_OK)
         total++;
     pthread_mutex_unlock(&lock);
@@ -90,40 +111,66 @@ enum peers_result peers_add(const struct address *address, unsigned max, unsigne
 }
 
 /* Guarded by lock. */
-static void peer_remove(const struct address *address)
+static void peer_remove(const struct peers_place *place)
 {
-    struct peer *peer = peer_find(address);
+    struct peer *peer = peer_find(&place->address);
 
     assert(peer);
+    peer->newcomers -= place->is_newcomer;
     if (--peer->count)
         return;
     HASH_DEL(peers, peer);
     free(peer);
 }
 
-void peers_remove(const struct address *address)
+void peers_remove(const struct peers_place *place)
 {
     pthread_mutex_lock(&lock);
     assert(total > 0);
     total--;
-    if (address->family != AF_UNIX)
-        peer_remove(address);
+    if (peers_count_address(place))
+        peer_remove(place);
     pthread_mutex_unlock(&lock);
 }
 
-enum peers_result peers_move(const struct address *from, const struct address *to, unsigned max_per_address)
+void peers_set_newcomer(struct peers_place *place, bool is_newcomer)
+{
+    if (place->is_newcomer == is_newcomer)
+        return;
+    pthread_mutex_lock(&lock);
+    struct peer *peer = peers_count_address(place) ? peer_find(&place->address) : NULL;
+    if (peer)
+        peer->newcomers += is_newcomer ? 1u : -1u;
+    pthread_mutex_unlock(&lock);
+    place->is_newcomer = is_newcomer;
+}
+
+static bool peers_are_one(const struct address *one, const struct address *other)
+{
+    struct address a = peer_network(one), b = peer_network(other);
+
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+enum peers_result peers_move(struct peers_place *place, const struct peers_place *to, const struct peers_limits *limits)
 {
     enum peers_result result = PEERS_OK;
 
-    struct address old = peer_network(from), new = peer_network(to);
-    if (memcmp(&old, &new, sizeof old) == 0)
+    if (peers_are_one(&place->address, &to->address)) {
+        peers_set_newcomer(place, to->is_newcomer);
+        *place = *to;
         return PEERS_OK;
+    }
     pthread_mutex_lock(&lock);
-    if (to->family != AF_UNIX)
-        result = peer_add(to, max_per_address);
-    if (result == PEERS_OK && from->family != AF_UNIX)
-        peer_remove(from);
+    if (peers_count_address(to))
+        result = peer_may_add(to, limits);
+    if (result == PEERS_OK && peers_count_address(to))
+        result = peer_add(to);
+    if (result == PEERS_OK && peers_count_address(place))
+        peer_remove(place);
     pthread_mutex_unlock(&lock);
+    if (result == PEERS_OK)
+        *place = *to;
     return result;
 }
 

@@ -237,6 +237,7 @@ static const struct option file_options[] = {
     { "group",                   &option_text,    FIELD(group),                   "",       .on_reload = OPTION_KEPT },
     { "max_clients",             &option_count,   FIELD(max_clients),             "20000",  1, 1000000 },
     { "max_clients_per_address", &option_count,   FIELD(max_clients_per_address), "0",      0, 1000000 },
+    { "max_unauthenticated_per_address", &option_count, FIELD(max_unauthenticated_per_address), "20", 0, 1000000 },
     { "login_timeout",           &option_time_ms, FIELD(login_timeout_ms),        "3m",     SECOND_MS, HOUR_MS },
     /* Above the 30 minutes that servers use, so that the upstream's own autologout comes first. */
     { "idle_timeout",            &option_time_ms, FIELD(idle_timeout_ms),         "35m",    AUTOLOGOUT_MS, 7 * DAY_MS, why_idle },

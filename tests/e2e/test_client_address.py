@@ -236,6 +236,22 @@ def test_clients_behind_a_proxy_are_counted_by_their_own_address(scripted, start
     gateway.client(port, first=v2("192.0.2.7"))
 
 
+def test_silent_clients_behind_a_proxy_are_counted_by_their_own_address(scripted, start_gateway):
+    port = net.free_port()
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=2,
+                            sections=[listener("proxied", port, accept_proxy=True, trusted_networks="127.0.0.1")])
+    silent = [gateway.client(port, first=v2(f"192.0.2.{number}")) for number in (7, 8) for _ in range(2)]
+    silent += [gateway.client(port, first=v2(f"2001:db8::{number}", "2001:db8::1")) for number in (1, 2)]
+    for address, local in (("192.0.2.7", "192.0.2.1"), ("2001:db8::3", "2001:db8::1")):
+        third = gateway.client(port, greet=False, first=v2(address, local))
+        assert not [line for line in third.rest() if line.startswith(b"* OK")]
+        gateway.wait_log(re.escape(address) + r".*closing: too many connections from this address")
+    silent[0].ok("LOGIN ann secret")
+    gateway.client(port, first=v2("192.0.2.7"))
+    for _ in range(5):  # the proxy itself, which is trusted
+        assert gateway.client(port, first=b"PROXY UNKNOWN\r\n").greeting.startswith(b"* OK ")
+
+
 # To the upstream, by ID
 
 def ids(connection):
@@ -527,6 +543,18 @@ def test_users_of_a_trusted_host_are_counted_by_their_own_address(scripted, star
     gateway.wait_log("closing: logout(.|\n)*CLOSING -> DEAD")
     late = gateway.client(gateway.webmail_port)
     late.ok(says("192.0.2.7"))
+
+
+def test_silent_users_of_a_trusted_host_are_counted_by_their_own_address(scripted, start_webmail):
+    gateway = start_webmail(max_unauthenticated_per_address=1)
+    clients = [gateway.client(gateway.webmail_port) for _ in range(4)]
+    clients[0].ok(says("192.0.2.7"))
+    clients[1].start(says("192.0.2.7"))
+    assert clients[1].rest()[0].startswith(b"* BYE [UNAVAILABLE] ")
+    gateway.wait_log("closing: too many connections from this address")
+    clients[0].ok("LOGIN ann secret")
+    clients[2].ok(says("192.0.2.7"))
+    clients[3].ok("LOGIN ann secret")
 
 
 def test_what_was_said_before_starttls_is_forgotten(scripted, start_webmail, certificate, trust):

@@ -15,7 +15,7 @@ import pytest
 from harness.gateway import Section, upstream
 from harness.imap import Client, Closed, literal
 from harness.memory import needs_plain_build, resident_kib
-from harness.net import LOOPBACK
+from harness.net import LOOPBACK, free_port
 
 LARGE = 60_000_000
 
@@ -81,6 +81,232 @@ def test_each_address_has_a_limit_of_its_own(scripted, start_gateway):
         assert octets.startswith(b"* BYE ")
         for sock in (refused, *(sock for sock, _ in kept)):
             sock.close()
+
+
+# Clients that do not log in
+
+
+@pytest.fixture
+def held_logins(scripted):
+    """The upstream answers a LOGIN only when this event is set, as one whose password check is slow."""
+    go_on = threading.Event()
+
+    def login(connection, tag, arguments):
+        assert go_on.wait(120)
+        connection.ok(tag, f"[CAPABILITY {scripted.caps_after}] logged in")
+
+    scripted.on("LOGIN", login)
+    scripted.on("AUTHENTICATE", login)
+    yield go_on
+    go_on.set()
+
+
+def wait_for_moves(gateway, move, count):
+    wait_until(lambda: gateway.log().count(move) >= count, 60)
+
+
+def is_refused(gateway, listener_port=None, **how):
+    client = gateway.client(listener_port, **how)
+    client.wire.set_timeout(60)
+    return client.greeting.startswith(b"* BYE [UNAVAILABLE] ")
+
+
+def test_silent_clients_make_room_the_oldest_first(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_clients=4, workers=1)
+    kept = gateway.session(timeout=60)
+    silent = []
+    for _ in range(3):
+        silent.append(gateway.client(timeout=60))
+        time.sleep(0.02)  # the clock by which their age goes is a coarse one
+    for oldest in silent:
+        session = gateway.client(timeout=60)
+        assert session.greeting.startswith(b"* OK ")
+        session.ok("LOGIN ann secret")
+        assert bye_of(oldest).startswith(b"* BYE [UNAVAILABLE] Too many connections; ")
+    assert is_refused(gateway), "who has logged in keeps his place"
+    kept.ok("NOOP")
+    assert gateway.log().count("closing: gives its place to another client") == 3
+    gateway.wait_log(r"client refused: max_clients is reached \(from=127\.0\.0\.1:\d+\)")
+
+
+@pytest.mark.parametrize("stage", ["handshake", "STARTTLS", "TLS", "PROXY header", "failed login", "AUTHENTICATE", "SCRAM"])
+def test_whatever_a_client_waits_for_itself_it_makes_room(scripted, start_gateway, trust, stage):
+    port = free_port()
+    gateway = start_gateway(scripted.port, max_clients=1, workers=1, sections=[
+        Section("listener", "proxied", address=f"{LOOPBACK}:{port}", tls="none", accept_proxy=True, trusted_networks=LOOPBACK)])
+    how = {"handshake": {"listener_port": gateway.tls_port, "greet": False}, "TLS": {"listener_port": gateway.tls_port, "tls": trust},
+           "STARTTLS": {"listener_port": gateway.starttls_port}, "PROXY header": {"listener_port": port, "greet": False}}
+    silent = gateway.client(timeout=60, **how.get(stage, {}))
+    if stage == "STARTTLS":
+        silent.ok("STARTTLS")
+    elif stage == "failed login":
+        silent.no("LOGIN ann wrong")
+    elif stage in ("AUTHENTICATE", "SCRAM"):
+        silent.start("AUTHENTICATE PLAIN" if stage == "AUTHENTICATE" else "AUTHENTICATE CRAM-MD5")
+        silent.continuation()
+    else:
+        gateway.wait_log({"TLS": "-> NOT_AUTHENTICATED", "handshake": "PROXYING -> SECURING"}.get(stage, "ready:"), seconds=60)
+    if stage == "PROXY header":
+        wait_until(lambda: open_descriptors(gateway) > 0)
+        time.sleep(0.2)  # nothing tells that it has been accepted
+    session = gateway.client(timeout=60)
+    assert session.greeting.startswith(b"* OK ")
+    session.ok("LOGIN ann secret")
+    said = silent.rest()
+    assert len(said) == (0 if stage in ("handshake", "STARTTLS", "PROXY header") else 1) and all(line.startswith(b"* BYE ") for line in said)
+    gateway.wait_log("closing: gives its place to another client")
+    session.ok("NOOP")
+
+
+def test_who_waits_for_the_upstreams_word_keeps_his_place(scripted, start_gateway, held_logins):
+    gateway = start_gateway(scripted.port, max_clients=3, workers=1)
+    waiting = [gateway.client(timeout=60) for _ in range(2)]
+    for client in waiting:
+        client.send(b"l LOGIN ann secret\r\n")
+    wait_for_moves(gateway, "NOT_AUTHENTICATED -> LOGGING_IN", 2)
+    silent = gateway.client(timeout=60)
+    waiting.append(gateway.client(timeout=60))
+    bye_of(silent)
+    waiting[-1].send(b"l LOGIN ann secret\r\n")
+    wait_for_moves(gateway, "NOT_AUTHENTICATED -> LOGGING_IN", 3)
+    wait_for_moves(gateway, "READY -> LOGGING_IN", 3)
+    assert is_refused(gateway)
+    held_logins.set()
+    for client in waiting:
+        assert client.wait("l").status == b"OK"
+        client.ok("NOOP")
+
+
+def test_one_silent_address_keeps_nobody_out(scripted, start_gateway):
+    """With more workers than one, each of which has clients of its own."""
+    gateway = start_gateway(scripted.port, max_clients=40, workers=2)
+    silent = [Client(gateway.plain_port, greet=False, timeout=60) for _ in range(120)]
+    for client in silent[-20:]:
+        assert client.response().startswith(b"* OK ")
+    sessions = [gateway.client(timeout=60) for _ in range(5)]
+    for session in sessions:
+        assert session.greeting.startswith(b"* OK ")
+        session.ok("LOGIN ann secret")
+    for client in silent:
+        client.close()
+    for session in sessions:
+        session.ok("NOOP")
+
+
+def test_no_more_than_20_of_an_address_may_be_there_without_a_login(scripted, start_gateway):
+    gateway = start_gateway(scripted.port)
+    del gateway.settings["max_unauthenticated_per_address"]  # its default
+    gateway.stop()
+    gateway.write_config()
+    gateway.start()
+    silent = [gateway.client(timeout=60) for _ in range(20)]
+    assert is_refused(gateway)
+    gateway.wait_log(r"client refused: max_unauthenticated_per_address is reached \(from=127\.0\.0\.1:\d+\)")
+    with socket.create_connection((LOOPBACK, gateway.plain_port), 60, source_address=("127.0.0.2", 0)) as other:
+        assert other.recv(1000).startswith(b"* OK "), "another address has places of its own"
+    silent.pop().ok("LOGIN ann secret")
+    silent.append(gateway.client(timeout=60))
+    assert silent[-1].greeting.startswith(b"* OK ") and is_refused(gateway)
+    silent.pop().close()
+    gateway.wait_log(r"from=127\.0\.0\.1:\d+ .*CLOSING -> DEAD", seconds=60)
+    assert not is_refused(gateway)
+
+
+def test_who_has_begun_to_log_in_counts_no_more(scripted, start_gateway, held_logins):
+    """A webmail host whose logins wait for a slow password check is not refused; afterwards nobody is sent away for the count."""
+    scripted.caps_after += " UNAUTHENTICATE"
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=2, workers=1)
+    clients = []
+    for number in range(10):
+        clients.append(gateway.client(timeout=60))
+        assert clients[-1].greeting.startswith(b"* OK ")
+        clients[-1].send(b"l LOGIN ann secret\r\n")
+        wait_for_moves(gateway, "NOT_AUTHENTICATED -> LOGGING_IN", number + 1)
+    held_logins.set()
+    for client in clients:
+        assert client.wait("l").status == b"OK"
+        client.ok("UNAUTHENTICATE")
+    for client in clients:
+        client.ok("NOOP")
+    assert is_refused(gateway), "they count again"
+    for client in clients[1:]:
+        client.ok("LOGIN ann secret")
+    assert not is_refused(gateway)
+
+
+def test_who_has_failed_to_log_in_counts_again(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=2, max_login_failures=10)
+    clients = [gateway.client(timeout=60) for _ in range(2)]
+    for client in clients:
+        client.no("LOGIN ann wrong")
+        client.start("AUTHENTICATE PLAIN", tag="c")
+        client.continuation()
+        client.send(b"*\r\n")
+        assert client.wait("c").status == b"BAD"
+    assert is_refused(gateway)
+    for client in clients:
+        client.ok("LOGIN ann secret")
+    assert not is_refused(gateway)
+
+
+@pytest.mark.parametrize("setting", ["trusted_networks", "id_trusted_networks"])
+def test_trusted_networks_are_exempt(scripted, start_gateway, setting):
+    port = free_port()
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=1, sections=[
+        Section("listener", "webmail", **{"address": f"{LOOPBACK}:{port}", "tls": "none", setting: "127.0.0.0/30"})])
+    for _ in range(5):
+        assert not is_refused(gateway, port)
+    # They do not take the place of one who comes to a listener that does not trust them.
+    assert not is_refused(gateway)
+    assert is_refused(gateway)
+    with socket.create_connection((LOOPBACK, port), 60, source_address=("127.0.0.9", 0)) as kept, \
+            socket.create_connection((LOOPBACK, port), 60, source_address=("127.0.0.9", 0)) as refused:
+        assert kept.recv(1000).startswith(b"* OK ") and refused.recv(1000).startswith(b"* BYE ")
+
+
+def test_silent_ipv6_clients_have_the_limit_too(scripted, start_gateway):
+    port = free_port()
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=2,
+                            sections=[Section("listener", "six", address=f"[::1]:{port}", tls="none")])
+    assert [is_refused(gateway, ("::1", port)) for _ in range(3)] == [False, False, True]
+    gateway.wait_log(r"client refused: max_unauthenticated_per_address is reached \(from=\[::1\]:\d+\)")
+
+
+def test_a_reload_changes_how_many_may_be_silent(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=1)
+    assert not is_refused(gateway)
+    assert is_refused(gateway)
+    gateway.write_config(max_unauthenticated_per_address=2)
+    gateway.reload()
+    gateway.wait_log("reloaded:", seconds=60)
+    wait_until(lambda: not is_refused(gateway), 60)  # each worker takes it up by itself
+    assert is_refused(gateway)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["in clear", "by a PROXY header"])
+def test_refusals_are_ten_lines_a_second_and_the_others_are_counted(scripted, start_gateway, proxied):
+    port = free_port()
+    gateway = start_gateway(scripted.port, max_unauthenticated_per_address=1, max_clients_per_address=1, log_level="info", sections=[
+        Section("listener", "proxied", address=f"{LOOPBACK}:{port}", tls="none", accept_proxy=True, trusted_networks=LOOPBACK)])
+    target, first = (port, b"PROXY TCP4 192.0.2.7 192.0.2.1 50122 143\r\n") if proxied else (gateway.plain_port, b"")
+    kept = gateway.client(target, first=first)
+    began = time.monotonic()
+    for _ in range(200):
+        with Client(target, greet=False, first=first, timeout=60) as client, contextlib.suppress(OSError):
+            client.rest()
+    seconds = time.monotonic() - began
+
+    def lines():
+        return re.findall(r"(?:client refused: .*|closing: too many connections from this address.*)", gateway.log())
+
+    assert 10 <= len(lines()) <= 10 * (seconds + 1), lines()
+    address = "192.0.2.7:50122" if proxied else "127.0.0.1:"
+    assert all("from=" in line or proxied for line in lines()) and gateway.log().count(f"from={address}") >= 10
+    time.sleep(1.1)  # the second that is full has to be over
+    with Client(target, greet=False, first=first, timeout=60) as client, contextlib.suppress(OSError):
+        client.rest()
+    wait_until(lambda: len(lines()) + sum(map(int, re.findall(r"and (\d+) more", "\n".join(lines())))) == 201, 60)
+    kept.ok("NOOP")
 
 
 # Time

@@ -48,6 +48,7 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_string_equal(config->group, "");
     assert_int_equal(config->max_clients, 20000);
     assert_int_equal(config->max_clients_per_address, 0);
+    assert_int_equal(config->max_unauthenticated_per_address, 20);
     assert_int_equal(config->login_timeout_ms, 3 * 60 * 1000);
     assert_int_equal(config->idle_timeout_ms, 35 * 60 * 1000);
     assert_int_equal(config->login_failure_delay_ms, 2000);
@@ -99,6 +100,7 @@ static const char everything[] = "# every option there is\n"
                                  "group = mail\n"
                                  "max_clients = 5\n"
                                  "max_clients_per_address = 2\n"
+                                 "max_unauthenticated_per_address = 3\n"
                                  "login_timeout = 1s\n"
                                  "idle_timeout = \"30m\"\n"
                                  "login_failure_delay = \"0s\"\n"
@@ -155,6 +157,7 @@ TEST(every_option_of_the_file_reaches_its_field)
     assert_string_equal(config->group, "mail");
     assert_int_equal(config->max_clients, 5);
     assert_int_equal(config->max_clients_per_address, 2);
+    assert_int_equal(config->max_unauthenticated_per_address, 3);
     assert_int_equal(config->login_timeout_ms, 1000);
     assert_int_equal(config->idle_timeout_ms, 30 * 60 * 1000);
     assert_int_equal(config->login_failure_delay_ms, 0);
@@ -263,7 +266,7 @@ TEST(every_option_of_a_listener_reaches_its_field)
     const struct config_listener *listener = &config->listeners[0];
     assert_int_equal(config->listener_count, 1);
     assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 27);
+    assert_int_equal(listener->line, 28);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(listener->tls_cert_file, "/c");
     assert_string_equal(listener->tls_key_file, "/k");
@@ -296,7 +299,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 43);
+    assert_int_equal(upstream->line, 44);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);
@@ -534,8 +537,6 @@ static const struct {
     { "STARTTLS not required",
       IN_LISTENER("address = \"[::]:1\" tls = starttls tls_cert_file = c tls_key_file = k require_tls = no"),
       "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on [::]:1" },
-    { "networks trusted for nothing", IN_LISTENER("address = \"[::1]:1\" tls = none trusted_networks = \"::1\""),
-      "x.conf:1: warning: listener \"l\": trusted_networks has no effect without accept_proxy" },
     { "longer parked than it lives", IN_FILE("\npark {\ntime = 2s lifetime = 1s }"),
       "x.conf:2: warning: park: time is longer than lifetime, at which a connection ends anyway" },
     { "more for one than for all", IN_FILE("park { per_user = 3 max = 2 }"),

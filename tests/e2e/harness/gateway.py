@@ -15,9 +15,10 @@ BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build"))
 _SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:")
 
 # Short where a test would wait, and no waiting where a test does not ask for it. No parking: each session has an
-# upstream connection of its own, unless a test gives park={...}. More workers make more of ThreadSanitizer.
+# upstream connection of its own, unless a test gives park={...}. More workers make more of ThreadSanitizer. Tests open
+# many connections from one address, and some take their time.
 DEFAULTS = {"workers": int(os.environ.get("IMAPSTATE_WORKERS", 1)), "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
-            "park": {"per_user": 0}}
+            "max_unauthenticated_per_address": 0, "park": {"per_user": 0}}
 
 
 class Section(dict):

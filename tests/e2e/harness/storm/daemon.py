@@ -46,7 +46,8 @@ class Daemon:
     def write_calm(self):
         """With time enough for everybody, but not so much that one upstream that hangs could be taken for a gateway that does;
         and a pool that is soon empty."""
-        self._write({"login_timeout": "120s", "login_failure_delay": "0s", "park": {"per_user": 2, "time": "500ms"}},
+        self._write({"login_timeout": "120s", "login_failure_delay": "0s", "max_unauthenticated_per_address": 0,
+                     "park": {"per_user": 2, "time": "500ms"}},
                     lambda upstream: {"connect_timeout": "10s", "answer_timeout": "10s"}, self.pairs[0], lambda each: each.ports[0])
 
     def write_wild(self, dice):
@@ -56,7 +57,8 @@ class Daemon:
                 "keepalive": dice.choice(("100ms", "300ms", "2s")), "one_password": dice.random() < 0.3}
         settings = {"login_timeout": dice.choice(("1s", "1s", "1s", "2s", "10s")), "login_failure_delay": dice.choice(("0s", "100ms", "1s")),
                     "max_login_failures": dice.choice((1, 3, 20)), "max_clients": dice.choice((3, 12, *[1000] * 8)),
-                    "max_clients_per_address": dice.choice((0, 0, 0, 0, 4)), "epoch": dice.choice((0, 0, 0, 1)),
+                    "max_clients_per_address": dice.choice((0, 0, 0, 0, 4)), "max_unauthenticated_per_address": dice.choice((0, 0, 0, 2, 20)),
+                    "epoch": dice.choice((0, 0, 0, 1)),
                     "languages": dice.choice(("auto", "auto", "off")), "park": park}
 
         def of_upstream(_):
