@@ -136,3 +136,10 @@ bool config_can_follow(const struct config *config, const struct config *started
                                      path, &config->listeners[i], messages);
     return can_follow;
 }
+
+bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)
+{
+    return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 && a->tls == b->tls &&
+           a->tls_verify == b->tls_verify && strcmp(a->tls_name, b->tls_name) == 0 &&
+           strcmp(a->tls_ca_file, b->tls_ca_file) == 0;
+}

@@ -120,4 +120,7 @@ struct config_upstream *config_add_upstream(struct config *config, const char *n
 /* Takes line, which came by malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);
 
+/* Is what the two lead to, whatever their names, one server by address and certificate? */
+bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b);
+
 #endif

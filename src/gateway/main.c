@@ -128,6 +128,16 @@ static void main_log_lines(char *text)
     }
 }
 
+/* What was learned of an upstream is not true of the one that has its name now. */
+static void main_forget_moved(const struct config *before, const struct config *now)
+{
+    for (size_t i = 0; i < before->upstream_count; i++)
+        for (size_t j = 0; j < now->upstream_count; j++)
+            if (strcmp(before->upstreams[i].name, now->upstreams[j].name) == 0 &&
+                !config_is_same_server(&before->upstreams[i], &now->upstreams[j]))
+                prelude_forget(now->upstreams[j].name);
+}
+
 static void main_reload(struct daemon *daemon)
 {
     char *text = NULL;
@@ -155,6 +165,7 @@ static void main_reload(struct daemon *daemon)
         worker_tell(daemon->workers[i], service);
     worker_tell(daemon->janitor.worker, service);
     park_configure(service->config);
+    main_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);
     daemon->service = service;
     log_info("reloaded: configuration, keys and certificates");

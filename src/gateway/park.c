@@ -390,10 +390,8 @@ static void account_refuse(struct account *prover, const struct park_identity *i
 
 static bool park_is_same_upstream(const struct config_upstream *a, const struct config_upstream *b)
 {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 &&
-           a->tls == b->tls && a->tls_verify == b->tls_verify && strcmp(a->tls_name, b->tls_name) == 0 &&
-           strcmp(a->tls_ca_file, b->tls_ca_file) == 0 && a->send_client_address == b->send_client_address &&
-           a->authorization_identity == b->authorization_identity;
+    return strcmp(a->name, b->name) == 0 && config_is_same_server(a, b) &&
+           a->send_client_address == b->send_client_address && a->authorization_identity == b->authorization_identity;
 }
 
 static bool park_is_configured(const struct config_upstream *upstream)

@@ -13,9 +13,10 @@ struct prelude {
     char *upstream;
     struct imapstate_buf greeting_names, names, id;
     uint64_t learned_at_ms;
-    uint32_t rounds; /* that have ended */
-    bool is_asked;   /* another is under way */
-    bool is_doubted; /* not fresh, however short ago it was learned */
+    uint32_t rounds;  /* that have ended */
+    bool is_asked;    /* another is under way */
+    bool is_outdated; /* the round that is under way asks who is not there any more */
+    bool is_doubted;  /* not fresh, however short ago it was learned */
     bool misses_id;
     UT_hash_handle hh;
 };
@@ -112,8 +113,23 @@ void prelude_end_round(const char *upstream, struct imapstate_span greeting_name
     if (prelude) {
         prelude->rounds++;
         prelude->is_asked = false;
-        if (names.len > 0)
+        if (names.len > 0 && !prelude->is_outdated)
             prelude_learn(prelude, greeting_names, names, id, now_ms);
+        prelude->is_outdated = false;
+    }
+    pthread_mutex_unlock(&prelude_lock);
+}
+
+void prelude_forget(const char *upstream)
+{
+    pthread_mutex_lock(&prelude_lock);
+    struct prelude *prelude = prelude_find(upstream);
+    if (prelude) {
+        imapstate_buf_clear(&prelude->greeting_names);
+        imapstate_buf_clear(&prelude->names);
+        imapstate_buf_clear(&prelude->id);
+        prelude->is_outdated = prelude->is_asked;
+        prelude->misses_id = false;
     }
     pthread_mutex_unlock(&prelude_lock);
 }

@@ -1,7 +1,7 @@
 /* prelude: what is known of an upstream before anyone logs in: its greeting's capability list, its full one, its answer
  * to ID. All clients are told of it, so it is learned only from connections that the gateway makes for just that
  * (opening_scout()): nothing that any client says, not even its address, has gone up on them. Shared by all workers,
- * kept by the upstream's name across reloads.
+ * kept by the upstream's name across reloads that leave it where it is.
  *
  * It is asked in rounds. While one goes on nobody begins another: one asks, all hear. A round always ends, and whoever
  * waits for it is told by worker_tell_all(). */
@@ -31,6 +31,10 @@ bool prelude_round_has_ended(const char *upstream, uint32_t round);
  * it gave none that could be read. */
 void prelude_end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
                        struct imapstate_span id, uint64_t now_ms);
+
+/* The upstream is another server from here on: nothing is known of it, and a round that is under way asks the old one,
+ * so that nothing is learned from that. */
+void prelude_forget(const char *upstream);
 
 /* Appends the full list to ret_names. False: none is known, or it does not fit. */
 bool prelude_names(const char *upstream, struct imapstate_buf *ret_names);

@@ -343,3 +343,17 @@ def test_what_dovecot_repeats_of_a_users_url_reaches_nobody_else(dovecot, start_
     assert victim.ok('ID ("name" "x")').of("ID") == known
     victim.ok(f"LOGIN {dovecot.new_user()} secret")
     assert victim.ok("ID NIL").of("ID") == known
+
+
+def test_after_a_reload_that_moves_an_upstream_nothing_of_the_old_one_is_told(start_scripted, start_gateway):
+    old, new = start_scripted(caps_before="IMAP4rev1 ID X-OLD AUTH=PLAIN"), start_scripted(caps_before="IMAP4rev1 ID X-NEW AUTH=PLAIN")
+    moving = upstream(old.port)
+    gateway = start_gateway([moving])
+    assert b"X-OLD" in listed(gateway.client())
+    moving["address"] = upstream(new.port)["address"]
+    gateway.write_config()
+    mark = gateway.log_octets()
+    gateway.reload()
+    gateway.wait_log("reloaded: ", since=mark)
+    names = listed(gateway.client())
+    assert b"X-NEW" in names and b"X-OLD" not in names

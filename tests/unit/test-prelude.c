@@ -238,6 +238,30 @@ static void *learn_and_look(void *arg)
     return NULL;
 }
 
+TEST(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late)
+{
+    struct imapstate_span none = { 0 };
+    struct imapstate_buf got;
+    uint32_t round;
+    imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
+    prelude_forget("moved"); /* never asked */
+    assert_int_equal(prelude_take_turn("moved", 1, &round), PRELUDE_ASK);
+    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), IMAPSTATE_SPAN("(\"a\" \"b\")"), 1);
+    prelude_forget("moved");
+    assert_false(prelude_names("moved", &got));
+    assert_false(prelude_id("moved", &got));
+    assert_int_equal(prelude_take_turn("moved", 2, &round), PRELUDE_ASK);
+    prelude_forget("moved");
+    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), none, 3);
+    assert_true(prelude_round_has_ended("moved", round));
+    assert_false(prelude_names("moved", &got));
+    assert_int_equal(prelude_take_turn("moved", 4, &round), PRELUDE_ASK);
+    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-NEW"), none, 5);
+    assert_true(prelude_names("moved", &got));
+    imapstate_buf_done(&got);
+    forget();
+}
+
 TEST(threads_learn_and_look_at_the_same_time)
 {
     static char names[] = "abcd";
@@ -263,6 +287,7 @@ int main(void)
         cmocka_unit_test(one_asks_and_all_hear),
         cmocka_unit_test(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks),
         cmocka_unit_test(another_list_than_is_known_makes_it_old),
+        cmocka_unit_test(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late),
         cmocka_unit_test(threads_learn_and_look_at_the_same_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
