@@ -65,7 +65,7 @@ class Client:
 
     def _hear(self, response):
         self.wire.tell(f"< {response[:160]!r}{f'... {len(response)}' if len(response) > 160 else ''}")
-        self.heard = (self.heard + [response])[-50:]
+        self.heard = (self.heard + [response[:200]])[-50:]
         tagged = _TAGGED.match(response)
         if response.startswith(b"+"):
             self._go_ons += 1
@@ -108,7 +108,9 @@ class Client:
         try:
             await self._connect()
             await self._begin()
-            for _ in range(self.dice.randint(0, 14)):
+            if self.dice.random() < 0.5:
+                await self._visit_as_usual()
+            for _ in range(self.dice.randint(0, 8)):
                 await self._step()
             await self._end()
         except Gone:
@@ -157,6 +159,19 @@ class Client:
         if not await self.wire.handshake(self.dice.choice(self.world.contexts)):
             if self.dice.random() < 0.5:
                 await self.wire.outlive()
+            raise Gone
+
+    async def _visit_as_usual(self):
+        """So that there is something to be parked and restored, and somebody to find it."""
+        if self.listener.tls == "starttls":
+            await self._starttls()
+        await self._log_in()
+        await self.dice.choice((self._restore, self._restore, self._restore, self._state, self._id))()
+        for step in (self._storable, self._save, self._read):
+            if self.dice.random() < 0.6:
+                await step()
+        if self.dice.random() < 0.6:
+            await self._logout()
             raise Gone
 
     async def _step(self):
@@ -222,7 +237,7 @@ class Client:
 
     async def _log_in(self):
         user = self.dice.choice(("ann", "ann", "bob", "eve"))
-        password = USERS[user] if self.dice.random() < 0.9 else "wrong"
+        password = USERS[user] if self.dice.random() < 0.98 else "wrong"
         self.users.add(user)
         tag = await self.dice.choice(self._logins)(self, user, password)
         if self.dice.random() < 0.15:

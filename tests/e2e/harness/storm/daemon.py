@@ -52,8 +52,8 @@ class Daemon:
 
     def write_wild(self, dice):
         """Everything as short and as small as can be, or not."""
-        park = {"per_user": dice.choice((0, 1, 2, 5)), "max": dice.choice((1, 3, 100)), "time": dice.choice(("100ms", "1s", "5s")),
-                "lifetime": dice.choice(("500ms", "2s", "10s")), "reauth_interval": dice.choice(("100ms", "1s", "10s")),
+        park = {"per_user": dice.choice((0, 1, 3, 5)), "max": dice.choice((2, 100, 100)), "time": dice.choice(("100ms", "2s", "5s")),
+                "lifetime": dice.choice(("500ms", "5s", "60s")), "reauth_interval": dice.choice(("100ms", "10s", "10s")),
                 "keepalive": dice.choice(("100ms", "300ms", "2s")), "one_password": dice.random() < 0.3}
         settings = {"login_timeout": dice.choice(("1s", "1s", "1s", "2s", "10s")), "login_failure_delay": dice.choice(("0s", "100ms", "1s")),
                     "max_login_failures": dice.choice((1, 3, 20)), "max_clients": dice.choice((3, 12, *[1000] * 8)),
@@ -62,7 +62,7 @@ class Daemon:
                     "languages": dice.choice(("auto", "auto", "off")), "park": park}
 
         def of_upstream(_):
-            return {"connect_timeout": dice.choice(("100ms", "500ms", "5s")), "answer_timeout": dice.choice(("100ms", "500ms", "5s", "5s")),
+            return {"connect_timeout": dice.choice(("100ms", "1s", "5s", "5s")), "answer_timeout": dice.choice(("100ms", "500ms", "5s", "5s")),
                     "authorization_identity": dice.choice(("pass", "pass", "refuse"))}
         self._write(settings, of_upstream, dice.choice(self.pairs), lambda each: dice.choice(each.ports))
 

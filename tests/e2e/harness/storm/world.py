@@ -120,7 +120,7 @@ class World:
             await self.daemon.start(dice.choice((1, 1, 2, 4)))
             self._at_rest = self.daemon.descriptors()
         for each in self.upstreams:
-            each.wildness = dice.choice((0.0, 0.3, 0.9))
+            each.wildness = dice.choice((0.0, 0.1, 0.3, 0.9))
         ending = asyncio.Event()
         self.daemon.write_wild(dice)
         self.daemon.reload()
@@ -132,6 +132,7 @@ class World:
             await self.daemon.stop()
         ending.set()
         await self._gather(clients)
+        self._met.clear()
         if not self.faults and not ends_by_signal:
             await self._calm()
 
@@ -153,7 +154,6 @@ class World:
                 await client.walk()
             except Exception as error:  # pylint: disable=broad-except
                 self.blame(error)
-            self._met.pop(self._number - 1000, None)
             if client.was_refused():
                 await asyncio.sleep(0.1)
 
