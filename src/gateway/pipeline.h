@@ -20,7 +20,7 @@ struct flight {
     struct imapstate_buf held;               /* its tagged answer, which came before the client had sent all of it */
     bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
     bool has_unasked_literal; /* octets of a literal went up with it that the upstream had not asked for */
-    bool is_answered;         /* the upstream has done with it; it stays until the client has sent the rest */
+    bool is_answered;         /* before all of it had gone up; it stays until the client has sent the rest */
     bool is_too_large;        /* storable, but its arguments did not fit */
     bool is_ours;             /* the client did not send it: relay_ask() */
     bool is_behind_done;      /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */

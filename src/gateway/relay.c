@@ -351,7 +351,7 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
 /* The refused command has come to its end: it is answered, but not within a response that has passed in part. */
 static bool relay_end_swallowing(struct client *client)
 {
-    if (!client_may_speak(client))
+    if (!client_may_speak(client) || !stream_has_room(&client->stream))
         return false;
     struct flight *flight = client->sending;
     struct imapstate_span line = imapstate_buf_span(&flight->held);
@@ -616,6 +616,7 @@ static bool relay_up_refused(struct client *client, struct flight *flight)
     case RELAY_AWAITS_GO:
         /* RFC 9051 section 4.3: the server refuses the literal; the next line is a command. */
         imapstate_frame_literal_refused(&client->frame);
+        flight->is_answered = true;
         break;
     case RELAY_AWAITS_GO_UNASKED:
         /* The client knows nothing of it and sends on: the octets, and whatever else the command has. */

@@ -338,12 +338,12 @@ static void session_take_effect(struct session *session, enum imapstate_entry_ki
 
 /* Keeps it for a token. True if it is to be announced (P9). */
 static bool session_track_effect(struct session *session, struct imapstate_span tag, enum imapstate_entry_kind kind,
-                                 struct imapstate_span value, bool is_too_large)
+                                 struct imapstate_span value, bool is_unknown)
 {
     if (!session->is_tracking)
         return false;
     /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
-    if (!is_too_large && !memchr(tag.at, ']', tag.len))
+    if (!is_unknown && !memchr(tag.at, ']', tag.len))
         return session_store(session->state, kind, value) == IMAPSTATE_OK;
     imapstate_state_remove(session->state, kind);
     return false;
@@ -372,17 +372,24 @@ static bool session_is_told_otherwise(const struct session *session, const struc
            !imapstate_span_equal_nocase(entry.value, told);
 }
 
+/* What it has set nobody knows: it was too large to be kept, or answered before all of it had gone up. Other commands
+ * than NOTIFY are answered by what is on. */
+static bool session_is_unknown(const struct flight *flight)
+{
+    return flight->is_too_large || (flight->is_answered && flight->command->id == IMAPSTATE_COMMAND_NOTIFY);
+}
+
 static bool session_completed_storable(struct session *session, const struct flight *flight)
 {
     enum imapstate_entry_kind kind;
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
     bool is_announced = false;
-    session->is_uncertain |= flight->is_too_large || session_is_told_otherwise(session, flight);
+    session->is_uncertain |= session_is_unknown(flight) || session_is_told_otherwise(session, flight);
     if (session_effect(session, flight, &kind, &value)) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
         session_take_effect(session, kind, imapstate_buf_span(&value));
-        is_announced = session_track_effect(session, tag, kind, imapstate_buf_span(&value), flight->is_too_large);
+        is_announced = session_track_effect(session, tag, kind, imapstate_buf_span(&value), session_is_unknown(flight));
     }
     imapstate_buf_done(&value);
     return is_announced;

@@ -198,6 +198,32 @@ def test_p09_a_command_that_is_too_large_removes_the_one_that_it_replaces(script
     assert stored(scripted, scripted_gateway, tracking) == ["ENABLE X-ONE"]
 
 
+@pytest.mark.parametrize("announcement", [b"{0+}", b"{3+}", b"{0}", b"{3}"])
+def test_p09_a_notify_whose_literal_was_not_asked_for_is_neither_stored_nor_announced(scripted, scripted_gateway, announcement):
+    """The server says OK in place of "+": what it has set is not what the client has sent. What was set before is replaced."""
+    def says_ok(connection):
+        connection.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] by hand.\r\n")
+        while True:
+            line = connection.wire.line().rstrip(b"\r\n")
+            tag, name, *arguments = line.split(b" ", 2)
+            if line.endswith(b"}"):
+                connection.send(tag + b" OK early.\r\n")
+            else:
+                connection.answer(tag.decode(), name.decode(), b"".join(arguments))
+
+    scripted.script = says_ok
+    client = scripted_gateway.session()
+    client.ok("STATE")
+    client.ok("NOTIFY NONE")
+    client.send(b"x NOTIFY SET (selected (MessageNew)) " + announcement + b"\r\n")
+    if announcement.endswith(b"+}"):
+        client.send(b"abc"[:int(announcement[1:2])] + b"\r\n")
+    answer = client.wait("x")
+    assert answer.status == b"OK" and not announced(answer)
+    scripted.script = None
+    assert stored(scripted, scripted_gateway, client) == []
+
+
 @pytest.mark.parametrize("command", STORABLE)
 def test_p09_a_command_whose_tag_holds_a_bracket_is_neither_stored_nor_announced(scripted, scripted_gateway, tracking, command):
     assert not announced(tracking.ok(command, tag="x]1"))

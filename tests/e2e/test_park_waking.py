@@ -377,3 +377,47 @@ def test_many_sessions_survive_restarts_of_the_upstream(lot):
         lot.scripted.drop_all()
         client.ok("NOOP")
         lot.leave(client, lot.mark(client))
+
+
+def asks_or_hangs_up(connection):
+    """By hand: where a literal is announced, one that `hangs_up` does."""
+    connection.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] by hand.\r\n")
+    while True:
+        octets = line = connection.wire.line()
+        while line.endswith(b"}\r\n"):
+            if getattr(connection, "hangs_up", False):
+                raise Closed
+            connection.send(b"+ go ahead\r\n")
+            literal_octets = connection.wire.octets(int(line[line.rindex(b"{") + 1:-3]))
+            line = connection.wire.line()
+            octets += literal_octets + line
+        tag, _, rest = octets.rstrip(b"\r\n").partition(b" ")
+        name, _, arguments = rest.partition(b" ")
+        connection.commands.append((tag.decode(), name.decode(), arguments))
+        connection.answer(tag.decode(), name.decode(), arguments)
+
+
+@pytest.mark.parametrize("plus", [True, False])
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_that_hangs_up_where_it_is_asked_for_a_literal_is_replaced(scripted, lot, count, plus):
+    """By another one, or by a new login. The line goes up again, and the octets once, when that one has said "+"."""
+    scripted.script = asks_or_hangs_up
+    connections, _ = park_several(lot, count)
+    connections[-1].hangs_up = True
+    client = lot.gateway.session()
+    client.send(b"x LIST " + literal("", plus=plus) + b" " + literal("abc", plus=plus) + b"\r\n")
+    assert client.wait("x").status == b"OK"
+    scripted.wait_for(lambda: connections[-1].closed)
+    assert connections[-1].received.endswith(b"x LIST {0}\r\n")
+    assert scripted.sessions[0 if count == 2 else -1].received.endswith(b"x LIST {0}\r\n {3}\r\nabc\r\n")
+
+
+def test_a_message_that_was_not_asked_for_is_not_sent_twice(scripted, lot):
+    """APPEND is not repeated; but of one whose literal was not asked for not an octet has gone up."""
+    scripted.script = asks_or_hangs_up
+    connections, _ = park_several(lot, 2)
+    connections[-1].hangs_up = True
+    client = lot.gateway.session()
+    client.send(b"x APPEND INBOX " + literal("abc") + b"\r\n")
+    assert client.wait("x").status == b"NO"
+    assert b"abc" not in b"".join(connection.received for connection in scripted.connections)
