@@ -466,6 +466,7 @@ class Imapstated(Peer):
     name = "imapstated"
     settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
     listener_settings = ""
+    upstream_settings = ""
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
@@ -494,6 +495,7 @@ listener "tls" {{
 upstream "dovecot" {{
   address = "{dovecot.address}:{dovecot.ports["clear"]}"
   tls = "none"
+  {self.upstream_settings}
 }}
 """)
 
