@@ -258,12 +258,18 @@ static void choice_resend(struct client *client)
         imapstate_buf_done(&choice->sent);
 }
 
+bool choice_may_replace(const struct client *client, const struct upstream *lost)
+{
+    const struct choice *choice = &client->choice;
+    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
+    return lost->is_woken && choice->is_complete && may_run && relay_may_resend(client) &&
+           !session_is_notified(&client->session);
+}
+
 bool choice_replace(struct client *client, const struct upstream *lost)
 {
     struct choice *choice = &client->choice;
-    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
-    if (!lost->is_woken || !choice->is_complete || !may_run || !relay_may_resend(client) ||
-        session_is_notified(&client->session))
+    if (!choice_may_replace(client, lost))
         return false;
     struct imapstate_buf state;
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);

@@ -85,4 +85,7 @@ void choice_forget_credentials(struct client *client);
  * nothing can be done without running something twice. lost has ended, but is still there. */
 bool choice_replace(struct client *client, const struct upstream *lost);
 
+/* Would nothing run twice if another took the place of this one, which has not shown yet that it lives? */
+bool choice_may_replace(const struct client *client, const struct upstream *lost);
+
 #endif

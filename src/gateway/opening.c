@@ -339,6 +339,20 @@ static void opening_greeted(struct upstream *upstream, struct imapstate_span lin
     imapstate_buf_done(&known);
 }
 
+/* Why is in the server's own words, as far as they can stand in a line of log. */
+static void opening_is_turned_away(struct upstream *upstream, struct imapstate_span line)
+{
+    static const char head[] = "the server greets with BYE:";
+    char why[160];
+    size_t len = sizeof head - 1;
+    line = imapstate_span_without_line_end(line);
+    memcpy(why, head, len);
+    for (size_t at = strlen("* BYE"); at < line.len && len + 1 < sizeof why; at++)
+        why[len++] = line.at[at] >= 0x20 && line.at[at] < 0x7f ? (char)line.at[at] : '?';
+    why[len] = '\0';
+    opening_hung_up(upstream, why);
+}
+
 static void opening_hear_greeting(struct upstream *upstream, struct imapstate_span line)
 {
     if (upstream_line_begins(line, "* OK"))
@@ -348,7 +362,7 @@ static void opening_hear_greeting(struct upstream *upstream, struct imapstate_sp
          * clear. */
         opening_fail_address(upstream, "the server greets with PREAUTH");
     else if (upstream_line_begins(line, "* BYE"))
-        opening_hung_up(upstream, "the server greets with BYE");
+        opening_is_turned_away(upstream, line);
     else
         opening_fail_address(upstream, "the server's greeting is none of IMAP");
 }

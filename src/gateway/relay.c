@@ -832,12 +832,47 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
     return client->state < CLIENT_CLOSING;
 }
 
+enum relay_life { RELAY_LIFE_UNKNOWN, RELAY_ALIVE, RELAY_EXPIRED };
+
+/* Some servers tell only in answer to the first command that a session has expired: then another connection may do. Not
+ * if it is an ALERT, which is the user's to know. */
+static enum relay_life relay_sign_of_life(const struct client *client, const struct upstream *upstream)
+{
+    static const struct imapstate_span bye = IMAPSTATE_SPAN("* BYE "), alert = IMAPSTATE_SPAN("[ALERT]");
+    struct imapstate_span in = stream_input(&upstream->stream), head = in, rest = in;
+    head.len = in.len < bye.len ? in.len : bye.len;
+    if (!imapstate_span_equal_nocase(head, (struct imapstate_span){ bye.at, head.len }) ||
+        !(client->restore || choice_may_replace(client, upstream)))
+        return RELAY_ALIVE;
+    if (in.len < bye.len + alert.len)
+        return RELAY_LIFE_UNKNOWN;
+    rest.at += bye.len;
+    rest.len = alert.len;
+    return imapstate_span_equal_nocase(rest, alert) ? RELAY_ALIVE : RELAY_EXPIRED;
+}
+
+/* True: there is nothing to pass on. */
+static bool relay_up_first(struct client *client, struct upstream *upstream)
+{
+    switch (relay_sign_of_life(client, upstream)) {
+    case RELAY_ALIVE:
+        choice_heard(client);
+        return false;
+    case RELAY_LIFE_UNKNOWN:
+        return true; /* more follows, or its end */
+    case RELAY_EXPIRED:
+        upstream_lose(upstream, "BYE in answer to the first command");
+        return true;
+    }
+    return false;
+}
+
 void relay_up(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     client->active_at_ms = worker_now_ms();
-    if (upstream->is_woken && stream_input(&upstream->stream).len > 0)
-        choice_heard(client);
+    if (upstream->is_woken && stream_input(&upstream->stream).len > 0 && relay_up_first(client, upstream))
+        return;
     while (relay_up_step(client, upstream))
         ;
     stream_flush(&client->stream);

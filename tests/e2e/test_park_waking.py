@@ -421,3 +421,59 @@ def test_a_message_that_was_not_asked_for_is_not_sent_twice(scripted, lot):
     client.send(b"x APPEND INBOX " + literal("abc") + b"\r\n")
     assert client.wait("x").status == b"NO"
     assert b"abc" not in b"".join(connection.received for connection in scripted.connections)
+
+
+# Servers that tell only in answer to the first command that a session has expired
+
+def expire(connection, said=b"* BYE Session invalidated - AccessTokenExpired\r\n", cut=None):
+    """Its next command, whatever it is, is answered so."""
+    def answer(_connection, _tag, _arguments):
+        if cut is not None:
+            connection.send(said[:cut])
+        connection.send(said[cut or 0:])
+        connection.hang_up()
+    for name in ("SELECT", "NOOP", "APPEND", "ENABLE", "STATE", "NOTIFY"):
+        connection.upstream.on(name, lambda c, tag, arguments, name=name:
+                               answer(c, tag, arguments) if c is connection else c.default(tag, name, arguments))
+
+
+@pytest.mark.parametrize("cut", [None, *range(1, 14)])
+def test_a_bye_to_the_first_command_is_unseen_where_that_may_be_said_again(lot, cut):
+    (connection,), _ = park_several(lot, 1)
+    expire(connection, cut=cut)
+    client = lot.gateway.session()
+    answer = client.ok("SELECT INBOX")
+    assert not answer.of("BYE") and answer.of("EXISTS")
+    client.ok("NOOP")
+
+
+def test_one_after_another_is_tried(lot):
+    connections, _ = park_several(lot, 3)
+    for connection in connections:
+        expire(connection)
+    client = lot.gateway.session()
+    assert not client.ok("NOOP").of("BYE")
+
+
+def test_a_restore_that_is_answered_bye_is_done_elsewhere(lot):
+    (connection,), token = park_several(lot, 1, "ENABLE QRESYNC", "NOTIFY SET (personal (MessageNew MessageExpunge))")
+    expire(connection)
+    client = lot.gateway.session()
+    restore(client, token)
+
+
+def test_an_alert_in_it_is_the_users_to_know(lot):
+    (connection,), _ = park_several(lot, 1)
+    expire(connection, b"* BYE [ALERT] The server goes down at noon.\r\n")
+    client = lot.gateway.session()
+    client.send(b"x NOOP\r\n")
+    assert client.response() == b"* BYE [ALERT] The server goes down at noon.\r\n"
+
+
+def test_a_bye_to_what_may_not_run_twice_is_the_clients(lot):
+    (connection,), _ = park_several(lot, 1)
+    expire(connection)
+    client = lot.gateway.session()
+    client.send(b"x APPEND INBOX " + literal("a message") + b"\r\n")
+    assert [line for line in client.rest() if line.startswith(b"* BYE ")]
+    assert sum(each.names.count("APPEND") for each in lot.scripted.connections) == 1

@@ -227,7 +227,7 @@ def test_when_no_address_serves_the_login_is_unavailable_and_each_is_told(ear, s
     ear(says(b"* BYE go away\r\n"), address=("::1", port), family=socket.AF_INET6)
     gateway = start_gateway(upstream(f"{name}:{port}"), prefix=prefix)
     assert_unavailable(gateway.client())
-    gateway.wait_log(r"address=\[::1\]:\d+: the server greets with BYE")
+    gateway.wait_log(r"address=\[::1\]:\d+: the server greets with BYE: ")
     gateway.wait_log(r"address=127\.0\.0\.1:\d+: Connection refused")
 
 
