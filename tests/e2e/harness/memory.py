@@ -8,11 +8,11 @@ import pytest
 from .gateway import program
 
 
-def _is_sanitized():
+def is_sanitized():
     return any(name in program("imapstated").read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
 
-needs_plain_build = pytest.mark.skipif(_is_sanitized(), reason="a sanitizer keeps freed memory")
+needs_plain_build = pytest.mark.skipif(is_sanitized(), reason="a sanitizer keeps freed memory")
 
 
 def resident_kib(gateway):

@@ -143,9 +143,5 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
-    def resident_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"^RssAnon:\s+(\d+) kB", status, re.M).group(1))
-
     def log(self):
         return self.log_file.read_bytes().decode(errors="replace") if self.log_file.exists() else ""

@@ -7,12 +7,14 @@ import ssl
 import time
 import traceback
 
+from ..memory import is_sanitized, resident_kib
 from .client import Client
 from .daemon import PATIENCE_S, Daemon, listeners
 from .upstream import Upstream
 
 CLIENTS = 40
 BURST_S = 5
+RESIDENT_KIB_MAX = 64 * 1024  # of a build without sanitizers, which keep what is freed: each worker keeps buffers of 4 MiB
 LOG_OCTETS_MAX = 16 << 20  # then the daemon is ended, and the next one begins another log
 
 
@@ -207,6 +209,9 @@ class World:
             if time.monotonic() > deadline:
                 self.fail(f"{held} descriptors are held when nobody is there, not {self._at_rest}")
             await asyncio.sleep(0.1)
+        self.counts["KiB at rest"] = max(self.counts["KiB at rest"], held_kib := resident_kib(self.daemon))
+        if not is_sanitized() and held_kib > RESIDENT_KIB_MAX:
+            self.fail(f"{held_kib} KiB are held when nobody is there")
 
     def _report(self):
         lines = [f"STORM_SEED={self.seed}, {dict(self.counts)}", "again: tests/storm --seed " + str(self.seed), *self.faults[:5]]
