@@ -16,6 +16,7 @@ from harness.dovecot import Dovecot  # noqa: E402
 from harness.gateway import Gateway, upstream as upstream_section  # noqa: E402
 from harness.imap import Client  # noqa: E402
 from harness.net import Authority  # noqa: E402
+from harness.patience import PATIENCE_S  # noqa: E402
 from harness.recorder import Recorder  # noqa: E402
 from harness.scripted import Scripted  # noqa: E402
 from harness.server import Server  # noqa: E402
@@ -46,10 +47,10 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """A test that hangs ends after a minute, not with the whole run."""
+    """A test that hangs ends by itself, not with the whole run: behind the waiting in it, which tells more of what did not come."""
     for item in items:
         if not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(60))
+            item.add_marker(pytest.mark.timeout(5 * PATIENCE_S))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD
 from harness.gateway import BUILD
 from harness.modules import assert_quoted, round_trips
@@ -39,7 +40,7 @@ class Example:
     def run(self, port, password=NEW_USER_PASSWORD):
         environment = os.environ | {"LD_LIBRARY_PATH": str(BUILD.resolve() / "src" / "lib")}
         return subprocess.run((str(self.program), "127.0.0.1", str(port), self.user, str(self.kept)), input=password + "\n",
-                              env=environment, capture_output=True, text=True, timeout=30, check=False)
+                              env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def ok(self, port):
         """What it said, as (its writes, the server's STATUS lines, whether it was restored)."""

@@ -8,6 +8,7 @@ from clients import CLIENTS
 from clients.client import Place
 from clients.curl import Curl
 from harness.gateway import upstream
+from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD, message
 
 
@@ -46,7 +47,7 @@ def test_a_client_logs_in_and_works(tmp_path, row, starttls, mechanism, gateway,
 
 
 def test_imaplib_hears_of_a_wrong_password(gateway, trust):
-    client = imaplib.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=10)
+    client = imaplib.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=PATIENCE_S)
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         client.login("ann", "wrong")
     client.login("ann", "secret")
@@ -57,5 +58,5 @@ def test_imaplib_hears_of_a_wrong_password(gateway, trust):
 def test_curl_sees_a_wrong_password_and_a_wrong_certificate(gateway, authority):
     url = f"imaps://localhost:{gateway.tls_port}/"
     for arguments, code in ((("--cacert", authority.ca_file, "--user", "ann:wrong"), 67), (("--user", "ann:secret"), 60)):
-        done = subprocess.run(("curl", "--silent", *map(str, arguments), url), capture_output=True, timeout=20, check=False)
+        done = subprocess.run(("curl", "--silent", *map(str, arguments), url), capture_output=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == code

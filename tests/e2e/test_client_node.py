@@ -11,6 +11,7 @@ from harness.dovecot import NEW_USER_PASSWORD
 from harness.gateway import listener, upstream
 from harness.modules import CLIENTS
 from harness.net import free_port
+from harness.patience import PATIENCE_S
 
 pytestmark = pytest.mark.once
 
@@ -42,7 +43,7 @@ def fixture_outcomes(request, _gateways, dovecot, authority):
     at = {"direct": dovecot.plain_port, "gateway": gateway.plain_port, "gatewayStarttls": gateway.starttls_port,
           "gatewayTls": gateway.tls_port, "gatewayCompressing": compressing, "ca": str(authority.ca_file), "password": NEW_USER_PASSWORD,
           "users": [dovecot.new_user() for _ in range(100)], "bearer": {"user": bearer, "accessToken": dovecot.jwt(bearer)}}
-    done = subprocess.run(("node", "--test", "--test-reporter=tap", str(TESTS)), capture_output=True, text=True, timeout=55,
+    done = subprocess.run(("node", "--test", "--test-reporter=tap", str(TESTS)), capture_output=True, text=True, timeout=PATIENCE_S,
                           env=os.environ | {"IMAPFLOW_STATE_TEST": json.dumps(at), "IMAPFLOW": library}, check=False)
     outcomes = {name: (result, details) for result, name, details in _RESULT.findall(done.stdout)}
     assert set(outcomes) == set(NAMES), done.stdout + done.stderr
@@ -54,7 +55,7 @@ def fixture_outcomes(request, _gateways, dovecot, authority):
 def test_its_package_has_what_is_needed_and_no_more():
     if not shutil.which("npm"):
         pytest.skip("npm is not installed")
-    shown = subprocess.run(("npm", "pack", "--dry-run", "--json"), cwd=MODULE, capture_output=True, text=True, timeout=50, check=True).stdout
+    shown = subprocess.run(("npm", "pack", "--dry-run", "--json"), cwd=MODULE, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
     package, = json.loads(shown)
     assert {each["path"] for each in package["files"]} == {"LICENSE", "README.md", "imapflow-state.d.ts", "imapflow-state.js", "package.json"}
     assert (MODULE / "LICENSE").read_bytes() == (CLIENTS.parent / "LICENSE").read_bytes()

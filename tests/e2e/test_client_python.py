@@ -17,6 +17,7 @@ import pytest
 from harness.dovecot import NEW_USER_PASSWORD
 from harness.imap import capabilities
 from harness.modules import CLIENTS, assert_quoted, round_trips
+from harness.patience import PATIENCE_S
 from harness.scripted import vanish
 
 pytestmark = pytest.mark.once
@@ -33,7 +34,7 @@ def fixture_wheel(tmp_path_factory):
     source, target = tmp_path_factory.mktemp("source") / "python", tmp_path_factory.mktemp("wheel")
     shutil.copytree(CLIENTS / "python", source)
     code = f"import setuptools.build_meta as builder; builder.build_wheel({str(target)!r})"
-    done = subprocess.run((sys.executable, "-c", code), cwd=source, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run((sys.executable, "-c", code), cwd=source, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     path, = target.glob("*.whl")
     return path
@@ -61,7 +62,7 @@ def fixture_visit(module, gateway):
     opened = []
 
     def start(user, saved=None, port=None, set_up=(ENABLE, NOTIFY), password=NEW_USER_PASSWORD):
-        imap = module.IMAP4("localhost", port or gateway.plain_port, timeout=10)
+        imap = module.IMAP4("localhost", port or gateway.plain_port, timeout=PATIENCE_S)
         opened.append(imap)
         imap.login(user, password, saved)
         for command in set_up:
@@ -127,7 +128,7 @@ def test_what_is_saved_is_one_string_with_everything_in_it(visit, user):
 
 def test_what_it_writes_keeps_the_type_of_imaplib(module, gateway, user):
     """Set up, restored, and where a mailbox is left that was selected ahead."""
-    with imaplib.IMAP4("localhost", gateway.plain_port, timeout=10) as plain:
+    with imaplib.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S) as plain:
         plain.login(user, NEW_USER_PASSWORD)
         targets = re.findall(r"^ +((?:[\w.(), ]+ = )+)", inspect.getsource(module), re.MULTILINE)
         written = {name for target in targets for name in re.findall(r"\bself\.(\w+)", target) if hasattr(plain, name)}
@@ -138,7 +139,7 @@ def test_what_it_writes_keeps_the_type_of_imaplib(module, gateway, user):
                                     ("dead", "INBOX", module.Restored.REFUSED)):
         if given == "dead":
             saved = json.dumps(json.loads(saved) | {"token": "AQAAAAAA"})
-        with module.IMAP4("localhost", gateway.plain_port, timeout=10) as imap:
+        with module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S) as imap:
             imap.login(user, NEW_USER_PASSWORD, saved, mailbox)
             assert imap.restored is outcome
             assert {name: type(getattr(imap, name)) for name in written} == by_itself
@@ -161,9 +162,9 @@ def test_it_is_restored_over(module, gateway, trust, user, way):
     saved = None
     for outcome in (module.Restored.NOT_ASKED, module.Restored.DONE):
         if way == "TLS":
-            imap = module.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=10)
+            imap = module.IMAP4_SSL("localhost", gateway.tls_port, ssl_context=trust, timeout=PATIENCE_S)
         else:
-            imap = module.IMAP4("localhost", gateway.starttls_port, timeout=10)
+            imap = module.IMAP4("localhost", gateway.starttls_port, timeout=PATIENCE_S)
             assert "STATE" not in imap.capabilities  # P1
             imap.starttls(trust)
         with imap:
@@ -206,7 +207,7 @@ def test_round_trips(module, gateway, dovecot, start_recorder, user):
     directly, through = start_recorder(dovecot.plain_port), start_recorder(gateway.plain_port)
 
     def plain(port):
-        with imaplib.IMAP4("localhost", port, timeout=10) as imap:
+        with imaplib.IMAP4("localhost", port, timeout=PATIENCE_S) as imap:
             imap.login(user, NEW_USER_PASSWORD)
             imap.capability()  # those after login are others, and imaplib does not take them over
             imap.enable(ENABLE[1])
@@ -214,7 +215,7 @@ def test_round_trips(module, gateway, dovecot, start_recorder, user):
             imap.select()
 
     def with_state(saved, *mailbox):
-        with module.IMAP4("localhost", through.port, timeout=10) as imap:
+        with module.IMAP4("localhost", through.port, timeout=PATIENCE_S) as imap:
             imap.login(user, NEW_USER_PASSWORD, saved, *mailbox)
             for command in (ENABLE, NOTIFY):
                 imap.set_up(*command)
@@ -241,7 +242,7 @@ def test_the_list_that_came_with_the_login_is_taken_over(visit, gateway, connect
 
 def test_after_starttls_the_list_is_asked_for_anew(module, gateway, start_recorder, trust):
     recorder = start_recorder(gateway.starttls_port)
-    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    imap = module.IMAP4("localhost", recorder.port, timeout=PATIENCE_S)
     recording, = recorder.recordings
     assert recording.names() == []  # it came with the greeting
     assert "LOGINDISABLED" in imap.capabilities
@@ -256,7 +257,7 @@ def test_a_list_that_no_login_brings_is_saved_with_the_token(module, start_scrip
     server.on("SAVESTATE", "* SAVESTATE tOkEn", "OK saved")
     saved = None
     for names in (["CAPABILITY", "SAVESTATE"], []):
-        imap = module.IMAP4("localhost", server.port, timeout=10)
+        imap = module.IMAP4("localhost", server.port, timeout=PATIENCE_S)
         imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
         imap.restore(saved)
         saved = imap.save()
@@ -282,7 +283,7 @@ def test_only_a_changed_state_is_saved_again(visit, gateway, start_recorder, use
 
 def test_another_login_restores_by_a_command_of_its_own(module, gateway, visit, user):
     saved = visit(user).saved
-    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S)
     imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
     assert imap.restore(saved) and imap.restored
     assert_has_qresync(imap)
@@ -293,7 +294,7 @@ def test_a_server_that_offers_state_only_after_the_login_is_asked_then(module, s
     server = start_scripted(caps_before="IMAP4rev1", caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
     server.on("STATE", "* STATE tOkEn", "OK restored")
     saved = json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []})
-    imap = module.IMAP4("localhost", server.port, timeout=10)
+    imap = module.IMAP4("localhost", server.port, timeout=PATIENCE_S)
     imap.login("ann", "secret", saved)
     assert imap.restored and imap.covers(*ENABLE)
     assert server.sessions[0].names == ["LOGIN", "STATE"]
@@ -301,7 +302,7 @@ def test_a_server_that_offers_state_only_after_the_login_is_asked_then(module, s
 
 def test_a_wrong_password_leaves_a_session_that_can_still_log_in(module, gateway, visit, user):
     saved = visit(user).saved
-    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S)
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         imap.login(user, "wrong", saved)
     imap.login(user, NEW_USER_PASSWORD, saved)
@@ -313,7 +314,7 @@ def test_a_wrong_password_leaves_a_session_that_can_still_log_in(module, gateway
 def test_a_login_that_cannot_be_sent_leaves_nothing_to_be_sent(module, gateway, start_recorder, visit, user):
     saved = visit(user).saved
     recorder = start_recorder(gateway.plain_port)
-    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    imap = module.IMAP4("localhost", recorder.port, timeout=PATIENCE_S)
     with pytest.raises(UnicodeEncodeError):
         imap.login(user, "pässword", saved)
     imap.noop()
@@ -356,7 +357,7 @@ def test_p05_a_refused_token_is_forgotten_and_another_saved(module, visit, user,
 def test_p06_a_token_that_cannot_be_tried_is_kept(module, scripted, scripted_gateway, visit):
     saved = visit("ann", port=scripted_gateway.plain_port).saved
     scripted.on("ENABLE", vanish, times=1)
-    imap = module.IMAP4("localhost", scripted_gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", scripted_gateway.plain_port, timeout=PATIENCE_S)
     imap.login("ann", "secret", saved)
     assert imap.restored is module.Restored.UNAVAILABLE and imap.saved == saved
     with pytest.raises(imaplib.IMAP4.abort):
@@ -367,7 +368,7 @@ def test_p06_a_token_that_cannot_be_tried_is_kept(module, scripted, scripted_gat
 
 def test_p07_a_restore_that_comes_too_late_restores_nothing(module, gateway, visit, user):
     saved = visit(user).saved
-    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S)
     imap.login(user, NEW_USER_PASSWORD)
     imap.enable("CONDSTORE")
     assert not imap.restore(saved)
@@ -385,7 +386,7 @@ def fixture_open_ahead(module, start_recorder):
 
     def start(port, user, saved, *mailbox, password=NEW_USER_PASSWORD, **readonly):
         recorder = start_recorder(port)
-        imap = module.IMAP4("localhost", recorder.port, timeout=10)
+        imap = module.IMAP4("localhost", recorder.port, timeout=PATIENCE_S)
         opened.append(imap)
         imap.login(user, password, saved, *mailbox, **readonly)
         return imap, recorder.recordings[0].names
@@ -513,7 +514,7 @@ def test_p11_only_what_is_right_in_any_state_is_selected_ahead(scripted, scripte
 
 def authenticate(module, server, *mailbox):
     """At a scripted server with a STATE of its own, which allows nothing to be sent behind LOGIN."""
-    imap = module.IMAP4("localhost", server.port, timeout=10)
+    imap = module.IMAP4("localhost", server.port, timeout=PATIENCE_S)
     imap.authenticate("PLAIN", lambda challenge: b"\0ann\0secret")
     imap.restore(json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []}), *mailbox)
     return imap
@@ -530,7 +531,7 @@ def test_without_unselect_nothing_is_expunged(module, start_scripted):
 def test_p06_a_session_that_ends_behind_state_is_told_by_the_login(module, scripted, scripted_gateway, visit):
     saved = visit("ann", port=scripted_gateway.plain_port).saved
     scripted.on("ENABLE", vanish, times=1)
-    with module.IMAP4("localhost", scripted_gateway.plain_port, timeout=10) as imap:
+    with module.IMAP4("localhost", scripted_gateway.plain_port, timeout=PATIENCE_S) as imap:
         with pytest.raises(imaplib.IMAP4.abort):
             imap.login("ann", "secret", saved, "INBOX")
         assert imap.restored is module.Restored.UNAVAILABLE and imap.saved == saved
@@ -550,7 +551,7 @@ def test_p06_a_session_that_goes_on_behind_state_is_set_up(module, start_scripte
 def test_a_login_that_is_refused_selects_nothing(module, gateway, start_recorder, visit, user):
     saved = visit(user).saved
     recorder = start_recorder(gateway.plain_port)
-    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    imap = module.IMAP4("localhost", recorder.port, timeout=PATIENCE_S)
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         imap.login(user, "wrong", saved, "INBOX")
     imap.login(user, NEW_USER_PASSWORD, saved, "INBOX")
@@ -562,7 +563,7 @@ def test_a_login_that_is_refused_selects_nothing(module, gateway, start_recorder
 def test_behind_another_login_state_and_select_share_a_write(module, gateway, start_recorder, visit, user):
     saved = visit(user).saved
     recorder = start_recorder(gateway.plain_port)
-    imap = module.IMAP4("localhost", recorder.port, timeout=10)
+    imap = module.IMAP4("localhost", recorder.port, timeout=PATIENCE_S)
     imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
     assert imap.restore(saved, "INBOX") and imap.select("INBOX")[0] == "OK"
     assert recorder.recordings[0].names() == [["AUTHENTICATE"], ["..."], ["STATE", "SELECT"]]
@@ -572,7 +573,7 @@ def test_behind_another_login_state_and_select_share_a_write(module, gateway, st
 
 def test_p07_behind_a_restore_that_comes_too_late_nothing_stays_selected(module, gateway, visit, user):
     saved = visit(user).saved
-    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S)
     imap.login(user, NEW_USER_PASSWORD)
     imap.enable("CONDSTORE")
     assert not imap.restore(saved, "INBOX")
@@ -603,7 +604,7 @@ def test_p09_what_is_too_large_is_in_effect_but_not_in_the_state(scripted_gatewa
 
 
 def test_p10_what_came_before_tracking_is_not_in_the_state(module, gateway, user):
-    imap = module.IMAP4("localhost", gateway.plain_port, timeout=10)
+    imap = module.IMAP4("localhost", gateway.plain_port, timeout=PATIENCE_S)
     imap.authenticate("PLAIN", lambda challenge: f"\0{user}\0{NEW_USER_PASSWORD}".encode())
     imap.enable("CONDSTORE")
     assert not imap.restore() and imap.covered == ()

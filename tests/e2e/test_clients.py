@@ -4,7 +4,6 @@ Each row of clients.CLIENTS does its work twice, for a user whose sessions pass 
 the same Dovecot that it goes to directly. Dovecot's mechanisms are those of its stock configuration."""
 import concurrent.futures
 import re
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from harness.gateway import upstream
 from harness.imap import Client
 from harness.mailboxes import mailboxes_of
 from harness.parking import PARKED, TAKEN
+from harness.patience import wait_until
 from harness.server import NEW_USER_PASSWORD, message
 
 pytestmark = pytest.mark.once
@@ -117,13 +117,6 @@ def test_a_client_sees_and_leaves_the_same_as_without_the_gateway(tmp_path, row,
 def parked(gateway):
     """How many connections are parked now, if none of them has ended since."""
     return gateway.log().count(PARKED) - gateway.log().count(TAKEN)
-
-
-def wait_until(holds, what, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
 
 
 def assert_has_done(row, number, seen, left):

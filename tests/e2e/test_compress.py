@@ -14,6 +14,7 @@ from harness import net
 from harness.gateway import listener
 from harness.imap import Closed, capabilities, literal
 from harness.parking import Lot, log_out
+from harness.patience import PATIENCE_S
 from harness.scripted import AFTER
 from harness.server import NEW_USER_PASSWORD, message
 from harness.tokens import assert_restored, restore, save
@@ -232,7 +233,7 @@ def test_large_messages_pass_both_ways(dovecot, compressing, trust, way, kind, s
     lines = {"text": os.urandom(1 << 15).hex().encode(), "noise": os.urandom(1 << 16).replace(b"\0", b"0").replace(b"\r", b"0").replace(b"\n", b"0"),
              "one letter": b"A" * (1 << 16)}[kind]
     octets = b"Subject: large\r\n\r\n" + b"".join(lines[at % 60000:at % 60000 + 1000] + b"\r\n" for at in range(0, size, 1002))
-    client = compressing.client(compressing.tls_port if way == "TLS" else None, tls=trust if way == "TLS" else None, timeout=40)
+    client = compressing.client(compressing.tls_port if way == "TLS" else None, tls=trust if way == "TLS" else None, timeout=PATIENCE_S)
     client.login(dovecot.new_user(), NEW_USER_PASSWORD)
     client.compress(level=1)
     assert_kept(client, octets)

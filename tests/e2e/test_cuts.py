@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness.imap import Closed, literal
+from harness.patience import PATIENCE_S
 from harness.tokens import announced, assert_restored, restore, save, saved, setup_of
 
 SETUP = ("ENABLE X-ONE", "LANGUAGE DE", "NOTIFY SET (mailboxes \"a box\" (MessageNew MessageExpunge))")
@@ -165,7 +166,7 @@ def test_p12_many_sessions_at_once_do_not_mix(start_scripted, start_gateway):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(PATIENCE_S)
     assert not problems
     assert len(scripted.sessions) == 12 * 11
     for session in scripted.sessions:

@@ -20,11 +20,12 @@ import pytest
 from harness.gateway import Section, program, upstream, write_keys
 from harness.imap import Client
 from harness.net import LOOPBACK, free_port
+from harness.patience import PATIENCE_S, wait_until
 from harness.tokens import restore, save
 
 
 def imapstated(*arguments):
-    return subprocess.run([str(program("imapstated")), *map(str, arguments)], capture_output=True, text=True, timeout=20,
+    return subprocess.run([str(program("imapstated")), *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S,
                           check=False, stdin=subprocess.DEVNULL)
 
 
@@ -155,8 +156,9 @@ def test_each_warning_is_a_line(configuration):
 def test_warnings_are_logged_at_start(scripted, start_gateway):
     gateway = start_gateway(scripted.port, park={"time": "2s", "lifetime": "1s"})
     said = [re.sub(r"^\S+Z imapstated\[\d+\]: ", "", line) for line in gateway.log().splitlines()]
+    line = 1 + gateway.config_file.read_text().splitlines().index("park {")
     assert said[:2] == [
-        f"warning: {gateway.config_file}:5: park: time is longer than lifetime, at which a connection ends anyway",
+        f"warning: {gateway.config_file}:{line}: park: time is longer than lifetime, at which a connection ends anyway",
         f"warning: {gateway.config_file}: no keys_file: tokens are sealed with a key that ends with this process"]
 
 
@@ -238,9 +240,9 @@ def test_a_live_socket_of_whatever_type_is_not_taken_away(tmp_path, kind):
 # The end
 
 
-def wait_ended(gateway, seconds=10):
+def wait_ended(gateway):
     process, gateway.process = gateway.process, None
-    return process.wait(seconds)
+    return process.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -265,13 +267,13 @@ def test_a_command_in_flight_is_answered_first(scripted, start_gateway):
 
     def slow(connection, tag, arguments):
         in_flight.set()
-        assert stopping.wait(10)
+        assert stopping.wait(PATIENCE_S)
         connection.send(f"* 1 FETCH (BODY[] {{5}}\r\nhello)\r\n{tag} OK done.\r\n".encode())
 
     scripted.on("FETCH", slow)
     client, idle = gateway.session(), gateway.session()
     client.send(b"f FETCH 1 BODY[]\r\n")
-    assert in_flight.wait(10)
+    assert in_flight.wait(PATIENCE_S)
     gateway.process.send_signal(signal.SIGTERM)
     idle.rest()
     with pytest.raises(OSError):
@@ -318,7 +320,7 @@ def test_it_ends_though_nobody_hangs_up_or_answers(start_scripted, start_gateway
 
 
 def certificate_of(port, trust):
-    with socket.create_connection((LOOPBACK, port), 10) as sock, trust.wrap_socket(sock, server_hostname="localhost") as tls:
+    with socket.create_connection((LOOPBACK, port), PATIENCE_S) as sock, trust.wrap_socket(sock, server_hostname="localhost") as tls:
         return tls.getpeercert()["serialNumber"]
 
 
@@ -358,13 +360,6 @@ def test_a_reload_reads_certificates_and_leaves_sessions_alone(reloadable, autho
     old.ok("SELECT INBOX")
     old.ok("FETCH 1 BODY[]")
     old.logout()
-
-
-def wait_until(what, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def key_id_of(token):
@@ -586,7 +581,7 @@ def test_what_only_root_may_do_is_an_error_for_others(scripted_gateway, tmp_path
     text = re.sub(r'listener "(starttls|tls)" \{.*?\n\}\n', "", config.read_text(), flags=re.S)
     config.write_text(text)
     reachable = shutil.copy(program("imapstated"), config.parent)  # the source tree may be in a folder of root's own
-    done = subprocess.run([reachable, "-c", str(config)], user="nobody", capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([reachable, "-c", str(config)], user="nobody", capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 1 and 'only root can become user "root"' in done.stderr
 
 

@@ -8,13 +8,13 @@ import socket
 import ssl
 import struct
 import threading
-import time
 
 import pytest
 
 from harness.gateway import upstream
 from harness.imap import Client, Closed, literal
 from harness.net import LOOPBACK, Authority, reset
+from harness.patience import PATIENCE_S, wait_until
 from harness.server import NEW_USER_PASSWORD
 from harness.tokens import restore, save
 
@@ -28,20 +28,13 @@ def shut(sock):
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
     with contextlib.suppress(OSError):
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE_S)
         while sock.recv(1 << 16):
             pass
     sock.close()
 
 
 WAYS = {"close": close, "reset": reset, "half a close": shut}
-
-
-def wait_until(what, explain, seconds=15.0):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.02)
 
 
 def is_at_rest(gateway):
@@ -92,7 +85,7 @@ def script_of(user, token):
 
 
 def connected(gateway, trust, is_secure):
-    sock = socket.create_connection((LOOPBACK, gateway.tls_port if is_secure else gateway.plain_port), 10)
+    sock = socket.create_connection((LOOPBACK, gateway.tls_port if is_secure else gateway.plain_port), PATIENCE_S)
     return trust.wrap_socket(sock, server_hostname="localhost") if is_secure else sock
 
 
@@ -154,7 +147,7 @@ def test_a_client_vanishes_within_the_handshake(gateway, trust, census, way):
     hello = client_hello(trust)
     for octets in range(0, len(hello) + 1, 7):
         for prefix, port in ((b"", gateway.tls_port), (b"a STARTTLS\r\n", gateway.starttls_port)):
-            sock = socket.create_connection((LOOPBACK, port), 10)
+            sock = socket.create_connection((LOOPBACK, port), PATIENCE_S)
             counted.clients += 1
             if prefix:
                 sock.recv(1000)
@@ -168,7 +161,7 @@ def test_a_client_vanishes_within_the_handshake(gateway, trust, census, way):
 def test_a_handshake_that_is_none_is_told_in_the_log(gateway, census):
     counted = census(gateway)
     for octets in (b"a LOGIN ann secret\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 300, b"GET / HTTP/1.1\r\n\r\n"):
-        sock = socket.create_connection((LOOPBACK, gateway.tls_port), 10)
+        sock = socket.create_connection((LOOPBACK, gateway.tls_port), PATIENCE_S)
         counted.clients += 1
         sock.sendall(octets)
         with contextlib.suppress(ConnectionError):
@@ -283,7 +276,7 @@ def test_a_client_vanishes_while_the_upstream_is_slow(scripted, start_gateway, c
 
     def wait(connection, tag=None, arguments=None):
         reached.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         raise Closed
 
     for name in ("greeting", "CAPABILITY", "AUTHENTICATE", "ENABLE", "SELECT"):
@@ -295,13 +288,13 @@ def test_a_client_vanishes_while_the_upstream_is_slow(scripted, start_gateway, c
             else:
                 scripted.script = None
                 scripted.on(name, wait, times=1)
-            sock = socket.create_connection((LOOPBACK, gateway.plain_port), 10)
+            sock = socket.create_connection((LOOPBACK, gateway.plain_port), PATIENCE_S)
             counted.clients += 1
             sock.sendall(b"a LOGIN ann secret\r\nb STATE " + token.encode() + b"\r\nc SELECT INBOX\r\n")
             if name == "CAPABILITY":
                 scripted.take_override(name)  # the list is known by now, and is not asked for again
                 reached.set()
-            assert reached.wait(10), name
+            assert reached.wait(PATIENCE_S), name
             if way is shut:
                 sock.shutdown(socket.SHUT_WR)
                 go_on.set()
@@ -340,18 +333,18 @@ def test_an_upstream_that_does_not_read_vanishes(scripted, scripted_gateway, cen
 
     def hold(connection, tag, arguments):
         held.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         raise Closed
 
     scripted.on("CHECK", hold)
     client = scripted_gateway.session()
     counted.clients += 1
     client.send(b"c CHECK\r\na APPEND INBOX {60000000+}\r\n")
-    assert held.wait(10)
+    assert held.wait(PATIENCE_S)
     client.wire.sock.setblocking(False)
     while select.select((), (client.wire.sock,), (), 0.3)[1]:
         client.wire.sock.send(b"x" * (1 << 20))
-    client.wire.sock.settimeout(10)
+    client.wire.sock.settimeout(PATIENCE_S)
     go_on.set()
     with contextlib.suppress(Closed, ConnectionError):
         while True:
@@ -403,7 +396,7 @@ def test_crowds_come_and_go(dovecot, start_gateway, census, trust):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(PATIENCE_S)
     assert not problems
     counted.clients = number[0]
     counted.check()

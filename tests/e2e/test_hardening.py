@@ -6,13 +6,14 @@ import subprocess
 import pytest
 
 from harness.gateway import BUILD
+from harness.patience import PATIENCE_S
 
 BINARIES = ["src/gateway/imapstated", "src/ctl/imapstatectl", "src/lib/libimapstate.so"]
 PROGRAMS = BINARIES[:2]
 
 
 def readelf(option, binary):
-    return subprocess.run(["readelf", "--wide", option, BUILD / binary], capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(["readelf", "--wide", option, BUILD / binary], capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
 
 
 def is_sanitized(binary):
@@ -50,7 +51,7 @@ def test_jumps_go_only_where_one_may_land():
     """Whether a binary has it is up to the C library's start-up code as well, and Debian 12's is without."""
     objects = sorted((BUILD / "src").rglob("*.o"))
     assert len(objects) > 50
-    notes = subprocess.run(["readelf", "--wide", "--notes", *objects], capture_output=True, text=True, check=True, timeout=30).stdout
+    notes = subprocess.run(["readelf", "--wide", "--notes", *objects], capture_output=True, text=True, check=True, timeout=PATIENCE_S).stdout
     assert notes.count("IBT, SHSTK") == len(objects)
 
 

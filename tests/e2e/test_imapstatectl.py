@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from harness.patience import PATIENCE_S
+
 _TREE = pathlib.Path(__file__).resolve().parents[2]
 _CTL = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build")).resolve() / "src/ctl/imapstatectl"
 _LINE = re.compile(r"([0-9a-f]{8}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([A-Za-z0-9_-]{43})")
@@ -18,7 +20,7 @@ KEY_FUTURE = "0000000f 2999-01-01T00:00:00Z AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBka
 
 
 def ctl(*words, **settings):
-    return subprocess.run([_CTL, *map(str, words)], capture_output=True, text=True, timeout=30, **settings)
+    return subprocess.run([_CTL, *map(str, words)], capture_output=True, text=True, timeout=PATIENCE_S, **settings)
 
 
 def ok(*words, **settings):
@@ -198,7 +200,7 @@ def test_rotations_at_once_lose_no_key(keys):
     write(keys, KEY_A)
     running = [subprocess.Popen([_CTL, "keys", "rotate", keys], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                for _ in range(20)]
-    done = [(process, *process.communicate(timeout=30)) for process in running]
+    done = [(process, *process.communicate(timeout=PATIENCE_S)) for process in running]
     made = [re.search(r"key ([0-9a-f]{8})", out)[1] for process, out, _ in done if process.returncode == 0]
     assert made and all(process.returncode in (0, 1) for process, _, _ in done)
     assert all("keys.new: exists" in errors for process, _, errors in done if process.returncode == 1)
@@ -296,5 +298,5 @@ def test_help_and_version():
 def test_what_cannot_be_written_is_a_failure(keys):
     write(keys, KEY_A)
     with open("/dev/full", "w") as full:
-        done = subprocess.run([_CTL, "keys", "list", keys], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        done = subprocess.run([_CTL, "keys", "list", keys], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1 and "cannot write" in done.stderr

@@ -16,6 +16,7 @@ from harness.gateway import Section, upstream
 from harness.imap import Client, Closed, literal
 from harness.memory import needs_plain_build, resident_kib
 from harness.net import LOOPBACK, free_port
+from harness.patience import PATIENCE_S, wait_until
 
 LARGE = 60_000_000
 
@@ -31,13 +32,6 @@ def bye_of(client):
     bye, = client.rest()
     assert bye.startswith(b"* BYE "), bye
     return bye
-
-
-def wait_until(what, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 # Connections
@@ -71,7 +65,7 @@ def test_each_address_has_a_limit_of_its_own(scripted, start_gateway):
     gateway = start_gateway(scripted.port, max_clients_per_address=2)
 
     def greeting(source):
-        sock = socket.create_connection((LOOPBACK, gateway.plain_port), 10, source_address=(source, 0))
+        sock = socket.create_connection((LOOPBACK, gateway.plain_port), PATIENCE_S, source_address=(source, 0))
         return sock, sock.recv(1000)
 
     for source in ("127.0.0.2", "127.0.0.3"):
@@ -102,7 +96,7 @@ def held_logins(scripted):
 
 
 def wait_for_moves(gateway, move, count):
-    wait_until(lambda: gateway.log().count(move) >= count, 60)
+    wait_until(lambda: gateway.log().count(move) >= count)
 
 
 def is_refused(gateway, listener_port=None, **how):
@@ -145,7 +139,7 @@ def test_whatever_a_client_waits_for_itself_it_makes_room(scripted, start_gatewa
         silent.start("AUTHENTICATE PLAIN" if stage == "AUTHENTICATE" else "AUTHENTICATE CRAM-MD5")
         silent.continuation()
     else:
-        gateway.wait_log({"TLS": "-> NOT_AUTHENTICATED", "handshake": "PROXYING -> SECURING"}.get(stage, "ready:"), seconds=60)
+        gateway.wait_log({"TLS": "-> NOT_AUTHENTICATED", "handshake": "PROXYING -> SECURING"}.get(stage, "ready:"))
     if stage == "PROXY header":
         wait_until(lambda: open_descriptors(gateway) > 0)
         time.sleep(0.2)  # nothing tells that it has been accepted
@@ -208,7 +202,7 @@ def test_no_more_than_20_of_an_address_may_be_there_without_a_login(scripted, st
     silent.append(gateway.client(timeout=60))
     assert silent[-1].greeting.startswith(b"* OK ") and is_refused(gateway)
     silent.pop().close()
-    gateway.wait_log(r"from=127\.0\.0\.1:\d+ .*CLOSING -> DEAD", seconds=60)
+    gateway.wait_log(r"from=127\.0\.0\.1:\d+ .*CLOSING -> DEAD")
     assert not is_refused(gateway)
 
 
@@ -278,8 +272,8 @@ def test_a_reload_changes_how_many_may_be_silent(scripted, start_gateway):
     assert is_refused(gateway)
     gateway.write_config(max_unauthenticated_per_address=2)
     gateway.reload()
-    gateway.wait_log("reloaded:", seconds=60)
-    wait_until(lambda: not is_refused(gateway), 60)  # each worker takes it up by itself
+    gateway.wait_log("reloaded:")
+    wait_until(lambda: not is_refused(gateway))  # each worker takes it up by itself
     assert is_refused(gateway)
 
 
@@ -305,7 +299,7 @@ def test_refusals_are_ten_lines_a_second_and_the_others_are_counted(scripted, st
     time.sleep(1.1)  # the second that is full has to be over
     with Client(target, greet=False, first=first, timeout=60) as client, contextlib.suppress(OSError):
         client.rest()
-    wait_until(lambda: len(lines()) + sum(map(int, re.findall(r"and (\d+) more", "\n".join(lines())))) == 201, 60)
+    wait_until(lambda: len(lines()) + sum(map(int, re.findall(r"and (\d+) more", "\n".join(lines())))) == 201)
     kept.ok("NOOP")
 
 
@@ -507,7 +501,7 @@ def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, tr
 
     def fetch(connection, tag, arguments):
         number = int(arguments.split()[0])
-        connection.wire.set_timeout(50)
+        connection.wire.set_timeout(PATIENCE_S)
         connection.wire.sock.sendall(b"* 1 FETCH (BODY[] {%d}\r\n" % LARGE)
         while sent[number] < LARGE:
             octets = chunk[:LARGE - sent[number]]
@@ -533,7 +527,7 @@ def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, tr
 
     scripted.on("FETCH", fetch)
     listener = {"listener_port": gateway.tls_port, "tls": trust} if tls else {}
-    clients = [gateway.session(timeout=30, **listener) for _ in range(CONNECTIONS)]
+    clients = [gateway.session(timeout=PATIENCE_S, **listener) for _ in range(CONNECTIONS)]
     for client in clients if compressed else []:
         client.compress()
     before = resident_kib(gateway)
@@ -554,7 +548,7 @@ def test_an_upstream_that_does_not_read_costs_no_memory(scripted, start_gateway)
 
     def append(connection, tag, arguments):
         connection.send(b"+ go\r\n")
-        assert go_on.wait(50)
+        assert go_on.wait(PATIENCE_S)
         arrived[0] = hashlib.sha256(connection.wire.octets(LARGE)).hexdigest()
         assert connection.wire.line() == b"\r\n"
         connection.ok(tag)
@@ -571,7 +565,7 @@ def test_an_upstream_that_does_not_read_costs_no_memory(scripted, start_gateway)
             connection.ok(tag.decode(), "[CAPABILITY IMAP4rev1 LITERAL+] done.")
 
     scripted.script = by_hand
-    client = gateway.session(timeout=30)
+    client = gateway.session(timeout=PATIENCE_S)
     before, sent, chunk = resident_kib(gateway), [0], os.urandom(1 << 15).hex().encode()
     octets = (chunk * (LARGE // len(chunk) + 1))[:LARGE]
 
@@ -610,7 +604,7 @@ def read_slowly(path, number, octets, ends, problems):
     """Lets the answer pile up first, then reads it in small parts; it must come to its end."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE_S)
         sock.sendall(b"a LOGIN ann secret\r\nf FETCH %d\r\n" % octets + (b"z LOGOUT\r\n" if ends == "LOGOUT" else b""))
         time.sleep(0.5)
         received, want = bytearray(), {"LOGOUT": b"z OK Logout completed.\r\n", "BYE": b"* BYE over.\r\n", "OK": b"f OK done.\r\n"}[ends]

@@ -10,6 +10,7 @@ from harness import logins
 from harness.dovecot import Dovecot
 from harness.gateway import upstream
 from harness.imap import literal
+from harness.patience import PATIENCE_S
 from harness.scripted import CLOSE
 from harness.server import USERS
 from harness.texts import translate
@@ -511,7 +512,7 @@ def test_the_end_of_input_behind_a_login_does_not_stop_it(gateway):
 
 
 def test_the_end_of_input_behind_a_refused_login_does_not_make_its_answer_late(scripted, start_gateway):
-    client = start_gateway(scripted.port, login_failure_delay="1s").client(timeout=30)
+    client = start_gateway(scripted.port, login_failure_delay="1s").client(timeout=PATIENCE_S)
     client.send(b"a LOGIN ann wrong\r\n")
     client.wire.sock.shutdown(1)
     assert client.wait("a").status == b"NO"

@@ -9,6 +9,7 @@ import pytest
 
 from harness.imap import Closed, literal
 from harness.net import LOOPBACK
+from harness.patience import PATIENCE_S
 from harness.tokens import restore, save
 
 TIMES = int(os.environ.get("IMAPSTATE_MONKEY", "0"))
@@ -60,7 +61,7 @@ def script_of(dice, token):
 
 def play(dice, port, octets):
     """Sends it in a few parts and hangs up sooner or later."""
-    with contextlib.suppress(ConnectionError, TimeoutError, socket.timeout), socket.create_connection((LOOPBACK, port), 5) as sock:
+    with contextlib.suppress(ConnectionError, TimeoutError, socket.timeout), socket.create_connection((LOOPBACK, port), PATIENCE_S) as sock:
         for _ in range(dice.randint(0, 3)):
             cut = dice.randrange(len(octets) + 1)
             sock.sendall(octets[:cut])

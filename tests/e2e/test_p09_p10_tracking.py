@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from harness.imap import literal
+from harness.patience import PATIENCE_S
 from harness.scripted import ENABLE_HABITS, ENABLEABLE
 from harness.tokens import announced, fail_to_restore, restore, save, saved, setup_of
 
@@ -298,7 +299,7 @@ def test_p10_a_command_in_flight_when_state_comes_counts_as_before(scripted, scr
     go = threading.Event()
 
     def wait(connection, tag, arguments):
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         connection.default(tag, "ENABLE", arguments)
 
     scripted.on("ENABLE", wait, times=1)

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from harness.imap import literal
+from harness.patience import PATIENCE_S
 from harness.tokens import announced, assert_not_restored, assert_restored, restore, save, saved, setup_of
 
 pytestmark = pytest.mark.every_server
@@ -58,7 +59,7 @@ def gated(scripted, name):
 
     def wait(connection, tag, arguments):
         arrived.set()
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         connection.default(tag, name, arguments)
 
     scripted.on(name, wait, times=1)
@@ -71,7 +72,7 @@ def test_p11_it_acts_after_every_earlier_command_has_completed(scripted, scripte
     client.ok("STATE")
     arrived, go = gated(scripted, "NAMESPACE")
     client.send(f"x NAMESPACE\r\ny {command}\r\n")
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_S)
     client.expect_silence(0.1)
     go.set()
     assert client.wait("x").status == b"OK"
@@ -84,7 +85,7 @@ def test_p11_no_later_command_begins_before_it_has_acted(scripted, scripted_gate
     client.ok("STATE")
     arrived, go = gated(scripted, "NAMESPACE")
     client.send(f"x NAMESPACE\r\ny {command}\r\nz STATUS INBOX (MESSAGES)\r\n")
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_S)
     client.expect_silence(0.1)
     session = scripted.sessions[-1]
     assert b"STATUS" not in session.received
@@ -98,7 +99,7 @@ def test_p11_no_later_command_begins_before_the_replay_is_decided(scripted, scri
     client = scripted_gateway.session()
     arrived, go = gated(scripted, "ENABLE")
     client.send(f"x STATE {token}\r\ny SELECT INBOX\r\n")
-    assert arrived.wait(10)
+    assert arrived.wait(PATIENCE_S)
     client.expect_silence(0.1)
     session = scripted.sessions[-1]
     assert b"SELECT" not in session.received

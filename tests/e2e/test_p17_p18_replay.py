@@ -9,6 +9,7 @@ import pytest
 
 from harness.gateway import write_keys
 from harness.imap import capabilities, literal
+from harness.patience import PATIENCE_S
 from harness.scripted import AFTER, CLOSE
 from harness.tokens import (assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save, saved,
                             setup_of)
@@ -41,7 +42,7 @@ def test_p17_the_commands_go_in_one_write(scripted, scripted_gateway):
     client = scripted_gateway.session()
 
     def wait_for_all(connection, tag, arguments):
-        connection.wire.set_timeout(5)
+        connection.wire.set_timeout(PATIENCE_S)
         while b"NOTIFY" not in connection.received:
             connection.wire.fill()
         connection.default(tag, "ENABLE", arguments)
@@ -131,7 +132,7 @@ def test_p17_it_streams_at_once_not_when_it_is_decided(scripted, scripted_gatewa
 
     def slowly(connection, tag, arguments):
         connection.send(b"* STATUS INBOX (MESSAGES 3)\r\n")
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         connection.ok(tag)
 
     scripted.on("NOTIFY", slowly, times=1)
@@ -199,7 +200,7 @@ def test_p17_capability_is_held_until_it_is_decided_and_then_sent_with_state_in_
 
     def slowly(connection, tag, arguments):
         connection.send(b"* CAPABILITY IMAP4rev1 ENABLE X-NOW\r\n* OK [ALERT] look\r\n")
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         connection.ok(tag)
 
     scripted.on("NOTIFY", slowly, times=1)
@@ -261,7 +262,7 @@ def test_p17_all_completions_are_read_before_it_is_decided(scripted, scripted_ga
     scripted.on("ENABLE", "NO not today", times=1)
 
     def slowly(connection, tag, arguments):
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         connection.send(b"* STATUS INBOX (MESSAGES 3)\r\n")
         connection.ok(tag)
 

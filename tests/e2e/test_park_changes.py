@@ -5,6 +5,7 @@ import pytest
 
 from harness.gateway import upstream
 from harness.parking import Lot, log_out
+from harness.patience import PATIENCE_S
 from harness.scripted import AFTER, CLOSE
 from harness.tokens import assert_restored, restore, save
 
@@ -104,11 +105,11 @@ def test_p11_a_token_that_arrives_in_two_parts_waits_for_the_login_between_them(
 
     def log_in_late(connection, tag, arguments):
         asked.set()
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(PATIENCE_S)
         connection.do_AUTHENTICATE(tag, arguments)
 
     lot.scripted.on("AUTHENTICATE", log_in_late)
-    assert asked.wait(20)
+    assert asked.wait(PATIENCE_S)
     octets = lot.gateway.log_octets()
     client.send(f"{token[9:]}\r\nb NOOP\r\n".encode())
     with lot.gateway.client() as other:  # has been served: so the rest has been read, by the one worker

@@ -10,6 +10,7 @@ from harness.cyrus import Cyrus
 from harness.gateway import listener, upstream
 from harness.net import free_port
 from harness.parking import PARKED, Lot
+from harness.patience import PATIENCE_S
 from harness.server import USERS
 
 GIVEN_UP = "park: ended: the upstream wants fewer connections"
@@ -157,7 +158,7 @@ def test_a_silent_upstream_is_still_waited_for_no_longer_than_connect_timeout(sc
     gateway = start_gateway(upstream(scripted.port, connect_timeout="1500ms"), park=PARK)
     Lot(gateway, scripted).visit()
     over = threading.Event()
-    scripted.script = lambda connection: over.wait(20)
+    scripted.script = lambda connection: over.wait(PATIENCE_S)
     try:
         client = gateway.client()
         assert logins.by_quoted_strings(client, "bob", "hunter2").code == b"UNAVAILABLE"

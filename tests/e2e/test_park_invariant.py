@@ -8,6 +8,7 @@ import pytest
 from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.parking import Lot, chores, log_out, mine, vanish
+from harness.patience import PATIENCE_S
 from harness.scripted import AFTER
 from harness.tokens import assert_restored, restore, save, saved, setup_of
 
@@ -397,7 +398,7 @@ def test_an_idle_that_is_not_answered_yet_is_waited_for(lot, answer):
     client_gone = threading.Event()
 
     def idle(connection, tag, arguments):
-        assert client_gone.wait(10)
+        assert client_gone.wait(PATIENCE_S)
         connection.send(answer.replace("{tag}", tag).encode() + b"\r\n")
         if answer.startswith("+"):
             assert connection.wire.line() == b"DONE\r\n"
@@ -433,7 +434,7 @@ def test_what_is_said_to_a_done_that_came_too_late_reaches_no_other_session(lot)
         connection.send(b"+ idling\r\n")
         assert connection.wire.line() == b"DONE\r\n"
         connection.ok(tag)
-        assert gone.wait(30)
+        assert gone.wait(PATIENCE_S)
         connection.send(b"DONE BAD what?\r\n")
 
     lot.scripted.on("IDLE", idle, times=1)

@@ -7,6 +7,7 @@ import pytest
 from harness.gateway import upstream
 from harness.imap import capabilities
 from harness.net import Authority
+from harness.patience import PATIENCE_S, wait_until
 from harness.scripted import CLOSE
 
 ANSWER = b'* ID ("name" "foo2" "version" "2.0")\r\n'
@@ -42,10 +43,7 @@ def test_one_connection_asks_for_150_clients(start_scripted, start_gateway, work
     answer = held(server)
     gateway = start_gateway(server.port, workers=workers)
     clients = [gateway.client(greet=False) for _ in range(150)]
-    deadline = time.monotonic() + 60
-    while gateway.log().count("-> GREETING") < 150:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: gateway.log().count("-> GREETING") >= 150)
     answer.set()
     for client in clients:
         client.wire.set_timeout(60)
@@ -75,7 +73,7 @@ def test_who_waits_for_a_silent_upstream_is_greeted_when_it_is_given_up_and_the_
     gateway = start_gateway(upstream(server.port, connect_timeout="1s"), workers=2)
     clients = [gateway.client(greet=False) for _ in range(5)]
     for client in clients:
-        client.wire.set_timeout(30)
+        client.wire.set_timeout(PATIENCE_S)
         assert b"* OK [CAPABILITY IMAP4rev1 " in client.response()
     answer.set()
     assert b"AUTH=PLAIN" in gateway.client(greet=False).response()
@@ -95,7 +93,7 @@ def test_waiting_for_a_silent_upstream_ends_with_the_time_to_log_in(start_script
 def test_an_upstream_that_does_not_answer_the_id_has_told_its_list_all_the_same(start_scripted, start_gateway):
     server = start_scripted()
     answer = held(server, "ID")
-    client = start_gateway(upstream(server.port, connect_timeout="1s")).client(timeout=30)
+    client = start_gateway(upstream(server.port, connect_timeout="1s")).client(timeout=PATIENCE_S)
     assert b"AUTH=PLAIN" in listed(client)
     assert client.ok("ID NIL").of("ID") == [b"* ID NIL\r\n"]
     answer.set()
@@ -120,7 +118,7 @@ def test_a_list_that_is_in_doubt_is_told_when_the_upstream_keeps_silent(start_sc
     server.caps_before = "IMAP4rev1 AUTH=LOGIN"
     client.ok("LOGIN ann secret")
     answer = held(server)
-    late = gateway.client(greet=False, timeout=30)
+    late = gateway.client(greet=False, timeout=PATIENCE_S)
     assert b"AUTH=PLAIN" in late.response()
     assert len(scouts(server)) == 2
     answer.set()

@@ -9,6 +9,7 @@ import pytest
 
 from harness.gateway import upstream
 from harness.imap import capabilities, literal, quoted
+from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD, message
 
 MESSAGE = message("appended", 300)
@@ -567,7 +568,7 @@ def test_thirty_megabytes_pass_both_ways(dovecot, gateway, start_gateway, author
     if way == "TLS":
         gateway = start_gateway(upstream(dovecot.tls_port, tls="implicit", tls_ca_file=str(authority.ca_file),
                                          tls_name="localhost"))
-    client = gateway.client(gateway.tls_port if way == "TLS" else None, tls=trust if way == "TLS" else None, timeout=30)
+    client = gateway.client(gateway.tls_port if way == "TLS" else None, tls=trust if way == "TLS" else None, timeout=PATIENCE_S)
     client.login(dovecot.new_user(), NEW_USER_PASSWORD)
     octets = large_message(30_000_000)
     assert len(octets) >= 30_000_000

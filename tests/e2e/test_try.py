@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import net
+from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD, USERS
 from harness.gateway import program
 from harness.net import Authority
@@ -619,5 +620,5 @@ def test_the_help():
 def test_what_cannot_be_written_is_a_failure(start_scripted):
     with open("/dev/full", "w") as full:
         done = subprocess.run((program("imapstatectl"), "try", "127.0.0.1", "--port", str(start_scripted().port), "--plain", "--user", "ann"),
-                              input="secret\n", stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+                              input="secret\n", stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == FAILED and "cannot write" in done.stderr

@@ -5,7 +5,8 @@ import pathlib
 import re
 import shutil
 import subprocess
-import time
+
+from harness.patience import PATIENCE_S, wait_until
 
 # The parts of the work, each done with a message of that name: "read-1" in the first visit, "read-2" in the second.
 LIST = "list"      # which mailboxes there are
@@ -94,9 +95,9 @@ class Client:
         """The template with the place, the folder and more filled in."""
         return template.format(folder=self.folder, **dataclasses.asdict(self.place), **more)
 
-    def run(self, *words, good=(0,), stdin=b"", seconds=30):
+    def run(self, *words, good=(0,), stdin=b""):
         """A program, which must end with a good status; gives its output. Its home is the folder: nothing of this account is read."""
-        done = subprocess.run([str(word) for word in words], input=stdin, capture_output=True, timeout=seconds, check=False,
+        done = subprocess.run([str(word) for word in words], input=stdin, capture_output=True, timeout=PATIENCE_S, check=False,
                               env=self.environment(), cwd=self.folder)
         assert done.returncode in good, \
             f"{words} ended with {done.returncode}: {done.stdout[-3000:].decode()} {done.stderr[-3000:].decode()}"
@@ -108,7 +109,7 @@ class Client:
 
 def version_in(words, pattern):
     """What a program says of itself, to whichever stream."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     return re.search(pattern, done.stdout + done.stderr).group(1)
 
 
@@ -121,10 +122,15 @@ def as_imap(octets):
     return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def wait_for_file(path, pattern, process, seconds=20):
+def wait_for_file(path, pattern, process):
     """Until what the running process writes there has the pattern."""
-    deadline = time.monotonic() + seconds
-    while not re.search(pattern, path.read_bytes()):
-        late = time.monotonic() > deadline
-        assert not late and process.poll() is None, f"not in {path}: {pattern}\n{path.read_text(errors='replace')[-3000:]}"
-        time.sleep(0.02)
+    def explain():
+        return f"not in {path}: {pattern}\n{path.read_text(errors='replace')[-3000:]}"
+
+    def is_there():
+        has_ended = process.poll() is not None  # asked first: what it wrote last is in the file then
+        is_found = re.search(pattern, path.read_bytes())
+        assert is_found or not has_ended, explain()
+        return is_found
+
+    wait_until(is_there, explain)

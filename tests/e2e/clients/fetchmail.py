@@ -2,6 +2,8 @@
 import re
 import subprocess
 
+from harness.patience import PATIENCE_S
+
 from .client import DELETE, IDLE, READ, Client, Seen, as_imap, subject_of, version_in, wait_for_file
 
 _CONFIG = """
@@ -61,7 +63,7 @@ class Fetchmail(Client):
             wait_for_file(log, rb"(?s)> A\d+ IDLE.* EXPUNGE.*> A\d+ IDLE", process)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE_S)
 
     def mail(self):
         """What has been handed over, by subject."""

@@ -7,6 +7,7 @@ import ssl
 import sys
 
 from harness.modules import CLIENTS as MODULES
+from harness.patience import PATIENCE_S
 
 from .client import APPEND, DELETE, FLAG, LIST, READ, Client, Seen
 
@@ -25,8 +26,8 @@ class Imaplib(Client):
     def connect(self, module=imaplib):
         place, trust = self.place, ssl.create_default_context(cafile=self.place.ca_file)
         if not place.starttls:
-            return module.IMAP4_SSL(place.host, place.port, ssl_context=trust, timeout=10)
-        client = module.IMAP4(place.host, place.port, timeout=10)
+            return module.IMAP4_SSL(place.host, place.port, ssl_context=trust, timeout=PATIENCE_S)
+        client = module.IMAP4(place.host, place.port, timeout=PATIENCE_S)
         client.starttls(trust)
         return client
 

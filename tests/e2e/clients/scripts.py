@@ -9,6 +9,8 @@ import json
 import pathlib
 import subprocess
 
+from harness.patience import PATIENCE_S
+
 from .client import Client, Seen
 
 HERE = pathlib.Path(__file__).parent
@@ -29,7 +31,7 @@ class ScriptClient(Client):
             first = script.stdout.readline()
             if first == b"idling\n":
                 deliver()
-            out, errors = script.communicate(timeout=30)
+            out, errors = script.communicate(timeout=PATIENCE_S)
         finally:
             script.kill()
         assert script.returncode == 0, f"{self.command} ended with {script.returncode}: {errors.decode()}"

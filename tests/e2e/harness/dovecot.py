@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from . import net
+from .patience import PATIENCE_S
 from .server import NEW_USER_PASSWORD, Server, message
 
 _NEW_USERS = 5000
@@ -169,7 +170,7 @@ class Dovecot(Server):
     def stop(self):
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
 
     def log(self):
         path = self.folder / "dovecot.log"

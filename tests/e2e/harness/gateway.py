@@ -5,10 +5,10 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 from . import net
 from .imap import Client
+from .patience import PATIENCE_S, wait_until
 
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", _TREE / "build"))
@@ -115,7 +115,7 @@ class Gateway:
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)
         try:
-            status = process.wait(15)
+            status = process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -157,15 +157,15 @@ class Gateway:
         """How long the log is now: a mark for wait_log(since=) and log(since=)."""
         return self.log_file.stat().st_size
 
-    def wait_log(self, pattern, since=0, seconds=10.0):
+    def wait_log(self, pattern, since=0, seconds=PATIENCE_S):
         """Until the log has the regular expression; gives the match."""
-        deadline = time.monotonic() + seconds
-        while not (match := re.search(pattern, self.log(since))):
-            ended = self.process.poll() is not None
-            assert not ended, f"imapstated has ended with {self.process.returncode}:\n{self.log(since)[-4000:]}"
-            assert time.monotonic() < deadline, f"not in the log in time: {pattern}\n{self.log(since)[-4000:]}"
-            time.sleep(0.005)
-        return match
+        def find():
+            has_ended = self.process.poll() is not None  # asked first: all that it has written is in the log then
+            match = re.search(pattern, self.log(since))
+            assert match or not has_ended, f"imapstated has ended with {self.process.returncode}:\n{self.log(since)[-4000:]}"
+            return match
+
+        return wait_until(find, lambda: f"not in the log in time: {pattern}\n{self.log(since)[-4000:]}", seconds=seconds)
 
     def exhibit(self):
         return f"imapstated, {self.log_file}", "\n".join(self.log().splitlines()[-60:])

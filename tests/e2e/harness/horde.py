@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from . import net
+from .patience import PATIENCE_S
 
 _VISIT = pathlib.Path(__file__).resolve().parents[1] / "clients" / "horde-visit.php"
 ITS_OWN = "Horde_Imap_Client_Socket"
@@ -40,6 +41,6 @@ class Horde:
 
     @staticmethod
     def _php(*arguments):
-        done = subprocess.run(("php", *map(str, arguments)), capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(("php", *map(str, arguments)), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
         return done.stdout

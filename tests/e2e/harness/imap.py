@@ -9,6 +9,7 @@ import time
 import zlib
 
 from . import net
+from .patience import PATIENCE_S
 
 CRLF = b"\r\n"
 _LITERAL_AT_END = re.compile(rb"~?\{(\d+)\+?\}\r?\n\Z")
@@ -23,7 +24,7 @@ class Closed(Exception):
 class Wire:
     """Buffered octets from a socket, and a transcript of both directions. Used by the client and by the scripted server."""
 
-    def __init__(self, sock, transcript, names, timeout=10.0):
+    def __init__(self, sock, transcript, names, timeout=PATIENCE_S):
         self.sock = sock
         self.transcript = transcript
         self._sent_as, self._received_as = names
@@ -36,7 +37,7 @@ class Wire:
         _set_no_delay(sock)
 
     def set_timeout(self, seconds):
-        self._timeout = seconds
+        self.timeout = seconds
         self.sock.settimeout(seconds)
 
     def send(self, octets):
@@ -83,7 +84,7 @@ class Wire:
 
     def _receive(self):
         """Under TLS: waits without holding the lock."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         while True:
             with self._tls:
                 self.sock.settimeout(0)
@@ -92,7 +93,7 @@ class Wire:
                 except (ssl.SSLWantReadError, BlockingIOError):
                     pass
                 finally:
-                    self.sock.settimeout(self._timeout)
+                    self.sock.settimeout(self.timeout)
             if self.sock.fileno() < 0:
                 raise Closed("closed by ourselves")
             waiting = select.poll()
@@ -188,7 +189,7 @@ class Client:
 
     Everything waits for at most `timeout` seconds, then raises TimeoutError."""
 
-    def __init__(self, target, tls=None, *, greet=True, timeout=10.0, first=b"", server_hostname="localhost"):
+    def __init__(self, target, tls=None, *, greet=True, timeout=PATIENCE_S, first=b"", server_hostname="localhost"):
         self.transcript = []
         self._server_hostname = server_hostname
         self.wire = Wire(_connect(target, timeout), self.transcript, ("C", "S"), timeout)
@@ -281,13 +282,14 @@ class Client:
     def expect_silence(self, seconds=0.2):
         """Nothing may arrive for a while. Costs that while; use sparingly."""
         assert not self.wire.left()
+        timeout = self.wire.timeout
         self.wire.set_timeout(seconds)
         try:
             line = self.wire.line()
         except (TimeoutError, socket.timeout):
             return
         finally:
-            self.wire.set_timeout(10.0)
+            self.wire.set_timeout(timeout)
         raise AssertionError(f"expected silence, got {line!r}")
 
     def rest(self):

@@ -1,4 +1,5 @@
 """Loopback ports, certificates, and the way of a server's processes to its files."""
+import contextlib
 import grp
 import os
 import pathlib
@@ -9,6 +10,8 @@ import ssl
 import struct
 import subprocess
 import time
+
+from .patience import PATIENCE_S
 
 LOOPBACK = "127.0.0.1"
 _given_ports = set()
@@ -41,7 +44,7 @@ def reset(sock):
     sock.close()
 
 
-def wait_for_port(port, is_alive, seconds=10.0):
+def wait_for_port(port, is_alive, seconds=PATIENCE_S):
     """Returns once something listens on the port; raises if is_alive() turns false or time runs out."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -52,6 +55,16 @@ def wait_for_port(port, is_alive, seconds=10.0):
             raise RuntimeError(f"the process that should listen on port {port} has ended")
         time.sleep(0.01)
     raise RuntimeError(f"nobody listens on port {port} after {seconds} s")
+
+
+def hear_out(sock):
+    """All that comes until the other side's end. That may be a reset: whoever closes while something is still to be read by him
+    gives one, and so gives nobody a promise that an end of file comes."""
+    octets = bytearray()
+    with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+        while more := sock.recv(1 << 16):
+            octets += more
+    return bytes(octets)
 
 
 class Authority:

@@ -1,7 +1,8 @@
 """A gateway that parks its connections, and what the upstream's side tells of where sessions landed."""
 import socket
 import struct
-import time
+
+from .patience import wait_until
 
 PARKED = "park: parked,"
 TAKEN = "park: taken,"
@@ -43,14 +44,11 @@ class Lot:
         return self.settled(connection, since)
 
     def settled(self, connection, since):
-        deadline = time.monotonic() + 10
-        while True:
-            if PARKED in self.gateway.log(since):
-                return True
-            if connection.closed:
-                return False
-            assert time.monotonic() < deadline, f"neither parked nor closed:\n{self.gateway.log(since)[-4000:]}"
-            time.sleep(0.002)
+        def is_parked():
+            return PARKED in self.gateway.log(since)
+
+        wait_until(lambda: is_parked() or connection.closed, lambda: f"neither parked nor closed:\n{self.gateway.log(since)[-4000:]}")
+        return is_parked()
 
     def visit(self, *commands, user="ann", password="secret", hang_up=False):
         """A session that runs these commands and leaves; gives the connection that it was on, which is parked now."""
@@ -71,8 +69,8 @@ class Lot:
         NOOP is answered."""
         self.gateway.wait_log(rf"(?s)(?:{PARKED}.*?){{{times + 1}}}")
 
-    def wait_closed(self, connection, seconds=10.0):
-        self.scripted.wait_for(lambda: connection.closed, seconds)
+    def wait_closed(self, connection):
+        self.scripted.wait_for(lambda: connection.closed)
 
 
 def mine(connection):
@@ -115,8 +113,8 @@ def logins_at_the_server(gateway):
 
 def assert_logins(dovecot, user, count):
     """So many logins of the user has Dovecot seen, and no more. Its log may lag behind."""
-    deadline = time.monotonic() + 10
-    while (seen := dovecot.log().count(f"Login: user=<{user}>")) < count:
-        assert time.monotonic() < deadline, f"{seen} logins of {user}, not {count}"
-        time.sleep(0.01)
-    assert seen == count, f"{seen} logins of {user}, not {count}"
+    def seen():
+        return dovecot.log().count(f"Login: user=<{user}>")
+
+    wait_until(lambda: seen() >= count, lambda: f"{seen()} logins of {user}, not {count}")
+    assert seen() == count, f"{seen()} logins of {user}, not {count}"

@@ -5,9 +5,9 @@ import time
 PATIENCE_S = 60.0
 
 
-def wait_until(holds, explain="it did not come true in time", *, every_s=0.01):
+def wait_until(holds, explain="it did not come true in time", *, seconds=PATIENCE_S, every_s=0.01):
     """Until holds() is true; gives its value. explain: a text, or a function that gives it."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + seconds
     while not (value := holds()):
         if time.monotonic() > deadline:
             raise AssertionError(explain() if callable(explain) else explain)

@@ -7,6 +7,7 @@ import threading
 import time
 
 from . import net
+from .patience import PATIENCE_S
 
 _COMMAND = re.compile(rb"[^\s+*]+ ((?:UID )?[A-Z]+)(?: .*)?\Z", re.IGNORECASE | re.DOTALL)
 _READ_OCTETS = 1 << 16
@@ -97,7 +98,7 @@ class Recorder:
 
     def _serve(self, client, recording):
         try:
-            with socket.create_connection((net.LOOPBACK, self._target_port), timeout=10) as server:
+            with socket.create_connection((net.LOOPBACK, self._target_port), timeout=PATIENCE_S) as server:
                 if self._context:
                     client = self._context.wrap_socket(client, server_side=True)
                 self._sockets += [client, server]

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from . import net, unpacked
+from .patience import PATIENCE_S
 
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 _README = _TREE / "clients" / "roundcube" / "README.md"
@@ -58,7 +59,7 @@ class Roundcube:
         for plugin in (self.source / "usr/share/roundcube/plugins").iterdir():
             (self.folder / "plugins" / plugin.name).symlink_to(plugin)
         install, = re.findall(r"^    (install (?:.*\\\n)*.*)$", _README.read_text(), re.MULTILINE)
-        subprocess.run(install.replace("/path/to/roundcube", str(self.folder)), cwd=_TREE, shell=True, timeout=30, check=True)
+        subprocess.run(install.replace("/path/to/roundcube", str(self.folder)), cwd=_TREE, shell=True, timeout=PATIENCE_S, check=True)
         self.configure({"imap_host": f"{net.LOOPBACK}:{imap_port}", "plugins": list(plugins), "imap_auth_type": "PLAIN",
                         "db_dsnw": f"sqlite:///{self.folder}/db?mode=0600", "des_key": "0123456789abcdefghijklmn",
                         "log_dir": f"{self.folder}/logs/", "temp_dir": f"{self.folder}/temp/", "mime_types": "/dev/null",
@@ -74,7 +75,7 @@ class Roundcube:
     def stop(self):
         if self._server:
             self._server.send_signal(signal.SIGTERM)
-            self._server.wait(10)
+            self._server.wait(PATIENCE_S)
 
     def log(self, name):
         file = self.folder / "logs" / f"{name}.log"
@@ -134,13 +135,13 @@ class Roundcube:
         return self.load(f"?{urllib.parse.urlencode(query or {})}", urllib.parse.urlencode(data).encode() if data else None)
 
     def load(self, path, data=None):
-        with self._browser.open(f"http://{net.LOOPBACK}:{self._port}/{path}", data, timeout=30) as answer:
+        with self._browser.open(f"http://{net.LOOPBACK}:{self._port}/{path}", data, timeout=PATIENCE_S) as answer:
             return answer.read().decode()
 
 
 def _php(*arguments, **environment):
     done = subprocess.run(("php", *map(str, arguments)), env=os.environ | {name: str(value) for name, value in environment.items()},
-                          capture_output=True, text=True, timeout=30, check=False)
+                          capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     complaints = [line for line in done.stderr.splitlines() if not line.startswith("ERROR: Login failed for ")]
     assert done.returncode == 0 and not complaints, done.stdout + done.stderr
     return done.stdout

@@ -22,6 +22,7 @@ import time
 
 from . import net
 from .imap import CRLF, Closed, Wire
+from .patience import PATIENCE_S, wait_until
 
 CLOSE = object()
 
@@ -133,7 +134,7 @@ class Scripted:
         self.stop_listening()
         self.drop_all()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
         assert not self.errors, "the scripted upstream: " + "; ".join(self.errors)
 
     def drop_all(self):
@@ -160,13 +161,10 @@ class Scripted:
         """The connections on which a login succeeded, in the order of their logins."""
         return sorted((c for c in list(self.connections) if c.logged_in_at), key=lambda c: c.logged_in_at)
 
-    def wait_for(self, what, seconds=10.0):
+    def wait_for(self, what, seconds=PATIENCE_S):
         """Until what() is true of this upstream, which other threads move on; gives its value."""
-        deadline = time.monotonic() + seconds
-        while not (value := what()):
-            assert time.monotonic() < deadline, f"the scripted upstream never came to it; {self.exhibit()[1]}"
-            time.sleep(0.002)
-        return value
+        return wait_until(what, lambda: f"the scripted upstream never came to it; {self.exhibit()[1]}", seconds=seconds,
+                          every_s=0.002)
 
     def exhibit(self):
         return "scripted upstream", "\n".join(

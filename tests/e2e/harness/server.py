@@ -1,10 +1,10 @@
 """What the tests need of a real IMAP server, whichever it is."""
 import pathlib
 import re
-import time
 
 from . import net
 from .imap import Client, capabilities
+from .patience import wait_until
 
 # Passwords that have to survive every way in which credentials travel: atom, quoted string, literal, SASL.
 USERS = {
@@ -49,13 +49,9 @@ class Server:
     def log(self):
         raise NotImplementedError
 
-    def wait_log(self, pattern, seconds=10.0):
+    def wait_log(self, pattern):
         """Until the log has the regular expression: a login's line comes after the answer to it. Gives the match."""
-        deadline = time.monotonic() + seconds
-        while not (match := re.search(pattern, self.log())):
-            assert time.monotonic() < deadline, f"not in {self.name}'s log in time: {pattern}"
-            time.sleep(0.01)
-        return match
+        return wait_until(lambda: re.search(pattern, self.log()), f"not in {self.name}'s log in time: {pattern}")
 
     def new_user(self):
         """A user whose mailboxes no other test touches; gives the name. The password is NEW_USER_PASSWORD."""

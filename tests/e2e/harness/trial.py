@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from .gateway import program
+from .patience import PATIENCE_S
 from .server import NEW_USER_PASSWORD
 
 needs_no_thread_sanitizer = pytest.mark.skipif(
@@ -16,7 +17,7 @@ needs_no_thread_sanitizer = pytest.mark.skipif(
 def attempt(*words, password=NEW_USER_PASSWORD, **settings):
     """Runs it; nothing of the password is ever in what it says."""
     done = subprocess.run((program("imapstatectl"), "try", *map(str, words)), input=f"{password}\n", capture_output=True,
-                          text=True, timeout=30, **settings)
+                          text=True, timeout=PATIENCE_S, **settings)
     said = done.stdout + done.stderr
     forms = (password, password.replace("\\", "\\\\").replace('"', '\\"'), base64.b64encode(b"\0ann\0" + password.encode()).decode())
     assert not any(form and form in said for form in forms), said

@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 from . import net
+from .patience import PATIENCE_S
 from .server import Server
 
 _TREE = pathlib.Path(__file__).resolve().parents[3]
@@ -91,7 +92,7 @@ class Unpacked:
     def stop(self):
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
