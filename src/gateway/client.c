@@ -66,6 +66,11 @@ static bool client_is_newcomer(const struct client *client, const struct address
     return client->state <= CLIENT_NOT_AUTHENTICATED && client_may_be_newcomer(client->listener, peer);
 }
 
+static void client_count_silent(struct client *client, int more)
+{
+    __atomic_add_fetch(&client->worker->silent, (unsigned)more, __ATOMIC_RELAXED);
+}
+
 static void client_enter(struct client *client, enum client_state next)
 {
     if (!moves_allow(&client_moves, client->state, next)) {
@@ -73,6 +78,7 @@ static void client_enter(struct client *client, enum client_state next)
         return;
     }
     client_log(client, LOG_LEVEL_DEBUG, "%s -> %s", client_state_names[client->state], client_state_names[next]);
+    client_count_silent(client, (int)(next <= CLIENT_NOT_AUTHENTICATED) - (client->state <= CLIENT_NOT_AUTHENTICATED));
     client->state = (uint8_t)next;
     peers_set_newcomer(&client->place, client_is_newcomer(client, &client->place.address));
     list_move(&client->link, &client->worker->clients[next]);
@@ -995,6 +1001,7 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     evtimer_assign(&client->timer, worker->base, client_on_timer, client);
     list_init(&client->link);
     list_move(&client->link, &worker->clients[CLIENT_PROXYING]);
+    client_count_silent(client, 1);
     client_rearm(client);
     stream_start(&client->stream);
     if (listener->accept_proxy)

@@ -18,6 +18,8 @@
 #define LISTENER_BACKLOG 1024
 /* Connections accepted in one go, before those that are there get their turn. */
 #define LISTENER_BATCH 64
+/* How many silent clients make room for one, if the places that they leave are taken by others. */
+#define LISTENER_TRIES 8
 /* How long nobody is accepted if not even a refusal is possible. */
 #define LISTENER_PAUSE_US 100000
 
@@ -175,17 +177,28 @@ static void listener_refuse(const struct config_listener *section, int fd, const
     listener_log_refusal(section, peer, why);
 }
 
+static enum peers_result listener_add(const struct config *config, const struct peers_place *place,
+                                      struct peers_limits *limits)
+{
+    limits->max = config->max_clients + worker_owed_in_all();
+    return peers_add(place, limits);
+}
+
 static const char *listener_count(struct listener *listener, const struct config_listener *section,
                                   const struct peers_place *place)
 {
     const struct config *config = listener->worker->service->config;
     bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, &place->address);
-    struct peers_limits limits = { config->max_clients, is_proxy ? 0 : config->max_clients_per_address,
-                                   config->max_unauthenticated_per_address };
-    enum peers_result result = peers_add(place, &limits);
-    /* Where a reload has taken away more than one place, one that is given up is nobody's gain. */
-    while (result == PEERS_FULL && peers_count() <= config->max_clients && client_make_room(listener->worker))
-        result = peers_add(place, &limits);
+    struct peers_limits limits = {
+        .max_per_address = is_proxy ? 0 : config->max_clients_per_address,
+        .max_newcomers_per_address = config->max_unauthenticated_per_address,
+    };
+    enum peers_result result = listener_add(config, place, &limits);
+    if (result == PEERS_FULL && worker_ask_for_room(listener->worker))
+        result = listener_add(config, place, &limits);
+    /* Another worker may be the one to take the place. */
+    for (int i = 0; result == PEERS_FULL && i < LISTENER_TRIES && client_make_room(listener->worker); i++)
+        result = listener_add(config, place, &limits);
     switch (result) {
     case PEERS_OK:
         return NULL;

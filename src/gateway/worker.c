@@ -10,6 +10,7 @@
 
 #include "client.h"
 #include "listener.h"
+#include "peers.h"
 #include "upstream.h"
 
 static_assert(WORKER_CLIENT_STATES == CLIENT_STATE_MAX, "a list for each state of a client");
@@ -18,6 +19,11 @@ static_assert(WORKER_UPSTREAM_STATES == UPSTREAM_STATE_MAX, "a list for each sta
 /* Whom worker_tell_all() tells. */
 static pthread_mutex_t workers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct list workers = { &workers, &workers };
+
+/* How many more than max_clients there can be for a moment, while workers' silent clients make room for those of
+ * others. */
+#define WORKER_OWED_MAX 64u
+static unsigned owed_in_all; /* atomic: the sum of their owed */
 
 uint64_t worker_now_ms(void)
 {
@@ -122,6 +128,52 @@ void worker_tell_all(void)
     pthread_mutex_unlock(&workers_lock);
 }
 
+unsigned worker_owed_in_all(void)
+{
+    return __atomic_load_n(&owed_in_all, __ATOMIC_RELAXED);
+}
+
+static unsigned worker_to_spare(const struct worker *worker)
+{
+    unsigned silent = __atomic_load_n(&worker->silent, __ATOMIC_RELAXED);
+    unsigned owed = __atomic_load_n(&worker->owed, __ATOMIC_RELAXED);
+    return silent > owed ? silent - owed : 0;
+}
+
+bool worker_ask_for_room(struct worker *worker)
+{
+    struct worker *richest = worker;
+    unsigned own = worker_to_spare(worker), most = own;
+    pthread_mutex_lock(&workers_lock);
+    for (struct list *link = workers.next; link != &workers; link = link->next) {
+        struct worker *other = list_entry(link, struct worker, told_link);
+        if (worker_to_spare(other) > most) {
+            richest = other;
+            most = worker_to_spare(other);
+        }
+    }
+    /* Not for a small difference: its own clients give way at once. */
+    bool is_asked = richest != worker && most / 2 >= own && worker_owed_in_all() < WORKER_OWED_MAX;
+    if (is_asked) {
+        __atomic_add_fetch(&owed_in_all, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&richest->owed, 1, __ATOMIC_RELAXED);
+        worker_poke(richest);
+    }
+    pthread_mutex_unlock(&workers_lock);
+    return is_asked;
+}
+
+static void worker_pay(struct worker *worker)
+{
+    while (__atomic_load_n(&worker->owed, __ATOMIC_RELAXED) > 0) {
+        /* One that has left by itself has made room. */
+        if (peers_count() > worker->service->config->max_clients)
+            client_make_room(worker);
+        __atomic_sub_fetch(&worker->owed, 1, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&owed_in_all, 1, __ATOMIC_RELAXED);
+    }
+}
+
 static void worker_enlist(struct worker *worker)
 {
     pthread_mutex_lock(&workers_lock);
@@ -151,6 +203,7 @@ static void worker_on_told(evutil_socket_t fd, short what, void *arg)
         service_unref(worker->service);
         worker->service = service;
     }
+    worker_pay(worker);
     list_each_safe(link, &worker->clients[CLIENT_GREETING]) client_round_ended(list_entry(link, struct client, link));
     if (is_stop)
         worker_stop(worker);

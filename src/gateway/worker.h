@@ -35,6 +35,8 @@ struct worker {
     struct list clients[WORKER_CLIENT_STATES]; /* by state; counting and sweeping need no search */
     struct list upstreams[WORKER_UPSTREAM_STATES];
     struct list graves;
+    unsigned silent; /* atomic: its clients that have not begun to log in */
+    unsigned owed; /* atomic: places that others have given to their clients, and that its silent ones make room for */
     struct event grave_event, told_event, stop_timer;
     int told_fd; /* eventfd */
     pthread_mutex_t told_lock;
@@ -59,6 +61,13 @@ void worker_tell(struct worker *worker, struct service *service);
 
 /* From any thread: a round of the prelude has ended. All workers look to those who wait for it. */
 void worker_tell_all(void);
+
+/* Where max_clients is reached: another worker has so many more silent clients that one of those is to make room. It is
+ * told to; until it has, there is one client more. False: it is the worker's own turn. */
+bool worker_ask_for_room(struct worker *worker);
+
+/* How many clients there may be beyond max_clients, as others have been told to make room. */
+unsigned worker_owed_in_all(void);
 
 /* Milliseconds on the monotonic clock. */
 uint64_t worker_now_ms(void);

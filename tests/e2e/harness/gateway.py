@@ -18,7 +18,7 @@ _SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemoryS
 # upstream connection of its own, unless a test gives park={...}. More workers make more of ThreadSanitizer. Tests open
 # many connections from one address, and some take their time.
 DEFAULTS = {"workers": int(os.environ.get("IMAPSTATE_WORKERS", 1)), "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
-            "max_unauthenticated_per_address": 0, "park": {"per_user": 0}}
+            "park": {"per_user": 0}, "max_unauthenticated_per_address": 0}
 
 
 class Section(dict):
