@@ -785,6 +785,14 @@ static bool client_has_business(const struct client *client)
                                           client->way == RELAY_SWALLOWED || client->way == RELAY_IDLE_ASKED);
 }
 
+/* Clients exist that write a command in two pieces (GNU mailutils, Horde): the second comes when the first is
+ * acknowledged, and the kernel would let 40 ms pass. */
+static void client_hurry(struct client *client)
+{
+    if (stream_input(&client->stream).len > 0 || !imapstate_frame_is_between(&client->frame))
+        stream_acknowledge(&client->stream);
+}
+
 static void client_settle(struct client *client)
 {
     if (client->upstream)
@@ -800,6 +808,7 @@ static void client_settle(struct client *client)
         stream_resume(&client->stream);
     else
         stream_pause(&client->stream);
+    client_hurry(client);
 }
 
 void client_go_on(struct client *client)

@@ -14,6 +14,7 @@
 #include "client.h"
 #include "peers.h"
 #include "rate.h"
+#include "stream.h"
 
 #define LISTENER_BACKLOG 1024
 /* Connections accepted in one go, before those that are there get their turn. */
@@ -237,7 +238,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     }
     if (peer.family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        stream_watch_peer(fd);
     }
     if (!client_open(worker, section, fd, &place, &local)) {
         peers_remove(&place);

@@ -100,10 +100,8 @@ static void stream_garble(struct stream *stream)
     stream_on_again(stream);
 }
 
-/* A peer that is gone without a word, or that a firewall has forgotten, is noticed within two minutes: parked
- * connections for the most part before they are needed. Left to itself the kernel asks after two hours, and goes on
- * sending what is not acknowledged for a quarter of one. */
-static void stream_watch_peer(int fd)
+/* Left to itself the kernel asks after two hours, and goes on sending what is not acknowledged for a quarter of one. */
+void stream_watch_peer(int fd)
 {
     const int idle_s = 60, interval_s = 20, count = 3;
     const int unacknowledged_ms = (idle_s + count * interval_s) * 1000; /* counts for both (tcp(7)) */
@@ -112,6 +110,12 @@ static void stream_watch_peer(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
+void stream_acknowledge(struct stream *stream)
+{
+    if (stream->fd >= 0)
+        setsockopt(stream->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
 }
 
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len)

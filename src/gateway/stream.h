@@ -84,6 +84,14 @@ bool stream_read_now(struct stream *stream);
  * ended. */
 bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl);
 
+/* Of a TCP connection: a peer that is gone without a word, or that a firewall or a NAT has forgotten, is noticed within
+ * two minutes, and what lies in between is reminded of the connection once a minute. */
+void stream_watch_peer(int fd);
+
+/* Acknowledges what has arrived now, as the peer may hold back the rest until then (Nagle's algorithm, RFC 9293 section
+ * 3.7.4). Not needed before an answer, which takes the acknowledgement along. */
+void stream_acknowledge(struct stream *stream);
+
 /* Begins to read. */
 void stream_start(struct stream *stream);
 

@@ -687,3 +687,20 @@ def test_many_sessions_leave_nothing_behind(dovecot, gateway):
         client.send(b"x SELECT INBOX\r\n")
         client.close()
     wait_until(lambda: open_descriptors(gateway) <= descriptors)
+
+
+def test_a_connection_that_is_silent_is_kept_alive_on_both_sides(scripted, scripted_gateway):
+    """IDLE behind a NAT, which forgets what is silent: the kernel's own timer, 2 in its table, runs on both sockets."""
+    client = scripted_gateway.session()
+    client.start("IDLE")
+    client.continuation()
+
+    def is_kept_alive(field, port):
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [row.split() for row in table]
+        return [row[5].split(":")[0] for row in rows if row[field].endswith(f":{port:04X}") and row[3] == "01"] == ["02"]
+
+    deadline = time.monotonic() + 60
+    while not (is_kept_alive(1, scripted_gateway.plain_port) and is_kept_alive(2, scripted.port)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
