@@ -510,12 +510,18 @@ static bool relay_put_namespace(struct client *client, struct imapstate_span lin
     return is_translated;
 }
 
+static bool relay_is_whole(struct imapstate_span line)
+{
+    return line.at[line.len - 1] == '\n';
+}
+
 /* The text for a status response in the client's language, NULL if it keeps its own; ret_head is the line up to it. */
 static const char *relay_find_wording(const struct client *client, struct imapstate_span line,
                                       const struct imapstate_command *command, struct imapstate_span *ret_head)
 {
     struct status status;
-    if (!status_parse(line, &status) || status.text.len == 0)
+    /* Behind the front of a line that is too long the rest of its text follows. */
+    if (!relay_is_whole(line) || !status_parse(line, &status) || status.text.len == 0)
         return NULL;
     *ret_head = (struct imapstate_span){ line.at, (size_t)(status.text.at - line.at) };
     return wording_find(client->language, command, status.word, status.code);
@@ -764,19 +770,15 @@ static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, s
            imapstate_frame_pass(&upstream->frame, in, ret_piece);
 }
 
-static bool relay_is_whole(struct imapstate_span line)
-{
-    return line.at[line.len - 1] == '\n';
-}
-
 /* Of a line of text that is longer than a line may be, the words at its front are enough: but not where the gateway
- * itself has asked, or keeps the line. */
+ * itself has asked, or keeps the line, nor where a capability list may be in it (P1). */
 static bool relay_needs_whole(const struct client *client, const struct imapstate_piece *piece)
 {
     return piece->begins && piece->is_text && !relay_is_whole(piece->octets) &&
            (client->restore || login_is_at_upstream(client->login) || client->upstream->is_introducing ||
             client->way == RELAY_SWALLOWING || client->way == RELAY_AWAITS_GO_UNASKED ||
-            client->request.phase == REQUEST_ASKING);
+            client->request.phase == REQUEST_ASKING ||
+            imapstate_span_contains_nocase(piece->octets, IMAPSTATE_SPAN("[CAPABILITY ")));
 }
 
 static void relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)

@@ -721,6 +721,8 @@ ANSWERS_THAT_END = {
     "an answer to no command": b"zz OK done.\r\n",
     "an answer with another status": b"{tag} HELLO done.\r\n",
     "a literal that is too large": b"* 1 FETCH (BODY[] {4294967296}\r\n",
+    "a capability list that is too long": b"* OK [CAPABILITY IMAP4rev1" + b" X" * 40000 + b"]\r\n",
+    "a tagged capability list that is too long": b"{tag} OK [CAPABILITY IMAP4rev1" + b" X" * 40000 + b"] done.\r\n",
 }
 
 

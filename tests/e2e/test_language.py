@@ -571,3 +571,18 @@ def test_a_token_outlives_the_day_on_which_the_upstream_learns_languages(scripte
     client = gateway.session()
     restore(client, token)
     assert setup_of(scripted.sessions[-1]) == ["LANGUAGE DE"]
+
+
+@pytest.mark.parametrize("code", ["", "[READ-WRITE] ", "[TRYCREATE] ", "[NONEXISTENT] "])
+@pytest.mark.parametrize("status", ["OK", "NO"])
+@pytest.mark.parametrize("command", ["SELECT INBOX", "NOOP"])
+def test_a_text_that_is_too_long_to_be_looked_at_whole_is_not_replaced(start_scripted, start_gateway, command, status, code):
+    """Its rest passes unread, and would be a line of its own behind another text."""
+    scripted = start_scripted(caps_after="IMAP4rev1 NAMESPACE")
+    client = start_gateway(scripted.port).session()
+    client.ok("LANGUAGE DE")
+    answer = f"{status} {code}" + "x OK " * 15000
+    scripted.on(command.split()[0], answer)
+    tag = client.start(command)
+    assert client.response() == f"{tag} {answer}\r\n".encode()
+    assert client.ok("LANGUAGE DE")
