@@ -16,6 +16,7 @@ enum imapstate_command_in {
 /* Commands that some code treats specially have an id; all others are OTHER. */
 enum imapstate_command_id {
     IMAPSTATE_COMMAND_OTHER,
+    IMAPSTATE_COMMAND_APPEND,
     IMAPSTATE_COMMAND_AUTHENTICATE,
     IMAPSTATE_COMMAND_CAPABILITY,
     IMAPSTATE_COMMAND_CLOSE,

@@ -780,9 +780,7 @@ static bool client_has_business(const struct client *client)
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
         login_is_at_upstream(client->login))
         return true;
-    /* What follows an unasked literal may be here already. */
-    return client->pipeline.count > 0 && (client->way == RELAY_BETWEEN || client->way == RELAY_AWAITS_GO_UNASKED ||
-                                          client->way == RELAY_SWALLOWED || client->way == RELAY_IDLE_ASKED);
+    return client->pipeline.count > 0 && relay_awaits_upstream(client);
 }
 
 /* Clients exist that write a command in two pieces (GNU mailutils, Horde): the second comes when the first is

@@ -133,13 +133,17 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
 }
 
 /* May the octets of a literal go up as they come? They are then counted by us and by the upstream, each for itself, and
- * an upstream that takes the line for a mistake takes them for commands. */
-static bool relay_may_stream(const struct client *client, const struct imapstate_command *command,
-                             const struct imapstate_literal *literal)
+ * an upstream that takes the line for a mistake takes them for commands. Those of APPEND may, behind the mailbox's
+ * name, which is no message. arguments: of a first line; a further one is behind a literal, which was the name at
+ * least. */
+static bool relay_may_stream(const struct client *client, const struct imapstate_piece *piece,
+                             struct imapstate_span arguments)
 {
     const struct capabilities *offers = &client->session.offers;
+    const struct imapstate_literal *literal = &piece->literal;
+    bool is_name = piece->begins && !memchr(arguments.at, ' ', arguments.len);
     return client->upstream->config->append_literals == CONFIG_LITERALS_STREAM &&
-           command->literals == IMAPSTATE_LITERALS_MESSAGE && capability_nonsync_max(offers) > 0 &&
+           client->sending->command->id == IMAPSTATE_COMMAND_APPEND && !is_name && capability_nonsync_max(offers) > 0 &&
            literal->octets <= capability_nonsync_max(offers) && (!literal->binary || offers->binary);
 }
 
@@ -184,12 +188,12 @@ static void relay_forward_asking(struct client *client, const struct imapstate_p
     relay_forward(client, piece->is_bare_lf ? IMAPSTATE_SPAN("\r\n") : (struct imapstate_span){ end - 2, 2 });
 }
 
-static enum relay_way relay_forward_announcing(struct client *client, const struct imapstate_piece *piece)
+static enum relay_way relay_forward_announcing(struct client *client, const struct imapstate_piece *piece,
+                                               struct imapstate_span arguments)
 {
-    const struct imapstate_command *command = client->sending->command;
     bool is_answered = client->sending->is_answered;
-    session_sent_literal(&client->session, command);
-    if (!piece->literal.synchronizing && !relay_may_stream(client, command, &piece->literal)) {
+    session_sent_literal(&client->session, client->sending->command);
+    if (!piece->literal.synchronizing && !relay_may_stream(client, piece, arguments)) {
         relay_forward_asking(client, piece);
         return is_answered ? RELAY_SWALLOWING : RELAY_AWAITS_GO_UNASKED;
     }
@@ -203,20 +207,29 @@ static enum relay_way relay_forward_announcing(struct client *client, const stru
         return RELAY_AWAITS_GO;
     client->sending->has_unasked_literal = true;
     client->session.is_uncertain = true; /* never to be parked */
+    client->choice.is_complete = false;  /* another upstream might not take it so */
     return RELAY_SENDING;
+}
+
+/* What is kept of a storable command is what goes up, so that a state is the same however a client writes it. */
+static void relay_capture_line(struct client *client, const struct imapstate_piece *piece,
+                               struct imapstate_span arguments)
+{
+    const struct imapstate_literal *literal = &piece->literal;
+    bool is_unasked = literal->announced && !literal->synchronizing;
+    size_t cut = (piece->is_bare_lf ? 1u : 2u) + (is_unasked ? 2 : 0); /* the line end, "+}" */
+    relay_capture(client, (struct imapstate_span){ arguments.at, arguments.len > cut ? arguments.len - cut : 0 });
+    if (literal->announced)
+        relay_capture(client, is_unasked ? IMAPSTATE_SPAN("}\r\n") : IMAPSTATE_SPAN("\r\n"));
 }
 
 /* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
 static void relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
 {
-    size_t line_end = piece->is_bare_lf ? 1 : 2;
-    relay_capture(
-        client, piece->literal.announced
-                    ? arguments
-                    : (struct imapstate_span){ arguments.at, arguments.len > line_end ? arguments.len - line_end : 0 });
+    relay_capture_line(client, piece, arguments);
     session_sent_line(&client->session, client->sending->command, arguments);
     if (piece->literal.announced) {
-        relay_enter(client, relay_forward_announcing(client, piece));
+        relay_enter(client, relay_forward_announcing(client, piece, arguments));
         return;
     }
     struct flight *flight = client->sending;
@@ -376,6 +389,13 @@ static void relay_swallow(struct client *client, enum imapstate_frame_result res
         relay_enter(client, RELAY_SWALLOWED);
 }
 
+/* RFC 9051 section 9: SP, ")" or the line's end stand behind a string. A server that says "+" to a message of no octets
+ * and refuses it at once (Cyrus) takes the line behind it for a command; one that begins so is none. */
+static bool relay_is_behind_string(const struct imapstate_piece *line)
+{
+    return memchr(" )\r\n", *line->octets.at, 4);
+}
+
 static enum relay_down relay_down_piece(struct client *client, enum imapstate_frame_result result,
                                         const struct imapstate_piece *piece)
 {
@@ -392,6 +412,10 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (client->way == RELAY_SWALLOWING) {
         relay_swallow(client, result, piece);
+        return RELAY_DOWN_TAKEN;
+    }
+    if (result == IMAPSTATE_FRAME_LINE && !relay_is_behind_string(piece)) {
+        relay_distrust(client, "no end of a string behind a literal");
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {
@@ -419,6 +443,21 @@ static bool relay_is_message(const struct client *client, enum imapstate_frame_r
 static bool relay_awaits_word(const struct client *client)
 {
     return client->way == RELAY_AWAITS_GO || client->way == RELAY_AWAITS_GO_UNASKED || client->way == RELAY_IDLE_ASKED;
+}
+
+bool relay_awaits_upstream(const struct client *client)
+{
+    switch ((enum relay_way)client->way) {
+    case RELAY_BETWEEN:
+    case RELAY_AWAITS_GO_UNASKED: /* what follows may be here already */
+    case RELAY_SWALLOWED:
+    case RELAY_IDLE_ASKED:
+        return true;
+    case RELAY_SENDING:
+        return stream_input(&client->stream).len > 0 && !relay_has_room(client);
+    default:
+        return false;
+    }
 }
 
 bool relay_down_step(struct client *client)
@@ -467,6 +506,11 @@ bool relay_down_step(struct client *client)
 }
 
 /* --- up --- */
+
+static bool relay_is_whole(struct imapstate_span line)
+{
+    return line.at[line.len - 1] == '\n';
+}
 
 /* "* 12 FETCH ...": most lines, and none of our business. */
 static bool relay_is_numbered(struct imapstate_span line)
@@ -615,7 +659,7 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
 }
 
 /* The command that the way down is about is answered before all of it has gone up. False: nobody can know what the
- * upstream reads next, and the session has ended. */
+ * upstream reads next. */
 static bool relay_up_refused(struct client *client, struct flight *flight)
 {
     switch (client->way) {
@@ -630,10 +674,7 @@ static bool relay_up_refused(struct client *client, struct flight *flight)
         relay_enter(client, RELAY_SWALLOWING);
         return true;
     case RELAY_SENDING:
-        if (flight->has_unasked_literal)
-            return true;
-        relay_distrust_upstream(client, "answer to a command in the middle of its literal");
-        return false;
+        return flight->has_unasked_literal;
     default:
         break;
     }
@@ -650,6 +691,14 @@ static bool relay_is_about_done(struct client *client, const struct status *stat
     return is_it;
 }
 
+/* The answer, if there is one, is the client's all the same. */
+static void relay_end_early(struct client *client, struct imapstate_span line)
+{
+    if (line.len > 0 && relay_is_whole(line))
+        relay_put_line(client, line, NULL);
+    relay_distrust_upstream(client, "answer to a command in the middle of its literal");
+}
+
 static void relay_up_tagged(struct client *client, struct imapstate_span line)
 {
     struct status status;
@@ -663,8 +712,10 @@ static void relay_up_tagged(struct client *client, struct imapstate_span line)
         relay_distrust_upstream(client, "tagged answer to no command");
         return;
     }
-    if (flight == client->sending && !relay_up_refused(client, flight))
+    if (flight == client->sending && !relay_up_refused(client, flight)) {
+        relay_end_early(client, line);
         return;
+    }
     if (flight != client->sending) {
         pipeline_remove(&client->pipeline, flight);
         relay_up_completed(client, flight, &status, line);
@@ -689,8 +740,10 @@ static void relay_up_untagged_bad(struct client *client)
     for (struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         if (flight->is_answered || !memchr(flight->tag, ']', flight->tag_len))
             continue;
-        if (flight == client->sending && !relay_up_refused(client, flight))
+        if (flight == client->sending && !relay_up_refused(client, flight)) {
+            relay_end_early(client, (struct imapstate_span){ 0 });
             return;
+        }
         if (flight != client->sending) {
             pipeline_remove(&client->pipeline, flight);
             flight_free(flight);
@@ -897,6 +950,9 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
     }
     if (choice_replace(client, lost))
         return;
+    bool holds = client->way == RELAY_SWALLOWING || client->way == RELAY_SWALLOWED;
+    if (holds && imapstate_frame_is_between(&lost->frame))
+        relay_end_swallowing(client);
     client_set_detail(client, why);
     if (lost->is_woken)
         choice_login_failed(client, false);

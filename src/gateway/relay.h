@@ -61,6 +61,9 @@ bool relay_pass(struct client *client, struct imapstate_span tag, const struct i
 /* Nothing is in flight any more: the upstream has been let go of. */
 void relay_forget(struct client *client);
 
+/* Is it for the upstream to let what is in flight go on, be there no further octet from the client? */
+bool relay_awaits_upstream(const struct client *client);
+
 /* Is all that has gone up there in whole lines, so that another upstream can be sent it again? */
 bool relay_may_resend(const struct client *client);
 

@@ -426,6 +426,9 @@ static void session_completed_selection(struct session *session, uint8_t id, enu
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status)
 {
     session->was_refused = status != STATUS_OK;
+    /* Behind a mistake in APPEND Dovecot reads the rest of the line as a command: APPEND INBOX {x ENABLE QRESYNC. */
+    if (status != STATUS_OK && flight->command->literals == IMAPSTATE_LITERALS_MESSAGE)
+        session->is_uncertain = true;
     if (flight->is_behind_done && flight->command->id != IMAPSTATE_COMMAND_IDLE)
         session->has_said_done = false;
     if (flight->command->stored == IMAPSTATE_STORED_NEVER) {

@@ -25,7 +25,7 @@
  * update, RFC 5267); what the server keeps (ACL, METADATA, RESETKEY, ...) is no property of the connection. */
 static const struct imapstate_command commands[] = {
     /* clang-format off */
-    ROW("APPEND",          OTHER,          AUTH,      NEVER,  MESSAGE,    false, true),
+    ROW("APPEND",          APPEND,         AUTH,      NEVER,  MESSAGE,    false, true),
     ROW("AUTHENTICATE",    AUTHENTICATE,   NOT_AUTH,  NEVER,  LOGIN,      false, true),
     ROW("CANCELUPDATE",    OTHER,          SELECTED,  NEVER,  NONE,       false, true),
     ROW("CAPABILITY",      CAPABILITY,     ANY,       NEVER,  NONE,       true,  true),

@@ -61,7 +61,7 @@ ASKED = {
     "a literal in UID STORE": hiding(b"x UID STORE 1 FLAGS {N+}"),
     "a literal in an unknown command": hiding(b"x XYZZY {N+}"),
     "a literal in an unknown UID command": hiding(b"x UID XYZZY {N+}"),
-    "a second literal in a command that takes none": b"x NOOP {0+}\r\n" + SMUGGLED,
+    "a second literal in a command that takes none": b"x NOOP {0+}\r\n " + SMUGGLED,
     "a surplus argument of SUBSCRIBE": hiding(b"x SUBSCRIBE INBOX {N+}"),
     "a surplus argument of CREATE": hiding(b"x CREATE Made {N+}"),
     "a surplus argument of STATUS": hiding(b"x STATUS INBOX (MESSAGES) {N+}"),

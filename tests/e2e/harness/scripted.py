@@ -98,7 +98,7 @@ class Scripted:
     enable         one of ENABLE_HABITS; enableable: the names that ENABLE accepts
     tls            None, "implicit", "starttls"; context: ssl.SSLContext of the server
     proxy          a PROXY protocol version 2 header comes first; see Connection.proxied
-    refuses_literals   "{n}" gets NO instead of "+"
+    refuses_literals   "{n}" gets NO instead of "+"; or what this function of (connection, line) says in its place
     """
 
     def __init__(self, *, greeting="* OK [CAPABILITY {caps}] scripted.", caps_before=BEFORE, caps_after=AFTER,
@@ -226,7 +226,11 @@ class Connection:
         octets = line = self.wire.line()
         while match := re.search(rb"\{(\d+)(\+?)\}\r?\n\Z", line):
             if not match.group(2):
-                if self.upstream.refuses_literals:
+                refuses = self.upstream.refuses_literals
+                if callable(refuses):
+                    refuses(self, octets)
+                    return self.command()
+                if refuses:
                     self.send(octets.split(b" ")[0] + b" NO no literals here.\r\n")
                     return self.command()
                 self.send(b"+ go ahead\r\n")
