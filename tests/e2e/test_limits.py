@@ -130,6 +130,7 @@ def test_whatever_a_client_waits_for_itself_it_makes_room(scripted, start_gatewa
         Section("listener", "proxied", address=f"{LOOPBACK}:{port}", tls="none", accept_proxy=True, trusted_networks=LOOPBACK)])
     how = {"handshake": {"listener_port": gateway.tls_port, "greet": False}, "TLS": {"listener_port": gateway.tls_port, "tls": trust},
            "STARTTLS": {"listener_port": gateway.starttls_port}, "PROXY header": {"listener_port": port, "greet": False}}
+    before = open_descriptors(gateway) if stage == "PROXY header" else 0
     silent = gateway.client(timeout=60, **how.get(stage, {}))
     if stage == "STARTTLS":
         silent.ok("STARTTLS")
@@ -140,9 +141,8 @@ def test_whatever_a_client_waits_for_itself_it_makes_room(scripted, start_gatewa
         silent.continuation()
     else:
         gateway.wait_log({"TLS": "-> NOT_AUTHENTICATED", "handshake": "PROXYING -> SECURING"}.get(stage, "ready:"))
-    if stage == "PROXY header":
-        wait_until(lambda: open_descriptors(gateway) > 0)
-        time.sleep(0.2)  # nothing tells that it has been accepted
+    if stage == "PROXY header":  # no line tells that it has been accepted
+        wait_until(lambda: open_descriptors(gateway) > before, 60)
     session = gateway.client(timeout=60)
     assert session.greeting.startswith(b"* OK ")
     session.ok("LOGIN ann secret")
