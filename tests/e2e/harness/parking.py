@@ -2,7 +2,7 @@
 import socket
 import struct
 
-from .patience import wait_until
+from .patience import PATIENCE_S, wait_until
 
 PARKED = "park: parked,"
 TAKEN = "park: taken,"
@@ -69,8 +69,8 @@ class Lot:
         NOOP is answered."""
         self.gateway.wait_log(rf"(?s)(?:{PARKED}.*?){{{times + 1}}}")
 
-    def wait_closed(self, connection):
-        self.scripted.wait_for(lambda: connection.closed)
+    def wait_closed(self, connection, seconds=PATIENCE_S):
+        self.scripted.wait_for(lambda: connection.closed, seconds)
 
 
 def mine(connection):

@@ -4,7 +4,7 @@ import re
 
 from . import net
 from .imap import Client, capabilities
-from .patience import wait_until
+from .patience import PATIENCE_S, wait_until
 
 # Passwords that have to survive every way in which credentials travel: atom, quoted string, literal, SASL.
 USERS = {
@@ -49,9 +49,9 @@ class Server:
     def log(self):
         raise NotImplementedError
 
-    def wait_log(self, pattern):
+    def wait_log(self, pattern, seconds=PATIENCE_S):
         """Until the log has the regular expression: a login's line comes after the answer to it. Gives the match."""
-        return wait_until(lambda: re.search(pattern, self.log()), f"not in {self.name}'s log in time: {pattern}")
+        return wait_until(lambda: re.search(pattern, self.log()), f"not in {self.name}'s log in time: {pattern}", seconds=seconds)
 
     def new_user(self):
         """A user whose mailboxes no other test touches; gives the name. The password is NEW_USER_PASSWORD."""
