@@ -554,11 +554,6 @@ static bool relay_put_namespace(struct client *client, struct imapstate_span lin
     return is_translated;
 }
 
-static bool relay_is_whole(struct imapstate_span line)
-{
-    return line.at[line.len - 1] == '\n';
-}
-
 /* The text for a status response in the client's language, NULL if it keeps its own; ret_head is the line up to it. */
 static const char *relay_find_wording(const struct client *client, struct imapstate_span line,
                                       const struct imapstate_command *command, struct imapstate_span *ret_head)
