@@ -911,7 +911,7 @@ static bool relay_up_first(struct client *client, struct upstream *upstream)
     case RELAY_LIFE_UNKNOWN:
         return true; /* more follows, or its end */
     case RELAY_EXPIRED:
-        upstream_lose(upstream, "BYE in answer to the first command");
+        upstream_lose(upstream, "its session had expired: BYE to the first command");
         return true;
     }
     return false;
