@@ -1,15 +1,17 @@
 """The harness itself, without the gateway: what the other tests take for granted."""
 import base64
 import imaplib
+import socket
 import threading
 
 import pytest
 
+from harness import net
 from harness.cyrus import CANNOT_BE
 from harness.gateway import Section, render
 from harness.imap import Client, Closed, capabilities, literal, quoted
 from harness.patience import PATIENCE_S
-from harness.scripted import CLOSE, ENABLE_HABITS
+from harness.scripted import CLOSE, ENABLE_HABITS, Scripted
 from harness.server import USERS, message
 
 
@@ -116,6 +118,24 @@ def test_the_scripted_upstream_never_reads_what_it_had_not_read_when_it_hung_up(
     go_on.set()
     scripted.wait_for(lambda: came_to)
     assert isinstance(came_to[0], Closed) and connection.names == []
+
+
+def test_a_port_that_was_found_free_stays_free_for_whoever_listens_on_it(connect):
+    port = net.free_port()
+    for address in (net.LOOPBACK, "::1"):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as other:
+            with pytest.raises(OSError):
+                other.bind((address, port))  # nobody's by chance
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, port), PATIENCE_S)
+    server = Scripted(listen=False)
+    for _ in range(2):
+        with pytest.raises(ConnectionRefusedError):
+            connect(server.port)
+        server.listen()
+        connect(server.port).ok("NOOP")
+        server.stop_listening()
+    server.stop()
 
 
 def test_imaplib_gets_on_with_the_scripted_upstream(scripted):

@@ -26,6 +26,7 @@ class Ear:
         self.accepted, self.received = 0, b""
         self._function, self._kept = function, []
         self._listener = socket.socket(family)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(address)
         self._listener.listen()
         self.port = self._listener.getsockname()[1] if family != socket.AF_UNIX else None

@@ -1,5 +1,7 @@
 """Loopback ports, certificates, and the way of a server's processes to its files."""
+import collections
 import contextlib
+import functools
 import grp
 import os
 import pathlib
@@ -15,13 +17,16 @@ from .patience import PATIENCE_S
 
 LOOPBACK = "127.0.0.1"
 _given_ports = set()
+_held = collections.deque()  # of the ports that were given last: a socket for each address
+_HELD_MAX = 100
 _dice = random.SystemRandom()
 
 
 def free_port():
-    """A port of 127.0.0.1 that was free a moment ago, and that this process has not given away before. Not one of those that
-    the kernel gives to outgoing connections: it might be in use by one when somebody is to listen on it. Two runs side by
-    side have ports of their own, by IMAPSTATE_PORTS, or one could take what the other has just found free."""
+    """A port of 127.0.0.1 and of ::1 that this process has not given away before, for somebody to listen on. Until he does so it
+    stays free for him: it is held by a socket that is bound and never listens. The kernel then gives it to no outgoing
+    connection, and to no program that asks for any port or does not say SO_REUSEADDR, which all servers do; and clients are
+    refused. Two runs side by side have ports of their own, by IMAPSTATE_PORTS."""
     first, end = map(int, os.environ.get("IMAPSTATE_PORTS", "20000-32768").split("-"))
     if len(_given_ports) > (end - first) // 2:
         _given_ports.clear()  # those of the first tests have long been given back
@@ -29,13 +34,44 @@ def free_port():
         port = _dice.randrange(first, end)
         if port in _given_ports:
             continue
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        _given_ports.add(port)
-        return port
+        if holders := _hold(port):
+            _given_ports.add(port)
+            _held.append(holders)
+            if len(_held) > _HELD_MAX:
+                for holder in _held.popleft():
+                    holder.close()
+            return port
+
+
+def _hold(port):
+    """Sockets that hold it, or None if it is in use: a socket that does not reuse the address tells that better."""
+    addresses = [(socket.AF_INET, LOOPBACK)] + [(socket.AF_INET6, "::1")] * _has_ipv6()
+    try:
+        for family, address in addresses:
+            with socket.socket(family) as probe:
+                probe.bind((address, port))
+    except OSError:
+        return None
+    holders = [socket.socket(family) for family, _ in addresses]
+    try:
+        for holder, (_, address) in zip(holders, addresses):
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((address, port))
+    except OSError:  # somebody was quicker
+        for holder in holders:
+            holder.close()
+        return None
+    return holders
+
+
+@functools.cache
+def _has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
 
 
 def reset(sock):
