@@ -129,13 +129,21 @@ static void login_cannot(struct client *client)
     login_end(client, "NO [CANNOT] " N_("The mail server does not offer this way to log in."), LOGIN_CANNOT);
 }
 
-/* The upstream's answer to the login. */
-static void login_put_line(struct client *client, struct imapstate_span line)
+/* The upstream's answer to the login. False: the client has been ended, and the login is gone. */
+static bool login_put_line(struct client *client, struct imapstate_span line)
 {
-    relay_put_line(client, line,
-                   imapstate_command_find(client->login->credentials.mechanism ? IMAPSTATE_SPAN("AUTHENTICATE")
-                                                                               : IMAPSTATE_SPAN("LOGIN")));
+    const struct imapstate_command *command = imapstate_command_find(
+        client->login->credentials.mechanism ? IMAPSTATE_SPAN("AUTHENTICATE") : IMAPSTATE_SPAN("LOGIN"));
+    bool is_put = relay_put_line(client, line, command);
     stream_flush(&client->stream); /* line may be gone before the next */
+    return is_put;
+}
+
+/* It was a no. */
+static void login_fail_with(struct client *client, struct imapstate_span answer)
+{
+    if (login_put_line(client, answer))
+        client_login_failed(client);
 }
 
 /* The client hears the upstream's answer after a while, which an attacker spends waiting. */
@@ -151,8 +159,7 @@ static void login_delay(struct client *client, struct imapstate_span answer, enu
 
 void login_delay_is_over(struct client *client)
 {
-    login_put_line(client, imapstate_buf_span(&client->login->answer));
-    client_login_failed(client);
+    login_fail_with(client, imapstate_buf_span(&client->login->answer));
 }
 
 /* The upstream has seen credentials and answered them by a challenge. A bearer token's refusal is one (RFC 7628 section
@@ -171,8 +178,7 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     } else if (login_was_judged(login)) {
         login_delay(client, answer, LOGIN_REFUSED);
     } else {
-        login_put_line(client, answer);
-        client_login_failed(client);
+        login_fail_with(client, answer);
     }
 }
 
@@ -242,8 +248,8 @@ static void login_accept(struct client *client, struct imapstate_span names)
     login_is_through(client);
 }
 
-/* The tagged OK, with the list that came otherwise (P1). */
-static void login_answer_with_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
+/* The tagged OK, with the list that came otherwise (P1). False: the client has been ended. */
+static bool login_answer_with_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
 {
     struct imapstate_span status = relay_word(line, 1);
     const uint8_t *text = status.at + status.len, *end = line.at + line.len;
@@ -266,9 +272,10 @@ static void login_answer_with_names(struct client *client, struct imapstate_span
     bool fits = !has_code;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         fits = fits && imapstate_buf_put(&answer, parts[i]);
-    login_put_line(client, fits ? imapstate_buf_span(&answer) : line);
+    bool is_put = login_put_line(client, fits ? imapstate_buf_span(&answer) : line);
     imapstate_buf_done(&shown);
     imapstate_buf_done(&answer);
+    return is_put;
 }
 
 void login_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
@@ -278,11 +285,9 @@ void login_admitted(struct client *client, struct imapstate_span answer, struct 
         choice_logged_in(client, names);
         return;
     }
-    if (capability_find(answer, &told))
-        login_put_line(client, answer);
-    else
-        login_answer_with_names(client, answer, names);
-    if (login_begin_session(client, names))
+    bool is_put = capability_find(answer, &told) ? login_put_line(client, answer)
+                                                 : login_answer_with_names(client, answer, names);
+    if (is_put && login_begin_session(client, names))
         login_is_through(client);
 }
 

@@ -112,10 +112,14 @@ static struct service *main_load(const char *path, const struct service *previou
     return service_load(config, previous, errors);
 }
 
-/* The level says what "FILE: warning: ..." does. */
+/* The level says what "FILE: warning: ..." does. text is NULL if there was no memory for it. */
 static void main_log_lines(char *text)
 {
     static const char warning[] = ": warning: ";
+    if (!text) {
+        log_error("%s", strerror(ENOMEM));
+        return;
+    }
     for (char *line = text, *end; *line; line = end) {
         end = strchrnul(line, '\n');
         if (*end)
@@ -309,7 +313,7 @@ static bool main_begin(struct daemon *daemon, bool is_test)
     daemon->service = main_load(daemon->config_path, NULL, messages);
     fclose(messages);
     if (!daemon->service || is_test) {
-        fputs(text, stderr);
+        fputs(text ? text : "imapstated: out of memory\n", stderr);
     } else {
         daemon->started = config_ref(daemon->service->config);
         log_open(daemon->started->log_to, daemon->started->log_level);

@@ -526,12 +526,14 @@ static void relay_distrust_upstream(struct client *client, const char *detail)
                "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
 }
 
-static void relay_put_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
+/* False: the client has been ended. */
+static bool relay_put_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
 {
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
-    if (capability_rewrite(names, &view, &shown)) {
+    bool fits = capability_rewrite(names, &view, &shown);
+    if (fits) {
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });
         stream_put(&client->stream, imapstate_buf_span(&shown));
         const uint8_t *rest = names.at + names.len;
@@ -540,6 +542,7 @@ static void relay_put_names(struct client *client, struct imapstate_span line, s
         relay_distrust_upstream(client, "capability list that is too long");
     }
     imapstate_buf_done(&shown);
+    return fits;
 }
 
 /* RFC 5255 section 3.4 */
@@ -566,23 +569,24 @@ static const char *relay_find_wording(const struct client *client, struct imapst
     return wording_find(client->language, command, status.word, status.code);
 }
 
-void relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
+bool relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
 {
     struct imapstate_span head = line, names;
     const char *wording = NULL;
     if (client_is_translated(client)) {
         if (relay_put_namespace(client, line))
-            return;
+            return true;
         wording = relay_find_wording(client, line, command, &head);
     }
     if (!wording)
         head = line;
-    if (capability_find(head, &names))
-        relay_put_names(client, head, names);
-    else
+    if (!capability_find(head, &names))
         stream_forward(&client->stream, head);
+    else if (!relay_put_names(client, head, names))
+        return false;
     if (wording)
         stream_printf(&client->stream, "%s\r\n", wording);
+    return true;
 }
 
 /* True: the "+" is the client's. */
@@ -646,7 +650,8 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
         relay_follow_language(client);
     if (is_announced)
         relay_announce(client, status->tag, flight->command);
-    relay_put_line(client, line, flight->command);
+    if (!relay_put_line(client, line, flight->command))
+        return; /* flight may be gone */
     /* A server that finds a mistake before the literal may well answer BAD there and then and read the literal's octets
      * as commands (Dovecot does). */
     if (flight->has_unasked_literal && status->word == STATUS_BAD)
@@ -829,7 +834,8 @@ static bool relay_needs_whole(const struct client *client, const struct imapstat
             imapstate_span_contains_nocase(piece->octets, IMAPSTATE_SPAN("[CAPABILITY ")));
 }
 
-static void relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
+/* False: the upstream, or the client, has been given up. */
+static bool relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
 {
     bool is_first_line = piece->begins && relay_is_whole(piece->octets);
     bool is_head =
@@ -838,17 +844,16 @@ static void relay_up_piece(struct client *client, struct upstream *upstream, con
         relay_weigh(client, piece->octets, is_first_line);
     if (piece->begins)
         upstream->is_hiding = (is_first_line || is_head) && !relay_up_line(client, piece);
-    /* What was done about the line may have been to give the upstream, or the client, up. */
     if (client->upstream != upstream || client->state >= CLIENT_CLOSING)
-        return;
+        return false;
     if (upstream->is_hiding) {
         upstream->is_hiding = !is_head; /* what has gone on is the begin of it only */
-        return;
+        return true;
     }
     if (is_first_line && !relay_is_numbered(piece->octets))
-        relay_put_line(client, piece->octets, NULL);
-    else
-        stream_forward(&client->stream, piece->octets);
+        return relay_put_line(client, piece->octets, NULL);
+    stream_forward(&client->stream, piece->octets);
+    return true;
 }
 
 static bool relay_up_step(struct client *client, struct upstream *upstream)
@@ -875,11 +880,10 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
         relay_distrust_upstream(client, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
         return false;
     }
-    relay_up_piece(client, upstream, &piece);
-    if (client->upstream != upstream)
+    if (!relay_up_piece(client, upstream, &piece))
         return false;
     stream_consume(&upstream->stream, piece.octets.len);
-    return client->state < CLIENT_CLOSING;
+    return true;
 }
 
 enum relay_life { RELAY_LIFE_UNKNOWN, RELAY_ALIVE, RELAY_EXPIRED };

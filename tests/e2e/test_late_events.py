@@ -9,6 +9,7 @@ import ssl
 import pytest
 
 from harness import logins
+from harness.gateway import upstream
 from harness.net import LOOPBACK
 
 
@@ -130,3 +131,41 @@ def test_a_login_that_its_client_does_not_wait_for_is_in_the_log(scripted, scrip
     scripted.wait_for(lambda: any(name in ("LOGIN", "AUTHENTICATE") for c in scripted.connections for name in c.names))
     client.wire.reset()
     scripted_gateway.wait_log(r"login failed: from=127\.0\.0\.1 port=\d+ user=ann mechanism=LOGIN upstream=main reason=abandoned", since=mark)
+
+
+# A capability list that does not fit ends the session in the middle of what else the answer is about
+
+LONG = "[CAPABILITY IMAP4rev1 " + " ".join(f"X-{i:04}" for i in range(1300)) + "]"
+
+
+@pytest.mark.parametrize("where", ["at login", "in a refusal", "in the answer to *", "untagged", "tagged", "within a literal"])
+def test_a_capability_list_that_is_too_long_ends_that_session_only(start_scripted, start_gateway, where):
+    scripted = start_scripted()
+    gateway = start_gateway(upstream(scripted.port, append_literals="stream"), login_failure_delay="10ms")
+    other, client = gateway.session("ann", "secret"), gateway.client()
+    mark = gateway.log_octets()
+    if where == "at login":
+        scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(f"{tag} OK {LONG} in\r\n"), times=1)
+        client.send(b"a LOGIN ann secret\r\n")
+    elif where == "in a refusal":
+        scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(f"{tag} NO {LONG} no\r\n"), times=1)
+        client.send(b"a LOGIN ann secret\r\n")
+    elif where == "in the answer to *":
+        scripted.on("AUTHENTICATE", lambda c, tag, arguments: (c.challenge(b"<1.2@x>"), c.send(f"{tag} BAD {LONG} no\r\n")), times=1)
+        client.start("AUTHENTICATE CRAM-MD5")
+        client.continuation()
+        client.send(b"*\r\n")
+    else:
+        client.ok("LOGIN ann secret")
+        if where == "within a literal":
+            client.send(b"a APPEND INBOX {100+}\r\n")
+            scripted.wait_for(lambda: b"{100+}" in scripted.sessions[-1].received)
+            scripted.sessions[-1].send(f"a OK {LONG} x\r\n")
+        else:
+            tag = "a" if where == "tagged" else "*"
+            scripted.on("CHECK", lambda c, *_: c.send(f"{tag} OK {LONG} x\r\n"), times=1)
+            client.send(b"a CHECK\r\n")
+    assert b"BYE [UNAVAILABLE]" in b"".join(client.rest())
+    gateway.wait_log("closing: answer that cannot be matched: capability list that is too long", since=mark)
+    other.ok("NOOP")
+    assert "is not foreseen" not in gateway.log()
