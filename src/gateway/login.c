@@ -76,25 +76,27 @@ static bool login_begin(struct client *client, const struct sasl_mechanism *mech
 
 /* --- no --- */
 
-/* Why credentials came to nothing. Each such end is one line of log; those that somebody has judged count for
- * max_login_failures. What cannot be read as credentials, or is given up before there are any, is no login. */
+/* Why a login came to nothing. Each such end is one line of log. Those above LOGIN_CLEARTEXT count for
+ * max_login_failures: a client could have them without end, and some cost an upstream connection each. */
 enum login_reason {
     LOGIN_REFUSED,
-    LOGIN_CANNOT, /* not offered in this form */
-    LOGIN_ACTING, /* for another user, which the configuration does not allow */
+    LOGIN_CANNOT,    /* not offered in this form */
+    LOGIN_ACTING,    /* for another user, which the configuration does not allow */
+    LOGIN_MALFORMED, /* cannot be read as credentials */
+    LOGIN_CANCELLED, /* before there were any */
     LOGIN_CLEARTEXT,
     LOGIN_ABANDONED, /* the connection ended first */
     LOGIN_UNAVAILABLE,
 };
 
 static const char *const login_reason_names[LOGIN_UNAVAILABLE + 1] = {
-    "refused", "cannot", "acting", "cleartext", "abandoned", "unavailable",
+    "refused", "cannot", "acting", "malformed", "cancelled", "cleartext", "abandoned", "unavailable",
 };
 
 /* The form is documented in docs/operations.md and matched by fail2ban: it does not change. */
 static void login_count_failure(struct client *client, enum login_reason reason)
 {
-    client->login_failures += reason == LOGIN_REFUSED || reason == LOGIN_CANNOT || reason == LOGIN_ACTING;
+    client->login_failures += reason < LOGIN_CLEARTEXT;
     const struct credentials *credentials = &client->login->credentials;
     char from[ADDRESS_TEXT_MAX], user[256], acting[256];
     log_info("login failed: from=%s port=%u user=%s%s mechanism=%s upstream=%s reason=%s",
@@ -111,17 +113,12 @@ void login_is_abandoned(struct client *client)
 }
 
 /* A line of our own, at once. */
-static void login_answer(struct client *client, const char *answer)
-{
-    struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
-    client_say(client, &tag, answer);
-    client_login_failed(client);
-}
-
 static void login_end(struct client *client, const char *answer, enum login_reason reason)
 {
+    struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
     login_count_failure(client, reason);
-    login_answer(client, answer);
+    client_say(client, &tag, answer);
+    client_login_failed(client);
 }
 
 static void login_cannot(struct client *client)
@@ -151,7 +148,10 @@ static void login_delay(struct client *client, struct imapstate_span answer, enu
 {
     struct login *login = client->login;
     login_count_failure(client, reason);
-    imapstate_buf_put(&login->answer, answer);
+    if (!imapstate_buf_put(&login->answer, answer)) {
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        return;
+    }
     login->delayed_until_ms = worker_now_ms() + client->service->config->login_failure_delay_ms;
     login_enter(client, LOGIN_DELAYING);
     client_rearm(client);
@@ -178,6 +178,7 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     } else if (login_was_judged(login)) {
         login_delay(client, answer, LOGIN_REFUSED);
     } else {
+        login_count_failure(client, login->is_malformed ? LOGIN_MALFORMED : LOGIN_CANCELLED);
         login_fail_with(client, answer);
     }
 }
@@ -313,10 +314,10 @@ static bool login_is_for_another(const struct client *client)
 
 static void login_is_acting(struct client *client)
 {
-    login_count_failure(client, LOGIN_ACTING);
     client_log(client, LOG_LEVEL_INFO,
                "a login for another user is refused; authorization_identity = \"pass\" would pass it on");
-    login_answer(client, "NO [CANNOT] " N_("Acting for another user is not allowed here (authorization_identity)."));
+    login_end(client, "NO [CANNOT] " N_("Acting for another user is not allowed here (authorization_identity)."),
+              LOGIN_ACTING);
 }
 
 /* All that can be known before the upstream is asked is known. */
@@ -372,7 +373,7 @@ void login_command(struct client *client)
     struct sasl_identity *identity = &client->login->credentials.identity;
     identity->is_certain = true;
     if (!login_read_arguments(request_arguments(&client->request), identity))
-        login_answer(client, "BAD " N_("LOGIN takes a user name and a password."));
+        login_end(client, "BAD " N_("LOGIN takes a user name and a password."), LOGIN_MALFORMED);
     else if (!client_may_carry_secrets(client))
         login_is_in_clear(client);
     else if (!capability_may_use_login(&view))
@@ -409,7 +410,7 @@ static void login_read_message(struct client *client, struct imapstate_span line
     if (error != SASL_OK) {
         char answer[96];
         snprintf(answer, sizeof answer, "BAD %s", sasl_strerror(error));
-        login_answer(client, answer);
+        login_end(client, answer, LOGIN_MALFORMED);
     } else if (was_user) {
         login_prompt(client, "UGFzc3dvcmQ6"); /* Password: */
     } else {
@@ -480,13 +481,14 @@ static void login_read_line(struct client *client, struct imapstate_span line)
     bool is_cancel = imapstate_span_equal(line, IMAPSTATE_SPAN("*"));
     if (login->phase == LOGIN_PROMPTING) {
         if (is_cancel)
-            login_answer(client, "BAD " N_("Authentication cancelled."));
+            login_end(client, "BAD " N_("Authentication cancelled."), LOGIN_CANCELLED);
         else
             login_read_message(client, line, false);
         return;
     }
     login_enter(client, LOGIN_RESPONDED);
-    if (is_cancel || !login_is_readable(&login->credentials, line)) {
+    login->is_malformed = !is_cancel && !login_is_readable(&login->credentials, line);
+    if (is_cancel || login->is_malformed) {
         admission_withdraw(client);
     } else {
         login->has_answered = true;

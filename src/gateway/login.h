@@ -30,6 +30,7 @@ struct login {
     struct admission *admission; /* owned: while the upstream is being asked, be it for a login that is THROUGH */
     uint8_t phase;               /* enum login_phase; login_enter() alone writes it */
     bool has_answered;           /* a challenge, by something else than "*" */
+    bool is_malformed;           /* its answer to the challenge: "*" went up in its place */
 };
 
 void login_free(struct login *login); /* wipes; accepts NULL */

@@ -694,27 +694,26 @@ static bool relay_is_about_done(struct client *client, const struct status *stat
 /* The answer, if there is one, is the client's all the same. */
 static void relay_end_early(struct client *client, struct imapstate_span line)
 {
-    if (line.len > 0 && relay_is_whole(line))
-        relay_put_line(client, line, NULL);
+    if (line.len > 0 && relay_is_whole(line) && !relay_put_line(client, line, NULL))
+        return; /* which has ended the session already */
     relay_distrust_upstream(client, "answer to a command in the middle of its literal");
 }
 
-static void relay_up_tagged(struct client *client, struct imapstate_span line)
+/* True: the line goes on as it is. */
+static bool relay_up_tagged(struct client *client, struct imapstate_span line)
 {
     struct status status;
     bool is_answer = status_parse(line, &status) && status.word <= STATUS_BAD;
     struct flight *flight = is_answer ? pipeline_find(&client->pipeline, status.tag) : NULL;
-    if (!flight && is_answer && relay_is_about_done(client, &status)) {
-        relay_put_line(client, line, NULL);
-        return;
-    }
+    if (!flight && is_answer && relay_is_about_done(client, &status))
+        return true;
     if (!flight) {
         relay_distrust_upstream(client, "tagged answer to no command");
-        return;
+        return false;
     }
     if (flight == client->sending && !relay_up_refused(client, flight)) {
         relay_end_early(client, line);
-        return;
+        return false;
     }
     if (flight != client->sending) {
         pipeline_remove(&client->pipeline, flight);
@@ -726,6 +725,7 @@ static void relay_up_tagged(struct client *client, struct imapstate_span line)
     } else if (!imapstate_buf_put(&flight->held, line)) {
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
     }
+    return false; /* it has gone on already */
 }
 
 /* A tag may hold "]" (RFC 9051 section 9), but there are servers that take such a one for none and answer "* BAD"
@@ -794,10 +794,8 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return true;
     if (line.at[0] == '+')
         return relay_up_continue(client);
-    if (line.at[0] != '*') {
-        relay_up_tagged(client, line);
-        return false; /* it has gone on already */
-    }
+    if (line.at[0] != '*')
+        return relay_up_tagged(client, line);
     if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD")))
         relay_up_untagged_bad(client);
     return true;

@@ -424,12 +424,27 @@ def test_nul_in_a_literal_is_refused_behind_its_continuation_too(scripted_gatewa
 @pytest.mark.parametrize("command", [
     b"LOGIN", b"LOGIN ", b"LOGIN ann", b"LOGIN ann ", b"LOGIN  ann secret", b"LOGIN ann  secret", b"LOGIN ann secret ",
     b"LOGIN ann secret extra", b'LOGIN "ann"x secret', b'LOGIN "ann""secret"', b"LOGIN (ann) secret", b"LOGIN ann sec*ret",
-    b"LOGIN {3+}\r\nannsecret", b"AUTHENTICATE", b"AUTHENTICATE ", b"AUTHENTICATE PLAIN AA== more", b"AUTHENTICATE PLAIN !!!!",
+    b"LOGIN {3+}\r\nannsecret", b"AUTHENTICATE PLAIN !!!!",
     b"AUTHENTICATE PLAIN AG", b"AUTHENTICATE PLAIN =", b"AUTHENTICATE PLAIN " + logins.encoded("secret"),
-    b"AUTHENTICATE PLAIN " + logins.encoded("\0\0secret"), b"AUTHENTICATE CRAM-MD5 AAAA", b"AUTHENTICATE XOAUTH2 " + logins.encoded("user=ann")])
-def test_a_malformed_login_is_bad_and_does_not_count_as_a_failure(scripted, scripted_gateway, command):
+    b"AUTHENTICATE PLAIN " + logins.encoded("\0\0secret"), b"AUTHENTICATE XOAUTH2 " + logins.encoded("user=ann")])
+def test_a_malformed_login_is_bad_and_a_failure_but_no_guess(scripted, scripted_gateway, command):
     client = scripted_gateway.client()
-    for _ in range(4):
+    for _ in range(2):  # one less than max_login_failures
+        client.bad(command)
+    client.ok("LOGIN ann secret")
+    assert re.findall(r"login failed: .* reason=(\S+)$", scripted_gateway.log(), re.M) == ["malformed"] * 2
+    client = scripted_gateway.client()
+    for _ in range(3):
+        client.bad(command)
+    assert client.rest() == [b"* BYE Too many failed logins.\r\n"]
+    assert sum(bool({"LOGIN", "AUTHENTICATE"} & set(c.names)) for c in scripted.connections) == 1  # the good one
+
+
+@pytest.mark.parametrize("command", [
+    b"AUTHENTICATE", b"AUTHENTICATE ", b"AUTHENTICATE PLAIN AA== more", b"AUTHENTICATE CRAM-MD5 AAAA"])
+def test_an_authenticate_that_begins_no_login_is_bad_and_no_failure(scripted, scripted_gateway, command):
+    client = scripted_gateway.client()
+    for _ in range(4):  # more than max_login_failures
         client.bad(command)
     client.ok("LOGIN ann secret")
     assert "login failed" not in scripted_gateway.log()

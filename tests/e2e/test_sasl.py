@@ -1,6 +1,7 @@
 """SASL through the gateway: bearer tokens, SCRAM and CRAM-MD5 word for word, what is never offered, and "*"."""
 import base64
 import json
+import re
 
 import pytest
 
@@ -265,9 +266,11 @@ def test_a_space_behind_the_mechanism_is_no_message(scripted, scripted_gateway):
 
 # "*"
 
-def test_a_star_cancels_at_each_point_that_the_gateway_prompts_for(scripted, scripted_gateway):
-    client = scripted_gateway.client()
-    for mechanism, messages in (("PLAIN", []), ("LOGIN", []), ("LOGIN", [b"ann"]), ("XOAUTH2", []), ("OAUTHBEARER", [])):
+def test_a_star_cancels_at_each_point_that_the_gateway_prompts_for(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, max_login_failures=6)
+    client = gateway.client()
+    dialogs = (("PLAIN", []), ("LOGIN", []), ("LOGIN", [b"ann"]), ("XOAUTH2", []), ("OAUTHBEARER", []))
+    for mechanism, messages in dialogs:
         tag = client.start(f"AUTHENTICATE {mechanism}")
         for message in messages:
             client.continuation()
@@ -277,7 +280,8 @@ def test_a_star_cancels_at_each_point_that_the_gateway_prompts_for(scripted, scr
         assert client.wait(tag).status == b"BAD", (mechanism, messages)
     assert not [c for c in scripted.connections if {"LOGIN", "AUTHENTICATE"} & set(c.names)]
     client.ok("LOGIN ann secret")
-    assert "login failed" not in scripted_gateway.log()
+    assert re.findall(r"login failed: .* (user=.* mechanism=.*) upstream=main reason=cancelled$", gateway.log(), re.M) == \
+        [f"user={messages[0].decode() if messages else ''} mechanism={mechanism}" for mechanism, messages in dialogs]
 
 
 def cancel_cram(client):
@@ -324,14 +328,19 @@ def test_a_star_cancels_a_relayed_mechanism_as_it_does_at_dovecot(gateway, conne
     assert statuses[0] == statuses[1] == b"BAD"
 
 
-def test_cancelled_logins_are_no_failures(gateway):
+@pytest.mark.parametrize("begin,answer,reason", [
+    (cancel_cram, b"*", "cancelled"), (cancel_scram_at_first, b"*", "cancelled"), (cancel_scram_at_final, b"*", "cancelled"),
+    (cancel_cram, b"AAAA", "malformed"), (cancel_cram, b"!", "malformed"), (cancel_cram, b"", "malformed")])
+def test_dialogs_without_credentials_are_no_guesses_but_have_an_end(gateway, begin, answer, reason):
+    """Each costs a connection upstream, and SCRAM's challenge may tell whether there is such a user."""
     client, mark = gateway.client(), gateway.log_octets()
-    for _ in range(4):  # more than max_login_failures
-        tag = cancel_cram(client)
-        client.send(b"*\r\n")
-        client.wait(tag)
-    client.ok("LOGIN ann secret")
-    assert "login failed" not in gateway.log(mark)
+    for _ in range(3):  # max_login_failures
+        tag = begin(client)
+        client.send(answer + b"\r\n")
+        assert client.wait(tag).status == b"BAD"
+    assert client.rest() == [b"* BYE Too many failed logins.\r\n"]
+    gateway.wait_log("closing: too many failed logins", since=mark)
+    assert re.findall(r"login failed: .* reason=(\S+)$", gateway.log(mark), re.M) == [reason] * 3
 
 
 # Dialogs as octets
