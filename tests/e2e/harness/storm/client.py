@@ -215,11 +215,11 @@ class Client:
         """True if it is asked to go on; if not, mostly whoever waited does not."""
         before = self._go_ons
         await self.wire.wait(lambda: self._go_ons > before or self.tags[tag], 2)
-        if self._go_ons > before or self.dice.random() < 0.1:
-            return True
-        if not self.tags[tag]:
-            self.wire.is_pure = False  # it turns to something else, which may be taken for what was waited for
-        return False
+        is_asked = self._go_ons > before
+        goes_on = is_asked or self.dice.random() < 0.1
+        if not is_asked and (goes_on or not self.tags[tag]):
+            self.wire.is_pure = False  # what comes may be taken for something else than it is
+        return goes_on
 
     # Before login
 
@@ -240,8 +240,9 @@ class Client:
         password = USERS[user] if self.dice.random() < 0.98 else "wrong"
         self.users.add(user)
         tag = await self.dice.choice(self._logins)(self, user, password)
-        if self.dice.random() < 0.15:
-            return  # whatever comes of it
+        if self.dice.random() < 0.15:  # whatever comes of it; what follows may be taken for the answer to a challenge
+            self.wire.is_pure = False
+            return
         await self._wait(tag, 3)
         self.has_logged_in = True
 
