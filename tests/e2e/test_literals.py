@@ -217,7 +217,8 @@ def test_p08_a_state_is_the_same_however_its_literals_came(scripted, start_gatew
     lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
     client = lot.gateway.session()
     token = save(client, "ENABLE CONDSTORE", NOTIFY % b"{3}\r\nbox")
-    client.close()
+    scripted.drop_all()  # so that only the second session's connection can be taken
+    client.rest()
     client = lot.gateway.session()
     client.ok("STATE")
     client.ok("ENABLE CONDSTORE")
