@@ -9,15 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 
 import pytest
 
 from harness.dovecot import NEW_USER_PASSWORD
+from harness.gateway import write_keys
 from harness.imap import capabilities
 from harness.modules import CLIENTS, assert_quoted, round_trips
-from harness.patience import PATIENCE_S
+from harness.patience import PATIENCE_S, let_pass
 from harness.scripted import vanish
 
 pytestmark = pytest.mark.once
@@ -415,13 +415,15 @@ def test_p11_select_is_answered_by_what_came_with_the_login(visit, gateway, dove
 
 @pytest.mark.parametrize("why", ["another user's", "another server's", "expired"])
 def test_p05_what_was_selected_without_the_state_is_left_for_the_set_up(module, start_gateway, gateway, dovecot, visit, open_ahead,
-                                                                       user, why):
+                                                                       user, why, tmp_path):
+    keys = str(write_keys(tmp_path / "keys", (1, "2020-01-01T00:00:00Z")))
     if why == "expired":
-        gateway = start_gateway(dovecot.plain_port, token_lifetime="1s")
-    other = start_gateway(dovecot.plain_port) if why == "another server's" else gateway
+        gateway = start_gateway(dovecot.plain_port, keys_file=keys)
+    other = {"another server's": lambda: start_gateway(dovecot.plain_port), "another user's": lambda: gateway,
+             "expired": lambda: start_gateway(dovecot.plain_port, keys_file=keys, token_lifetime="1s")}[why]()
     saved = visit(dovecot.new_user() if why == "another user's" else user, port=other.plain_port).saved
     if why == "expired":
-        time.sleep(1.05)
+        let_pass(1.05)
     imap, flights = open_ahead(gateway.plain_port, user, saved, "INBOX")
     assert imap.restored is module.Restored.REFUSED and imap.state == "AUTH"
     for command in (ENABLE, NOTIFY):

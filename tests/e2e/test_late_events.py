@@ -11,6 +11,7 @@ import pytest
 from harness import logins
 from harness.gateway import upstream
 from harness.net import LOOPBACK
+from harness.patience import in_time
 
 
 class HeldHandshake:
@@ -55,13 +56,14 @@ class HeldHandshake:
 @pytest.mark.parametrize("way", ["starttls", "tls"])
 def test_a_handshake_that_ends_behind_the_login_timeout_ends_nobody_else(start_gateway, scripted, trust, way):
     gateway = start_gateway(scripted.port, login_timeout="1s")
-    other = gateway.session("ann", "secret")
-    late = HeldHandshake(gateway.starttls_port if way == "starttls" else gateway.tls_port, trust, way == "starttls")
+    other = in_time(0.9, lambda: gateway.session("ann", "secret"))
+    port = gateway.starttls_port if way == "starttls" else gateway.tls_port
+    late = in_time(0.9, lambda: HeldHandshake(port, trust, way == "starttls"))
     assert late.wait_for_end()
     gateway.wait_log("closing: login timeout")
     late.let_go()
     other.ok("NOOP")
-    gateway.session("ann", "secret").logout()
+    in_time(0.9, lambda: gateway.session("ann", "secret")).logout()
 
 
 @pytest.mark.parametrize("way", ["starttls", "tls"])

@@ -1,10 +1,10 @@
 """P5, P6: tokens that cannot restore, for good or just now."""
 import base64
-import time
 
 import pytest
 
 from harness.gateway import upstream, write_keys
+from harness.patience import in_time, let_pass
 from harness.scripted import AFTER, CLOSE, change_password, vanish
 from harness.tokens import (announced, assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save,
                             saved, setup_of)
@@ -94,10 +94,15 @@ def test_p05_another_users_token_is_refused(scripted, scripted_gateway):
 
 
 def test_p05_a_token_is_refused_when_it_has_expired(scripted, start_gateway):
-    gateway = start_gateway(scripted.port, token_lifetime="2s")
-    token = save(gateway.session(), *SETUP)
-    restore(gateway.session(), token)
-    time.sleep(2.05)
+    gateway = start_gateway(scripted.port, token_lifetime="3s")
+
+    def saved_and_restored():
+        token = save(gateway.session(), *SETUP)
+        restore(gateway.session(), token)
+        return token
+
+    token = in_time(1.9, saved_and_restored)  # lifetimes count in whole seconds
+    let_pass(3.05)
     client = gateway.session()
     fail_to_restore(client, token)
     assert_as_it_was(scripted, client)
@@ -243,8 +248,8 @@ def test_p06_commands_behind_it_are_not_executed(scripted, scripted_gateway):
 def test_p06_an_upstream_that_fails_in_the_replay_leaves_nobody_in_half_a_state(start_scripted, start_gateway, fault):
     scripted = start_scripted()
     gateway = start_gateway(upstream(scripted.port, answer_timeout="1s"))
-    token = save(gateway.session(), *SETUP)
-    client = gateway.session()
+    token = save(in_time(0.9, gateway.session), *SETUP)
+    client = in_time(0.9, gateway.session)
     scripted.on("NOTIFY", *((CLOSE,) if fault == "closes" else (lambda *unused: None,)), times=1)
     answer = client.command(f"STATE {token}")
     if answer.status == b"NO":  # not tried to the end: P6

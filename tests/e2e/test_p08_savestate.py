@@ -1,10 +1,10 @@
 """P8: SAVESTATE."""
 import re
-import time
 
 import pytest
 
 from harness.gateway import upstream, write_keys
+from harness.patience import in_time, let_pass
 from harness.tokens import announced, fail_to_restore, restore, save, saved, setup_of
 
 pytestmark = pytest.mark.every_server
@@ -34,15 +34,20 @@ def test_p08_after_a_restore_it_includes_the_restored_commands(scripted, scripte
 
 
 def test_p08_after_a_restore_it_starts_a_new_lifetime(scripted, start_gateway):
-    gateway = start_gateway(scripted.port, token_lifetime="3s")
-    old = save(gateway.session(), "ENABLE X-ONE")
-    time.sleep(1.5)  # lifetimes count in whole seconds
-    client = gateway.session()
-    restore(client, old)
-    new = saved(client.ok("SAVESTATE"))
-    time.sleep(1.6)
-    fail_to_restore(gateway.session(), old)
-    restore(gateway.session(), new)
+    gateway = start_gateway(scripted.port, token_lifetime="4s")
+
+    def live_on():
+        """The old token's end lies between its saving and 4 s later, the new one's at least 1.5 s behind."""
+        old = save(gateway.session(), "ENABLE X-ONE")
+        let_pass(2.5)  # lifetimes count in whole seconds
+        client = gateway.session()
+        restore(client, old)
+        new = saved(client.ok("SAVESTATE"))
+        let_pass(1.55)
+        fail_to_restore(gateway.session(), old)
+        restore(gateway.session(), new)
+
+    in_time(5.4, live_on)
 
 
 @pytest.mark.parametrize("before", [[], ["ENABLE X-ONE"]])

@@ -8,7 +8,7 @@ import pytest
 from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.parking import Lot, chores, log_out, mine, vanish
-from harness.patience import PATIENCE_S
+from harness.patience import PATIENCE_S, in_time
 from harness.scripted import AFTER
 from harness.tokens import assert_restored, restore, save, saved, setup_of
 
@@ -779,7 +779,7 @@ def test_a_client_that_hangs_up_while_its_logout_waits_leaves_the_connection_to_
 def test_a_server_that_hangs_while_it_settles_is_given_up(scripted, start_gateway):
     lot = Lot(start_gateway(upstream(scripted.port, answer_timeout="300ms"), park={}), scripted)
     scripted.on("UNSELECT", lambda connection, tag, arguments: None)
-    client = lot.gateway.session()
+    client = in_time(0.25, lot.gateway.session)
     client.ok("SELECT INBOX")
     first = lot.mark(client)
     assert not lot.leave(client, first)

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from harness import logins
-from harness.parking import PARKED, leave, logins_at_the_server
+from harness.parking import PARKED, keep_alive_no_more, leave, logins_at_the_server
 from harness.tokens import fail_to_restore, restore, save
 
 pytestmark = pytest.mark.every_server
@@ -196,6 +196,7 @@ def test_a_parked_connection_lives_on_by_noop(server, start_gateway):
     leave(gateway, client)
     gateway.wait_log(r"ATTACHED -> SETTLING|-> SETTLING", since)
     gateway.wait_log(rf"(?s){PARKED}.*{PARKED}", since)
+    keep_alive_no_more(gateway)
     client = gateway.session(user)
     restore(client, token)
     assert leave(gateway, client) == "warm"

@@ -176,6 +176,7 @@ def test_under_tls_an_alert_is_passed_on_and_life_is_kept(start_tls_lot):
     tls_lot = start_tls_lot(keepalive="200ms")
     first = tls_lot.visit()
     tls_lot.wait_kept_alive(1)
+    tls_lot.keep_alive_no_more()
     first.send(ALERT)
     client = tls_lot.gateway.session()
     assert client.ok("NOOP").untagged == [ALERT]

@@ -6,7 +6,7 @@ import pytest
 from harness import logins
 from harness.gateway import upstream, write_keys
 from harness.imap import capabilities
-from harness.parking import PARKED, leave, logins_at_the_server
+from harness.parking import PARKED, keep_alive_no_more, leave, logins_at_the_server
 from harness.server import message
 from harness.tokens import restore, save
 
@@ -107,6 +107,7 @@ def test_a_parked_connection_lives_on_by_noop(server, secured, start_gateway):
         client.ok("NOOP")
         leave(gateway, client)
         gateway.wait_log(rf"(?s){PARKED}.*{PARKED}")
+        keep_alive_no_more(gateway)
     assert logins_at_the_server(gateway) == 1
 
 

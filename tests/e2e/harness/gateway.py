@@ -30,9 +30,10 @@ class Section(dict):
 
 
 def upstream(target, name="main", **settings):
-    """The upstream section for a port of 127.0.0.1, an "address:port" or a "unix:/path"."""
+    """The upstream section for a port of 127.0.0.1, an "address:port" or a "unix:/path". A test that is not about its patience
+    finds it as patient as itself."""
     address = f"{net.LOOPBACK}:{target}" if isinstance(target, int) else target
-    return Section("upstream", name, address=address, **({"tls": "none"} | settings))
+    return Section("upstream", name, address=address, **({"tls": "none", "connect_timeout": f"{PATIENCE_S:.0f}s"} | settings))
 
 
 def listener(name, port, **settings):

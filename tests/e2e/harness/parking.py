@@ -2,7 +2,7 @@
 import socket
 import struct
 
-from .patience import PATIENCE_S, wait_until
+from .patience import PATIENCE_S, let_pass, wait_until
 
 PARKED = "park: parked,"
 TAKEN = "park: taken,"
@@ -69,6 +69,9 @@ class Lot:
         NOOP is answered."""
         self.gateway.wait_log(rf"(?s)(?:{PARKED}.*?){{{times + 1}}}")
 
+    def keep_alive_no_more(self):
+        keep_alive_no_more(self.gateway)
+
     def wait_closed(self, connection, seconds=PATIENCE_S):
         self.scripted.wait_for(lambda: connection.closed, seconds)
 
@@ -83,6 +86,16 @@ def chores(connection):
     commands = list(connection.commands)
     login = next(number for number, command in enumerate(commands) if command[1] in ("LOGIN", "AUTHENTICATE"))
     return [f"{name} {arguments.decode()}".rstrip() for tag, name, arguments in commands[login + 1:] if tag.startswith("imapstate")]
+
+
+def keep_alive_no_more(gateway):
+    """To be called behind a sign of life: from here on none keeps a connection from serving the next session. The next one would
+    be a second later; if the machine has let that go by, it is given the time to end."""
+    since = gateway.log_octets()
+    gateway.write_config(park=gateway.settings["park"] | {"keepalive": "10m"})
+    gateway.reload()
+    gateway.wait_log("reloaded:", since)
+    let_pass(0.2)
 
 
 def vanish(client):
