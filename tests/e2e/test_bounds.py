@@ -3,12 +3,12 @@ import contextlib
 import os
 import socket
 import threading
-import time
 
 import pytest
 
 from harness.imap import Closed
 from harness.memory import needs_plain_build, resident_kib
+from harness.patience import let_pass, wait_until_still
 
 CONNECTIONS = 3
 PROMISED_KIB = 1024
@@ -33,16 +33,6 @@ class Flood:
     def join(self):
         self._thread.join(60)
         assert self.sent == self.all
-
-
-def wait_until_still(value, seconds=0.5):
-    """Until it has not changed for a while."""
-    last, since = None, time.monotonic()
-    while time.monotonic() - since < seconds:
-        if value() != last:
-            last, since = value(), time.monotonic()
-        time.sleep(0.02)
-    return last
 
 
 class Silent:
@@ -196,7 +186,7 @@ def test_commands_before_an_end_of_file_are_answered_however_late_they_are_read(
     count = 4000
     client.send(b"c CAPABILITY\r\n" * count)
     client.wire.sock.shutdown(socket.SHUT_WR)
-    time.sleep(0.5)  # the kernel's buffers fill, and the gateway's
+    let_pass(0.5)  # the kernel's buffers fill, and the gateway's
     for _ in range(count):
         assert client.wire.line().startswith(b"* CAPABILITY ")
         assert client.wire.line().startswith(b"c OK ")
@@ -235,7 +225,7 @@ def test_a_command_that_waits_costs_the_same_however_long_it_is(scripted, start_
         before = cpu_seconds(gateway)
         for _ in range(12_000):
             client.wire.sock.send(b"y")
-            time.sleep(0.0001)  # so that each is read by itself; on a loaded machine fewer are
+            let_pass(0.0001)  # so that each is read by itself; on a loaded machine fewer are
         wait_until_still(lambda: cpu_seconds(gateway), 0.3)
         spent.append(cpu_seconds(gateway) - before)
         client.close()

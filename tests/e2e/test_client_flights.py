@@ -12,12 +12,15 @@ from clients import CLIENTS, STATE_CLIENTS
 from clients.client import MAILBOXES, Place
 from harness import flights, pages
 from harness.gateway import upstream
+from harness.parking import wait_at_rest
 from harness.server import NEW_USER_PASSWORD, message
 
 pytestmark = pytest.mark.once
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "clients.md"
-HOLD_S = 0.02  # longer than any of them thinks between two commands of which the second does not wait for the first
+# Longer than any of them thinks between two commands of which the second does not wait for the first. On a busy machine one may
+# think longer; then it seems to wait, and is measured again with the next.
+HOLDS_S = (0.02, 0.1, 0.2)
 
 _NUMBERS = "| client | directly | through imapstated | to the server: first visit | later visits | with STATE |"
 _SENT = "| client | | what it sends; each arrow is a wait for an answer |"
@@ -61,10 +64,10 @@ class Visitor:
 class Way:
     """The gateway, with a recorder before it and another between it and Dovecot."""
 
-    def __init__(self, dovecot, start_gateway, start_recorder, certificate):
-        self.behind = start_recorder(dovecot.plain_port, hold_s=HOLD_S)
+    def __init__(self, dovecot, start_gateway, start_recorder, certificate, hold_s):
+        self.behind = start_recorder(dovecot.plain_port, hold_s=hold_s)
         self.gateway = start_gateway(upstream(self.behind.port), park={"per_user": 2})
-        self.before = start_recorder(self.gateway.plain_port, certificate, hold_s=HOLD_S)
+        self.before = start_recorder(self.gateway.plain_port, certificate, hold_s=hold_s)
         # What a gateway that has just been started asks its upstream before the first login.
         with self.gateway.session() as session:
             session.logout()
@@ -73,16 +76,11 @@ class Way:
         """Gives how the client begins, and how the gateway does at Dovecot."""
         heard = [(recording, len(recording.flights)) for recording in self.behind.recordings]
         opened = visitor.visit()
-        # The gateway may still have been about to park the connection of the visit before.
+        wait_at_rest(self.gateway)
         later = [[flight for flight in recording.flights[since:] if b" UNSELECT\r\n" not in flight] for recording, since in heard]
         new = [each for each in later if each]
         fresh = [recording.flights for recording in self.behind.recordings[len(heard):]]
         return opened, flights.opening((new + [each for each in fresh if len(each) > 1])[0])
-
-
-@pytest.fixture(name="way")
-def fixture_way(stock_dovecot, start_gateway, start_recorder, certificate):
-    return Way(stock_dovecot, start_gateway, start_recorder, certificate)
 
 
 @dataclasses.dataclass
@@ -95,11 +93,12 @@ class Measured:
     state_module: str  # "": with_state is derived
 
 
-def measure(row, tmp_path, dovecot, way, start_recorder, certificate, authority):
+def measure(row, folder, dovecot, way, recorder, authority):
+    """recorder: in front of Dovecot."""
     def visitor(of, name, recorder):
-        return Visitor(of, tmp_path / name, dovecot, recorder, authority)
+        return Visitor(of, folder / name, dovecot, recorder, authority)
 
-    directly = visitor(row, "directly", start_recorder(dovecot.plain_port, certificate, hold_s=HOLD_S)).visit()
+    directly = visitor(row, "directly", recorder).visit()
     client = visitor(row, "through", way.before)
     through, first_behind = way.visit(client)
     _, later_behind = way.visit(client)
@@ -112,12 +111,8 @@ def measure(row, tmp_path, dovecot, way, start_recorder, certificate, authority)
     return Measured(directly, through, first_behind, later_behind, with_state, module.name)
 
 
-@pytest.mark.parametrize("row", CLIENTS, ids=lambda row: row.name)
-def test_the_page_has_what_is_measured(tmp_path, row, rows, request, stock_dovecot, way, start_recorder, certificate, authority):
-    if row.lacks():
-        pytest.skip(row.lacks())
-    got = measure(row, tmp_path, stock_dovecot, way, start_recorder, certificate, authority)
-    assert len(got.through) <= len(got.directly), "the gateway costs a client round trips"
+def lines_of(row, got):
+    """For the page, by the head of their table."""
     name = f"{row.name} {row.version()}"
     with_state = f"{len(got.with_state)} ({got.state_module})" if got.state_module else f"{len(got.with_state)}, derived"
     counts = (got.directly, got.through, got.first_behind, got.later_behind)
@@ -128,6 +123,23 @@ def test_the_page_has_what_is_measured(tmp_path, row, rows, request, stock_dovec
     if flights.shown(got.through) != flights.shown(got.directly):
         lines[_SENT].append(f"| | through | {flights.shown(got.through)} |")
     lines[_SENT].append(f"| | with STATE{'' if got.state_module else ', derived'} | {flights.shown(got.with_state)} |")
+    return lines
+
+
+@pytest.mark.parametrize("row", CLIENTS, ids=lambda row: row.name)
+def test_the_page_has_what_is_measured(tmp_path, row, rows, request, stock_dovecot, start_gateway, start_recorder, certificate, authority):
+    if row.lacks():
+        pytest.skip(row.lacks())
+    writes = request.config.getoption("--write-docs")
+    for hold_s in HOLDS_S[-1:] if writes else HOLDS_S:
+        way = Way(stock_dovecot, start_gateway, start_recorder, certificate, hold_s)
+        recorder = start_recorder(stock_dovecot.plain_port, certificate, hold_s=hold_s)
+        got = measure(row, tmp_path / str(hold_s), stock_dovecot, way, recorder, authority)
+        lines = lines_of(row, got)
+        is_told = all("\n".join(more) in PAGE.read_text() for more in lines.values())
+        if is_told:
+            break
+    assert len(got.through) <= len(got.directly), "the gateway costs a client round trips"
     for head, more in lines.items():
         rows[head] += more
-        assert request.config.getoption("--write-docs") or "\n".join(more) in PAGE.read_text(), more
+    assert writes or is_told, lines

@@ -1,11 +1,10 @@
 """The same session however its octets are cut, whoever hangs up in the middle of it, and however many there are at once."""
 import threading
-import time
 
 import pytest
 
 from harness.imap import Closed, literal
-from harness.patience import PATIENCE_S
+from harness.patience import PATIENCE_S, let_pass
 from harness.tokens import announced, assert_restored, restore, save, saved, setup_of
 
 SETUP = ("ENABLE X-ONE", "LANGUAGE DE", "NOTIFY SET (mailboxes \"a box\" (MessageNew MessageExpunge))")
@@ -178,5 +177,5 @@ def test_p11_a_pause_anywhere_in_a_token_changes_nothing(scripted_gateway):
     client = scripted_gateway.session()
     for part in ("s ST", "ATE", " ", token[:50], token[50:], "\r", "\n"):
         client.send(part)
-        time.sleep(0.01)
+        let_pass(0.01)
     assert_restored(client.wait("s"), token)

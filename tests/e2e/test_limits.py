@@ -16,7 +16,7 @@ from harness.gateway import Section, upstream
 from harness.imap import Client, Closed, literal
 from harness.memory import needs_plain_build, resident_kib
 from harness.net import LOOPBACK, free_port
-from harness.patience import PATIENCE_S, in_time, let_pass, wait_until
+from harness.patience import PATIENCE_S, in_time, let_pass, wait_until, wait_until_still
 
 LARGE = 60_000_000
 
@@ -111,7 +111,7 @@ def test_silent_clients_make_room_the_oldest_first(scripted, start_gateway):
     silent = []
     for _ in range(3):
         silent.append(gateway.client(timeout=60))
-        time.sleep(0.02)  # the clock by which their age goes is a coarse one
+        let_pass(0.02)  # the clock by which their age goes is a coarse one
     for oldest in silent:
         session = gateway.client(timeout=60)
         assert session.greeting.startswith(b"* OK ")
@@ -472,7 +472,7 @@ def test_a_lack_of_descriptors_costs_no_time(scripted, start_gateway):
     with Descriptors(gateway, None):
         waiting = [Client(gateway.plain_port, greet=False) for _ in range(4)]
         before = cpu_seconds(gateway)
-        time.sleep(0.5)
+        let_pass(0.5)
         assert cpu_seconds(gateway) - before < 0.25
         old.ok("NOOP")
     for client in waiting:
@@ -482,16 +482,6 @@ def test_a_lack_of_descriptors_costs_no_time(scripted, start_gateway):
 
 
 # Memory
-
-
-def wait_until_stuck(moved, seconds=0.3):
-    """Until nothing has been moved for a while; gives how much that is."""
-    last, since = -1, time.monotonic()
-    while time.monotonic() - since < seconds:
-        if moved() != last:
-            last, since = moved(), time.monotonic()
-        time.sleep(0.01)
-    return last
 
 
 CONNECTIONS = 4
@@ -537,7 +527,7 @@ def test_a_client_that_does_not_read_costs_no_memory(scripted, start_gateway, tr
     before = resident_kib(gateway)
     for number, client in enumerate(clients):
         client.send(f"f FETCH {number} BODY[]\r\n")
-    assert wait_until_stuck(lambda: sum(sent)) < CONNECTIONS * LARGE, "the kernel's buffers took it all"
+    assert wait_until_still(lambda: sum(sent)) < CONNECTIONS * LARGE, "the kernel's buffers took it all"
     grown = resident_kib(gateway) - before
     assert grown <= CONNECTIONS * 1024, f"{grown} KiB for {CONNECTIONS} connections"
     want = hashlib.sha256((chunk * (LARGE // len(chunk) + 1))[:LARGE]).hexdigest()
@@ -581,7 +571,7 @@ def test_an_upstream_that_does_not_read_costs_no_memory(scripted, start_gateway)
 
     sender = threading.Thread(target=send)
     sender.start()
-    assert wait_until_stuck(lambda: sent[0]) < LARGE, "the kernel's buffers took it all"
+    assert wait_until_still(lambda: sent[0]) < LARGE, "the kernel's buffers took it all"
     grown = resident_kib(gateway) - before
     go_on.set()
     assert client.wait("p").status == b"OK"
@@ -610,7 +600,7 @@ def read_slowly(path, number, octets, ends, problems):
         sock.connect(path)
         sock.settimeout(PATIENCE_S)
         sock.sendall(b"a LOGIN ann secret\r\nf FETCH %d\r\n" % octets + (b"z LOGOUT\r\n" if ends == "LOGOUT" else b""))
-        time.sleep(0.5)
+        let_pass(0.5)
         received, want = bytearray(), {"LOGOUT": b"z OK Logout completed.\r\n", "BYE": b"* BYE over.\r\n", "OK": b"f OK done.\r\n"}[ends]
         try:
             while not received.endswith(want):

@@ -5,12 +5,13 @@ import pytest
 from harness import logins
 from harness.gateway import upstream
 from harness.parking import Lot, vanish
+from harness.patience import in_time
 from harness.scripted import CLOSE
 
 
 @pytest.fixture(name="lot")
 def fixture_lot(scripted, start_gateway):
-    return Lot(start_gateway(upstream(scripted.port, answer_timeout="500ms", authorization_identity="pass"), park={"per_user": 8}), scripted)
+    return Lot(start_gateway(upstream(scripted.port, authorization_identity="pass"), park={"per_user": 8}), scripted)
 
 
 def assert_asks_the_upstream(lot, first, client, login):
@@ -83,15 +84,29 @@ def test_the_right_password_is_no_guess(lot):
     assert lot.visit() is first and lot.logins == 1
 
 
-@pytest.mark.parametrize("ending", [(CLOSE,), ("* BYE locked out",), (lambda connection, tag, arguments: None,),
-                                    ("NO [UNAVAILABLE] not now",)], ids=["hangs up", "says BYE", "is silent", "says NO [UNAVAILABLE]"])
-def test_an_upstream_that_does_not_judge_a_password_leaves_it_a_guess(lot, ending):
+def leave_a_guess(lot, ending):
     first = lot.visit()
     for name in ("LOGIN", "AUTHENTICATE"):
         lot.scripted.on(name, *ending)
     assert logins.by_quoted_strings(lot.gateway.client(), "ann", "wrong").code == b"UNAVAILABLE"
     answer_again(lot)
     assert_asks_the_upstream(lot, first, lot.gateway.client(), ann)
+
+
+@pytest.mark.parametrize("ending", [(CLOSE,), ("NO [UNAVAILABLE] not now",)], ids=["hangs up", "says NO [UNAVAILABLE]"])
+def test_an_upstream_that_does_not_judge_a_password_leaves_it_a_guess(lot, ending):
+    leave_a_guess(lot, ending)
+
+
+@pytest.mark.parametrize("ending", [("* BYE locked out",), (lambda connection, tag, arguments: None,)], ids=["says BYE", "is silent"])
+def test_an_upstream_that_does_not_answer_leaves_it_a_guess(start_scripted, start_gateway, ending):
+    """What comes before its silence and behind it has to be answered in that time, too."""
+    def attempt():
+        scripted = start_scripted()
+        gateway = start_gateway(upstream(scripted.port, answer_timeout="1s"), park={"per_user": 8})
+        leave_a_guess(Lot(gateway, scripted), ending)
+
+    in_time(1 + 0.9, attempt)
 
 
 WRONG = {

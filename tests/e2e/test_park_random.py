@@ -18,11 +18,13 @@ import pytest
 from harness import logins
 from harness.gateway import upstream
 from harness.imap import Client, Closed, quoted
+from harness.patience import wait_until
 
 SEED = int(os.environ.get("PARK_SEED") or random.SystemRandom().randrange(1 << 32))
 SESSIONS = int(os.environ.get("PARK_SESSIONS", "8000"))
 SECONDS = float(os.environ.get("PARK_SECONDS", "20"))
 CLIENTS = 6
+ENOUGH = 400  # sessions, for what is said of all of them; takes longer than SECONDS where the machine is busy
 
 USERS = {"ann": "secret", "bob": "hunter2", "eve": "pomum", "master": "of all"}
 NOTIFY = "NOTIFY SET (personal (MessageNew MessageExpunge))"
@@ -412,7 +414,7 @@ def chatter(connection, chance):
 
 def visit_all(world, gateway, numbers, deadline, done):
     for number in numbers:
-        if time.monotonic() > deadline or world.errors:
+        if (time.monotonic() > deadline and len(done) > ENOUGH) or world.errors:
             return
         Visitor(world, gateway, number).run()
         done.append(number)
@@ -424,10 +426,7 @@ def descriptors(gateway):
 
 def assert_all_is_given_back(gateway, before):
     """Once what is parked has waited long enough."""
-    deadline = time.monotonic() + 20
-    while (held := descriptors(gateway)) > before:
-        assert time.monotonic() < deadline, f"{held} descriptors are held, not {before}"
-        time.sleep(0.05)
+    wait_until(lambda: descriptors(gateway) <= before, lambda: f"{descriptors(gateway)} descriptors are held, not {before}")
 
 
 def assert_no_append_went_up_twice(scripted):
@@ -436,7 +435,7 @@ def assert_no_append_went_up_twice(scripted):
     assert not [each for each, times in seen.items() if times > 1]
 
 
-@pytest.mark.timeout(max(120, SECONDS * 4))
+@pytest.mark.timeout(600 + SECONDS * 4)
 def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted, start_gateway):
     print(f"PARK_SEED={SEED}")
     world, done, stop = World(), [], threading.Event()
@@ -459,7 +458,7 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
              f"{world.restored_count} restored, {len(scripted.sessions)} logins, {len(world.appended)} APPENDs"
     print(report)
     assert not world.errors, f"{report}\n" + "\n\n".join(world.errors[:5])
-    assert len(done) > 200 and world.restored_count > 20, report
+    assert len(done) > ENOUGH and world.restored_count > 20, report
     # Else nothing was tested: connections are used again, and by tokens too.
     assert world.reuse_count > world.landed_count / 10, report
     assert re.search(r"restored=warm", gateway.log()), report

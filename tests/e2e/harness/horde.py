@@ -26,7 +26,7 @@ class Horde:
         self.debug_file = pathlib.Path(folder) / "debug.log"
         self.class_name = class_name
         self.parameters = {"username": "ann", "password": "secret", "hostspec": net.LOOPBACK, "port": port, "secure": False,
-                           "timeout": 10, "debug": str(self.debug_file)} | parameters
+                           "timeout": PATIENCE_S, "debug": str(self.debug_file)} | parameters
 
     def visit(self, *steps, **changed):
         """A page that calls these methods, each (name, argument, ...); parameters may have changed. Gives their results."""

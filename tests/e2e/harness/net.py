@@ -11,9 +11,8 @@ import socket
 import ssl
 import struct
 import subprocess
-import time
 
-from .patience import PATIENCE_S
+from .patience import PATIENCE_S, wait_until
 
 LOOPBACK = "127.0.0.1"
 _given_ports = set()
@@ -82,15 +81,18 @@ def reset(sock):
 
 def wait_for_port(port, is_alive, seconds=PATIENCE_S):
     """Returns once something listens on the port; raises if is_alive() turns false or time runs out."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    def is_open():
         with socket.socket() as probe:
             if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
+                return True
         if not is_alive():
             raise RuntimeError(f"the process that should listen on port {port} has ended")
-        time.sleep(0.01)
-    raise RuntimeError(f"nobody listens on port {port} after {seconds} s")
+        return False
+
+    try:
+        wait_until(is_open, seconds=seconds)
+    except AssertionError:
+        raise RuntimeError(f"nobody listens on port {port} after {seconds} s") from None
 
 
 def hear_out(sock):

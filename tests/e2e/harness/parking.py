@@ -119,6 +119,16 @@ def leave(gateway, client):
     return how
 
 
+def wait_at_rest(gateway):
+    """Until no session has a connection to the upstream, and none of those that they have left is still about to be parked."""
+    def is_at_rest():
+        log = gateway.log()
+        return log.count("-> ATTACHED") + log.count(TAKEN) == log.count("ATTACHED -> ") and \
+            log.count("-> SETTLING") == log.count("SETTLING -> ")
+
+    wait_until(is_at_rest, "sessions do not end")
+
+
 def logins_at_the_server(gateway):
     """By the gateway's log."""
     return gateway.log().count("READY -> LOGGING_IN")

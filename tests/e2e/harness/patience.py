@@ -33,6 +33,17 @@ def in_time(limit_s, attempt):
 
 
 def let_pass(seconds):
-    """For what comes by time itself, and tells nobody: a token that has expired, a proof that has aged. It may take longer, and
-    the test must hold then too."""
+    """For what comes by time itself, and tells nobody: a token that has expired, a proof that has aged; or to give what must not
+    happen the time to happen. It may take longer, and the test must hold then too."""
     time.sleep(seconds)
+
+
+def wait_until_still(value, seconds=0.5):
+    """Until value() has not changed for a while, and gives it: nothing moves any more, or the machine was busy. So what a test
+    says of it must be true at any time before, too."""
+    last, since = value(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        time.sleep(0.01)
+        if (now := value()) != last:
+            last, since = now, time.monotonic()
+    return last
