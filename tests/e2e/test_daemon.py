@@ -277,7 +277,7 @@ def test_a_command_in_flight_is_answered_first(scripted, start_gateway):
     gateway.process.send_signal(signal.SIGTERM)
     idle.rest()
     with pytest.raises(OSError):
-        Client(gateway.plain_port, timeout=1)
+        Client(gateway.plain_port)
     stopping.set()
     answer = client.wait("f")
     assert answer.untagged == [b"* 1 FETCH (BODY[] {5}\r\nhello)\r\n"] and answer.status == b"OK"
