@@ -50,7 +50,6 @@ static void capabilities_add(struct capabilities *capabilities, struct imapstate
         { "LITERAL+", &capabilities->literal_plus },
         { "LITERAL-", &capabilities->literal_minus },
         { "BINARY", &capabilities->binary },
-        { "ANNOTATE-EXPERIMENT-1", &capabilities->annotate },
         { "SASL-IR", &capabilities->sasl_ir },
         { "ID", &capabilities->id },
         { "STARTTLS", &capabilities->starttls },

@@ -12,7 +12,6 @@
 struct capabilities {
     bool literal_plus, literal_minus; /* RFC 7888 */
     bool binary;                      /* RFC 3516: ~{n+} is taken */
-    bool annotate;                    /* RFC 5257: STORE takes strings */
     bool sasl_ir;                     /* RFC 4959 */
     bool id, starttls, logindisabled, unauthenticate, unselect, language, namespace;
     uint32_t mechanisms; /* set of SASL_BIT(id): the AUTH= ones that are in our table */

@@ -257,7 +257,6 @@ static const struct {
       { .literal_plus = true,
         .id = true,
         .binary = true,
-        .annotate = true,
         .unselect = true,
         .logindisabled = true,
         .namespace = true } },
@@ -272,14 +271,14 @@ static const struct {
       { .literal_minus = true, .sasl_ir = true, .unselect = true, .namespace = true } },
     { "mechanisms that cannot pass are not there", "AUTH=EXTERNAL AUTH=SCRAM-SHA-1-PLUS AUTH=", { .id = false } },
     { "a mechanism without AUTH= is none", "PLAIN XAUTH=PLAIN", { .id = false } },
-    { "parts of words are no words", "IDLE LITERAL++ XBINARY SASL-IRX ANNOTATE-EXPERIMENT-12", { .id = false } },
+    { "parts of words are no words", "IDLE LITERAL++ XBINARY SASL-IRX", { .id = false } },
     { "an empty list", "", { .id = false } },
 };
 
 static bool capabilities_equal(const struct capabilities *a, const struct capabilities *b)
 {
     return a->literal_plus == b->literal_plus && a->literal_minus == b->literal_minus && a->binary == b->binary &&
-           a->annotate == b->annotate && a->sasl_ir == b->sasl_ir && a->id == b->id && a->starttls == b->starttls &&
+           a->sasl_ir == b->sasl_ir && a->id == b->id && a->starttls == b->starttls &&
            a->logindisabled == b->logindisabled && a->unauthenticate == b->unauthenticate &&
            a->unselect == b->unselect && a->language == b->language && a->namespace == b->namespace &&
            a->mechanisms == b->mechanisms;
