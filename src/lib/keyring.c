@@ -35,11 +35,19 @@ struct imapstate_keyring *imapstate_keyring_new(void)
     return calloc(1, sizeof(struct imapstate_keyring));
 }
 
+/* Where a limit on memory is reached, a page cannot be made writable again. sodium_free() would crash in wiping it; such a
+ * key stays where it is, in locked pages. */
+static void key_free(uint8_t *octets)
+{
+    if (sodium_mprotect_readwrite(octets) == 0)
+        sodium_free(octets);
+}
+
 /* Ends the keys from the index count on. */
 static void keyring_shrink(struct imapstate_keyring *keyring, size_t count)
 {
     while (keyring->count > count)
-        sodium_free(keyring->slots[--keyring->count].octets);
+        key_free(keyring->slots[--keyring->count].octets);
 }
 
 void imapstate_keyring_free(struct imapstate_keyring *keyring)
