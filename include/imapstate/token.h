@@ -12,9 +12,8 @@
 
 /* The version that begins a token. */
 #define IMAPSTATE_TOKEN_FORMAT 1u
-/* Octets in a token that we make, and in one that a client may send us (P2). */
+/* Octets in a token, whichever way it goes (P2). */
 #define IMAPSTATE_TOKEN_MAX          2048u
-#define IMAPSTATE_TOKEN_ARGUMENT_MAX 4096u
 #define IMAPSTATE_TOKEN_NONCE_OCTETS 24u
 #define IMAPSTATE_FINGERPRINT_OCTETS 32u
 

@@ -24,7 +24,7 @@
 
 /* Octets in the token of any server (P2 lets no longer one be sent), and in the commands that it stands for, four more
  * for each counted in. What passes either is not kept, but sent again the next time. */
-#define IMAPSTATE_VISIT_TOKEN_MAX    4096u
+#define IMAPSTATE_VISIT_TOKEN_MAX    2048u
 #define IMAPSTATE_VISIT_COMMANDS_MAX 16384u
 /* Octets that imapstate_visit_keep() appends at the most. */
 #define IMAPSTATE_VISIT_KEPT_MAX ((27u + IMAPSTATE_VISIT_TOKEN_MAX + IMAPSTATE_VISIT_COMMANDS_MAX) * 4 / 3 + 3)

@@ -27,7 +27,7 @@ static void request_heed_line(struct request *request, const struct imapstate_pi
 {
     const struct imapstate_literal *literal = &line->literal;
     bool is_state = request->command->id == IMAPSTATE_COMMAND_STATE;
-    if (literal->announced && literal->octets > (is_state ? IMAPSTATE_TOKEN_ARGUMENT_MAX : REQUEST_LITERAL_MAX))
+    if (literal->announced && literal->octets > (is_state ? IMAPSTATE_TOKEN_MAX : REQUEST_LITERAL_MAX))
         request_complain(request, "BAD " N_("Literal is too large."));
     if (!literal->announced)
         request->phase = REQUEST_COMPLETE;

@@ -97,7 +97,7 @@ static struct restore *restore_new(const struct client *client, struct imapstate
     if (!restore)
         return NULL;
     imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
-    imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->encoded, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->held_names, PRELUDE_NAMES_MAX);
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
@@ -309,7 +309,7 @@ static void restore_is_not_fresh(struct client *client, struct imapstate_span to
 static void restore_token(struct client *client, struct imapstate_span arguments)
 {
     struct imapstate_buf token;
-    imapstate_buf_init(&token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
     bool is_valid =
         imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
     if (!is_valid)

@@ -2,6 +2,8 @@
 import pytest
 
 from harness.imap import capabilities
+from harness.parking import Lot
+from harness.scripted import ENABLE_HABITS
 from harness.tokens import announced, assert_tracking, fail_to_restore, restore, save, saved, setup_of
 
 pytestmark = pytest.mark.every_server
@@ -105,6 +107,42 @@ def test_p04_restores_the_right_to_select_with_qresync(gateway, server):
     client.ok("NOOP")
     restore(client, token)
     assert client.ok("SELECT INBOX (QRESYNC (1 1))").of("EXISTS") == [b"* 1 EXISTS\r\n"]
+
+
+@pytest.mark.parametrize("habit", ENABLE_HABITS)
+def test_p04_condstore_belongs_to_the_qresync_that_brings_it(start_scripted, start_gateway, habit):
+    """RFC 7162 section 3.2.3: whether or not the server names it, the state with it is no more than the token's."""
+    scripted = start_scripted(enable=habit)
+    lot = Lot(start_gateway(scripted.port, park={"per_user": 4}), scripted)
+    scripted.on("NOOP", "* 1 FETCH (FLAGS () MODSEQ (7))", "OK done")
+    client = lot.gateway.session()
+    token = save(client, "ENABLE QRESYNC")
+    assert lot.leave(client)
+    visits = []
+    for _ in range(3):  # warm, and warm again, whatever has been shown of CONDSTORE meanwhile
+        client = lot.gateway.session()
+        restore(client, token)
+        client.ok("NOOP")
+        visits.append(lot.mark(client))
+        token = saved(client.ok("SAVESTATE"))
+        assert lot.leave(client)
+    assert visits == [scripted.sessions[0]] * 3
+    assert setup_of(scripted.sessions[0]) == ["ENABLE QRESYNC"]
+
+
+@pytest.mark.parametrize("habit", ENABLE_HABITS)
+def test_p04_a_restore_counts_as_having_enabled(start_scripted, start_gateway, habit):
+    scripted = start_scripted(enable=habit)
+    gateway = start_gateway(scripted.port)
+    token = save(gateway.session(), "ENABLE QRESYNC")
+    client = gateway.session()
+    restore(client, token)
+    client.ok("SELECT INBOX (QRESYNC (7 1))")  # RFC 7162 section 3.2.5 wants the ENABLE before
+    client.ok("UNSELECT")
+    again = saved(client.ok("SAVESTATE"))
+    client = gateway.session()
+    restore(client, again)
+    assert setup_of(scripted.sessions[-1]) == ["ENABLE QRESYNC"]
 
 
 @pytest.mark.needs("NOTIFY")

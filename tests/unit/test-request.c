@@ -95,9 +95,9 @@ static const struct {
     { "as large as may be", "LOGIN", REQUEST_LITERAL_MAX, true, false },
     { "one too many, asked for", "LOGIN", REQUEST_LITERAL_MAX + 1, true, true },
     { "one too many, unasked", "LOGIN", REQUEST_LITERAL_MAX + 1, false, true },
-    { "P2: a token as long as may be", "STATE", IMAPSTATE_TOKEN_ARGUMENT_MAX, true, false },
-    { "P2: a token too long, asked for", "STATE", IMAPSTATE_TOKEN_ARGUMENT_MAX + 1, true, true },
-    { "P2: a token too long, unasked", "STATE", IMAPSTATE_TOKEN_ARGUMENT_MAX + 1, false, true },
+    { "P2: a token as long as may be", "STATE", IMAPSTATE_TOKEN_MAX, true, false },
+    { "P2: a token too long, asked for", "STATE", IMAPSTATE_TOKEN_MAX + 1, true, true },
+    { "P2: a token too long, unasked", "STATE", IMAPSTATE_TOKEN_MAX + 1, false, true },
 };
 
 TEST(a_literal_that_is_too_large_is_refused_or_swallowed)

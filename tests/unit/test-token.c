@@ -227,7 +227,7 @@ TEST(what_is_no_token_is_malformed)
     imapstate_buf_init(&state, 100);
     for (size_t i = 0; i < ARRAY_LEN(malformed); i++)
         CHECK_ROW(malformed[i].name, open_at(malformed[i].token, NOW_S, &state) == IMAPSTATE_TOKEN_MALFORMED);
-    static uint8_t longest[IMAPSTATE_TOKEN_ARGUMENT_MAX];
+    static uint8_t longest[2 * IMAPSTATE_TOKEN_MAX];
     memset(longest, 'A', sizeof longest);
     assert_int_equal(open_at((struct imapstate_span){ longest, sizeof longest }, NOW_S, &state),
                      IMAPSTATE_TOKEN_MALFORMED);
@@ -342,7 +342,7 @@ TEST(the_largest_state_fills_a_token_and_one_more_octet_is_too_large)
     struct imapstate_key key = { .id = KEY_ID, .octets = key_octets };
     struct imapstate_token_binding binding = binding_of("ann", "main", "IMAP4REV1 ENABLE");
     struct imapstate_buf token, state;
-    imapstate_buf_init(&token, IMAPSTATE_TOKEN_ARGUMENT_MAX);
+    imapstate_buf_init(&token, 2 * IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&state, sizeof octets);
     struct imapstate_span largest = { octets, imapstate_token_state_max(&binding) };
     assert_int_equal(imapstate_token_seal(&key, &binding, NOW_S, LIFETIME_S, nonce, largest, &token), IMAPSTATE_OK);
