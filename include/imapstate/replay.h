@@ -21,7 +21,7 @@ enum imapstate_replay_status {
 };
 
 enum imapstate_replay_answer {
-    IMAPSTATE_REPLAY_HIDE,  /* the echo of the replay's own commands, or their tagged answers */
+    IMAPSTATE_REPLAY_HIDE,  /* the echo of the replay's own commands, their tagged answers, and what names their tags */
     IMAPSTATE_REPLAY_PASS,  /* the client's: goes on at once, as it is */
     IMAPSTATE_REPLAY_ALERT, /* a tagged answer with [ALERT]: goes on with "*" in place of the tag */
     IMAPSTATE_REPLAY_HOLD,  /* CAPABILITY, untagged or as the code of a status response: held until it is decided */

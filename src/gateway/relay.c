@@ -775,6 +775,17 @@ static void relay_weigh(struct client *client, struct imapstate_span begun, bool
         session_saw_response(&client->session, &client->pipeline, begun);
 }
 
+/* RFC 9585: [INPROGRESS ("tag" ...)] of a command that the gateway itself has said is none of the client's (P17; the
+ * tags of a replay are the replay's to know). */
+static bool relay_names_ours(const struct client *client, struct imapstate_span line)
+{
+    struct status status;
+    bool is_asking = login_is_at_upstream(client->login) || client->upstream->is_introducing ||
+                     client->request.phase == REQUEST_ASKING;
+    return is_asking && *line.at == '*' && status_parse(line, &status) && !status_has_code(&status, "CAPABILITY") &&
+           imapstate_span_contains_nocase(status.code, IMAPSTATE_SPAN(UPSTREAM_TAG));
+}
+
 /* The first line of a response. True: it goes on to the client, with all that belongs to it. */
 static bool relay_up_line(struct client *client, const struct imapstate_piece *piece)
 {
@@ -784,6 +795,8 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
     if (piece->is_text && relay_word(line, 0).len == 1 && line.at[0] == '*' &&
         imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BYE")))
         client->upstream->has_said_bye = true;
+    if (piece->is_text && relay_names_ours(client, line))
+        return false;
     if (client->upstream->is_introducing && relay_up_introduction(client->upstream, line))
         return false;
     if (login_is_at_upstream(client->login))

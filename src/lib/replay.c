@@ -255,17 +255,28 @@ static void step_prove_language(struct step *step, struct imapstate_span in)
     step->is_proven = step_is_chosen(step, &in) && imapstate_span_equal(in, IMAPSTATE_SPAN(")"));
 }
 
+/* RFC 9585: the client knows of none of these commands. in is what follows OK, NO or BAD. */
+static bool replay_is_named(const struct imapstate_replay *replay, struct imapstate_span in)
+{
+    for (size_t i = 0; i < replay->step_count; i++)
+        if (response_code_names(in, imapstate_span_of(replay->steps[i].tag)))
+            return true;
+    return false;
+}
+
 static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *replay, struct imapstate_span in)
 {
     struct imapstate_span word = response_word(&in);
+    bool is_status = response_is(word, "OK") || response_is(word, "NO") || response_is(word, "BAD");
     struct step *language = replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE);
     struct step *comparator = replay_in_flight(replay, IMAPSTATE_ENTRY_COMPARATOR);
 
     if (response_is(word, "CAPABILITY"))
         return IMAPSTATE_REPLAY_HOLD;
-    if ((response_is(word, "OK") || response_is(word, "NO") || response_is(word, "BAD")) &&
-        response_code(in, "CAPABILITY", NULL))
+    if (is_status && response_code(in, "CAPABILITY", NULL))
         return IMAPSTATE_REPLAY_HOLD;
+    if (is_status && replay_is_named(replay, in))
+        return IMAPSTATE_REPLAY_HIDE;
     if (response_is(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
         replay_prove_enable(replay, in);
         return IMAPSTATE_REPLAY_HIDE;

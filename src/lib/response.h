@@ -3,6 +3,7 @@
 #define LIB_RESPONSE_H
 
 #include <imapstate/span.h>
+#include <string.h>
 
 /* Takes the first word off *in, and the SP behind it. */
 static inline struct imapstate_span response_word(struct imapstate_span *in)
@@ -35,6 +36,21 @@ static inline bool response_code(struct imapstate_span text, const char *name, s
     if (ret_arguments)
         *ret_arguments = (struct imapstate_span){ text.at + begin, end - begin };
     return true;
+}
+
+/* Does the response code at the front of text name tag, bare or in quotes? [INPROGRESS ("A1" 3 10)], RFC 9585. */
+static inline bool response_code_names(struct imapstate_span text, struct imapstate_span tag)
+{
+    if (text.len == 0 || text.at[0] != '[')
+        return false;
+    for (size_t at = 1, begin = 1; at < text.len && text.at[begin - 1] != ']'; at++) {
+        if (!memchr(" ()[]\"", text.at[at], 6))
+            continue;
+        if (imapstate_span_equal((struct imapstate_span){ text.at + begin, at - begin }, tag))
+            return true;
+        begin = at + 1;
+    }
+    return false;
 }
 
 #endif

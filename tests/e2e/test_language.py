@@ -184,6 +184,17 @@ def test_of_what_the_gateway_asked_itself_the_client_hears_nothing_when_it_comes
     assert [line.split(b" ")[:2] for line in responses] == [[b"*", b"LANGUAGE"], [tag.encode(), b"NO"], [b"*", b"BYE"]]
 
 
+def test_what_names_the_tag_of_our_question_is_not_the_clients(scripted, gateway):
+    def answer(connection, tag, arguments):
+        connection.send(f'* OK [INPROGRESS ("{tag}" 1 10)] Soon.\r\n')
+        connection.default(tag, "NAMESPACE", arguments)
+
+    scripted.on("NAMESPACE", answer)
+    client = gateway.session()
+    answer = client.ok("LANGUAGE DE")
+    assert answer.untagged == [b"* LANGUAGE (DE)\r\n", GERMAN]
+
+
 def test_an_upstream_without_namespaces_is_not_asked_for_them(start_scripted, start_gateway):
     scripted = start_scripted(caps_after="IMAP4rev1 ENABLE")
     client = start_gateway(scripted.port, languages=LANGUAGES).session()

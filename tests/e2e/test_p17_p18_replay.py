@@ -9,6 +9,7 @@ import pytest
 
 from harness.gateway import write_keys
 from harness.imap import capabilities, literal
+from harness.parking import Lot
 from harness.patience import PATIENCE_S
 from harness.scripted import AFTER, CLOSE
 from harness.tokens import (assert_not_restored, assert_restored, assert_tracking, fail_to_restore, restore, save, saved,
@@ -123,6 +124,46 @@ def test_p17_everything_else_streams_to_the_client_in_order_before_state(scripte
     assert answer.untagged[:-1] == [
         b"* OK [ALERT] The disk is full.\r\n", b'* LIST () "/" Extra\r\n', b"* METADATA INBOX /private/comment\r\n",
         b"* STATUS INBOX (MESSAGES 3)\r\n", b"* STATUS {4}\r\nWork (MESSAGES 1)\r\n", b"* OK it ends in {12}\r\n"]
+
+
+def in_progress(scripted, name, **times):
+    """Such a command is answered by the default server, which first tells how far it is with it (RFC 9585), and that it is busy."""
+    def answer(connection, tag, arguments):
+        connection.send(f'* OK [INPROGRESS ("{tag}" 1 10)] Soon.\r\n* OK [INPROGRESS] Busy.\r\n')
+        connection.default(tag, name, arguments)
+    scripted.on(name, answer, **times)
+
+
+BUSY = [b"* OK [INPROGRESS] Busy.\r\n"]
+
+
+@pytest.mark.parametrize("name", ["ENABLE", "LANGUAGE", "COMPARATOR", "NOTIFY"])
+def test_p17_what_names_a_private_tag_is_hidden(scripted, scripted_gateway, name):
+    token = save(scripted_gateway.session(), *EVERYTHING)
+    client = scripted_gateway.session()
+    in_progress(scripted, name, times=1)
+    assert restore(client, token).untagged[:-1] == BUSY
+    in_progress(scripted, "NOOP", times=1)
+    assert client.ok("NOOP", tag="mine").untagged == [b'* OK [INPROGRESS ("mine" 1 10)] Soon.\r\n'] + BUSY
+
+
+def test_p17_so_is_what_names_the_tag_of_a_login_of_the_gateways_own(scripted, start_gateway):
+    lot = Lot(start_gateway(scripted.port, park={"per_user": 4}), scripted)
+    client = lot.gateway.session()
+    save(client, "ENABLE X-ONE")
+    assert lot.leave(client)
+    client = lot.gateway.session()  # by the connection that is in a state, which is not what NOOP wants
+    for name in ("LOGIN", "AUTHENTICATE"):
+        in_progress(scripted, name)
+    assert client.ok("NOOP").untagged == BUSY
+    assert lot.logins == 2
+
+
+def test_p17_so_is_what_names_the_tag_of_the_list_that_the_gateway_asks_for(start_scripted, start_gateway):
+    scripted = start_scripted(caps_login="none")
+    client = start_gateway(scripted.port).client()
+    in_progress(scripted, "CAPABILITY")
+    assert client.ok("LOGIN ann secret").untagged == BUSY
 
 
 def test_p17_it_streams_at_once_not_when_it_is_decided(scripted, scripted_gateway):
