@@ -217,11 +217,12 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     *ret_chores = session_is_notified(session) ? UPSTREAM_CHORE_NOTIFY_NONE : 0;
     if (session->has_selected)
         *ret_chores |=
-            session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CLOSE;
+            session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CHECK;
     /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. And if a server has ended
      * IDLE by itself, what it says to DONE may still be on its way. */
-    if (*ret_chores == 0 && (session->was_refused || session->has_said_done))
-        *ret_chores = UPSTREAM_CHORE_NOOP;
+    bool needs_good_end = *ret_chores & UPSTREAM_CHORE_CHECK;
+    if (needs_good_end || (*ret_chores == 0 && (session->was_refused || session->has_said_done)))
+        *ret_chores |= UPSTREAM_CHORE_NOOP;
     upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
     return true;
 }

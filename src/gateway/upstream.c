@@ -370,9 +370,9 @@ static const char *upstream_chore_command(unsigned chore)
     case UPSTREAM_CHORE_UNSELECT:
         return "UNSELECT";
     case UPSTREAM_CHORE_EXAMINE:
-        return "EXAMINE INBOX";
-    case UPSTREAM_CHORE_CLOSE:
-        return "CLOSE";
+        return "EXAMINE imapstate-no-such-mailbox";
+    case UPSTREAM_CHORE_CHECK:
+        return "CHECK";
     case UPSTREAM_CHORE_NOTIFY_NONE:
         return "NOTIFY NONE";
     default:
@@ -380,7 +380,8 @@ static const char *upstream_chore_command(unsigned chore)
     }
 }
 
-/* All in one write; but where EXAMINE has failed, CLOSE would expunge. */
+/* All in one write. None of them may destroy anything, whatever the server makes of it: not CLOSE, for there are servers
+ * that expunge a mailbox that was opened by EXAMINE. */
 static void upstream_say_chores(struct upstream *upstream)
 {
     unsigned left = upstream->chores, chore;
@@ -391,7 +392,7 @@ static void upstream_say_chores(struct upstream *upstream)
         if (chore != UPSTREAM_CHORE_DONE) /* it has no tag: what it ends is the client's IDLE */
             stream_printf(&upstream->stream, CHORE_TAG " ", chore);
         stream_printf(&upstream->stream, "%s\r\n", upstream_chore_command(chore));
-    } while (left && chore != UPSTREAM_CHORE_EXAMINE);
+    } while (left);
     stream_flush(&upstream->stream);
 }
 
@@ -407,15 +408,28 @@ static bool upstream_answers_chore(const struct upstream *upstream, const struct
     return chore && imapstate_span_equal(status->tag, tag);
 }
 
+/* RFC 9051 section 6.3.2: an EXAMINE that fails leaves no mailbox selected, but BAD leaves things as they are. BAD to
+ * CHECK may come from a server that does not know it (RFC 9051 has dropped it). */
+static bool upstream_is_done_chore(const struct upstream *upstream, unsigned chore, enum status_word word)
+{
+    switch (chore) {
+    case UPSTREAM_CHORE_EXAMINE:
+    case UPSTREAM_CHORE_CHECK:
+        return word == STATUS_NO;
+    case UPSTREAM_CHORE_UNSELECT:
+        return word == STATUS_OK || upstream->may_fail_unselect;
+    default:
+        return word == STATUS_OK;
+    }
+}
+
 /* A chore was answered. False: the connection is not what it would be parked as. */
 static bool upstream_finish_chore(struct upstream *upstream, const struct status *status)
 {
     unsigned chore = upstream_chore(upstream);
-    if (status->word != STATUS_OK && !(chore == UPSTREAM_CHORE_UNSELECT && upstream->may_fail_unselect))
+    if (!upstream_is_done_chore(upstream, chore, status->word))
         return false;
     upstream->chores &= (uint8_t)~chore;
-    if (chore == UPSTREAM_CHORE_EXAMINE)
-        upstream_say_chores(upstream);
     return true;
 }
 

@@ -48,8 +48,8 @@ enum upstream_state {
 enum upstream_chore {
     UPSTREAM_CHORE_DONE = 1,
     UPSTREAM_CHORE_UNSELECT = 2,
-    UPSTREAM_CHORE_EXAMINE = 4, /* where there is no UNSELECT: a mailbox that is open for reading only ... */
-    UPSTREAM_CHORE_CLOSE = 8,   /* ... can be closed without expunging anything */
+    UPSTREAM_CHORE_EXAMINE = 4, /* where there is no UNSELECT: one that fails leaves no mailbox selected ... */
+    UPSTREAM_CHORE_CHECK = 8,   /* ... which the refusal of CHECK proves */
     UPSTREAM_CHORE_NOTIFY_NONE = 16,
     UPSTREAM_CHORE_NOOP = 32,
 };

@@ -9,7 +9,7 @@ from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.parking import Lot, chores, log_out, mine, vanish
 from harness.patience import PATIENCE_S, in_time
-from harness.scripted import AFTER
+from harness.scripted import AFTER, CLOSE
 from harness.tokens import assert_restored, restore, save, saved, setup_of
 
 
@@ -583,23 +583,31 @@ WITHOUT_UNSELECT = AFTER.replace(" UNSELECT", "")
 
 @LEAVING
 @pytest.mark.parametrize("command", ["SELECT INBOX", "SELECT box", "EXAMINE INBOX"])
-def test_without_unselect_a_mailbox_is_examined_and_closed(start_scripted, start_gateway, command, hang_up):
+def test_without_unselect_a_mailbox_is_left_by_an_examine_that_fails(start_scripted, start_gateway, command, hang_up):
+    """Which a refused CHECK proves, and the NOOP behind it clears the count of mistakes. CLOSE might expunge."""
     scripted = start_scripted(caps_after=WITHOUT_UNSELECT)
     lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
     first = lot.visit(command, hang_up=hang_up)
     sent = chores(first)
-    assert sent[-1] == "CLOSE" and sent[-2].startswith("EXAMINE") and "UNSELECT" not in first.names
+    assert sent == ["EXAMINE imapstate-no-such-mailbox", "CHECK", "NOOP"] and not {"UNSELECT", "CLOSE"} & set(first.names)
     assert lot.visit() is first
 
 
-@pytest.mark.parametrize("answer", ["NO no such mailbox", "BAD what?"])
-def test_without_unselect_a_mailbox_that_cannot_be_examined_is_never_closed_by_close(start_scripted, start_gateway, answer):
+@pytest.mark.parametrize("examine, check, noop", [
+    ("BAD what?", "NO no mailbox is selected", "OK done"),  # nobody knows what a BAD has left selected (P2)
+    ("OK [READ-ONLY] there is such a mailbox", "NO", "OK done"),
+    ("NO no such mailbox", "OK done", "OK done"),  # the mailbox stays open, whatever RFC 9051 section 6.3.2 says
+    ("NO no such mailbox", "BAD what?", "OK done"),  # RFC 9051 has no CHECK
+    ("NO no such mailbox", "NO no mailbox is selected", "BAD what?"),
+    ("NO no such mailbox", CLOSE, "OK done")])
+def test_without_unselect_and_in_doubt_a_mailbox_is_not_parked(start_scripted, start_gateway, examine, check, noop):
     scripted = start_scripted(caps_after=WITHOUT_UNSELECT)
     lot = Lot(start_gateway(scripted.port, park={"per_user": 8}), scripted)
-    scripted.on("EXAMINE", answer)
     client = lot.gateway.session()
     client.ok("SELECT INBOX")
     first = lot.mark(client)
+    for name, answer in (("EXAMINE", examine), ("CHECK", check), ("NOOP", noop)):
+        scripted.on(name, answer)
     assert not lot.leave(client, first)
     assert "CLOSE" not in first.names
     never_again(lot, first)

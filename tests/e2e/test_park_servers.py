@@ -138,7 +138,7 @@ def test_nobody_lands_where_something_was_set_up_that_no_token_says(server, park
 
 @pytest.mark.parametrize("hang_up", [False, True], ids=["LOGOUT", "hanging up"])
 def test_parking_expunges_nothing(server, parking, hang_up):
-    """By UNSELECT, or, where there is none, by EXAMINE and CLOSE."""
+    """By UNSELECT, or, where there is none, by an EXAMINE that fails."""
     user = server.new_user()
     server.add_message(user)
     client = parking.session(user)

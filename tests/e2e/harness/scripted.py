@@ -472,7 +472,15 @@ class Connection:
         self.send("* FLAGS (\\Seen \\Deleted)\r\n* 3 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 7] stays.\r\n"
                   f"{tag} OK [READ-WRITE] selected.\r\n")
 
-    do_EXAMINE = do_SELECT
+    def do_EXAMINE(self, tag, arguments):
+        if b"no-such-mailbox" not in arguments:
+            self.do_SELECT(tag, arguments)
+            return
+        self.selected = False
+        self.send(f"{tag} NO no such mailbox.\r\n")
+
+    def do_CHECK(self, tag, arguments):
+        self.send(f"{tag} {'OK done' if self.selected else 'NO no mailbox is selected'}.\r\n")
 
     def do_CLOSE(self, tag, arguments):
         self.selected = False
@@ -501,7 +509,7 @@ class Connection:
     def do_STORE(self, tag, arguments):
         self.ok(tag)
 
-    do_UID_STORE = do_APPEND = do_CREATE = do_SUBSCRIBE = do_CHECK = do_EXPUNGE = do_STORE
+    do_UID_STORE = do_APPEND = do_CREATE = do_SUBSCRIBE = do_EXPUNGE = do_STORE
 
     def do_IDLE(self, tag, arguments):
         self.send(b"+ idling\r\n")
