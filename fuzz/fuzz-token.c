@@ -54,6 +54,7 @@ static void check_inside(struct imapstate_span in)
     uint8_t inner[LEN + 127] = "\0\0\0\0\x6b\x04\x6b\0\0\0\0\0\x6b\x05\0\0\0\3ann\0\4main";
     char token[2 * IMAPSTATE_TOKEN_MAX];
     struct imapstate_buf state;
+    CHECK(imapstate_token_fingerprint(binding.names, binding.epoch, inner + LEN - 7 - IMAPSTATE_FINGERPRINT_OCTETS));
     memcpy(inner + LEN - 7, "\0\5state", 7);
     size_t len = LEN;
     if (in.len > 0)

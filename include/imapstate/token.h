@@ -10,24 +10,26 @@
 #include <imapstate/keyring.h>
 #include <imapstate/span.h>
 
-/* The version that begins a token. */
-#define IMAPSTATE_TOKEN_FORMAT 1u
+/* The version that begins a token that we make. Format 1 still opens: its fingerprint leaves COMPRESS= and XIMAPPROXY
+ * out, and all else is the same. */
+#define IMAPSTATE_TOKEN_FORMAT 2u
 /* Octets in a token, whichever way it goes (P2). */
 #define IMAPSTATE_TOKEN_MAX          2048u
 #define IMAPSTATE_TOKEN_NONCE_OCTETS 24u
 #define IMAPSTATE_FINGERPRINT_OCTETS 32u
 
-/* Whom and what a token is good for. Compared octet for octet. */
+/* Whom and what a token is good for: user and upstream compared octet for octet, names and epoch by their fingerprint.
+ * Borrowed. */
 struct imapstate_token_binding {
     struct imapstate_span user;     /* the authorization identity */
     struct imapstate_span upstream; /* the upstream's name in the configuration */
-    uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
+    struct imapstate_span names;    /* the capability list that the client was given when its login was answered */
+    uint64_t epoch;                 /* the operator's */
 };
 
 /* The fingerprint of a server: of the capabilities that a client sees after login and the operator's epoch (P12). names
- * is a list with SP between, as in a CAPABILITY response; it is sorted and upper-cased here, and AUTH=, COMPRESS=,
- * STARTTLS, LOGINDISABLED, SASL-IR and XIMAPPROXY are left out; a name that occurs twice counts once. False if memory
- * is out. */
+ * is a list with SP between, as in a CAPABILITY response; it is sorted and upper-cased here, and AUTH=, STARTTLS,
+ * LOGINDISABLED and SASL-IR are left out; a name that occurs twice counts once. False if memory is out. */
 IMAPSTATE_API bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
                                                uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS]);
 

@@ -131,6 +131,21 @@ static bool list_has(struct imapstate_span list, struct imapstate_span word)
     return false;
 }
 
+static bool list_has_all(struct imapstate_span list, struct imapstate_span names)
+{
+    struct imapstate_span word;
+    bool has_all = true;
+
+    while (has_all && names_next(&names, &word))
+        has_all = list_has(list, word);
+    return has_all;
+}
+
+bool capability_is_same(struct imapstate_span one, struct imapstate_span other)
+{
+    return imapstate_span_equal(one, other) || (list_has_all(one, other) && list_has_all(other, one));
+}
+
 /* Adds word to the list that begins in buf at the offset begin, unless it is there. */
 static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_span word)
 {

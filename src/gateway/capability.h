@@ -56,6 +56,9 @@ bool capability_may_use_login(const struct capability_view *view);
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 
+/* Do two lists name the same, in whatever order and case? Time as above. */
+bool capability_is_same(struct imapstate_span one, struct imapstate_span other);
+
 /* Finds the list in one whole response line (line end included): "* CAPABILITY names" or a status response, tagged or
  * not, with the code "[CAPABILITY names]". ret_names is the part of line with the names, without spaces at its ends.
  * False if there is none, or an empty one. A code that does not end within the line is none. Human text that holds

@@ -119,12 +119,13 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     return true;
 }
 
-/* Would the client see another list than the one that it was told? ret_shown is the one that it would see. */
+/* Would the client see another list than the one that it was told, be it in whatever order and case? ret_shown is the
+ * one that it would see. */
 static bool choice_differs(const struct client *client, struct imapstate_span names, struct imapstate_buf *ret_shown)
 {
     struct capability_view view = client_view(client, false);
     return capability_rewrite(names, &view, ret_shown) &&
-           !imapstate_span_equal(imapstate_buf_span(ret_shown), imapstate_buf_span(&client->session.names));
+           !session_has_names(&client->session, imapstate_buf_span(ret_shown));
 }
 
 bool choice_heed_names(struct client *client, struct imapstate_span names)
@@ -139,7 +140,6 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
         client_say_names(client, &shown);
         imapstate_buf_clear(&session->names);
         imapstate_buf_put(&session->names, imapstate_buf_span(&shown));
-        imapstate_token_fingerprint(imapstate_buf_span(&shown), client->service->config->epoch, session->fingerprint);
     }
     /* What the client sees is the same whether LANGUAGE is the upstream's or ours. */
     capability_parse(names, &session->offers);

@@ -7,6 +7,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "capability.h"
 #include "introduction.h"
 
 struct prelude {
@@ -150,7 +151,7 @@ bool prelude_names_for_greeting(const char *upstream, struct imapstate_span gree
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
     bool is_known = prelude && greeting_names.len > 0 && prelude_is_fresh(prelude, now_ms) &&
-                    imapstate_span_equal(imapstate_buf_span(&prelude->greeting_names), greeting_names) &&
+                    capability_is_same(imapstate_buf_span(&prelude->greeting_names), greeting_names) &&
                     imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
     pthread_mutex_unlock(&prelude_lock);
     return is_known;
@@ -160,7 +161,7 @@ void prelude_compare(const char *upstream, struct imapstate_span names)
 {
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_find(upstream);
-    if (prelude && !imapstate_span_equal(imapstate_buf_span(&prelude->names), names))
+    if (prelude && !capability_is_same(imapstate_buf_span(&prelude->names), names))
         prelude->is_doubted = true;
     pthread_mutex_unlock(&prelude_lock);
 }

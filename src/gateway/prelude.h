@@ -39,8 +39,8 @@ void prelude_forget(const char *upstream);
 /* Appends the full list to ret_names. False: none is known, or it does not fit. */
 bool prelude_names(const char *upstream, struct imapstate_buf *ret_names);
 
-/* The same, but only if it is fresh and the upstream that gave it greeted with exactly this list: a greeting often has
- * a short one, and asking anew at every connection would cost a round trip. */
+/* The same, but only if it is fresh and the upstream that gave it greeted with this list, in whatever order: a greeting
+ * often has a short one, and asking anew at every connection would cost a round trip. */
 bool prelude_names_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms,
                                 struct imapstate_buf *ret_names);
 

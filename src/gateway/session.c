@@ -39,8 +39,8 @@ bool session_begin(struct session *session, struct imapstate_span user, bool is_
 {
     session_done(session);
     session->is_certain = is_certain;
-    return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names) &&
-           imapstate_token_fingerprint(names, epoch, session->fingerprint);
+    session->epoch = epoch;
+    return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names);
 }
 
 bool session_begin_acting(struct session *session, struct imapstate_span name)
@@ -53,12 +53,21 @@ bool session_begin_acting(struct session *session, struct imapstate_span name)
 
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream)
 {
-    struct imapstate_token_binding binding = {
+    return (struct imapstate_token_binding){
         .user = imapstate_buf_span(&session->user),
         .upstream = imapstate_span_of(upstream),
+        .names = imapstate_buf_span(&session->names),
+        .epoch = session->epoch,
     };
-    memcpy(binding.fingerprint, session->fingerprint, sizeof binding.fingerprint);
-    return binding;
+}
+
+bool session_has_names(const struct session *session, struct imapstate_span names)
+{
+    uint8_t own[IMAPSTATE_FINGERPRINT_OCTETS], others[IMAPSTATE_FINGERPRINT_OCTETS];
+    struct imapstate_span told = imapstate_buf_span(&session->names);
+    return imapstate_span_equal(told, names) ||
+           (imapstate_token_fingerprint(told, session->epoch, own) &&
+            imapstate_token_fingerprint(names, session->epoch, others) && memcmp(own, others, sizeof own) == 0);
 }
 
 bool session_track(struct session *session, const char *upstream)

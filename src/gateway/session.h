@@ -21,21 +21,21 @@ enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_REST
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
     char *acting;                      /* owned: " auth=NAME" for the log, if NAME acts for user; else NULL */
-    struct imapstate_buf names;        /* the capability list that the client was shown after login */
+    struct imapstate_buf names;        /* the capability list that the client was given with its login, or since */
     struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
     struct imapstate_state *in_effect; /* owned: all that was ever done to the connection, told or not; NULL: nothing */
     struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     struct capabilities offers;                /* the upstream's, after login */
-    uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
-    bool is_certain : 1;     /* whose session it is is known, so that it may have a token */
-    bool is_tracking : 1;    /* STATECMD codes are being sent */
-    bool is_changed : 1;     /* a storable command has taken effect since login */
-    bool may_be_enabled : 1; /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain : 1;   /* something was done to the connection that in_effect cannot say */
-    bool has_selected : 1;   /* a SELECT or EXAMINE was sent */
-    bool was_refused : 1;    /* the last answer was no OK */
-    bool has_said_done : 1;  /* DONE was sent, and no command behind it has been answered */
+    uint64_t epoch;                            /* the operator's, as the session began */
+    bool is_certain : 1;                       /* whose session it is is known, so that it may have a token */
+    bool is_tracking : 1;                      /* STATECMD codes are being sent */
+    bool is_changed : 1;                       /* a storable command has taken effect since login */
+    bool may_be_enabled : 1;                   /* a command may have switched CONDSTORE on without ENABLE */
+    bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot say */
+    bool has_selected : 1;                     /* a SELECT or EXAMINE was sent */
+    bool was_refused : 1;                      /* the last answer was no OK */
+    bool has_said_done : 1;                    /* DONE was sent, and no command behind it has been answered */
     bool has_chosen_language : 1, has_chosen_comparator : 1; /* the command in flight has had its untagged answer */
     uint16_t seen;    /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored; /* enum session_restored */
@@ -55,6 +55,9 @@ bool session_begin_acting(struct session *session, struct imapstate_span name);
 
 /* What a token of this session is bound to; borrows from the session and from upstream. */
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream);
+
+/* Is this, by its fingerprint, the list that the client was given (P12)? False too if memory is out. */
+bool session_has_names(const struct session *session, struct imapstate_span names);
 
 /* Tracking begins, or goes on (P3, P10). False if memory is out. */
 bool session_track(struct session *session, const char *upstream);

@@ -12,6 +12,9 @@
 #define TAG_OCTETS   crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define CLOCK_SKEW_S 300u
 
+/* The format whose fingerprint did not tell whether there was COMPRESS=. */
+#define FORMAT_UNCOMPRESSED 1u
+
 /* Octets in the longest token, before base64: four characters carry three octets. */
 #define RAW_MAX (IMAPSTATE_TOKEN_MAX / 4 * 3)
 /* Inside the seal: two times, three lengths, the fingerprint; then what the lengths measure. */
@@ -104,7 +107,8 @@ size_t imapstate_token_state_max(const struct imapstate_token_binding *binding)
 
 /* Writes version, key id, nonce and, in clear, what is to be sealed. Returns the octets of the latter. */
 static size_t write_raw(uint8_t *raw, const struct imapstate_key *key, const struct imapstate_token_binding *binding,
-                        uint64_t issued_s, uint64_t expires_s, const uint8_t *nonce, struct imapstate_span state)
+                        const uint8_t *fingerprint, uint64_t issued_s, uint64_t expires_s, const uint8_t *nonce,
+                        struct imapstate_span state)
 {
     raw[0] = IMAPSTATE_TOKEN_FORMAT;
     put_number(raw + KEY_ID_AT, key->id, 4);
@@ -113,7 +117,7 @@ static size_t write_raw(uint8_t *raw, const struct imapstate_key *key, const str
     at = put_number(at, expires_s, 8);
     at = put_counted(at, binding->user);
     at = put_counted(at, binding->upstream);
-    at = put_octets(at, (struct imapstate_span){ binding->fingerprint, IMAPSTATE_FINGERPRINT_OCTETS });
+    at = put_octets(at, (struct imapstate_span){ fingerprint, IMAPSTATE_FINGERPRINT_OCTETS });
     at = put_counted(at, state);
     return (size_t)(at - raw) - SEALED_AT;
 }
@@ -123,18 +127,18 @@ enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
                                           uint64_t lifetime_s, const uint8_t *nonce, struct imapstate_span state,
                                           struct imapstate_buf *ret_token)
 {
-    uint8_t raw[RAW_MAX];
+    uint8_t raw[RAW_MAX], fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
     char token[IMAPSTATE_TOKEN_MAX + 1];
     uint64_t expires_s;
     size_t room;
 
-    if (sodium_init() < 0)
+    if (sodium_init() < 0 || !imapstate_token_fingerprint(binding->names, binding->epoch, fingerprint))
         return IMAPSTATE_NO_MEMORY;
     if (!binding_room(binding, &room) || state.len > room)
         return IMAPSTATE_STATE_TOO_LARGE;
     if (__builtin_add_overflow(now_s, lifetime_s, &expires_s))
         expires_s = UINT64_MAX;
-    size_t inner_len = write_raw(raw, key, binding, now_s, expires_s, nonce, state);
+    size_t inner_len = write_raw(raw, key, binding, fingerprint, now_s, expires_s, nonce, state);
     uint8_t *sealed = raw + SEALED_AT;
     unsigned long long sealed_len;
     crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, &sealed_len, sealed, inner_len, raw, NONCE_AT, NULL, nonce,
@@ -147,9 +151,13 @@ enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
     return fits ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
 }
 
-static enum imapstate_error inner_check(const struct inner *inner, const struct imapstate_token_binding *binding,
-                                        uint64_t now_s)
+static bool fingerprint_of(unsigned format, struct imapstate_span names, uint64_t epoch,
+                           uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS]);
+
+static enum imapstate_error inner_check(unsigned format, const struct inner *inner,
+                                        const struct imapstate_token_binding *binding, uint64_t now_s)
 {
+    uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
     if (now_s >= inner->expires_s)
         return IMAPSTATE_TOKEN_EXPIRED;
     if (inner->issued_s > now_s && inner->issued_s - now_s > CLOCK_SKEW_S)
@@ -158,7 +166,9 @@ static enum imapstate_error inner_check(const struct inner *inner, const struct 
         return IMAPSTATE_TOKEN_OTHER_USER;
     if (!imapstate_span_equal(inner->upstream, binding->upstream))
         return IMAPSTATE_TOKEN_OTHER_UPSTREAM;
-    if (memcmp(inner->fingerprint, binding->fingerprint, IMAPSTATE_FINGERPRINT_OCTETS) != 0)
+    if (!fingerprint_of(format, binding->names, binding->epoch, fingerprint))
+        return IMAPSTATE_NO_MEMORY;
+    if (memcmp(inner->fingerprint, fingerprint, IMAPSTATE_FINGERPRINT_OCTETS) != 0)
         return IMAPSTATE_TOKEN_OTHER_FINGERPRINT;
     return IMAPSTATE_OK;
 }
@@ -175,7 +185,7 @@ static enum imapstate_error open_raw(const struct imapstate_keyring *keyring,
 
     if (raw_len < SEALED_AT + TAG_OCTETS + INNER_FIXED)
         return IMAPSTATE_TOKEN_MALFORMED;
-    if (raw[0] != IMAPSTATE_TOKEN_FORMAT)
+    if (raw[0] != IMAPSTATE_TOKEN_FORMAT && raw[0] != FORMAT_UNCOMPRESSED)
         return IMAPSTATE_TOKEN_VERSION;
     uint32_t id = (uint32_t)raw[1] << 24 | (uint32_t)raw[2] << 16 | (uint32_t)raw[3] << 8 | raw[4];
     if (!imapstate_keyring_find(keyring, id, &key))
@@ -185,7 +195,7 @@ static enum imapstate_error open_raw(const struct imapstate_keyring *keyring,
         return IMAPSTATE_TOKEN_FORGED;
     if (!inner_decode((struct imapstate_span){ sealed, (size_t)inner_len }, &inner))
         return IMAPSTATE_TOKEN_MALFORMED;
-    enum imapstate_error error = inner_check(&inner, binding, now_s);
+    enum imapstate_error error = inner_check(raw[0], &inner, binding, now_s);
     if (error == IMAPSTATE_OK && !imapstate_buf_put(ret_state, inner.state))
         error = IMAPSTATE_NO_MEMORY;
     return error;
@@ -217,15 +227,16 @@ static bool begins_with(struct imapstate_span name, struct imapstate_span prefix
     return name.len >= prefix.len && memcmp(name.at, prefix.at, prefix.len) == 0;
 }
 
-/* Left out: what says nothing of the session, or changes with the listener (P12). */
-static bool counts(struct imapstate_span name)
+/* Left out: what says nothing of the session (P12). */
+static bool counts(unsigned format, struct imapstate_span name)
 {
-    static const char *const others[] = { "STARTTLS", "LOGINDISABLED", "SASL-IR", "XIMAPPROXY" };
+    static const char *const others[] = { "STARTTLS", "LOGINDISABLED", "SASL-IR" };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (imapstate_span_equal(name, imapstate_span_of(others[i])))
             return false;
-    return name.len > 0 && !begins_with(name, IMAPSTATE_SPAN("AUTH=")) &&
-           !begins_with(name, IMAPSTATE_SPAN("COMPRESS="));
+    bool counted = format != FORMAT_UNCOMPRESSED || !(begins_with(name, IMAPSTATE_SPAN("COMPRESS=")) ||
+                                                      imapstate_span_equal(name, IMAPSTATE_SPAN("XIMAPPROXY")));
+    return name.len > 0 && !begins_with(name, IMAPSTATE_SPAN("AUTH=")) && counted;
 }
 
 static int name_compare(const void *a, const void *b)
@@ -237,14 +248,14 @@ static int name_compare(const void *a, const void *b)
 }
 
 /* The names that count in text, which is upper case; sorted. ret_names has room for (text.len + 1) / 2 of them. */
-static size_t names_sort(struct imapstate_span text, struct imapstate_span *ret_names)
+static size_t names_sort(unsigned format, struct imapstate_span text, struct imapstate_span *ret_names)
 {
     size_t count = 0;
     for (size_t begin = 0, end; begin < text.len; begin = end + 1) {
         for (end = begin; end < text.len && text.at[end] != ' ';)
             end++;
         struct imapstate_span name = { text.at + begin, end - begin };
-        if (counts(name))
+        if (counts(format, name))
             ret_names[count++] = name;
     }
     qsort(ret_names, count, sizeof *ret_names, name_compare);
@@ -269,8 +280,8 @@ static void fingerprint_hash(const struct imapstate_span *names, size_t count, u
     crypto_generichash_final(&hash, ret_fingerprint, IMAPSTATE_FINGERPRINT_OCTETS);
 }
 
-bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
-                                 uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS])
+static bool fingerprint_of(unsigned format, struct imapstate_span names, uint64_t epoch,
+                           uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS])
 {
     uint8_t *upper = malloc(names.len + 1);
     struct imapstate_span *sorted = calloc(names.len / 2 + 1, sizeof *sorted);
@@ -278,12 +289,18 @@ bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
     if (has_memory) {
         for (size_t i = 0; i < names.len; i++)
             upper[i] = to_upper(names.at[i]);
-        size_t count = names_sort((struct imapstate_span){ upper, names.len }, sorted);
+        size_t count = names_sort(format, (struct imapstate_span){ upper, names.len }, sorted);
         fingerprint_hash(sorted, count, epoch, ret_fingerprint);
     }
     free(upper);
     free(sorted);
     return has_memory;
+}
+
+bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
+                                 uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS])
+{
+    return fingerprint_of(IMAPSTATE_TOKEN_FORMAT, names, epoch, ret_fingerprint);
 }
 
 void imapstate_token_hash(struct imapstate_span token, char ret_hash[17])

@@ -17,7 +17,7 @@ from harness.parking import Lot, log_out
 from harness.patience import PATIENCE_S
 from harness.scripted import AFTER
 from harness.server import NEW_USER_PASSWORD, message
-from harness.tokens import assert_restored, restore, save
+from harness.tokens import assert_restored, fail_to_restore, restore, save
 
 OFFERED = {"compress": True}
 
@@ -360,13 +360,18 @@ def test_a_token_is_restored_warm_through_compression_and_without(dovecot, start
     assert log_out(gateway, client) == "warm"
 
 
-def test_p12_a_token_is_good_on_a_listener_without_compression_and_back(scripted, start_gateway):
+def test_p12_a_token_is_good_where_the_same_list_was_given_and_compress_changes_nothing(scripted, start_gateway):
+    """Compression is offered before the token is saved, and is part of what a client may have cached with it."""
     other = net.free_port()
     gateway = start_gateway(scripted.port, sections=[listener("compressing", other, **OFFERED)])
-    without = save(gateway.session(), "ENABLE X-ONE")
-    with_it = save(compressed(gateway.client(other)), "ENABLE X-ONE")
-    restore(compressed(gateway.client(other)), without)
-    restore(gateway.session(), with_it)
+    in_clear, packed = save(gateway.session(listener_port=other), "ENABLE X-ONE"), save(compressed(gateway.client(other)), "ENABLE X-ONE")
+    not_offered = save(gateway.session(), "ENABLE X-ONE")
+    for token in (in_clear, packed):
+        restore(compressed(gateway.client(other)), token)
+        restore(gateway.session(listener_port=other), token)
+        fail_to_restore(gateway.session(), token)
+    fail_to_restore(compressed(gateway.client(other)), not_offered)
+    restore(gateway.session(), not_offered)
 
 
 def test_p16_unauthenticate_ends_it(start_scripted, start_compressing):

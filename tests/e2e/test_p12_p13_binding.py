@@ -6,6 +6,7 @@ import pytest
 
 from harness.gateway import upstream, write_keys
 from harness.imap import capabilities
+from harness.parking import Lot
 from harness.scripted import AFTER
 from harness.tokens import fail_to_restore, restore, save, saved, setup_of
 
@@ -107,6 +108,48 @@ def test_p12_the_fingerprint_does_not_depend_on(scripted, scripted_gateway, diff
     scripted.caps_after = SAME[difference]
     restore(scripted_gateway.session(), token)
     assert setup_of(scripted.sessions[-1]) == list(SETUP)
+
+
+@pytest.fixture(name="lot")
+def fixture_lot(scripted, start_gateway):
+    return Lot(start_gateway(scripted.port, park={"per_user": 4}), scripted)
+
+
+@pytest.mark.parametrize("difference", SAME)
+def test_p12_nor_does_it_where_the_connection_in_the_tokens_state_has_been_told_so(lot, difference):
+    client, other = lot.gateway.session(), None
+    token = save(client, "ENABLE X-ONE")
+    first = lot.scripted.sessions[-1]
+    lot.scripted.caps_after = SAME[difference]
+    other = lot.gateway.session()
+    assert lot.leave(client, first) and lot.leave(other)
+    client = lot.gateway.session()  # who is told the list of the one that was parked last
+    answer = restore(client, token)
+    assert not answer.of("CAPABILITY") and lot.mark(client) is first and lot.logins == 2
+
+
+@pytest.mark.parametrize("difference", SAME)
+def test_p12_nor_does_it_where_a_new_login_has_to_serve_who_was_told_so(lot, difference):
+    client = lot.gateway.session()
+    token = save(client, "ENABLE X-TWO")
+    client.ok("ENABLE X-ONE")
+    assert lot.leave(client)
+    lot.scripted.caps_after = SAME[difference]
+    client = lot.gateway.session()  # accepted by one that is in another state
+    answer = restore(client, token)
+    assert not answer.of("CAPABILITY") and lot.logins == 2 and setup_of(lot.scripted.sessions[-1]) == ["ENABLE X-TWO"]
+
+
+@pytest.mark.parametrize("difference", SAME)
+def test_p12_nor_is_there_news_for_who_is_given_such_a_connection(lot, difference):
+    client = lot.gateway.session()
+    token = save(client, "ENABLE X-ONE")
+    assert lot.leave(client)
+    lot.scripted.caps_after = SAME[difference]
+    client = lot.gateway.session()
+    assert not client.ok("NOOP").untagged and lot.logins == 2
+    assert not lot.gateway.session().ok(f"STATE {token}").of("CAPABILITY")
+    assert not client.ok(f"STATE {token}").of("CAPABILITY")
 
 
 @pytest.mark.parametrize("habits", [("code", "untagged"), ("code", "none"), ("none", "untagged")])

@@ -103,11 +103,11 @@ static const uint8_t key_octets[IMAPSTATE_KEY_OCTETS] = { 1 };
 static const uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS] = { 2 };
 #define NOW_S 1700000000u
 
-static bool bind_token(struct imapstate_token_binding *ret_binding)
-{
-    *ret_binding = (struct imapstate_token_binding){ IMAPSTATE_SPAN("ann"), IMAPSTATE_SPAN("main"), { 0 } };
-    return imapstate_token_fingerprint(IMAPSTATE_SPAN("IMAP4rev1 ENABLE NOTIFY LANGUAGE"), 0, ret_binding->fingerprint);
-}
+static const struct imapstate_token_binding token_binding = {
+    .user = { (const uint8_t *)"ann", 3 },
+    .upstream = { (const uint8_t *)"main", 4 },
+    .names = { (const uint8_t *)"IMAP4rev1 ENABLE NOTIFY LANGUAGE", 32 },
+};
 
 static bool set_up(struct imapstate_state *state)
 {
@@ -123,14 +123,13 @@ static bool set_up(struct imapstate_state *state)
 static bool save(const struct imapstate_keyring *keyring, struct imapstate_buf *ret_token)
 {
     struct imapstate_buf encoded;
-    struct imapstate_token_binding binding;
     struct imapstate_key key;
     imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
-    bool is_saved = state && set_up(state) && bind_token(&binding) && imapstate_keyring_sealing(keyring, NOW_S, &key) &&
+    bool is_saved = state && set_up(state) && imapstate_keyring_sealing(keyring, NOW_S, &key) &&
                     imapstate_state_encode(state, &encoded) &&
-                    imapstate_token_seal(&key, &binding, NOW_S, 3600, nonce, imapstate_buf_span(&encoded), ret_token) ==
-                        IMAPSTATE_OK;
+                    imapstate_token_seal(&key, &token_binding, NOW_S, 3600, nonce, imapstate_buf_span(&encoded),
+                                         ret_token) == IMAPSTATE_OK;
     imapstate_state_free(state);
     imapstate_buf_done(&encoded);
     return is_saved;
@@ -160,12 +159,10 @@ static bool answer_all(struct imapstate_replay *replay)
 static bool restore(const struct imapstate_keyring *keyring, struct imapstate_span token)
 {
     struct imapstate_buf encoded;
-    struct imapstate_token_binding binding;
     imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
     struct imapstate_replay *replay = NULL;
-    bool is_restored = state && bind_token(&binding) &&
-                       imapstate_token_open(keyring, &binding, NOW_S, token, &encoded) == IMAPSTATE_OK &&
+    bool is_restored = state && imapstate_token_open(keyring, &token_binding, NOW_S, token, &encoded) == IMAPSTATE_OK &&
                        imapstate_state_decode(state, imapstate_buf_span(&encoded)) == IMAPSTATE_OK &&
                        (replay = imapstate_replay_new(state, (struct imapstate_replay_literals){ 0 }, "x")) &&
                        answer_all(replay);

@@ -111,6 +111,7 @@ static const struct {
     bool is_known;
 } greetings[] = {
     { "the same greeting", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1 ID"), true },
+    { "another order and case", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("id imap4REV1"), true },
     { "a longer one", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1 ID X"), false },
     { "a shorter one", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("IMAP4rev1"), false },
     { "one without a list", IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), false },
@@ -207,6 +208,8 @@ TEST(another_list_than_is_known_makes_it_old)
     prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
     prelude_learn_names("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
     prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
+    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
+    prelude_compare("a", IMAPSTATE_SPAN("imap4rev1 "));
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
     prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1 X"));
     imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
