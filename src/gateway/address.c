@@ -35,6 +35,22 @@ void address_set(struct address *address, const struct sockaddr *from)
     }
 }
 
+socklen_t address_get(const struct address *address, struct sockaddr_storage *ret_sockaddr)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(address->port) };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(address->port) };
+
+    memset(ret_sockaddr, 0, sizeof *ret_sockaddr);
+    if (address->family == AF_INET) {
+        memcpy(&in.sin_addr, address->octets, sizeof in.sin_addr);
+        memcpy(ret_sockaddr, &in, sizeof in);
+        return sizeof in;
+    }
+    memcpy(&in6.sin6_addr, address->octets, sizeof in6.sin6_addr);
+    memcpy(ret_sockaddr, &in6, sizeof in6);
+    return sizeof in6;
+}
+
 void address_set_raw(struct address *address, int family, const uint8_t *octets, uint16_t port)
 {
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };

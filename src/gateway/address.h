@@ -19,6 +19,9 @@ struct address {
 
 void address_set(struct address *address, const struct sockaddr *from);
 
+/* Back again; not for AF_UNIX. Returns how long it is. */
+socklen_t address_get(const struct address *address, struct sockaddr_storage *ret_sockaddr);
+
 /* From the octets of an AF_INET (4) or AF_INET6 (16) address. */
 void address_set_raw(struct address *address, int family, const uint8_t *octets, uint16_t port);
 

@@ -140,6 +140,28 @@ bool endpoint_is_local(const struct endpoint *endpoint)
     }
 }
 
+bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,
+                        uint16_t *ret_port)
+{
+    struct endpoint endpoint = { .len = 0 };
+    *ret_port = 0;
+    if (is_unix) {
+        endpoint_set_unix(&endpoint, host);
+    } else {
+        endpoint_take_port(port, ret_port);
+        if (inet_pton(AF_INET, host, &endpoint.sockaddr.in.sin_addr) == 1) {
+            endpoint.sockaddr.in.sin_family = AF_INET;
+            endpoint.len = sizeof endpoint.sockaddr.in;
+        } else if (endpoint_take_ipv6(host, &endpoint.sockaddr.in6)) {
+            endpoint.len = sizeof endpoint.sockaddr.in6;
+        }
+        endpoint.sockaddr.in.sin_port = htons(*ret_port); /* is in the same place for both */
+    }
+    if (endpoint.len > 0)
+        *ret_endpoint = endpoint;
+    return endpoint.len > 0;
+}
+
 bool endpoint_is_host_name(const char *text)
 {
     return text[0] != '-' &&

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -32,6 +33,11 @@ bool endpoint_is_local(const struct endpoint *endpoint);
  * is cut in pieces, which the results point into: host has no brackets and is the path of a unix socket, port is NULL
  * if there is none. Returns NULL, or what is wrong; the text may be changed then, too. */
 const char *endpoint_split(char *text, const char **ret_host, const char **ret_port, bool *ret_is_unix);
+
+/* What endpoint_split() has found, and found right, as somewhere to connect to. False: host is a name, and only
+ * ret_port is written. */
+bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,
+                        uint16_t *ret_port);
 
 /* Letters, digits, ".", "-" and "_", and no "-" at the front. */
 bool endpoint_is_host_name(const char *text);

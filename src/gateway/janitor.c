@@ -3,12 +3,23 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dns.h"
 #include "park.h"
+#include "resolver.h"
 #include "upstream.h"
 
 /* Once a second: times of parked connections are kept to that. */
 static const struct timeval janitor_period = { .tv_sec = 1 };
 #define JANITOR_INDEX 255u
+
+/* A name that has moved is noticed as well while nobody who is parked behind it comes back. */
+static void janitor_follow_names(const struct config *config, uint64_t now_ms)
+{
+    resolver_watch(now_ms);
+    for (size_t i = 0; i < config->upstream_count && park_count() > 0; i++)
+        if (!config->upstreams[i].is_unix)
+            resolver_refresh(config->upstreams[i].host, now_ms);
+}
 
 static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -16,6 +27,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
     struct list tired;
     if (janitor->worker->is_stopping)
         return;
+    janitor_follow_names(janitor->worker->service->config, worker_now_ms());
     list_init(&tired);
     park_sweep(worker_now_ms(), &tired);
     list_each_safe(link, &tired)
@@ -32,9 +44,12 @@ bool janitor_start(struct janitor *janitor, struct service *service, FILE *error
     if (!janitor->worker)
         return false;
     janitor->tick = event_new(janitor->worker->base, -1, EV_PERSIST, janitor_on_tick, janitor);
-    if (janitor->tick && event_add(janitor->tick, &janitor_period) == 0 && worker_start(janitor->worker))
+    janitor->dns = dns_new(janitor->worker->base);
+    if (janitor->dns && janitor->tick && event_add(janitor->tick, &janitor_period) == 0 &&
+        worker_start(janitor->worker))
         return true;
     fprintf(errors, "janitor: %s\n", strerror(errno));
+    dns_free(janitor->dns);
     worker_free(janitor->worker);
     janitor->worker = NULL;
     return false;
@@ -47,6 +62,7 @@ void janitor_stop(struct janitor *janitor)
     worker_tell(janitor->worker, NULL);
     worker_join(janitor->worker);
     event_free(janitor->tick);
+    dns_free(janitor->dns);
     worker_free(janitor->worker);
     janitor->worker = NULL;
 }

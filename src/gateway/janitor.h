@@ -1,5 +1,5 @@
 /* janitor: the thread that looks after parked connections: it ends what has waited too long and shows signs of life. It
- * is a worker without clients. */
+ * is a worker without clients. It also asks for the addresses of names, which all workers wait for (dns.h). */
 #ifndef GATEWAY_JANITOR_H
 #define GATEWAY_JANITOR_H
 
@@ -8,6 +8,7 @@
 struct janitor {
     struct worker *worker;
     struct event *tick;
+    struct dns *dns;
 };
 
 /* False after writing why to errors. */

@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "configfile.h"
+#include "deadlist.h"
 #include "janitor.h"
 #include "listener.h"
 #include "log.h"
 #include "park.h"
 #include "prelude.h"
+#include "resolver.h"
 #include "service.h"
 #include "worker.h"
 
@@ -144,6 +146,9 @@ static void main_forget_moved(const struct config *before, const struct config *
 
 static void main_reload(struct daemon *daemon)
 {
+    /* Whatever becomes of the configuration, who has changed something about names or hosts says so by this. */
+    deadlist_expire();
+    resolver_renew(worker_now_ms());
     char *text = NULL;
     size_t len = 0;
     FILE *messages = open_memstream(&text, &len);
@@ -169,6 +174,7 @@ static void main_reload(struct daemon *daemon)
         worker_tell(daemon->workers[i], service);
     worker_tell(daemon->janitor.worker, service);
     park_configure(service->config);
+    resolver_configure(service->config);
     main_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);
     daemon->service = service;
@@ -334,6 +340,7 @@ static void main_end(struct daemon *daemon)
     if (daemon->base)
         event_base_free(daemon->base);
     prelude_done();
+    resolver_done();
     libevent_global_shutdown();
 }
 

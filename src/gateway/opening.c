@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "client.h"
+#include "deadlist.h"
 #include "introduction.h"
 #include "log.h"
 #include "prelude.h"
 #include "proxy.h"
+#include "resolver.h"
 #include "tls.h"
 #include "upstream.h"
 
@@ -25,22 +26,17 @@
 
 enum opening_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
 
-/* A name being resolved. The resolver's callback comes even after a cancellation, so it outlives the upstream if need
- * be. */
-struct opening_resolution {
-    struct upstream *upstream; /* NULL: nobody waits any more */
-    struct evdns_getaddrinfo_request *request;
-};
-
 /* What is needed only while a connection is being made. */
 struct opening {
     enum opening_step step;
-    struct evutil_addrinfo *addresses;     /* owned; NULL for a unix socket */
-    struct evutil_addrinfo *address;       /* the one being tried */
-    struct opening_resolution *resolution; /* the one under way; freed by its own callback */
+    struct resolver_wait wait;
+    struct resolver_addresses addresses; /* of a name; else none */
+    unsigned at;                         /* the one of them being tried */
+    struct endpoint endpoint;            /* being tried; len 0: none yet */
+    uint16_t port;
     struct imapstate_buf greeting_names, names;
     struct imapstate_buf answer, id; /* scouting: the ID response as it comes, and its arguments */
-    uint64_t deadline_ms;            /* of this address */
+    uint64_t deadline_ms;            /* of this address, or of the name's resolution; 0: that has not begun */
     uint8_t presses; /* how often an address was tried again since a parked connection was given up for it */
     bool is_secure;
     bool is_scouting; /* for the prelude, not for a client */
@@ -82,13 +78,6 @@ void opening_free(struct upstream *upstream)
     upstream->opening = NULL;
     if (opening->is_scouting)
         opening_report(upstream, opening);
-    if (opening->resolution) {
-        opening->resolution->upstream = NULL;
-        if (opening->resolution->request)
-            evdns_getaddrinfo_cancel(opening->resolution->request);
-    }
-    if (opening->addresses)
-        evutil_freeaddrinfo(opening->addresses);
     imapstate_buf_done(&opening->greeting_names);
     imapstate_buf_done(&opening->names);
     imapstate_buf_done(&opening->answer);
@@ -102,8 +91,8 @@ static void opening_complain(struct upstream *upstream, const char *why)
 {
     char text[ADDRESS_TEXT_MAX] = "";
     struct address address;
-    if (upstream->opening && upstream->opening->address) {
-        address_set(&address, upstream->opening->address->ai_addr);
+    if (upstream->opening && upstream->opening->endpoint.len > 0 && !upstream->config->is_unix) {
+        address_set(&address, &upstream->opening->endpoint.sockaddr.any);
         address_text_with_port(&address, text);
     }
     log_warning("upstream=%s address=%s: %s", upstream->config->name, *text ? text : upstream->config->host, why);
@@ -119,6 +108,22 @@ static void opening_try_later(struct upstream *upstream, uint64_t after_ms)
     upstream_set_timer(upstream, after_ms);
 }
 
+/* A name's address has not been connected to, or was silent for all the time that it had. What hangs up or says
+ * something that is of no use costs no time, and may be meant for this one connection. */
+static void opening_note_dead(const struct upstream *upstream)
+{
+    const struct opening *opening = upstream->opening;
+    bool is_silent = opening->deadline_ms > 0 && worker_now_ms() >= opening->deadline_ms;
+    if (opening->at < opening->addresses.count && (is_silent || upstream->state == UPSTREAM_CONNECTING))
+        deadlist_note(&opening->addresses.addresses[opening->at], is_silent, worker_now_ms());
+}
+
+static void opening_has_served(const struct opening *opening)
+{
+    if (opening->at < opening->addresses.count)
+        deadlist_clear(&opening->addresses.addresses[opening->at]);
+}
+
 /* This address did not lead to a usable server: the next one, if there is one. */
 void opening_fail_address(struct upstream *upstream, const char *why)
 {
@@ -127,12 +132,13 @@ void opening_fail_address(struct upstream *upstream, const char *why)
         return;
     }
     opening_complain(upstream, why);
-    struct evutil_addrinfo *next = upstream->opening->address ? upstream->opening->address->ai_next : NULL;
-    if (!next || upstream->state == UPSTREAM_RESOLVING || upstream->opening->has_names) {
-        upstream_lose(upstream, upstream->opening->why);
+    struct opening *opening = upstream->opening;
+    opening_note_dead(upstream);
+    if (opening->at + 1 >= opening->addresses.count || opening->has_names) {
+        upstream_lose(upstream, opening->why);
         return;
     }
-    upstream->opening->address = next;
+    opening->at++;
     opening_try_later(upstream, 0);
 }
 
@@ -166,7 +172,7 @@ static void opening_await(struct upstream *upstream)
     upstream_set_timer(upstream, is_greeted || left_ms < OPENING_PATIENCE_MS ? left_ms : OPENING_PATIENCE_MS);
 }
 
-static void opening_connect_to(struct upstream *upstream, const struct sockaddr *address, socklen_t len)
+static void opening_connect(struct upstream *upstream)
 {
     struct opening *opening = upstream->opening;
     opening->step = STEP_GREETING;
@@ -178,62 +184,57 @@ static void opening_connect_to(struct upstream *upstream, const struct sockaddr 
     upstream_enter(upstream, UPSTREAM_CONNECTING);
     opening->deadline_ms = worker_now_ms() + upstream->config->connect_timeout_ms;
     opening_await(upstream);
-    if (!stream_connect(&upstream->stream, address, len))
+    if (!stream_connect(&upstream->stream, &opening->endpoint.sockaddr.any, opening->endpoint.len))
         opening_fail_address(upstream, strerror(upstream->stream.error));
 }
 
 static void opening_try(struct upstream *upstream)
 {
-    const struct evutil_addrinfo *address = upstream->opening->address;
-    if (address) {
-        opening_connect_to(upstream, address->ai_addr, (socklen_t)address->ai_addrlen);
-        return;
-    }
-    struct sockaddr_un path = { .sun_family = AF_UNIX };
-    snprintf(path.sun_path, sizeof path.sun_path, "%s", upstream->config->host);
-    opening_connect_to(upstream, (const struct sockaddr *)&path, sizeof path);
+    struct opening *opening = upstream->opening;
+    if (opening->addresses.count > 0)
+        opening->endpoint.len =
+            address_get(&opening->addresses.addresses[opening->at], &opening->endpoint.sockaddr.storage);
+    opening_connect(upstream);
 }
 
-static void opening_resolved(int error, struct evutil_addrinfo *addresses, void *arg)
+static void opening_wait_for_addresses(struct upstream *upstream, uint64_t now_ms)
 {
-    struct opening_resolution *resolution = arg;
-    struct upstream *upstream = resolution->upstream;
-    free(resolution);
-    if (!upstream) {
-        if (addresses)
-            evutil_freeaddrinfo(addresses);
+    uint64_t deadline_ms = upstream->opening->deadline_ms;
+    if (now_ms >= deadline_ms) {
+        opening_fail_address(upstream, "name resolution timed out");
         return;
     }
-    upstream->opening->resolution = NULL;
-    if (error || !addresses) {
-        opening_fail_address(upstream, error ? evutil_gai_strerror(error) : "name has no address");
-        return;
-    }
-    upstream->opening->addresses = upstream->opening->address = addresses;
-    opening_try(upstream);
+    uint64_t left_ms = deadline_ms - now_ms;
+    upstream_set_timer(upstream, left_ms < RESOLVER_PATIENCE_MS ? left_ms : RESOLVER_PATIENCE_MS);
 }
 
 static void opening_resolve(struct upstream *upstream)
 {
-    struct evutil_addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP };
-    struct opening_resolution *resolution = calloc(1, sizeof *resolution);
-    if (!resolution) {
-        opening_fail_address(upstream, "out of memory");
-        return;
+    struct opening *opening = upstream->opening;
+    uint64_t now_ms = worker_now_ms();
+    if (opening->deadline_ms == 0)
+        opening->deadline_ms = now_ms + upstream->config->connect_timeout_ms;
+    resolver_watch(now_ms);
+    switch (resolver_look_up(upstream->config->host, opening->port, &opening->wait, now_ms, &opening->addresses)) {
+    case RESOLVER_KNOWN:
+        deadlist_sort(opening->addresses.addresses, opening->addresses.count, opening->is_scouting, now_ms);
+        opening_try(upstream);
+        break;
+    case RESOLVER_ASKED:
+        opening_wait_for_addresses(upstream, now_ms);
+        break;
+    case RESOLVER_UNKNOWN:
+        opening_fail_address(upstream, opening->addresses.why);
+        break;
     }
-    resolution->upstream = upstream;
-    upstream->opening->resolution = resolution;
-    upstream_set_timer(upstream, upstream->config->connect_timeout_ms);
-    struct evdns_getaddrinfo_request *request = evdns_getaddrinfo(
-        upstream->worker->dns, upstream->config->host, upstream->config->port, &hints, opening_resolved, resolution);
-    /* NULL: it was answered from within the call, as numeric addresses are, and resolution is gone. */
-    if (request)
-        resolution->request = request;
 }
 
+/* Begins, and again whenever there may be news of the name's addresses. */
 static void opening_begin(struct upstream *upstream)
 {
-    if (upstream->config->is_unix)
+    const struct config_upstream *config = upstream->config;
+    struct opening *opening = upstream->opening;
+    if (endpoint_from_host(config->host, config->port, config->is_unix, &opening->endpoint, &opening->port))
         opening_try(upstream);
     else
         opening_resolve(upstream);
@@ -244,6 +245,7 @@ static void opening_begin(struct upstream *upstream)
 /* The scout has seen what there is to see. */
 static void opening_return(struct upstream *upstream)
 {
+    opening_has_served(upstream->opening);
     opening_free(upstream);
     upstream_enter(upstream, UPSTREAM_READY);
     upstream_take_leave(upstream);
@@ -261,6 +263,7 @@ static void opening_check_id(const struct upstream *upstream)
 static void opening_finish(struct upstream *upstream)
 {
     opening_check_id(upstream);
+    opening_has_served(upstream->opening);
     opening_free(upstream);
     evtimer_del(&upstream->timer);
     upstream_enter(upstream, UPSTREAM_READY);
@@ -552,11 +555,8 @@ static void opening_on_silence(struct upstream *upstream)
 
 void opening_on_timer(struct upstream *upstream)
 {
-    if (upstream->state != UPSTREAM_RESOLVING) {
-        opening_on_silence(upstream);
-    } else if (!upstream->opening->resolution) {
+    if (upstream->state == UPSTREAM_RESOLVING)
         opening_begin(upstream);
-    } else {
-        opening_fail_address(upstream, "name resolution timed out");
-    }
+    else
+        opening_on_silence(upstream);
 }

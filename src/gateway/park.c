@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "prelude.h"
+#include "resolver.h"
 #include "upstream.h"
 
 #define PARK_HASH_OCTETS 32u
@@ -134,6 +135,18 @@ static const char *parked_expiry(const struct parked *parked, uint64_t now_ms)
     if (now_ms >= parked->born_at_ms + park.limits.lifetime_ms)
         return "lifetime is up";
     return NULL;
+}
+
+/* Does it lead where its upstream's name leads? One that is not connected any more shows that when it is taken. */
+static bool parked_is_in_place(const struct parked *parked)
+{
+    struct sockaddr_storage peer = { 0 };
+    socklen_t len = sizeof peer;
+    struct address address;
+    if (parked->config->is_unix || getpeername(parked->fd, (struct sockaddr *)&peer, &len) < 0)
+        return true;
+    address_set(&address, (const struct sockaddr *)&peer);
+    return resolver_leads_to(parked->config->host, &address);
 }
 
 /* --- proofs --- */
@@ -582,7 +595,7 @@ void park_put(struct parked *parked, uint64_t now_ms)
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
     bool may_wait = park_is_on() && park_is_configured(parked->config) && !proof->is_void &&
-                    proof_is_fresh(proof, now_ms) && !parked_expiry(parked, now_ms);
+                    proof_is_fresh(proof, now_ms) && !parked_expiry(parked, now_ms) && parked_is_in_place(parked);
     if (may_wait) {
         parked_insert(parked);
         proof->user->parked_count++;
@@ -628,6 +641,21 @@ bool park_give_up_oldest(struct imapstate_span upstream)
     bool is_given_up = !list_is_empty(&doomed);
     parked_end_doomed(&doomed);
     return is_given_up;
+}
+
+void park_follow(const char *name)
+{
+    struct list doomed;
+    list_init(&doomed);
+    pthread_mutex_lock(&park.lock);
+    list_each_safe(link, &park.by_age)
+    {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        if (strcmp(parked->config->host, name) == 0 && !parked_is_in_place(parked))
+            parked_doom(parked, &doomed, "the upstream's name leads elsewhere");
+    }
+    pthread_mutex_unlock(&park.lock);
+    parked_end_doomed(&doomed);
 }
 
 bool park_press(uint8_t *presses, uint64_t *ret_after_ms)

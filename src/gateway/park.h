@@ -92,6 +92,10 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
  */
 bool park_give_up_oldest(struct imapstate_span upstream);
 
+/* The name has lost addresses: what is parked at one that it does not have any more is given up. From here on none that
+ * leads there is taken. */
+void park_follow(const char *name);
+
 /* An upstream that wanted fewer connections is asked again so long after the last one was given up for it, as it counts
  * a connection until it has seen its end. *presses counts the tries, from 0. False: that was enough of them. */
 bool park_press(uint8_t *presses, uint64_t *ret_after_ms);

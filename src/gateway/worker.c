@@ -205,6 +205,8 @@ static void worker_on_told(evutil_socket_t fd, short what, void *arg)
     }
     worker_pay(worker);
     list_each_safe(link, &worker->clients[CLIENT_GREETING]) client_round_ended(list_entry(link, struct client, link));
+    list_each_safe(link, &worker->upstreams[UPSTREAM_RESOLVING])
+        upstream_set_timer(list_entry(link, struct upstream, link), 0);
     if (is_stop)
         worker_stop(worker);
 }
@@ -238,18 +240,6 @@ static struct event_base *worker_new_base(void)
     return base;
 }
 
-static struct evdns_base *worker_new_dns(struct event_base *base)
-{
-    struct evdns_base *dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (dns)
-        return dns;
-    /* No resolv.conf, or no name server in it: /etc/hosts and numeric addresses still do. */
-    dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (dns)
-        evdns_base_load_hosts(dns, "/etc/hosts");
-    return dns;
-}
-
 static bool worker_start_listeners(struct worker *worker)
 {
     for (size_t i = 0; i < worker->listener_count; i++)
@@ -277,8 +267,7 @@ struct worker *worker_new(unsigned index, struct service *service, struct listen
         list_init(&worker->upstreams[i]);
     worker->listeners = calloc(listener_count + 1, sizeof *listeners);
     worker->base = worker_new_base();
-    worker->dns = worker->base ? worker_new_dns(worker->base) : NULL;
-    if (worker->listeners && worker->dns && worker->told_fd >= 0) {
+    if (worker->listeners && worker->base && worker->told_fd >= 0) {
         for (size_t i = 0; i < listener_count; i++)
             worker->listeners[i] = listeners[i];
         event_assign(&worker->told_event, worker->base, worker->told_fd, EV_READ | EV_PERSIST, worker_on_told, worker);
@@ -303,8 +292,6 @@ void worker_free(struct worker *worker)
     for (size_t i = 0; worker->listeners && i < worker->listener_count; i++)
         listener_done(&worker->listeners[i]);
     free(worker->listeners);
-    if (worker->dns)
-        evdns_base_free(worker->dns, 0);
     if (worker->base)
         event_base_free(worker->base);
     if (worker->told_fd >= 0)

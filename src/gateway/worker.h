@@ -4,7 +4,6 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
-#include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
@@ -27,7 +26,6 @@ struct worker {
     unsigned index;
     pthread_t thread;
     struct event_base *base;
-    struct evdns_base *dns;
     struct service *service;    /* counted; what new sessions begin with */
     struct listener *listeners; /* owned array */
     size_t listener_count;
@@ -59,7 +57,8 @@ void worker_join(struct worker *worker);
 /* From any thread: new sessions begin with service (a reference of its own is taken); NULL: end in order. */
 void worker_tell(struct worker *worker, struct service *service);
 
-/* From any thread: a round of the prelude has ended. All workers look to those who wait for it. */
+/* From any thread: a round of the prelude has ended, or a name's addresses are known. All workers look to those who
+ * wait for it. */
 void worker_tell_all(void);
 
 /* Where max_clients is reached: another worker has so many more silent clients that one of those is to make room. It is

@@ -56,6 +56,21 @@ TEST(address_says_who_the_peer_is)
     }
 }
 
+TEST(an_address_becomes_the_socket_address_that_it_was)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct address address = address_of(cases[i].address, cases[i].port), again;
+        struct sockaddr_storage sockaddr;
+        if (address.family == AF_UNIX)
+            continue;
+        socklen_t len = address_get(&address, &sockaddr);
+        CHECK_ROW(cases[i].name,
+                  len == (address.family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6)));
+        address_set(&again, (const struct sockaddr *)&sockaddr);
+        CHECK_ROW(cases[i].name, memcmp(&address, &again, sizeof again) == 0);
+    }
+}
+
 TEST(equal_peers_have_equal_octets_so_that_an_address_can_be_a_key)
 {
     struct address plain = address_of("192.0.2.7", 143), mapped = address_of("::ffff:192.0.2.7", 143);
@@ -77,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_says_who_the_peer_is),
+        cmocka_unit_test(an_address_becomes_the_socket_address_that_it_was),
         cmocka_unit_test(equal_peers_have_equal_octets_so_that_an_address_can_be_a_key),
         cmocka_unit_test(a_family_that_is_not_known_counts_as_unix),
     };

@@ -3,8 +3,11 @@
 #include "endpoint.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "address.h"
 
 static const struct {
     const char *text, *host; /* as inet_ntop() has it; of a unix socket its path */
@@ -157,6 +160,46 @@ TEST(an_address_to_connect_to_is_split)
     }
 }
 
+static const struct {
+    const char *host, *port;
+    bool is_unix;
+    const char *want; /* as address_text_with_port() has it; NULL: it is a name */
+} hosts[] = {
+    { "192.0.2.1", "993", false, "192.0.2.1:993" },
+    { "2001:db8::1", "143", false, "[2001:db8::1]:143" },
+    { "/run/imap", "", true, "unix" },
+    { "mail.example.org", "143", false, NULL },
+    { "localhost", "143", false, NULL },
+    { "1.2.3", "143", false, NULL }, /* what inet_aton() would take */
+    { "192.0.2.1.", "143", false, NULL },
+};
+
+TEST(what_is_no_name_can_be_connected_to_at_once)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct endpoint endpoint = { .len = 1 };
+        struct address address;
+        uint16_t port = 1;
+        char text[ADDRESS_TEXT_MAX];
+        bool is_whole = endpoint_from_host(hosts[i].host, hosts[i].port, hosts[i].is_unix, &endpoint, &port);
+        CHECK_ROW(hosts[i].host, is_whole == (hosts[i].want != NULL));
+        CHECK_ROW(hosts[i].host, port == atoi(hosts[i].port));
+        CHECK_ROW(hosts[i].host, is_whole || endpoint.len == 1);
+        if (!is_whole)
+            continue;
+        address_set(&address, &endpoint.sockaddr.any);
+        assert_string_equal(address_text_with_port(&address, text), hosts[i].want);
+    }
+}
+
+TEST(the_scope_of_an_ipv6_address_is_kept)
+{
+    struct endpoint endpoint;
+    uint16_t port;
+    assert_true(endpoint_from_host("fe80::1%lo", "143", false, &endpoint, &port));
+    assert_int_equal(endpoint.sockaddr.in6.sin6_scope_id, if_nametoindex("lo"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +208,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_listened_on_is_refused),
         cmocka_unit_test(a_unix_path_may_fill_its_address_and_no_more),
         cmocka_unit_test(an_address_to_connect_to_is_split),
+        cmocka_unit_test(what_is_no_name_can_be_connected_to_at_once),
+        cmocka_unit_test(the_scope_of_an_ipv6_address_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

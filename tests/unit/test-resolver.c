@@ -1,0 +1,437 @@
+#include "check.h"
+
+#include "resolver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "configfile.h"
+
+#define NAME "mail.example.org"
+
+static struct resolver_addresses found;
+static unsigned wakes;
+
+static void wake(void *arg)
+{
+    wakes++;
+}
+
+/* 192.0.2.LAST, or 2001:db8::LAST. */
+static struct address host(int family, uint8_t last)
+{
+    uint8_t octets[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = last };
+    struct address address;
+    if (family == AF_INET)
+        memcpy(octets, (uint8_t[]){ 192, 0, 2, last }, 4);
+    address_set_raw(&address, family, octets, 0);
+    return address;
+}
+
+/* IPv4: hosts is the last octets, "" none, NULL: failed. */
+static struct resolver_answer answer(const char *hosts, uint32_t ttl_s)
+{
+    struct resolver_answer said = { .why = "why not" };
+    said.families[RESOLVER_IPV6].finding = hosts ? RESOLVER_NONE : RESOLVER_FAILED;
+    struct resolver_family *ipv4 = &said.families[RESOLVER_IPV4];
+    ipv4->finding = !hosts ? RESOLVER_FAILED : *hosts ? RESOLVER_FOUND : RESOLVER_NONE;
+    ipv4->ttl_s = ttl_s;
+    for (; hosts && *hosts; hosts++) {
+        struct address address = host(AF_INET, (uint8_t)*hosts);
+        resolver_add(ipv4, &address);
+    }
+    return said;
+}
+
+static enum resolver_result look_up(struct resolver_wait *wait, uint64_t now_ms)
+{
+    return resolver_look_up(NAME, 143, wait, now_ms, &found);
+}
+
+static enum resolver_result look_up_anew(uint64_t now_ms)
+{
+    struct resolver_wait wait = { 0 };
+    return look_up(&wait, now_ms);
+}
+
+/* What is wanted, or "". */
+static const char *take(uint32_t *ret_era)
+{
+    static char name[RESOLVER_NAME_MAX];
+    return resolver_take_wanted(name, ret_era) ? name : "";
+}
+
+static bool say(const struct resolver_answer *said, uint64_t now_ms)
+{
+    uint32_t era;
+    assert_string_equal(take(&era), NAME);
+    return resolver_learn(NAME, era, said, now_ms);
+}
+
+/* The first of those that were found, by its last octet. */
+static char first(void)
+{
+    assert_true(found.count > 0);
+    assert_int_equal(found.addresses[0].port, 143);
+    return (char)found.addresses[0].octets[found.addresses[0].family == AF_INET ? 3 : 15];
+}
+
+static void known(const char *hosts, uint32_t ttl_s, uint64_t now_ms)
+{
+    struct resolver_answer said = answer(hosts, ttl_s);
+    resolver_done();
+    assert_int_equal(look_up_anew(now_ms), RESOLVER_ASKED);
+    say(&said, now_ms);
+}
+
+TEST(one_asks_all_hear)
+{
+    struct resolver_wait waits[3] = { 0 };
+    struct resolver_answer said = answer("a", 60);
+    uint32_t era;
+    resolver_done();
+    resolver_set_asker(wake, NULL);
+    wakes = 0;
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++)
+        assert_int_equal(look_up(&waits[i], 1000), RESOLVER_ASKED);
+    assert_int_equal(wakes, 1);
+    assert_string_equal(take(&era), NAME);
+    assert_string_equal(take(&era), "");
+    assert_int_equal(look_up(&waits[0], 1500), RESOLVER_ASKED);
+    resolver_learn(NAME, era, &said, 1600);
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+        assert_int_equal(look_up(&waits[i], 1700), RESOLVER_KNOWN);
+        assert_int_equal(first(), 'a');
+    }
+    assert_string_equal(take(&era), "");
+    resolver_set_asker(NULL, NULL);
+    resolver_done();
+}
+
+TEST(an_answer_is_kept_for_its_ttl)
+{
+    uint32_t era;
+    known("a", 5, 1000);
+    assert_int_equal(look_up_anew(5999), RESOLVER_KNOWN);
+    assert_string_equal(take(&era), "");
+    assert_int_equal(look_up_anew(6000), RESOLVER_ASKED);
+    assert_string_equal(take(&era), NAME);
+    resolver_done();
+}
+
+TEST(the_least_ttl_of_both_families_counts)
+{
+    struct resolver_answer said = answer("a", 60);
+    struct address ipv6 = host(AF_INET6, 'b');
+    resolver_done();
+    look_up_anew(1000);
+    said.families[RESOLVER_IPV6] = (struct resolver_family){ .finding = RESOLVER_FOUND, .ttl_s = 2 };
+    resolver_add(&said.families[RESOLVER_IPV6], &ipv6);
+    say(&said, 1000);
+    assert_int_equal(look_up_anew(2999), RESOLVER_KNOWN);
+    assert_int_equal(found.count, 2);
+    assert_int_equal(first(), 'b');
+    assert_int_equal(look_up_anew(3000), RESOLVER_ASKED);
+    resolver_done();
+}
+
+TEST(with_a_ttl_of_0_who_waited_hears_the_answer_and_the_next_asks_again)
+{
+    struct resolver_wait wait = { 0 };
+    struct resolver_answer said = answer("a", 0);
+    uint32_t era;
+    resolver_done();
+    assert_int_equal(look_up(&wait, 1000), RESOLVER_ASKED);
+    say(&said, 1100);
+    assert_int_equal(look_up(&wait, 9000), RESOLVER_KNOWN);
+    assert_string_equal(take(&era), "");
+    assert_int_equal(look_up_anew(1100), RESOLVER_ASKED);
+    assert_string_equal(take(&era), NAME);
+    resolver_done();
+}
+
+TEST(a_huge_ttl_is_cut_but_not_what_the_hosts_file_says)
+{
+    known("a", 0x7fffffff, 1000);
+    assert_int_equal(look_up_anew(1000 + RESOLVER_TTL_MAX_S * 1000 - 1), RESOLVER_KNOWN);
+    assert_int_equal(look_up_anew(1000 + RESOLVER_TTL_MAX_S * 1000), RESOLVER_ASKED);
+    known("a", RESOLVER_TTL_FOREVER, 1000);
+    assert_int_equal(look_up_anew(1000 + 1000ull * RESOLVER_TTL_MAX_S * 1000), RESOLVER_KNOWN);
+    resolver_done();
+}
+
+TEST(in_an_outage_the_last_known_addresses_go_on_being_used_and_nobody_waits)
+{
+    struct resolver_answer failure = answer(NULL, 0), said = answer("b", 5);
+    struct resolver_wait wait = { 0 };
+    known("a", 5, 1000);
+    assert_int_equal(look_up(&wait, 6000), RESOLVER_ASKED);
+    say(&failure, 6500);
+    assert_int_equal(look_up(&wait, 6500), RESOLVER_KNOWN);
+    for (uint64_t now_ms = 6500; now_ms < 7200000; now_ms += 100000) {
+        uint32_t era;
+        assert_int_equal(look_up_anew(now_ms), RESOLVER_KNOWN);
+        assert_int_equal(first(), 'a');
+        if (*take(&era))
+            resolver_learn(NAME, era, &failure, now_ms);
+    }
+    assert_int_equal(look_up_anew(7300000), RESOLVER_KNOWN);
+    say(&said, 7300000);
+    assert_int_equal(look_up_anew(7300000), RESOLVER_KNOWN);
+    assert_int_equal(first(), 'b');
+    resolver_done();
+}
+
+TEST(a_failure_is_asked_about_again_after_a_while)
+{
+    struct resolver_answer failure = answer(NULL, 0);
+    uint32_t era;
+    known("a", 5, 1000);
+    look_up_anew(6000);
+    say(&failure, 6500);
+    assert_int_equal(look_up_anew(6500 + RESOLVER_RETRY_MS - 1), RESOLVER_KNOWN);
+    assert_string_equal(take(&era), "");
+    assert_int_equal(look_up_anew(6500 + RESOLVER_RETRY_MS), RESOLVER_KNOWN);
+    assert_string_equal(take(&era), NAME);
+    resolver_done();
+}
+
+TEST(a_name_server_that_dallies_is_not_waited_for_where_there_are_addresses)
+{
+    struct resolver_wait wait = { 0 };
+    known("a", 5, 1000);
+    assert_int_equal(look_up(&wait, 6000), RESOLVER_ASKED);
+    assert_int_equal(look_up(&wait, 6000 + RESOLVER_PATIENCE_MS - 1), RESOLVER_ASKED);
+    assert_int_equal(look_up(&wait, 6000 + RESOLVER_PATIENCE_MS), RESOLVER_KNOWN);
+    assert_int_equal(first(), 'a');
+    resolver_done();
+}
+
+TEST(without_addresses_it_is_waited_for_and_its_failure_is_told)
+{
+    struct resolver_wait wait = { 0 };
+    struct resolver_answer failure = answer(NULL, 0);
+    uint32_t era;
+    resolver_done();
+    assert_int_equal(look_up(&wait, 1000), RESOLVER_ASKED);
+    assert_int_equal(look_up(&wait, 50000), RESOLVER_ASKED);
+    say(&failure, 50000);
+    assert_int_equal(look_up(&wait, 50000), RESOLVER_UNKNOWN);
+    assert_string_equal(found.why, "why not");
+    assert_int_equal(look_up_anew(50000 + RESOLVER_RETRY_MS - 1), RESOLVER_UNKNOWN);
+    assert_string_equal(take(&era), "");
+    assert_int_equal(look_up_anew(50000 + RESOLVER_RETRY_MS), RESOLVER_ASKED);
+    assert_string_equal(take(&era), NAME);
+    resolver_done();
+}
+
+TEST(a_name_that_ceases_to_exist_has_no_addresses_any_more_and_may_come_back)
+{
+    struct resolver_answer none = answer("", 0), said = answer("b", 5);
+    struct resolver_wait wait = { 0 };
+    known("a", 5, 1000);
+    assert_int_equal(look_up(&wait, 6000), RESOLVER_ASKED);
+    assert_true(say(&none, 6000));
+    assert_int_equal(look_up(&wait, 6000), RESOLVER_UNKNOWN);
+    assert_int_equal(look_up_anew(6000 + RESOLVER_RETRY_MS), RESOLVER_ASKED);
+    assert_false(say(&said, 8000));
+    assert_int_equal(look_up_anew(8000), RESOLVER_KNOWN);
+    assert_int_equal(first(), 'b');
+    resolver_done();
+}
+
+TEST(a_family_that_fails_keeps_what_was_known_of_it)
+{
+    struct resolver_answer both = answer("a", 5), one = answer("a", 5);
+    struct address ipv6 = host(AF_INET6, 'b');
+    resolver_done();
+    look_up_anew(1000);
+    both.families[RESOLVER_IPV6] = (struct resolver_family){ .finding = RESOLVER_FOUND, .ttl_s = 5 };
+    resolver_add(&both.families[RESOLVER_IPV6], &ipv6);
+    say(&both, 1000);
+    look_up_anew(6000);
+    one.families[RESOLVER_IPV6].finding = RESOLVER_FAILED;
+    assert_false(say(&one, 6000));
+    assert_int_equal(look_up_anew(6000), RESOLVER_KNOWN);
+    assert_int_equal(found.count, 2);
+    assert_true(resolver_leads_to(NAME, &ipv6));
+    look_up_anew(11000);
+    one.families[RESOLVER_IPV6].finding = RESOLVER_NONE;
+    assert_true(say(&one, 11000));
+    assert_false(resolver_leads_to(NAME, &ipv6));
+    resolver_done();
+}
+
+TEST(addresses_take_turns)
+{
+    static const char *const orders[] = { "abc", "bca", "cab", "abc" };
+    known("abc", 60, 1000);
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        assert_int_equal(look_up_anew(1000), RESOLVER_KNOWN);
+        assert_int_equal(found.count, 3);
+        for (size_t j = 0; j < 3; j++)
+            CHECK_ROW(orders[i], found.addresses[j].octets[3] == orders[i][j]);
+    }
+    resolver_done();
+}
+
+TEST(a_name_loses_an_address_only_by_an_answer_that_names_all)
+{
+    static const struct {
+        const char *before, *now;
+        bool has_more, loses;
+    } rows[] = {
+        { "a", "a", false, false }, { "a", "b", false, true },    { "a", "ab", false, false },
+        { "ab", "a", false, true }, { "ab", "ba", false, false }, { "a", "b", true, false },
+        { "a", "", false, true },   { "", "a", false, false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct resolver_answer said = answer(rows[i].now, 5);
+        struct address a = host(AF_INET, 'a');
+        said.families[RESOLVER_IPV4].has_more = rows[i].has_more;
+        known(rows[i].before, 5, 1000);
+        look_up_anew(7000);
+        CHECK_ROW(rows[i].now, say(&said, 7000) == rows[i].loses);
+        CHECK_ROW(rows[i].now, resolver_leads_to(NAME, &a) == (rows[i].has_more || strchr(rows[i].now, 'a')));
+    }
+    resolver_done();
+}
+
+TEST(of_a_name_that_is_not_known_nothing_can_be_said)
+{
+    struct address a = host(AF_INET, 'a');
+    resolver_done();
+    assert_true(resolver_leads_to(NAME, &a));
+    look_up_anew(1000);
+    assert_true(resolver_leads_to(NAME, &a));
+    resolver_done();
+}
+
+TEST(the_addresses_of_a_name_are_bounded_and_each_counts_once)
+{
+    struct resolver_family family = { .finding = RESOLVER_FOUND };
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < RESOLVER_FAMILY_MAX; i++) {
+            struct address address = host(AF_INET, (uint8_t)i);
+            resolver_add(&family, &address);
+        }
+    assert_int_equal(family.count, RESOLVER_FAMILY_MAX);
+    assert_false(family.has_more);
+    struct address one_more = host(AF_INET, 255);
+    resolver_add(&family, &one_more);
+    assert_int_equal(family.count, RESOLVER_FAMILY_MAX);
+    assert_true(family.has_more);
+}
+
+TEST(after_a_renewal_all_is_asked_again_and_older_answers_are_not_heard)
+{
+    struct resolver_answer old = answer("a", 60), said = answer("b", 60);
+    struct resolver_wait wait = { 0 };
+    uint32_t before, now;
+    known("a", 60, 1000);
+    resolver_renew(2000);
+    assert_int_equal(look_up(&wait, 2000), RESOLVER_ASKED);
+    assert_string_equal(take(&before), NAME);
+    resolver_renew(2500);
+    assert_true(resolver_era() != before);
+    assert_false(resolver_learn(NAME, before, &old, 2600));
+    assert_int_equal(look_up(&wait, 2600), RESOLVER_ASKED);
+    assert_string_equal(take(&now), NAME);
+    assert_false(resolver_learn(NAME, before, &old, 2600));
+    assert_true(resolver_learn(NAME, now, &said, 2700));
+    assert_int_equal(look_up(&wait, 2700), RESOLVER_KNOWN);
+    assert_int_equal(first(), 'b');
+    resolver_done();
+}
+
+TEST(a_refresh_asks_for_what_is_old_and_known)
+{
+    uint32_t era;
+    resolver_done();
+    resolver_refresh(NAME, 1000);
+    assert_string_equal(take(&era), "");
+    known("a", 5, 1000);
+    resolver_refresh(NAME, 5999);
+    assert_string_equal(take(&era), "");
+    resolver_refresh(NAME, 6000);
+    assert_string_equal(take(&era), NAME);
+    resolver_done();
+}
+
+TEST(a_reload_forgets_names_that_are_not_configured)
+{
+    static const char text[] = "listener \"a\" { address = \"127.0.0.1:143\" tls = \"none\" }\n"
+                               "upstream \"a\" { address = \"" NAME ":143\" tls = \"none\" }\n";
+    struct config *config = configfile_parse("test.conf", text, stderr);
+    struct resolver_wait wait = { 0 };
+    assert_non_null(config);
+    known("a", 60, 1000);
+    resolver_look_up("other.example.org", 143, &wait, 1000, &found);
+    uint32_t era;
+    assert_string_equal(take(&era), "other.example.org");
+    struct resolver_answer said = answer("b", 60);
+    resolver_learn("other.example.org", era, &said, 1000);
+    resolver_configure(config);
+    assert_int_equal(look_up_anew(1000), RESOLVER_KNOWN);
+    wait = (struct resolver_wait){ 0 };
+    assert_int_equal(resolver_look_up("other.example.org", 143, &wait, 1000, &found), RESOLVER_ASKED);
+    config_unref(config);
+    resolver_done();
+}
+
+TEST(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped)
+{
+    struct resolver_answer said = answer("a", 60);
+    uint32_t era;
+    resolver_done();
+    look_up_anew(1000);
+    take(&era);
+    resolver_done();
+    assert_false(resolver_learn(NAME, era, &said, 1000));
+    assert_int_equal(look_up_anew(1000), RESOLVER_ASKED);
+    assert_false(resolver_learn(NAME, era, &said, 1000));
+    assert_int_equal(look_up_anew(1000), RESOLVER_ASKED);
+    resolver_done();
+}
+
+TEST(a_name_that_is_too_long_is_not_kept)
+{
+    char name[RESOLVER_NAME_MAX + 1];
+    struct resolver_wait wait = { 0 };
+    uint32_t era;
+    memset(name, 'a', sizeof name);
+    name[RESOLVER_NAME_MAX] = '\0';
+    assert_int_equal(resolver_look_up(name, 143, &wait, 1000, &found), RESOLVER_UNKNOWN);
+    assert_string_equal(take(&era), "");
+    name[RESOLVER_NAME_MAX - 1] = '\0';
+    assert_int_equal(resolver_look_up(name, 143, &wait, 1000, &found), RESOLVER_ASKED);
+    assert_string_equal(take(&era), name);
+    resolver_done();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_asks_all_hear),
+        cmocka_unit_test(an_answer_is_kept_for_its_ttl),
+        cmocka_unit_test(the_least_ttl_of_both_families_counts),
+        cmocka_unit_test(with_a_ttl_of_0_who_waited_hears_the_answer_and_the_next_asks_again),
+        cmocka_unit_test(a_huge_ttl_is_cut_but_not_what_the_hosts_file_says),
+        cmocka_unit_test(in_an_outage_the_last_known_addresses_go_on_being_used_and_nobody_waits),
+        cmocka_unit_test(a_failure_is_asked_about_again_after_a_while),
+        cmocka_unit_test(a_name_server_that_dallies_is_not_waited_for_where_there_are_addresses),
+        cmocka_unit_test(without_addresses_it_is_waited_for_and_its_failure_is_told),
+        cmocka_unit_test(a_name_that_ceases_to_exist_has_no_addresses_any_more_and_may_come_back),
+        cmocka_unit_test(a_family_that_fails_keeps_what_was_known_of_it),
+        cmocka_unit_test(addresses_take_turns),
+        cmocka_unit_test(a_name_loses_an_address_only_by_an_answer_that_names_all),
+        cmocka_unit_test(of_a_name_that_is_not_known_nothing_can_be_said),
+        cmocka_unit_test(the_addresses_of_a_name_are_bounded_and_each_counts_once),
+        cmocka_unit_test(after_a_renewal_all_is_asked_again_and_older_answers_are_not_heard),
+        cmocka_unit_test(a_refresh_asks_for_what_is_old_and_known),
+        cmocka_unit_test(a_reload_forgets_names_that_are_not_configured),
+        cmocka_unit_test(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped),
+        cmocka_unit_test(a_name_that_is_too_long_is_not_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
