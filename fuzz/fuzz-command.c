@@ -65,12 +65,25 @@ static void astring_check(struct imapstate_span in, size_t max)
     imapstate_buf_done(&again);
 }
 
+static void login_string_check(struct imapstate_span in)
+{
+    struct imapstate_span rest = in;
+    struct imapstate_buf value;
+    imapstate_buf_init(&value, 64);
+    if (imapstate_command_login_string(&rest, &value) == IMAPSTATE_OK)
+        require(rest.len < in.len && rest.at + rest.len == in.at + in.len && value.len <= in.len);
+    else
+        require(rest.at == in.at && rest.len == in.len && value.len == 0);
+    imapstate_buf_done(&value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     struct imapstate_span in = { at, len };
     parse_check(in);
     astring_check(in, SIZE_MAX);
     astring_check(in, 16);
+    login_string_check(in);
     imapstate_command_may_enable(in);
     return 0;
 }

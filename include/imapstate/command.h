@@ -97,12 +97,22 @@ IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *re
 IMAPSTATE_API bool imapstate_command_may_enable(struct imapstate_span arguments);
 
 /* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A
- * literal stands there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value, with the escapes of a quoted
- * string resolved, is appended to ret_value; it holds no NUL. What follows is the caller's to judge (SP or the end),
- * only that an 8-bit octet does not end an atom. IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (a value of any form
- * that would pass ret_value's max) otherwise; then *in and ret_value are as before. */
+ * literal stands there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value is appended to ret_value, a
+ * quoted string without the backslashes of its escapes, be the octet behind one such that needs it or not; it holds no
+ * NUL. What follows is the caller's to judge (SP or the end), only that an 8-bit octet does not end an atom.
+ * IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (a value of any form that would pass ret_value's max) otherwise;
+ * then *in and ret_value are as before. */
 IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in,
                                                              struct imapstate_buf *ret_value);
+
+/* The same for an argument of LOGIN, and what blanks (SP, HT) stand before it, as leniently as the most lenient server
+ * reads it (docs/framing.md): its atoms hold any octet but NUL, CR, LF, blanks and quotes, and do not begin with "{".
+ * Blanks or the end must be behind an atom. */
+IMAPSTATE_API enum imapstate_error imapstate_command_login_string(struct imapstate_span *in,
+                                                                  struct imapstate_buf *ret_value);
+
+/* in without the blanks at its front. */
+IMAPSTATE_API struct imapstate_span imapstate_command_behind_blanks(struct imapstate_span in);
 
 /* Can a quoted string carry value whatever was enabled? Not so for NUL, CR, LF, and for 8-bit octets, which a server
  * takes there only after UTF8=ACCEPT (RFC 6855 section 3). */

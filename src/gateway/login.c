@@ -1,6 +1,7 @@
 #include "login.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "answer.h"
 #include "client.h"
@@ -175,10 +176,13 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     const struct login *login = client->login;
     if (credentials_passing(&login->credentials) == SASL_CONVERTED) {
         login_cannot(client);
+    } else if (login->is_malformed) {
+        /* What the upstream says to "*" is for whoever has cancelled. */
+        login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
     } else if (login_was_judged(login)) {
         login_delay(client, answer, LOGIN_REFUSED);
     } else {
-        login_count_failure(client, login->is_malformed ? LOGIN_MALFORMED : LOGIN_CANCELLED);
+        login_count_failure(client, LOGIN_CANCELLED);
         login_fail_with(client, answer);
     }
 }
@@ -353,11 +357,9 @@ bool login_again(struct client *client)
 
 static bool login_read_arguments(struct imapstate_span arguments, struct sasl_identity *identity)
 {
-    if (imapstate_command_astring(&arguments, &identity->authentication) != IMAPSTATE_OK || arguments.len == 0 ||
-        *arguments.at != ' ')
-        return false;
-    arguments.at++, arguments.len--;
-    return imapstate_command_astring(&arguments, &identity->password) == IMAPSTATE_OK && arguments.len == 0;
+    return imapstate_command_login_string(&arguments, &identity->authentication) == IMAPSTATE_OK &&
+           imapstate_command_login_string(&arguments, &identity->password) == IMAPSTATE_OK &&
+           imapstate_command_behind_blanks(arguments).len == 0;
 }
 
 static void login_is_in_clear(struct client *client)
@@ -401,7 +403,8 @@ static void login_prompt(struct client *client, const char *challenge)
     stream_printf(&client->stream, "+ %s\r\n", challenge);
 }
 
-/* A message that the upstream is not asking for yet. */
+/* A message that the upstream is not asking for yet. One that cannot be read is a failed login to Dovecot, Cyrus and
+ * Courier, so that the next dialog of a client with its user is the same as after a wrong password. */
 static void login_read_message(struct client *client, struct imapstate_span line, bool is_initial)
 {
     struct credentials *credentials = &client->login->credentials;
@@ -409,7 +412,7 @@ static void login_read_message(struct client *client, struct imapstate_span line
     enum sasl_error error = credentials_read(credentials, line, is_initial);
     if (error != SASL_OK) {
         char answer[96];
-        snprintf(answer, sizeof answer, "BAD %s", sasl_strerror(error));
+        snprintf(answer, sizeof answer, "NO %s", sasl_strerror(error));
         login_end(client, answer, LOGIN_MALFORMED);
     } else if (was_user) {
         login_prompt(client, "UGFzc3dvcmQ6"); /* Password: */
@@ -421,7 +424,9 @@ static void login_read_message(struct client *client, struct imapstate_span line
 static void login_begin_mechanism(struct client *client, struct imapstate_span initial)
 {
     const struct credentials *credentials = &client->login->credentials;
-    if (initial.len > 0)
+    if (initial.len > 0 && !credentials->mechanism->is_client_first)
+        login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
+    else if (initial.len > 0)
         login_read_message(client, initial, true);
     else if (credentials_want_user(credentials))
         login_prompt(client, "VXNlcm5hbWU6"); /* Username: */
@@ -431,15 +436,24 @@ static void login_begin_mechanism(struct client *client, struct imapstate_span i
         login_try(client);
 }
 
+static struct imapstate_span login_take_word(struct imapstate_span *in)
+{
+    struct imapstate_span word = imapstate_command_behind_blanks(*in);
+    size_t len = 0;
+    while (len < word.len && !memchr(" \t\r\n", word.at[len], 4))
+        len++;
+    *in = (struct imapstate_span){ word.at + len, word.len - len };
+    word.len = len;
+    return word;
+}
+
 void login_authenticate(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request), tag = request_tag(&client->request);
-    struct imapstate_span name = relay_word(arguments, 0), initial = relay_word(arguments, 1);
+    /* Blanks count for nothing, as with Dovecot and Courier: mutt (by GSASL) sends one where it has no message. */
+    struct imapstate_span name = login_take_word(&arguments), initial = login_take_word(&arguments);
     const struct sasl_mechanism *mechanism = sasl_find(name);
-    /* A space and nothing behind it counts for nothing: mutt (by GSASL) sends that where it has no message, and Dovecot
-     * overlooks it. */
-    size_t used = name.len + (arguments.len > name.len ? 1 : 0) + initial.len;
-    if (name.len == 0 || used != arguments.len || (initial.len > 0 && mechanism && !mechanism->is_client_first)) {
+    if (name.len == 0 || imapstate_command_behind_blanks(arguments).len > 0) {
         client_say(client, &tag,
                    "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));
         return;

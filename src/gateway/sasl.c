@@ -88,21 +88,36 @@ static bool is_ascii(struct imapstate_span text)
     return true;
 }
 
+/* Of the last digit before "=" four bits count for nothing, or two before one "=". libsodium wants them to be zero, as
+ * RFC 4648 section 3.5 allows; Dovecot, Cyrus and Courier do not. */
+static void clear_spare_bits(uint8_t *text, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned padding = 0;
+    while (padding < 2 && len > 0 && text[len - 1] == '=')
+        padding++, len--;
+    const char *digit = padding > 0 && len > 0 ? memchr(digits, text[len - 1], sizeof digits - 1) : NULL;
+    if (digit)
+        text[len - 1] = (uint8_t)digits[(size_t)(digit - digits) & (padding == 1 ? ~3u : ~15u)];
+}
+
 enum sasl_error sasl_decode(struct imapstate_span line, bool is_initial, struct imapstate_buf *ret_message)
 {
     if (line.len == 0 || (is_initial && imapstate_span_equal(line, IMAPSTATE_SPAN("="))))
         return SASL_OK;
     if (!is_ascii(line))
         return SASL_BASE64;
-    uint8_t *octets = malloc(line.len);
+    uint8_t *octets = malloc(2 * line.len), *text = octets + line.len;
     if (!octets)
         return SASL_TOO_LONG;
     size_t len = 0;
     enum sasl_error error = SASL_BASE64;
-    if (sodium_base642bin(octets, line.len, (const char *)line.at, line.len, NULL, &len, NULL,
+    memcpy(text, line.at, line.len);
+    clear_spare_bits(text, line.len);
+    if (sodium_base642bin(octets, line.len, (const char *)text, line.len, NULL, &len, NULL,
                           sodium_base64_VARIANT_ORIGINAL) == 0)
         error = imapstate_buf_put(ret_message, (struct imapstate_span){ octets, len }) ? SASL_OK : SASL_TOO_LONG;
-    sodium_memzero(octets, line.len);
+    sodium_memzero(octets, 2 * line.len);
     free(octets);
     return error;
 }

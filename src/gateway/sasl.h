@@ -68,7 +68,7 @@ struct imapstate_span sasl_identity_acting(const struct sasl_identity *identity)
 
 enum sasl_error {
     SASL_OK,
-    SASL_BASE64,   /* not base64 (RFC 4648 section 4, with padding; no white space) */
+    SASL_BASE64,   /* not base64 (RFC 4648 section 4, with padding; no white space; bits to spare may be set) */
     SASL_SYNTAX,   /* not a message of this mechanism */
     SASL_NUL,      /* NUL in an identity or a password */
     SASL_TOO_LONG, /* for a limit, or for the memory that is left */

@@ -174,6 +174,16 @@ static bool is_atom_char(uint8_t byte)
     return is_astring_char(byte) && byte != ']';
 }
 
+static bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+static bool is_loose_char(uint8_t byte)
+{
+    return !is_blank(byte) && byte != '"' && byte != '\r' && byte != '\n' && byte != '\0';
+}
+
 static bool is_tag_char(uint8_t byte)
 {
     return is_astring_char(byte) && byte != '+';
@@ -297,7 +307,18 @@ static enum imapstate_error atom_read(struct imapstate_span *in, struct imapstat
     return value_put(value, atom);
 }
 
-/* RFC 9051 section 9: quoted. 8-bit octets are UTF-8 there; which, is the server's to judge. */
+/* What servers take for an atom in LOGIN, each of them a little more than RFC 9051 section 9 has there. A quote within
+ * none of them takes. */
+static enum imapstate_error loose_atom_read(struct imapstate_span *in, struct imapstate_buf *value)
+{
+    struct imapstate_span atom = word_take(in, is_loose_char);
+    if (atom.len == 0 || (in->len > 0 && !is_blank(in->at[0])))
+        return IMAPSTATE_SYNTAX;
+    return value_put(value, atom);
+}
+
+/* RFC 9051 section 9: quoted. 8-bit octets are UTF-8 there; which, is the server's to judge. A backslash counts for
+ * nothing before any octet, not only before those that want one: so Dovecot, Cyrus and Courier read it. */
 static enum imapstate_error quoted_read(struct imapstate_span *in, struct imapstate_buf *value)
 {
     size_t run = 1; /* begin of the octets that have not been put yet */
@@ -315,7 +336,7 @@ static enum imapstate_error quoted_read(struct imapstate_span *in, struct imapst
             return IMAPSTATE_OK;
         }
         run = ++at;
-        if (at == in->len || (in->at[at] != '"' && in->at[at] != '\\'))
+        if (at == in->len || in->at[at] == '\0' || in->at[at] == '\r' || in->at[at] == '\n')
             return IMAPSTATE_SYNTAX;
     }
     return IMAPSTATE_SYNTAX;
@@ -356,7 +377,10 @@ static enum imapstate_error literal_read(struct imapstate_span *in, struct imaps
     return value_put(value, literal);
 }
 
-enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct imapstate_buf *ret_value)
+typedef enum imapstate_error atom_reader(struct imapstate_span *in, struct imapstate_buf *value);
+
+static enum imapstate_error string_read(struct imapstate_span *in, struct imapstate_buf *ret_value,
+                                        atom_reader *read_atom)
 {
     if (in->len == 0)
         return IMAPSTATE_SYNTAX;
@@ -364,7 +388,7 @@ enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct
     size_t len_before = ret_value->len;
     enum imapstate_error error = rest.at[0] == '"'   ? quoted_read(&rest, ret_value)
                                  : rest.at[0] == '{' ? literal_read(&rest, ret_value)
-                                                     : atom_read(&rest, ret_value);
+                                                     : read_atom(&rest, ret_value);
     if (error == IMAPSTATE_OK) {
         *in = rest;
     } else if (ret_value->len > len_before) {
@@ -372,6 +396,27 @@ enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct
         ret_value->len = len_before;
     }
     return error;
+}
+
+enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct imapstate_buf *ret_value)
+{
+    return string_read(in, ret_value, atom_read);
+}
+
+enum imapstate_error imapstate_command_login_string(struct imapstate_span *in, struct imapstate_buf *ret_value)
+{
+    struct imapstate_span rest = imapstate_command_behind_blanks(*in);
+    enum imapstate_error error = string_read(&rest, ret_value, loose_atom_read);
+    if (error == IMAPSTATE_OK)
+        *in = rest;
+    return error;
+}
+
+struct imapstate_span imapstate_command_behind_blanks(struct imapstate_span in)
+{
+    while (in.len > 0 && is_blank(*in.at))
+        in.at++, in.len--;
+    return in;
 }
 
 bool imapstate_command_is_quotable(struct imapstate_span value)

@@ -212,7 +212,10 @@ static const struct {
     { "an empty quoted string", IMAPSTATE_SPAN("\"\""), 9, IMAPSTATE_OK, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
     { "escapes", IMAPSTATE_SPAN("\"\\\"a\\\\b\\\"\""), 9, IMAPSTATE_OK, IMAPSTATE_SPAN("\"a\\b\""), IMAPSTATE_SPAN("") },
     { "8-bit octets may be quoted", IMAPSTATE_SPAN("\"\xc3\xa4\""), 9, IMAPSTATE_OK, IMAPSTATE_SPAN("\xc3\xa4"), IMAPSTATE_SPAN("") },
-    { "another escape", IMAPSTATE_SPAN("\"ab\\c\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "an escape that need not be", IMAPSTATE_SPAN("\"ab\\c\\\xc3\""), 9, IMAPSTATE_OK, IMAPSTATE_SPAN("abc\xc3"), IMAPSTATE_SPAN("") },
+    { "an escaped NUL", IMAPSTATE_SPAN("\"a\\\0\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "an escaped CR", IMAPSTATE_SPAN("\"a\\\r\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "an escaped LF", IMAPSTATE_SPAN("\"a\\\n\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
     { "an open quoted string", IMAPSTATE_SPAN("\"a\\\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
     { "an escape of nothing", IMAPSTATE_SPAN("\"a\\"), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
     { "NUL in a quoted string", IMAPSTATE_SPAN("\"a\0\""), 9, IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
@@ -270,11 +273,51 @@ TEST(an_astring_that_is_cut_off_anywhere_is_not_read_beyond_its_octets)
         }
 }
 
+static const struct {
+    const char *name;
+    struct imapstate_span in;
+    enum imapstate_error want;
+    struct imapstate_span value, rest;
+} login_strings[] = {
+    /* clang-format off */
+    { "an atom", IMAPSTATE_SPAN("ann secret"), IMAPSTATE_OK, IMAPSTATE_SPAN("ann"), IMAPSTATE_SPAN(" secret") },
+    { "what is in no atom", IMAPSTATE_SPAN("%*()a{5}\\]\x01\x7f\xc3\xa4"), IMAPSTATE_OK, IMAPSTATE_SPAN("%*()a{5}\\]\x01\x7f\xc3\xa4"), IMAPSTATE_SPAN("") },
+    { "blanks before it", IMAPSTATE_SPAN(" \t ann"), IMAPSTATE_OK, IMAPSTATE_SPAN("ann"), IMAPSTATE_SPAN("") },
+    { "blanks behind it", IMAPSTATE_SPAN("ann\t "), IMAPSTATE_OK, IMAPSTATE_SPAN("ann"), IMAPSTATE_SPAN("\t ") },
+    { "NIL", IMAPSTATE_SPAN("NIL"), IMAPSTATE_OK, IMAPSTATE_SPAN("NIL"), IMAPSTATE_SPAN("") },
+    { "a quote in an atom", IMAPSTATE_SPAN("a\"b\""), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "NUL in an atom", IMAPSTATE_SPAN("a\0b"), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "CR in an atom", IMAPSTATE_SPAN("a{1}\r\nb"), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "LF in an atom", IMAPSTATE_SPAN("a\nb"), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "a quoted string", IMAPSTATE_SPAN("  \"a b\"\"c\""), IMAPSTATE_OK, IMAPSTATE_SPAN("a b"), IMAPSTATE_SPAN("\"c\"") },
+    { "a literal", IMAPSTATE_SPAN(" {3}\r\na\"b c"), IMAPSTATE_OK, IMAPSTATE_SPAN("a\"b"), IMAPSTATE_SPAN(" c") },
+    { "an atom that could be a literal", IMAPSTATE_SPAN("{5x}"), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "nothing but blanks", IMAPSTATE_SPAN(" \t"), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    { "nothing", IMAPSTATE_SPAN(""), IMAPSTATE_SYNTAX, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("") },
+    /* clang-format on */
+};
+
+TEST(an_argument_of_login_is_read_as_the_most_lenient_server_does)
+{
+    for (size_t i = 0; i < ARRAY_LEN(login_strings); i++) {
+        uint8_t *copy = copy_new(login_strings[i].in, login_strings[i].in.len);
+        struct imapstate_span in = { copy, login_strings[i].in.len };
+        struct imapstate_buf value;
+        imapstate_buf_init(&value, 64);
+        CHECK_ROW(login_strings[i].name, imapstate_command_login_string(&in, &value) == login_strings[i].want);
+        CHECK_SPAN(login_strings[i].name, imapstate_buf_span(&value), login_strings[i].value);
+        CHECK_SPAN(login_strings[i].name, in,
+                   login_strings[i].want == IMAPSTATE_OK ? login_strings[i].rest : login_strings[i].in);
+        imapstate_buf_done(&value);
+        free(copy);
+    }
+}
+
 TEST(a_value_that_was_not_read_is_wiped)
 {
     struct imapstate_buf value;
     imapstate_buf_init(&value, 64);
-    struct imapstate_span in = IMAPSTATE_SPAN("\"secret\\\"more\\x\"");
+    struct imapstate_span in = IMAPSTATE_SPAN("\"secret\\\"more\0\"");
     assert_int_equal(imapstate_command_astring(&in, &value), IMAPSTATE_SYNTAX);
     assert_non_null(value.at);
     for (size_t i = 0; i < 11; i++)
@@ -327,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_line_that_is_cut_off_anywhere_is_taken_apart_inside_its_octets),
         cmocka_unit_test(an_astring_is_read_in_each_of_its_forms),
         cmocka_unit_test(an_astring_that_is_cut_off_anywhere_is_not_read_beyond_its_octets),
+        cmocka_unit_test(an_argument_of_login_is_read_as_the_most_lenient_server_does),
         cmocka_unit_test(a_value_that_was_not_read_is_wiped),
         cmocka_unit_test(arguments_that_may_switch_condstore_on_are_seen),
     };

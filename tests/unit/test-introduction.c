@@ -51,7 +51,7 @@ static const struct {
       IMAPSTATE_SPAN("(\"name\" \"nilometer\")") },
     { "hidden behind a backslash", IMAPSTATE_SPAN("(\"x\\\\-via\" \"a\")"), NULL,
       IMAPSTATE_SPAN("(\"x\\\\-via\" \"a\")") },
-    { "hidden behind one that escapes nothing", IMAPSTATE_SPAN("(\"x\\-via\" \"a\")"), NULL, { 0 } },
+    { "hidden behind one that escapes nothing", IMAPSTATE_SPAN("(\"x\\-via\" \"a\")"), NULL, IMAPSTATE_SPAN("NIL") },
     { "nothing at all", IMAPSTATE_SPAN(""), NULL, { 0 } },
     { "a line end in a value", IMAPSTATE_SPAN("(\"a\" {4}\r\nb\r\nc \"name\" \"mutt\")"), NULL,
       IMAPSTATE_SPAN("(\"name\" \"mutt\")") },
