@@ -53,8 +53,7 @@ static bool is_waited_for(const struct imapstate_buf *string)
 static void check_parts(const struct credentials_parts *parts, const struct sasl_identity *identity,
                         const struct capabilities *offers)
 {
-    CHECK(parts->count ==
-          1 + is_waited_for(&identity->authentication) + is_waited_for(&identity->password));
+    CHECK(parts->count == 1 + is_waited_for(&identity->authentication) + is_waited_for(&identity->password));
     for (size_t i = 0; i + 1 < parts->count; i++) {
         struct imapstate_span part = imapstate_buf_span(&parts->part[i]);
         CHECK(part.len > 4 && memcmp(part.at + part.len - 3, "}\r\n", 3) == 0 && part.at[part.len - 4] != '+');
@@ -110,12 +109,13 @@ static void read_parts(const struct credentials_parts *parts, const struct sasl_
     imapstate_buf_done(&all);
 }
 
-static void check_written(const struct credentials *credentials, const struct capabilities *offers)
+static void check_written(const struct credentials *credentials, const struct capabilities *offers, enum way own)
 {
     struct credentials_parts parts;
     struct sasl_identity seen;
     sasl_identity_init(&seen);
-    if (credentials_write(credentials, offers, &parts) == CREDENTIALS_WRITTEN) {
+    enum way way = way_choose((struct way_lore){ 0 }, own, &credentials->identity, offers, 0);
+    if (credentials_write(credentials, offers, way, &parts) == CREDENTIALS_WRITTEN) {
         read_parts(&parts, &credentials->identity, offers, &seen);
         check_equal(&seen.authentication, &credentials->identity.authentication);
         check_equal(&seen.password, &credentials->identity.password);
@@ -149,7 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     bool is_read = read_field(&credentials, user) && read_field(&credentials, password);
     CHECK(is_read == !memchr(at + 2, 0, len - 2));
     if (is_read)
-        check_written(&credentials, &offers);
+        for (enum way own = WAY_LOGIN; own < WAY_NONE; own++)
+            check_written(&credentials, &offers, own);
     credentials_done(&credentials);
     return 0;
 }

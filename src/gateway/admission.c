@@ -16,7 +16,7 @@
 static const unsigned admission_may_enter[ADMISSION_ASKING + 1] = {
     [ADMISSION_CONNECTING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_ANSWERING),
     [ADMISSION_ANSWERING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
-    [ADMISSION_WITHDRAWN] = BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
+    [ADMISSION_WITHDRAWN] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
 };
 
 static const char *const admission_phase_names[ADMISSION_ASKING + 1] = {
@@ -45,6 +45,8 @@ static struct admission *admission_new(struct imapstate_span tag)
     admission->tag = tag;
     imapstate_buf_init(&admission->answer, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&admission->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&admission->refusal, IMAPSTATE_LINE_MAX);
+    admission->way = WAY_NONE;
     return admission;
 }
 
@@ -55,6 +57,7 @@ void admission_free(struct admission *admission)
     credentials_parts_done(&admission->parts);
     imapstate_buf_done(&admission->answer);
     imapstate_buf_done(&admission->names);
+    imapstate_buf_done(&admission->refusal);
     free(admission);
 }
 
@@ -68,13 +71,29 @@ static void admission_drop_upstream(struct client *client)
         upstream_release(upstream, false);
 }
 
-/* answer: the upstream's, empty if it has given none. */
+/* RFC 7628 section 3.2.3: a bearer token is refused by a challenge, whatever is said to that. Any other dialog that was
+ * cut short says nothing. */
+static bool admission_is_judged(const struct client *client, enum admission_failure failure)
+{
+    return failure == ADMISSION_REFUSED ||
+           (failure == ADMISSION_CANCELLED && credentials_passing(&client->login->credentials) == SASL_RELAYED);
+}
+
+/* answer: the upstream's, empty if it has given none. Where a second way has shown nothing of the credentials, the
+ * answer to the first counts. */
 static void admission_fail(struct client *client, enum admission_failure failure, struct imapstate_span answer)
 {
+    struct admission *admission = client->login->admission;
     admission_drop_upstream(client);
-    admission_free(client->login->admission);
     client->login->admission = NULL;
+    if (failure != ADMISSION_REFUSED && admission->refusal.len > 0) {
+        failure = admission->failure;
+        answer = imapstate_buf_span(&admission->refusal);
+    }
+    if (admission_is_judged(client, failure))
+        choice_refuse(client);
     login_not_admitted(client, failure, answer);
+    admission_free(admission);
 }
 
 static void admission_is_unavailable(struct client *client)
@@ -88,6 +107,7 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
     struct admission *admission = client->login->admission;
     struct imapstate_span names = imapstate_buf_span(&admission->names);
     client->login->admission = NULL;
+    ways_admit(service_ways(client->upstream->service, client->upstream->config), admission->way, admission->refused);
     upstream_attach(client->upstream);
     if (admission->evidence == 0)
         choice_prove(client);
@@ -101,6 +121,20 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
 
 /* --- the credentials go up --- */
 
+static struct way_lore admission_lore(const struct upstream *upstream)
+{
+    return ways_lore(service_ways(upstream->service, upstream->config));
+}
+
+static enum way admission_choose_way(const struct client *client, uint8_t refused)
+{
+    const struct credentials *credentials = &client->login->credentials;
+    if (credentials_passing(credentials) != SASL_CONVERTED)
+        return WAY_NONE;
+    return way_choose(admission_lore(client->upstream), credentials_own_way(credentials), &credentials->identity,
+                      &client->upstream->before_login, refused);
+}
+
 static void admission_send_part(struct client *client)
 {
     struct admission *admission = client->login->admission;
@@ -113,7 +147,9 @@ static void admission_send(struct client *client)
     struct admission *admission = client->login->admission;
     struct upstream *upstream = client->upstream;
     credentials_parts_done(&admission->parts);
-    switch (credentials_write(&client->login->credentials, &upstream->before_login, &admission->parts)) {
+    admission->way = (uint8_t)admission_choose_way(client, admission->refused);
+    switch (
+        credentials_write(&client->login->credentials, &upstream->before_login, admission->way, &admission->parts)) {
     case CREDENTIALS_NOT_OFFERED:
         admission_fail(client, ADMISSION_NOT_OFFERED, (struct imapstate_span){ 0 });
         return;
@@ -219,23 +255,38 @@ static bool admission_makes_room(struct client *client, const struct refusal *re
     return true;
 }
 
+/* The same password may be taken in another form. Until some login has succeeded nobody knows, and nobody may be shut
+ * out by that; once one has, nobody shall have two guesses for one. True: it is being tried, once. */
+static bool admission_tries_another_way(struct client *client, enum admission_failure failure,
+                                        struct imapstate_span line)
+{
+    struct admission *admission = client->login->admission;
+    uint8_t refused = WAY_BIT(admission->way);
+    if (admission->refused || admission_lore(client->upstream).has_admitted ||
+        admission_choose_way(client, refused) == WAY_NONE || !imapstate_buf_put(&admission->refusal, line))
+        return false;
+    admission->refused = refused;
+    admission->failure = (uint8_t)failure;
+    client_log(client, LOG_LEVEL_DEBUG, "login refused; tried by another way");
+    admission_drop_upstream(client);
+    admission_connect(client);
+    return true;
+}
+
 static void admission_is_refused(struct client *client, struct imapstate_span line)
 {
     struct refusal refusal = refusal_read(line);
     bool was_withdrawn = client->login->admission->phase == ADMISSION_WITHDRAWN;
     /* RFC 9051 section 6.2.2: BAD is what "*" has asked for, and no reason. */
     bool is_due = was_withdrawn && imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD"));
-    bool is_passing = refusal.is_passing && !is_due;
-    /* RFC 7628 section 3.2.3: a bearer token is refused by a challenge, whatever is said to that. Any other dialog that
-     * was cut short says nothing. */
-    bool is_judged = !was_withdrawn || credentials_passing(&client->login->credentials) == SASL_RELAYED;
-    admission_drop_upstream(client);
-    if (admission_makes_room(client, &refusal))
-        return;
-    if (!is_passing && is_judged)
-        choice_refuse(client);
     enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
-    admission_fail(client, is_passing ? ADMISSION_UNAVAILABLE : failure, line);
+    if (refusal.is_passing && !is_due)
+        failure = ADMISSION_UNAVAILABLE;
+    if (refusal.may_be_way && admission_tries_another_way(client, failure, line))
+        return;
+    admission_drop_upstream(client);
+    if (!admission_makes_room(client, &refusal))
+        admission_fail(client, failure, line);
 }
 
 /* Appends the status response without its [REFERRAL url] (RFC 2221), which would lead the client past the gateway.

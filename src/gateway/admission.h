@@ -3,9 +3,10 @@
  *   CONNECTING -> ANSWERING -> ASKING -> (through)
  *        ^         |    |        ^
  *        '---------'    '-> WITHDRAWN
- *   ANSWERING: the upstream has the credentials. Back: the connection turned out dead, or others were given up for it.
- * WITHDRAWN: "*" was sent; the answer is awaited all the same. ASKING: it is through but for the capability list, which
- * the upstream did not tell and is asked for. It ends from any of them, and is gone when login.c hears of it. */
+ *   ANSWERING: the upstream has the credentials. Back, from WITHDRAWN too: others were given up for it, or the password
+ * is tried by another way (way.h). WITHDRAWN: "*" was sent; the answer is awaited all the same. ASKING: it is through
+ * but for the capability list, which the upstream did not tell and is asked for. It ends from any of them, and is gone
+ * when login.c hears of it. */
 #ifndef GATEWAY_ADMISSION_H
 #define GATEWAY_ADMISSION_H
 
@@ -21,7 +22,11 @@ struct admission {
     struct credentials_parts parts; /* what goes up: the command, then one behind each "+" */
     struct imapstate_buf answer;    /* ASKING: the tagged OK, which the client has not got yet */
     struct imapstate_buf names;     /* the upstream's list after login, as far as it has told one */
+    struct imapstate_buf refusal;   /* the tagged answer to the first way, if another is being tried */
     uint16_t evidence;              /* enum evidence: what the upstream has shown to be on meanwhile */
+    uint8_t way;                    /* enum way: by which a password goes up */
+    uint8_t refused;                /* set of WAY_BIT(): that the upstream has refused it by */
+    uint8_t failure;                /* enum admission_failure: what refusal would be */
     uint8_t phase;                  /* enum admission_phase; admission_enter() alone writes it */
     uint8_t sent;                   /* of parts */
     uint8_t presses;                /* how often it was tried again since parked connections were given up for it */

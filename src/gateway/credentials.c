@@ -105,8 +105,7 @@ static bool parts_put_string(struct credentials_parts *parts, const struct imaps
     return imapstate_buf_printf(last, "{%zu}\r\n", value.len) && imapstate_buf_put(parts_add(parts), value);
 }
 
-static bool parts_put_login(struct credentials_parts *parts,
-                            const struct capabilities *offers __attribute__((unused)),
+static bool parts_put_login(struct credentials_parts *parts, const struct capabilities *offers __attribute__((unused)),
                             const struct sasl_identity *identity)
 {
     return imapstate_buf_put(parts_add(parts), IMAPSTATE_SPAN("LOGIN")) &&
@@ -149,36 +148,42 @@ static bool parts_put_auth_login(struct credentials_parts *parts, const struct c
            put_base64_line(parts_add(parts), imapstate_buf_span(&identity->password));
 }
 
-typedef bool (*parts_put)(struct credentials_parts *, const struct capabilities *, const struct sasl_identity *);
-
-/* The best way that the upstream offers for a password, NULL if there is none. PLAIN can say all that there is to say,
- * and takes one round trip with an initial response; without one, LOGIN does, if no string has to wait for a "+". */
-static parts_put find_way(const struct sasl_identity *identity, const struct capabilities *offers)
+enum way credentials_own_way(const struct credentials *credentials)
 {
-    bool has_plain = offers->mechanisms & SASL_BIT(SASL_PLAIN),
-         has_auth_login = offers->mechanisms & SASL_BIT(SASL_LOGIN);
-    bool is_simple = imapstate_command_is_quotable(imapstate_buf_span(&identity->authentication)) &&
-                     imapstate_command_is_quotable(imapstate_buf_span(&identity->password));
-    bool is_for_oneself = identity->authorization.len == 0;
-    bool may_login = !offers->logindisabled && is_for_oneself;
-    if (has_plain && (offers->sasl_ir || !may_login || !is_simple))
-        return parts_put_plain;
-    if (may_login)
-        return parts_put_login;
-    return has_auth_login && is_for_oneself ? parts_put_auth_login : NULL;
+    if (!credentials->mechanism)
+        return WAY_LOGIN;
+    switch (credentials->mechanism->id) {
+    case SASL_PLAIN:
+        return WAY_PLAIN;
+    case SASL_LOGIN:
+        return WAY_AUTH_LOGIN;
+    default:
+        return WAY_NONE;
+    }
+}
+
+static enum credentials_result credentials_write_password(const struct credentials *credentials,
+                                                          const struct capabilities *offers, enum way way,
+                                                          struct credentials_parts *ret_parts)
+{
+    static bool (*const put[WAY_NONE])(struct credentials_parts *, const struct capabilities *,
+                                       const struct sasl_identity *) = {
+        [WAY_LOGIN] = parts_put_login,
+        [WAY_PLAIN] = parts_put_plain,
+        [WAY_AUTH_LOGIN] = parts_put_auth_login,
+    };
+    if (way == WAY_NONE)
+        return CREDENTIALS_NOT_OFFERED;
+    return put[way](ret_parts, offers, &credentials->identity) ? CREDENTIALS_WRITTEN : CREDENTIALS_TOO_LONG;
 }
 
 enum credentials_result credentials_write(const struct credentials *credentials, const struct capabilities *offers,
-                                          struct credentials_parts *ret_parts)
+                                          enum way way, struct credentials_parts *ret_parts)
 {
     const struct sasl_mechanism *mechanism = credentials->mechanism;
     ret_parts->count = 0;
-    if (credentials_passing(credentials) == SASL_CONVERTED) {
-        parts_put put = find_way(&credentials->identity, offers);
-        if (!put)
-            return CREDENTIALS_NOT_OFFERED;
-        return put(ret_parts, offers, &credentials->identity) ? CREDENTIALS_WRITTEN : CREDENTIALS_TOO_LONG;
-    }
+    if (credentials_passing(credentials) == SASL_CONVERTED)
+        return credentials_write_password(credentials, offers, way, ret_parts);
     if (!(offers->mechanisms & SASL_BIT(mechanism->id)))
         return CREDENTIALS_NOT_OFFERED;
     return parts_put_authenticate(ret_parts, offers, mechanism->name, imapstate_buf_span(&credentials->first_message))

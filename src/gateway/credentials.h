@@ -5,6 +5,7 @@
 
 #include "capability.h"
 #include "sasl.h"
+#include "way.h"
 
 struct credentials {
     const struct sasl_mechanism *mechanism; /* static; NULL for the LOGIN command */
@@ -43,9 +44,13 @@ enum credentials_result {
     CREDENTIALS_TOO_LONG,    /* for a limit, or for the memory that is left */
 };
 
-/* offers: the upstream's, before login. ret_parts is written in any case; credentials_parts_done() ends it. */
+/* The way by which the client has given its password; WAY_NONE: it has given none that could go another way. */
+enum way credentials_own_way(const struct credentials *credentials);
+
+/* offers: the upstream's, before login. way: way_choose()'s, for a password. ret_parts is written in any case;
+ * credentials_parts_done() ends it. */
 enum credentials_result credentials_write(const struct credentials *credentials, const struct capabilities *offers,
-                                          struct credentials_parts *ret_parts);
+                                          enum way way, struct credentials_parts *ret_parts);
 
 void credentials_parts_done(struct credentials_parts *parts); /* wipes; accepts all zero */
 

@@ -134,14 +134,22 @@ static void main_log_lines(char *text)
     }
 }
 
-/* What was learned of an upstream is not true of the one that has its name now. */
+static bool main_has_server(const struct config *config, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (strcmp(config->upstreams[i].name, upstream->name) == 0 &&
+            config_is_same_server(&config->upstreams[i], upstream))
+            return true;
+    return false;
+}
+
+/* What was learned of an upstream is not true of the one that has its name now, or will have it after another reload.
+ */
 static void main_forget_moved(const struct config *before, const struct config *now)
 {
     for (size_t i = 0; i < before->upstream_count; i++)
-        for (size_t j = 0; j < now->upstream_count; j++)
-            if (strcmp(before->upstreams[i].name, now->upstreams[j].name) == 0 &&
-                !config_is_same_server(&before->upstreams[i], &now->upstreams[j]))
-                prelude_forget(now->upstreams[j].name);
+        if (!main_has_server(now, &before->upstreams[i]))
+            prelude_forget(before->upstreams[i].name);
 }
 
 static void main_reload(struct daemon *daemon)

@@ -30,16 +30,22 @@ struct refusal refusal_read(struct imapstate_span line)
 {
     static const char *const judging[] = { "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED" };
     static const char *const crowded[] = { "LIMIT", "INUSE" };
+    /* By these a server says no more of its reason than by none. */
+    static const char *const vague[] = { "CANNOT", "CLIENTBUG", "SERVERBUG" };
     struct status status;
     if (!status_parse(line, &status))
         return (struct refusal){ 0 };
     bool has_too_many = says_too_many(status.text);
-    bool is_judged = status.word == STATUS_NO &&
-                     (status.code.len == 0 || has_any_code(&status, judging, sizeof judging / sizeof *judging));
+    bool has_judging = has_any_code(&status, judging, sizeof judging / sizeof *judging);
+    bool is_judged = status.word == STATUS_NO && (status.code.len == 0 || has_judging);
+    bool is_crowded = imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
+                      has_any_code(&status, crowded, sizeof crowded / sizeof *crowded);
+    bool is_vague = status.word == STATUS_BAD || (status.word == STATUS_NO && status.code.len == 0) ||
+                    has_any_code(&status, vague, sizeof vague / sizeof *vague);
     return (struct refusal){
         .is_passing = has_too_many || (status.word <= STATUS_BAD && !is_judged),
-        .is_crowded = imapstate_span_contains_nocase(line, IMAPSTATE_SPAN("connections")) ||
-                      has_any_code(&status, crowded, sizeof crowded / sizeof *crowded),
+        .is_crowded = is_crowded,
+        .may_be_way = is_vague && !has_judging && !is_crowded,
         .minds_address = has_too_many && imapstate_span_contains_nocase(status.text, IMAPSTATE_SPAN(" from ")),
     };
 }

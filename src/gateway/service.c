@@ -83,6 +83,25 @@ static bool service_load_tls(struct service *service, FILE *errors)
     return is_loaded;
 }
 
+/* That of the same server by the same name, or a new one. */
+static struct ways *service_find_ways(const struct service *previous, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; previous && i < previous->config->upstream_count; i++)
+        if (strcmp(previous->config->upstreams[i].name, upstream->name) == 0 &&
+            config_is_same_server(&previous->config->upstreams[i], upstream))
+            return ways_ref(previous->upstream_ways[i]);
+    return ways_new();
+}
+
+static bool service_has_ways(struct service *service, const struct service *previous)
+{
+    const struct config *config = service->config;
+    bool has_all = service->upstream_ways;
+    for (size_t i = 0; has_all && i < config->upstream_count; i++)
+        has_all = (service->upstream_ways[i] = service_find_ways(previous, &config->upstreams[i]));
+    return has_all;
+}
+
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -94,8 +113,10 @@ struct service *service_load(struct config *config, const struct service *previo
     service->references = 1;
     service->listener_tls = calloc(config->listener_count + 1, sizeof(SSL_CTX *));
     service->upstream_tls = calloc(config->upstream_count + 1, sizeof(SSL_CTX *));
+    service->upstream_ways = calloc(config->upstream_count + 1, sizeof(struct ways *));
     service->keyring = imapstate_keyring_new();
-    bool is_loaded = service->listener_tls && service->upstream_tls && service->keyring;
+    bool is_loaded =
+        service->listener_tls && service->upstream_tls && service->keyring && service_has_ways(service, previous);
     if (is_loaded) {
         is_loaded = service_load_tls(service, errors);
         is_loaded &= *config->keys_file ? service_read_keys(service, errors) : service_make_key(service, previous);
@@ -125,6 +146,9 @@ void service_unref(struct service *service)
         SSL_CTX_free(service->listener_tls[i]);
     for (size_t i = 0; service->upstream_tls && i < service->config->upstream_count; i++)
         SSL_CTX_free(service->upstream_tls[i]);
+    for (size_t i = 0; service->upstream_ways && i < service->config->upstream_count; i++)
+        ways_unref(service->upstream_ways[i]);
+    free(service->upstream_ways);
     free(service->listener_tls);
     free(service->upstream_tls);
     imapstate_keyring_free(service->keyring);
@@ -140,4 +164,9 @@ SSL_CTX *service_listener_tls(const struct service *service, const struct config
 SSL_CTX *service_upstream_tls(const struct service *service, const struct config_upstream *upstream)
 {
     return service->upstream_tls[upstream - service->config->upstreams];
+}
+
+struct ways *service_ways(const struct service *service, const struct config_upstream *upstream)
+{
+    return service->upstream_ways[upstream - service->config->upstreams];
 }

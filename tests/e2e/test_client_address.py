@@ -284,7 +284,7 @@ def test_the_first_id_before_login_has_the_clients_address(scripted, telling):
     first, = ids(session)
     assert dict(pairs(first)) == {b"x-originating-ip": b"192.0.2.7", b"x-originating-port": b"50122",
                                   b"x-connected-ip": b"192.0.2.1", b"x-connected-port": b"143"}
-    assert session.names.index("ID") < session.names.index("AUTHENTICATE")
+    assert session.names.index("ID") < session.names.index("LOGIN")
 
 
 def test_the_clients_own_id_is_merged_into_it(scripted, telling):

@@ -384,7 +384,7 @@ def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scri
     bad, = answer.untagged
     assert bad.startswith(tag + b" BAD ") and answer.status == b"OK"
     assert scripted.sessions[-1].received.endswith(b"\r\nn NOOP\r\n")
-    assert scripted.sessions[-1].names[-2:] == ["AUTHENTICATE", "NOOP"]
+    assert scripted.sessions[-1].names[-2:] == ["LOGIN", "NOOP"]
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -550,7 +550,7 @@ def test_nul_in_a_login_is_answered_bad(scripted, scripted_gateway):
     client.bad(b"LOGIN " + literal(b"ann\0") + b" secret")
     client.bad(b"LOGIN ann " + literal(b"secret\0"))
     client.ok("LOGIN ann secret")
-    assert [connection.names.count("AUTHENTICATE") for connection in scripted.connections] == [0, 1]
+    assert [connection.names.count("LOGIN") for connection in scripted.connections] == [0, 1]
 
 
 # IDLE

@@ -147,10 +147,10 @@ def test_a_capability_list_that_is_too_long_ends_that_session_only(start_scripte
     other, client = gateway.session("ann", "secret"), gateway.client()
     mark = gateway.log_octets()
     if where == "at login":
-        scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(f"{tag} OK {LONG} in\r\n"), times=1)
+        scripted.on("LOGIN", lambda c, tag, arguments: c.send(f"{tag} OK {LONG} in\r\n"), times=1)
         client.send(b"a LOGIN ann secret\r\n")
     elif where == "in a refusal":
-        scripted.on("AUTHENTICATE", lambda c, tag, arguments: c.send(f"{tag} NO {LONG} no\r\n"), times=1)
+        scripted.on("LOGIN", lambda c, tag, arguments: c.send(f"{tag} NO {LONG} no\r\n"), times=1)
         client.send(b"a LOGIN ann secret\r\n")
     elif where == "in the answer to *":
         scripted.on("AUTHENTICATE", lambda c, tag, arguments: (c.challenge(b"<1.2@x>"), c.send(f"{tag} BAD {LONG} no\r\n")), times=1)

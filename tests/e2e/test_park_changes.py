@@ -106,9 +106,9 @@ def test_p11_a_token_that_arrives_in_two_parts_waits_for_the_login_between_them(
     def log_in_late(connection, tag, arguments):
         asked.set()
         assert may_go_on.wait(PATIENCE_S)
-        connection.do_AUTHENTICATE(tag, arguments)
+        connection.do_LOGIN(tag, arguments)
 
-    lot.scripted.on("AUTHENTICATE", log_in_late)
+    lot.scripted.on("LOGIN", log_in_late)
     assert asked.wait(PATIENCE_S)
     octets = lot.gateway.log_octets()
     client.send(f"{token[9:]}\r\nb NOOP\r\n".encode())
@@ -118,4 +118,4 @@ def test_p11_a_token_that_arrives_in_two_parts_waits_for_the_login_between_them(
     assert_restored(client.wait("a"), token)
     assert client.wait("b").status == b"OK"
     assert "LOGGING_IN -> ATTACHED" in lot.gateway.log(octets)
-    assert lot.scripted.sessions[-1].names[-3:] == ["AUTHENTICATE", "ENABLE", "NOOP"]
+    assert lot.scripted.sessions[-1].names[-3:] == ["LOGIN", "ENABLE", "NOOP"]

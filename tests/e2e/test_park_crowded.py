@@ -102,7 +102,7 @@ def test_the_oldest_gives_way_to_whoever_comes(lot, way):
     "NO Too many open connections (5 of 5 for ann)", "NO [ALERT] Too many simultaneous connections. (Failure)"])
 def test_a_limit_of_the_users_own_costs_nobody_else_a_parked_connection(lot, words):
     bob = lot.visit(user="bob", password="hunter2")
-    lot.scripted.on("AUTHENTICATE", words)
+    lot.scripted.on("LOGIN", words)
     assert logins.by_quoted_strings(lot.gateway.client(), "ann", "secret").status == b"NO"
     assert not bob.closed and GIVEN_UP not in lot.gateway.log()
 
@@ -128,7 +128,7 @@ def test_a_limit_of_the_gateways_address_costs_one_for_each_try(lot):
     for name in ("bob", "carl", "dora", "emil"):
         lot.scripted.users[name] = "secret"
         lot.visit(user=name, password="secret")
-    lot.scripted.on("AUTHENTICATE", "NO Too many open connections (6 of 5 from gateway [192.0.2.10])")
+    lot.scripted.on("LOGIN", "NO Too many open connections (6 of 5 from gateway [192.0.2.10])")
     assert logins.by_quoted_strings(lot.gateway.client(), "master", "of all").status == b"NO"
     assert lot.gateway.log().count(GIVEN_UP) == 3
 

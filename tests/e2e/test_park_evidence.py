@@ -115,9 +115,9 @@ def test_what_comes_with_the_login_counts_too(lot, sign):
 
     def log_in(connection, tag, arguments):
         connection.send(SIGNS[sign][0] + "\r\n")
-        connection.do_AUTHENTICATE(tag, arguments)
+        connection.do_LOGIN(tag, arguments)
 
-    lot.scripted.on("AUTHENTICATE", log_in, times=1)
+    lot.scripted.on("LOGIN", log_in, times=1)
     client = lot.gateway.session()
     assert_not_restored(client.ok(f"STATE {token}"))
     assert not lot.leave(client, lot.mark(client))

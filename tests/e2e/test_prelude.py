@@ -352,3 +352,21 @@ def test_after_a_reload_that_moves_an_upstream_nothing_of_the_old_one_is_told(st
     gateway.wait_log("reloaded: ", since=mark)
     names = listed(gateway.client())
     assert b"X-NEW" in names and b"X-OLD" not in names
+
+
+def test_nor_after_it_was_gone_for_a_reload(start_scripted, start_gateway):
+    old, other = start_scripted(caps_before="IMAP4rev1 ID X-OLD AUTH=PLAIN"), start_scripted(caps_before="IMAP4rev1 ID X-OTHER AUTH=PLAIN")
+    new = start_scripted(caps_before="IMAP4rev1 ID X-NEW AUTH=PLAIN")
+    gateway = start_gateway([upstream(old.port, "one")], every_listener={"upstream": "one"})
+    seen = []
+    for sections in ([upstream(other.port, "two")], [upstream(new.port, "one")]):
+        seen.append(listed(gateway.client()))
+        gateway.sections[3:] = sections
+        for each in gateway.sections[:3]:
+            each["upstream"] = sections[0].name
+        gateway.write_config()
+        mark = gateway.log_octets()
+        gateway.reload()
+        gateway.wait_log("reloaded: ", since=mark)
+    seen.append(listed(gateway.client()))
+    assert [name in names for name, names in zip((b"X-OLD", b"X-OTHER", b"X-NEW"), seen)] == [True] * 3

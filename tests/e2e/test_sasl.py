@@ -237,8 +237,8 @@ def test_what_would_not_log_in_the_user_or_add_a_layer_is_never_offered_and_neve
             assert client.no(f"AUTHENTICATE {name}{initial}").code == b"CANNOT"
     answer = client.ok("LOGIN ann secret")
     assert not mechanisms(answer.tagged) and not mechanisms(client.ok("CAPABILITY").of("CAPABILITY")[0])
-    assert [c.arguments("AUTHENTICATE") for c in upstream.connections if c.arguments("AUTHENTICATE")] == \
-        [[b"PLAIN " + logins.encoded("\0ann\0secret")]]
+    assert not [c for c in upstream.connections if "AUTHENTICATE" in c.names]
+    assert upstream.sessions[0].arguments("LOGIN") == [b'"ann" "secret"']
 
 
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"])
@@ -261,7 +261,7 @@ def test_a_space_behind_the_mechanism_is_no_message(scripted, scripted_gateway):
     assert logins.converse(scripted_gateway.client(), "LOGIN ", b"ann", b"secret").status == b"OK"
     assert logins.converse(scripted_gateway.client(), "PLAIN ", b"\0ann\0secret").status == b"OK"
     assert logins.by_cram_md5(scripted_gateway.client(), "ann", "secret", "CRAM-MD5  ").status == b"OK"
-    assert [session.arguments("AUTHENTICATE")[0].split()[0] for session in scripted.sessions] == [b"CRAM-MD5", b"PLAIN", b"PLAIN", b"CRAM-MD5"]
+    assert [session.arguments("AUTHENTICATE")[0].split()[0] for session in scripted.sessions] == [b"CRAM-MD5", b"LOGIN", b"PLAIN", b"CRAM-MD5"]
 
 
 # "*"

@@ -47,12 +47,12 @@ static struct credentials read_of(const char *mechanism, const char *const *line
     return credentials;
 }
 
-static void check_parts(const char *name, const struct credentials *credentials, const char *offered,
+static void check_parts(const char *name, const struct credentials *credentials, const char *offered, enum way way,
                         enum credentials_result want, const char *const *want_parts)
 {
     struct capabilities offers = offers_of(offered);
     struct credentials_parts parts;
-    CHECK_ROW(name, credentials_write(credentials, &offers, &parts) == want);
+    CHECK_ROW(name, credentials_write(credentials, &offers, way, &parts) == want);
     size_t count = 0;
     for (; count < CREDENTIALS_PARTS_MAX && want_parts[count]; count++) {
         CHECK_ROW(name, count < parts.count);
@@ -65,46 +65,51 @@ static void check_parts(const char *name, const struct credentials *credentials,
 
 static const struct {
     const char *name, *offers, *user, *password;
+    enum way way;
     const char *parts[CREDENTIALS_PARTS_MAX]; /* none: not offered */
 } passwords[] = {
-    { "PLAIN with an initial response beats LOGIN",
+    { "PLAIN with an initial response",
       "SASL-IR AUTH=PLAIN",
       "ann",
       "secret",
+      WAY_PLAIN,
       { "AUTHENTICATE PLAIN " PLAIN_ANN "\r\n" } },
-    { "LOGIN beats PLAIN that has to wait", "AUTH=PLAIN", "ann", "secret", { "LOGIN \"ann\" \"secret\"\r\n" } },
-    { "LOGIN needs no offer", "", "ann", "a\"b\\", { "LOGIN \"ann\" \"a\\\"b\\\\\"\r\n" } },
-    { "PLAIN where LOGIN is disabled",
+    { "PLAIN without",
       "AUTH=PLAIN LOGINDISABLED",
       "ann",
       "secret",
+      WAY_PLAIN,
       { "AUTHENTICATE PLAIN\r\n", PLAIN_ANN "\r\n" } },
-    { "the mechanism LOGIN if there is nothing else",
+    { "LOGIN", "", "ann", "a\"b\\", WAY_LOGIN, { "LOGIN \"ann\" \"a\\\"b\\\\\"\r\n" } },
+    { "the mechanism LOGIN",
       "LOGINDISABLED AUTH=LOGIN SASL-IR",
       "ann",
       "secret",
+      WAY_AUTH_LOGIN,
       { "AUTHENTICATE LOGIN\r\n", USER_ANN "\r\n", SECRET "\r\n" } },
-    { "no way", "LOGINDISABLED AUTH=CRAM-MD5", "ann", "secret", { NULL } },
-    { "8-bit octets by PLAIN, though it has to wait",
+    { "no way", "LOGINDISABLED AUTH=CRAM-MD5", "ann", "secret", WAY_NONE, { NULL } },
+    { "8-bit octets by PLAIN",
       "AUTH=PLAIN",
       "ann",
       "\xc3\xbc",
+      WAY_PLAIN,
       { "AUTHENTICATE PLAIN\r\n", "AGFubgDDvA==\r\n" } },
     { "a literal waits whatever is offered",
       "LITERAL+",
       "\xc3\xbc",
       "secret",
+      WAY_LOGIN,
       { "LOGIN {2}\r\n", "\xc3\xbc \"secret\"\r\n" } },
-    { "and where nothing is", "", "ann", "\xc3\xbc", { "LOGIN \"ann\" {2}\r\n", "\xc3\xbc\r\n" } },
-    { "two that are", "", "\xc3\xbc", "\xc3\xa4", { "LOGIN {2}\r\n", "\xc3\xbc {2}\r\n", "\xc3\xa4\r\n" } },
-    { "an empty password", "", "ann", "", { "LOGIN \"ann\" \"\"\r\n" } },
+    { "and where nothing is", "", "ann", "\xc3\xbc", WAY_LOGIN, { "LOGIN \"ann\" {2}\r\n", "\xc3\xbc\r\n" } },
+    { "two that are", "", "\xc3\xbc", "\xc3\xa4", WAY_LOGIN, { "LOGIN {2}\r\n", "\xc3\xbc {2}\r\n", "\xc3\xa4\r\n" } },
+    { "an empty password", "", "ann", "", WAY_LOGIN, { "LOGIN \"ann\" \"\"\r\n" } },
 };
 
-TEST(a_password_goes_by_the_best_way_that_is_offered)
+TEST(a_password_goes_by_the_way_that_is_chosen)
 {
     for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
         struct credentials credentials = password_of(passwords[i].user, passwords[i].password);
-        check_parts(passwords[i].name, &credentials, passwords[i].offers,
+        check_parts(passwords[i].name, &credentials, passwords[i].offers, passwords[i].way,
                     passwords[i].parts[0] ? CREDENTIALS_WRITTEN : CREDENTIALS_NOT_OFFERED, passwords[i].parts);
         credentials_done(&credentials);
     }
@@ -113,51 +118,65 @@ TEST(a_password_goes_by_the_best_way_that_is_offered)
 static const struct {
     const char *name, *mechanism, *lines[3], *offers, *parts[CREDENTIALS_PARTS_MAX];
     enum sasl_passing passing;
+    enum way own;
 } messages[] = {
-    { "PLAIN becomes LOGIN", "PLAIN", { PLAIN_ANN }, "", { "LOGIN \"ann\" \"secret\"\r\n" }, SASL_CONVERTED },
+    { "PLAIN becomes LOGIN",
+      "PLAIN",
+      { PLAIN_ANN },
+      "",
+      { "LOGIN \"ann\" \"secret\"\r\n" },
+      SASL_CONVERTED,
+      WAY_PLAIN },
     { "the mechanism LOGIN becomes PLAIN",
       "LOGIN",
       { USER_ANN, SECRET },
       "SASL-IR AUTH=PLAIN",
       { "AUTHENTICATE PLAIN " PLAIN_ANN "\r\n" },
-      SASL_CONVERTED },
+      SASL_CONVERTED,
+      WAY_AUTH_LOGIN },
     { "an authorization identity needs PLAIN",
       "PLAIN",
       { PLAIN_AS_ANN },
       "AUTH=PLAIN",
       { "AUTHENTICATE PLAIN\r\n", PLAIN_AS_ANN "\r\n" },
-      SASL_CONVERTED },
-    { "and is not dropped", "PLAIN", { PLAIN_AS_ANN }, "AUTH=LOGIN SASL-IR", { NULL }, SASL_CONVERTED },
+      SASL_CONVERTED,
+      WAY_PLAIN },
+    { "and is not dropped", "PLAIN", { PLAIN_AS_ANN }, "AUTH=LOGIN SASL-IR", { NULL }, SASL_CONVERTED, WAY_PLAIN },
     { "a bearer token goes as it came",
       "XOAUTH2",
       { XOAUTH2_ANN },
       "AUTH=XOAUTH2 SASL-IR",
       { "AUTHENTICATE XOAUTH2 " XOAUTH2_ANN "\r\n" },
-      SASL_RELAYED },
+      SASL_RELAYED,
+      WAY_NONE },
     { "or behind a +",
       "XOAUTH2",
       { XOAUTH2_ANN },
       "AUTH=XOAUTH2",
       { "AUTHENTICATE XOAUTH2\r\n", XOAUTH2_ANN "\r\n" },
-      SASL_RELAYED },
+      SASL_RELAYED,
+      WAY_NONE },
     { "but by no other mechanism",
       "XOAUTH2",
       { XOAUTH2_ANN },
       "AUTH=OAUTHBEARER AUTH=PLAIN SASL-IR",
       { NULL },
-      SASL_RELAYED },
+      SASL_RELAYED,
+      WAY_NONE },
     { "a proof can be used once",
       "SCRAM-SHA-1",
       { SCRAM_ANN },
       "AUTH=SCRAM-SHA-1 SASL-IR",
       { "AUTHENTICATE SCRAM-SHA-1 " SCRAM_ANN "\r\n" },
-      SASL_PROVED },
+      SASL_PROVED,
+      WAY_NONE },
     { "where the server speaks first nothing is sent",
       "CRAM-MD5",
       { NULL },
       "AUTH=CRAM-MD5 SASL-IR",
       { "AUTHENTICATE CRAM-MD5\r\n" },
-      SASL_PROVED },
+      SASL_PROVED,
+      WAY_NONE },
 };
 
 TEST(what_a_mechanism_brought_goes_up_converted_or_word_for_word)
@@ -166,7 +185,10 @@ TEST(what_a_mechanism_brought_goes_up_converted_or_word_for_word)
         struct credentials credentials = read_of(messages[i].mechanism, messages[i].lines);
         CHECK_ROW(messages[i].name, strcmp(credentials_name(&credentials), messages[i].mechanism) == 0);
         CHECK_ROW(messages[i].name, credentials_passing(&credentials) == messages[i].passing);
-        check_parts(messages[i].name, &credentials, messages[i].offers,
+        CHECK_ROW(messages[i].name, credentials_own_way(&credentials) == messages[i].own);
+        struct capabilities offers = offers_of(messages[i].offers);
+        enum way way = way_choose((struct way_lore){ 0 }, messages[i].own, &credentials.identity, &offers, 0);
+        check_parts(messages[i].name, &credentials, messages[i].offers, way,
                     messages[i].parts[0] ? CREDENTIALS_WRITTEN : CREDENTIALS_NOT_OFFERED, messages[i].parts);
         credentials_done(&credentials);
     }
@@ -213,8 +235,9 @@ TEST(what_is_too_long_for_a_line_is_not_sent)
     memset(quotes, '"', LONG);
     quotes[LONG] = '\0';
     struct credentials credentials = password_of(quotes, quotes);
-    check_parts("four times 64 KiB by LOGIN", &credentials, "", CREDENTIALS_TOO_LONG, (const char *const[]){ NULL });
-    check_parts("171 KiB by PLAIN", &credentials, "AUTH=PLAIN SASL-IR", CREDENTIALS_TOO_LONG,
+    check_parts("four times 64 KiB by LOGIN", &credentials, "", WAY_LOGIN, CREDENTIALS_TOO_LONG,
+                (const char *const[]){ NULL });
+    check_parts("171 KiB by PLAIN", &credentials, "AUTH=PLAIN SASL-IR", WAY_PLAIN, CREDENTIALS_TOO_LONG,
                 (const char *const[]){ NULL });
     credentials_done(&credentials);
     free(quotes);
@@ -224,6 +247,7 @@ TEST(the_login_command_has_a_name_for_the_log)
 {
     struct credentials credentials = password_of("ann", "secret");
     assert_string_equal(credentials_name(&credentials), "LOGIN");
+    assert_int_equal(credentials_own_way(&credentials), WAY_LOGIN);
     assert_false(credentials_want_user(&credentials));
     assert_int_equal(credentials_passing(&credentials), SASL_CONVERTED);
     credentials_done(&credentials);
@@ -232,7 +256,7 @@ TEST(the_login_command_has_a_name_for_the_log)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_password_goes_by_the_best_way_that_is_offered),
+        cmocka_unit_test(a_password_goes_by_the_way_that_is_chosen),
         cmocka_unit_test(what_a_mechanism_brought_goes_up_converted_or_word_for_word),
         cmocka_unit_test(the_mechanism_login_wants_the_user_then_the_password_be_they_empty),
         cmocka_unit_test(what_cannot_be_read_is_an_error_and_leaves_no_first_message),

@@ -6,43 +6,44 @@
 
 static const struct {
     const char *line;
-    bool is_passing, is_crowded, minds_address;
+    bool is_passing, is_crowded, minds_address, may_be_way;
 } refusals[] = {
-    { "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n", false, false, false },
-    { "a NO Login failed.\r\n", false, false, false },
-    { "a NO [authorizationfailed] not for you\r\n", false, false, false },
-    { "a NO [EXPIRED] Password has expired\r\n", false, false, false },
-    { "a NO\r\n", false, false, false },
-    { "a NO [] empty\r\n", false, false, false },
-    { "a BAD [UNAVAILABLE] later\r\n", true, false, false },
-    { "a BAD Request is throttled. Suggested Backoff Time: 89117 milliseconds\r\n", true, false, false },
-    { "a BAD [AUTHENTICATIONFAILED] what?\r\n", true, false, false },
-    { "a NO [THROTTLED] Request is throttled.\r\n", true, false, false },
-    { "a NO [OVERQUOTA] Account exceeded command or bandwidth limits.\r\n", true, false, false },
-    { "a NO [WEBALERT https://mail.example.org/unlock] Web login required.\r\n", true, false, false },
-    { "a NO [ALERT] Please log in via your web browser.\r\n", true, false, false },
-    { "a NO [PRIVACYREQUIRED] Plaintext authentication disallowed.\r\n", true, false, false },
-    { "a NO [CORRUPTION] Mailbox index is damaged\r\n", true, false, false },
-    { "a NO [UNAVAILABLE] Temporary authentication failure.\r\n", true, false, false },
-    { "a NO [INUSE] another session\r\n", true, true, false },
-    { "a NO [LIMIT] enough\r\n", true, true, false },
-    { "a NO [SERVERBUG] oops\r\n", true, false, false },
-    { "a NO [contactadmin] call\r\n", true, false, false },
+    { "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n", false, false, false, false },
+    { "a NO Login failed.\r\n", false, false, false, true },
+    { "a NO [authorizationfailed] not for you\r\n", false, false, false, false },
+    { "a NO [EXPIRED] Password has expired\r\n", false, false, false, false },
+    { "a NO\r\n", false, false, false, true },
+    { "a NO [] empty\r\n", false, false, false, true },
+    { "a BAD [UNAVAILABLE] later\r\n", true, false, false, true },
+    { "a BAD Request is throttled. Suggested Backoff Time: 89117 milliseconds\r\n", true, false, false, true },
+    { "a BAD [AUTHENTICATIONFAILED] what?\r\n", true, false, false, false },
+    { "a NO [THROTTLED] Request is throttled.\r\n", true, false, false, false },
+    { "a NO [OVERQUOTA] Account exceeded command or bandwidth limits.\r\n", true, false, false, false },
+    { "a NO [WEBALERT https://mail.example.org/unlock] Web login required.\r\n", true, false, false, false },
+    { "a NO [ALERT] Please log in via your web browser.\r\n", true, false, false, false },
+    { "a NO [PRIVACYREQUIRED] Plaintext authentication disallowed.\r\n", true, false, false, false },
+    { "a NO [CORRUPTION] Mailbox index is damaged\r\n", true, false, false, false },
+    { "a NO [UNAVAILABLE] Temporary authentication failure.\r\n", true, false, false, false },
+    { "a NO [INUSE] another session\r\n", true, true, false, false },
+    { "a NO [LIMIT] enough\r\n", true, true, false, false },
+    { "a NO [SERVERBUG] oops\r\n", true, false, false, true },
+    { "a NO [contactadmin] call\r\n", true, false, false, false },
     /* Dovecot */
     { "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)\r\n",
-      true, true, false },
+      true, true, false, false },
     /* Gmail */
-    { "a NO [ALERT] Too many simultaneous connections. (Failure)\r\n", true, true, false },
+    { "a NO [ALERT] Too many simultaneous connections. (Failure)\r\n", true, true, false, false },
     /* Cyrus */
-    { "a NO Too many open connections (1 of 5 for ann)\r\n", true, true, false },
-    { "a NO Too many open connections (20 of 20 from gateway [192.0.2.10], 1 of 5 for ann)\r\n", true, true, true },
-    { "a NO too many Connections\r\n", true, true, false },
+    { "a NO Too many open connections (1 of 5 for ann)\r\n", true, true, false, false },
+    { "a NO Too many open connections (20 of 20 from gateway [192.0.2.10], 1 of 5 for ann)\r\n", true, true, true,
+      false },
+    { "a NO too many Connections\r\n", true, true, false, false },
     /* What the client chose is not to be taken for the server's word. */
-    { "a NO no such user: Too many connections from x\r\n", false, true, false },
-    { "a NO [X AUTHENTICATIONFAILED] no\r\n", true, false, false },
-    { "a NO Too many bad passwords from here\r\n", false, false, false },
-    { "a PERHAPS Too many connections\r\n", false, false, false },
-    { "a NO [the code does not end\r\n", false, false, false },
+    { "a NO no such user: Too many connections from x\r\n", false, true, false, false },
+    { "a NO [X AUTHENTICATIONFAILED] no\r\n", true, false, false, false },
+    { "a NO Too many bad passwords from here\r\n", false, false, false, true },
+    { "a PERHAPS Too many connections\r\n", false, false, false, false },
+    { "a NO [the code does not end\r\n", false, false, false, true },
 };
 
 TEST(the_reason_is_told_by_code_or_words)
@@ -52,6 +53,7 @@ TEST(the_reason_is_told_by_code_or_words)
         CHECK_ROW(refusals[i].line, refusal.is_passing == refusals[i].is_passing);
         CHECK_ROW(refusals[i].line, refusal.is_crowded == refusals[i].is_crowded);
         CHECK_ROW(refusals[i].line, refusal.minds_address == refusals[i].minds_address);
+        CHECK_ROW(refusals[i].line, refusal.may_be_way == refusals[i].may_be_way);
     }
 }
 

@@ -220,12 +220,44 @@ TEST(sessions_keep_the_service_that_they_began_with)
     forget_errors();
 }
 
+#define LISTENER           "listener \"l\" { address = \"*:143\" tls = \"none\" upstream = \"a\" }\n"
+#define UPSTREAM(name, at) "upstream \"" name "\" { address = \"127.0.0.1:" at "\" tls = \"none\" }\n"
+
+TEST(what_is_known_of_ways_to_log_in_is_kept_for_the_same_server_by_the_same_name)
+{
+    static const struct {
+        const char *name, *config;
+        bool is_kept;
+    } rows[] = {
+        { "the same", LISTENER UPSTREAM("a", "1143"), true },
+        { "another setting", "epoch = 7\n" LISTENER UPSTREAM("a", "1143"), true },
+        { "behind another", LISTENER UPSTREAM("b", "2143") UPSTREAM("a", "1143"), true },
+        { "another place", LISTENER UPSTREAM("a", "2143"), false },
+        { "another name", LISTENER UPSTREAM("b", "1143") UPSTREAM("a", "2143"), false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct service *before = load(LISTENER UPSTREAM("a", "1143"), NULL);
+        assert_non_null(before);
+        struct service *now = load(rows[i].config, before);
+        CHECK_ROW(rows[i].name, now != NULL);
+        const struct config_upstream *upstream = now->config->listeners[0].upstream;
+        /* What a session with the old one learns later counts as well, or does not. */
+        ways_admit(service_ways(before, &before->config->upstreams[0]), WAY_LOGIN, 0);
+        CHECK_ROW(rows[i].name, ways_lore(service_ways(now, upstream)).has_admitted == rows[i].is_kept);
+        service_unref(before);
+        CHECK_ROW(rows[i].name, ways_lore(service_ways(now, upstream)).has_admitted == rows[i].is_kept);
+        service_unref(now);
+    }
+    forget_errors();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_file_is_read_or_refused_with_its_line),
         cmocka_unit_test(a_key_file_that_is_not_there_or_too_large_is_refused),
         cmocka_unit_test(an_ephemeral_key_lives_over_reloads),
+        cmocka_unit_test(what_is_known_of_ways_to_log_in_is_kept_for_the_same_server_by_the_same_name),
         cmocka_unit_test(a_key_from_a_file_is_never_taken_for_an_ephemeral_one),
         cmocka_unit_test(certificates_are_loaded_or_refused_with_their_line),
         cmocka_unit_test(sessions_keep_the_service_that_they_began_with),
