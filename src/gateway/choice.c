@@ -4,6 +4,7 @@
 #include "introduction.h"
 #include "prelude.h"
 #include "relay.h"
+#include "waking.h"
 
 void choice_init(struct choice *choice)
 {
@@ -79,6 +80,8 @@ void choice_suspect(struct client *client)
 static struct parked *choice_take(struct choice *choice, enum park_want want, struct imapstate_span state)
 {
     struct parked *reserved = choice->reserved;
+    if (choice->wants_new)
+        return NULL;
     if (reserved && parked_is(reserved, want, state)) {
         choice->reserved = NULL;
         return reserved;
@@ -90,18 +93,14 @@ static struct parked *choice_take(struct choice *choice, enum park_want want, st
 /* What the client said of itself before there was an upstream (RFC 2971). */
 static void choice_introduce(struct client *client)
 {
-    struct stream *stream = &client->upstream->stream;
-    struct imapstate_buf arguments;
+    struct imapstate_buf command;
     if (!client->introduction || !client->session.offers.id)
         return;
-    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
-    if (introduction_write(client->introduction, NULL, NULL, &arguments)) {
-        stream_put(stream, IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG " ID "));
-        stream_put(stream, imapstate_buf_span(&arguments));
-        stream_put(stream, IMAPSTATE_SPAN("\r\n"));
-        client->upstream->is_introducing = true;
-    }
-    imapstate_buf_done(&arguments);
+    imapstate_buf_init(&command, sizeof "ID " + INTRODUCTION_MAX);
+    if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) &&
+        introduction_write(client->introduction, NULL, NULL, &command))
+        waking_say(client->upstream, imapstate_buf_span(&command));
+    imapstate_buf_done(&command);
 }
 
 /* The first that is alive. */
@@ -230,6 +229,42 @@ void choice_forget_credentials(struct client *client)
     introduction_told(client->introduction);
 }
 
+bool choice_awaits_life(struct client *client, bool is_repeatable)
+{
+    struct upstream *upstream = client->upstream;
+    if (is_repeatable || !upstream->is_doubtful)
+        return false;
+    if (client->pipeline.count == 0 && !upstream->is_asked_ahead)
+        waking_say(upstream, IMAPSTATE_SPAN("NOOP"));
+    return true;
+}
+
+/* What the one that takes its place must be like. False: nobody can say. */
+static bool choice_wanted(const struct client *client, enum park_want *ret_want, struct imapstate_buf *ret_state)
+{
+    const struct imapstate_state *in_effect = client->session.in_effect;
+    bool is_known = !in_effect || imapstate_state_count(in_effect) == 0 || imapstate_state_encode(in_effect, ret_state);
+    *ret_want = client->listener->imapproxy_compat ? PARK_ANY : ret_state->len > 0 ? PARK_STATE : PARK_PRISTINE;
+    return is_known;
+}
+
+bool choice_doubt(struct client *client)
+{
+    struct choice *choice = &client->choice;
+    struct imapstate_buf state;
+    enum park_want want;
+    if (choice->has_doubted || !choice_may_replace(client, client->upstream))
+        return false;
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    choice->has_doubted = choice_wanted(client, &want, &state);
+    /* A new login leads to a pristine one only. */
+    choice->wants_new = choice->has_doubted && want == PARK_PRISTINE;
+    if (choice->has_doubted && !choice->wants_new)
+        choice->reserved = choice_take(choice, want, imapstate_buf_span(&state));
+    imapstate_buf_done(&state);
+    return choice->wants_new || choice->reserved;
+}
+
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)
 {
     struct choice *choice = &client->choice;
@@ -269,14 +304,14 @@ bool choice_may_replace(const struct client *client, const struct upstream *lost
 bool choice_replace(struct client *client, const struct upstream *lost)
 {
     struct choice *choice = &client->choice;
+    choice->was_sent |= upstream_has_written(lost);
     if (!choice_may_replace(client, lost))
         return false;
     struct imapstate_buf state;
+    enum park_want want;
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
-    bool is_known = !client->session.in_effect || imapstate_state_count(client->session.in_effect) == 0 ||
-                    imapstate_state_encode(client->session.in_effect, &state);
+    bool is_known = choice_wanted(client, &want, &state);
     bool is_repeatable = choice->is_repeatable;
-    enum park_want want = client->listener->imapproxy_compat ? PARK_ANY : state.len > 0 ? PARK_STATE : PARK_PRISTINE;
     choice->is_resending = is_known;
     bool is_woken = is_known && choice_wake(client, want, imapstate_buf_span(&state));
     choice->is_repeatable = is_repeatable;
@@ -303,7 +338,14 @@ void choice_logged_in(struct client *client, struct imapstate_span names)
     choice_heard(client);
 }
 
-/* P6: what waits is answered NO, and the session ends. */
+/* May it have been carried out, with an effect? */
+static bool choice_may_have_run(const struct client *client, const struct flight *flight)
+{
+    bool is_whole = flight != client->sending || client->way == RELAY_IDLE_ASKED;
+    return client->choice.was_sent && is_whole && !flight->command->repeatable;
+}
+
+/* P6: what waits is answered NO, and the session ends. What may have run has no answer but BYE. */
 void choice_login_failed(struct client *client, bool is_refused)
 {
     const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.")
@@ -314,7 +356,7 @@ void choice_login_failed(struct client *client, bool is_refused)
     }
     for (const struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
-        if (!flight->is_ours)
+        if (!flight->is_ours && !choice_may_have_run(client, flight))
             client_say(client, &tag, answer);
     }
     struct imapstate_command_line line;

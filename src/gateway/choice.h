@@ -28,6 +28,9 @@ struct choice {
     struct proof *proof;       /* counted; NULL: the login went upstream */
     struct imapstate_buf sent; /* to a woken connection; written again to the one that replaces it */
     uint64_t accepted_at_ms;
+    bool wants_new;     /* what is parked is in doubt: only a new login will do */
+    bool has_doubted;   /* one was, and another has taken its place: its answers stand */
+    bool was_sent;      /* what awaits a new connection may have run */
     bool is_repeatable; /* all commands that were sent may run twice */
     bool is_complete;   /* sent has them all */
     bool is_resending;  /* sent awaits a new connection */
@@ -70,6 +73,15 @@ void choice_login_failed(struct client *client, bool is_refused);
 /* The upstream's list after login is this. True: the client has been told of it, since it sees another one than before;
  * its tokens are dead then (P12). */
 bool choice_heed_names(struct client *client, struct imapstate_span names);
+
+/* A woken connection that has been silent for long may be dead without anybody knowing, and what is sent to it might,
+ * or might not, run. So a command that is not repeatable waits until an octet has come; where nothing is in flight that
+ * would bring one, a NOOP is sent. True: it must wait. */
+bool choice_awaits_life(struct client *client, bool is_repeatable);
+
+/* The first command was answered as by no connection that serves. True: the caller is to end it, and another one, by a
+ * new login where that can be, then takes its place by choice_replace(). False: there is none, or it has been tried. */
+bool choice_doubt(struct client *client);
 
 /* Octets go up. */
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable);

@@ -207,7 +207,7 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     bool is_compat = client->listener->imapproxy_compat;
     imapstate_buf_clear(&upstream->resting);
     if (!upstream->proof || upstream->names.len == 0 || upstream->has_said_bye || upstream->stream.is_at_eof ||
-        client->worker->is_stopping)
+        client->worker->is_stopping || session->is_in_doubt)
         return false;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */

@@ -67,6 +67,8 @@ struct config_park {
     uint64_t lifetime_ms;        /* how old one may get in all, since its login */
     uint64_t reauth_interval_ms; /* credentials are proved to the upstream again after this */
     uint64_t keepalive_ms;       /* a NOOP after this time without one; below every server's autologout */
+    uint64_t wake_timeout_ms;    /* one that is taken again must acknowledge octets (TCP) in this time */
+    uint64_t wake_check_ms;      /* silent for longer, it must say something before a command that must not run twice */
     bool one_password;           /* an upstream success with another password voids the older proofs */
 };
 

@@ -10,6 +10,7 @@
 #include "namespace.h"
 #include "prelude.h"
 #include "status.h"
+#include "waking.h"
 #include "wording.h"
 
 /* Of what relay_ask() asks. */
@@ -78,7 +79,7 @@ void relay_forget(struct client *client)
 static bool relay_has_only(const struct client *client, unsigned flights)
 {
     return client->pipeline.count == flights && client_may_speak(client) &&
-           !(client->upstream && client->upstream->is_introducing);
+           !(client->upstream && client->upstream->is_asked_ahead);
 }
 
 bool relay_is_quiet(const struct client *client)
@@ -319,7 +320,7 @@ static bool relay_must_wait(const struct client *client, const struct imapstate_
     const struct pipeline *pipeline = &client->pipeline;
     if (!pipeline_has_room(pipeline, relay_kept_octets(piece, line)) || pipeline_has_tag(pipeline, line->tag))
         return true;
-    if (client->upstream->is_introducing && imapstate_span_equal(line->tag, IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG)))
+    if (client->upstream->is_asked_ahead && imapstate_span_equal(line->tag, IMAPSTATE_SPAN(WAKING_TAG)))
         return true;
     return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(pipeline, line->command);
 }
@@ -337,7 +338,8 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     }
     if (!choice_make(client))
         return RELAY_DOWN_NOT_YET;
-    client->pipeline.holds_back = relay_must_wait(client, piece, &line);
+    client->pipeline.holds_back =
+        choice_awaits_life(client, line.command->repeatable) || relay_must_wait(client, piece, &line);
     if (client->pipeline.holds_back)
         return RELAY_DOWN_NOT_YET;
     relay_begin_command(client, piece, &line);
@@ -642,6 +644,7 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
                                struct imapstate_span line)
 {
     bool is_announced = session_completed(&client->session, flight, status->word);
+    session_judge(&client->session, flight->command, status);
     if (flight->is_ours) {
         relay_up_asked(client, status, line);
         return;
@@ -752,15 +755,15 @@ static void relay_up_untagged_bad(struct client *client)
     }
 }
 
-/* The answer to an ID of ours. */
-static bool relay_up_introduction(struct upstream *upstream, struct imapstate_span line)
+/* What answers the ID or the NOOP that went ahead. */
+static bool relay_up_own(struct upstream *upstream, struct imapstate_span line)
 {
-    if (*line.at == '*')
-        return imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID"));
-    if (!imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(RELAY_INTRODUCTION_TAG)))
+    if (!waking_is_own(upstream, line))
         return false;
-    upstream->is_introducing = false;
-    upstream->client->pipeline.holds_back = false; /* a command with this tag */
+    if (*line.at == '*')
+        return true;
+    upstream->is_asked_ahead = false;
+    upstream->client->pipeline.holds_back = false; /* a command with this tag, or one that waits for a sign of life */
     return true;
 }
 
@@ -780,7 +783,7 @@ static void relay_weigh(struct client *client, struct imapstate_span begun, bool
 static bool relay_names_ours(const struct client *client, struct imapstate_span line)
 {
     struct status status;
-    bool is_asking = login_is_at_upstream(client->login) || client->upstream->is_introducing ||
+    bool is_asking = login_is_at_upstream(client->login) || client->upstream->is_asked_ahead ||
                      client->request.phase == REQUEST_ASKING;
     return is_asking && *line.at == '*' && status_parse(line, &status) && !status_has_code(&status, "CAPABILITY") &&
            imapstate_span_contains_nocase(status.code, IMAPSTATE_SPAN(UPSTREAM_TAG));
@@ -797,7 +800,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         client->upstream->has_said_bye = true;
     if (piece->is_text && relay_names_ours(client, line))
         return false;
-    if (client->upstream->is_introducing && relay_up_introduction(client->upstream, line))
+    if (relay_up_own(client->upstream, line))
         return false;
     if (login_is_at_upstream(client->login))
         return admission_hear(client, line);
@@ -839,7 +842,7 @@ static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, s
 static bool relay_needs_whole(const struct client *client, const struct imapstate_piece *piece)
 {
     return piece->begins && piece->is_text && !relay_is_whole(piece->octets) &&
-           (client->restore || login_is_at_upstream(client->login) || client->upstream->is_introducing ||
+           (client->restore || login_is_at_upstream(client->login) || client->upstream->is_asked_ahead ||
             client->way == RELAY_SWALLOWING || client->way == RELAY_AWAITS_GO_UNASKED ||
             client->request.phase == REQUEST_ASKING ||
             imapstate_span_contains_nocase(piece->octets, IMAPSTATE_SPAN("[CAPABILITY ")));
@@ -897,48 +900,42 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
     return true;
 }
 
-enum relay_life { RELAY_LIFE_UNKNOWN, RELAY_ALIVE, RELAY_EXPIRED };
-
-/* Some servers tell only in answer to the first command that a session has expired: then another connection may do. Not
- * if it is an ALERT, which is the user's to know. */
-static enum relay_life relay_sign_of_life(const struct client *client, const struct upstream *upstream)
-{
-    static const struct imapstate_span bye = IMAPSTATE_SPAN("* BYE "), alert = IMAPSTATE_SPAN("[ALERT]");
-    struct imapstate_span in = stream_input(&upstream->stream), head = in, rest = in;
-    head.len = in.len < bye.len ? in.len : bye.len;
-    if (!imapstate_span_equal_nocase(head, (struct imapstate_span){ bye.at, head.len }) ||
-        !(client->restore || choice_may_replace(client, upstream)))
-        return RELAY_ALIVE;
-    if (in.len < bye.len + alert.len)
-        return RELAY_LIFE_UNKNOWN;
-    rest.at += bye.len;
-    rest.len = alert.len;
-    return imapstate_span_equal_nocase(rest, alert) ? RELAY_ALIVE : RELAY_EXPIRED;
-}
-
-/* True: there is nothing to pass on. */
+/* A connection that was parked speaks: false if there is nothing to pass on. */
 static bool relay_up_first(struct client *client, struct upstream *upstream)
 {
-    switch (relay_sign_of_life(client, upstream)) {
-    case RELAY_ALIVE:
-        choice_heard(client);
-        return false;
-    case RELAY_LIFE_UNKNOWN:
-        return true; /* more follows, or its end */
-    case RELAY_EXPIRED:
-        upstream_lose(upstream, "its session had expired: BYE to the first command");
+    switch (waking_read(client, upstream)) {
+    case WAKING_OWN:
         return true;
+    case WAKING_FIT:
+        choice_heard(client);
+        return true;
+    case WAKING_MORE:
+        return false; /* more follows, or its end */
+    case WAKING_EXPIRED:
+        upstream_lose(upstream, "its session had expired: BYE to the first command");
+        return false;
+    case WAKING_UNFIT:
+        upstream_lose(upstream, "it does not serve: the first command was answered as by no server that does");
+        return false;
     }
-    return false;
+    return true;
+}
+
+static bool relay_up_next(struct client *client, struct upstream *upstream)
+{
+    if (upstream->is_woken && stream_input(&upstream->stream).len > 0 && imapstate_frame_is_between(&upstream->frame) &&
+        !relay_up_first(client, upstream))
+        return false;
+    return relay_up_step(client, upstream);
 }
 
 void relay_up(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     client->active_at_ms = worker_now_ms();
-    if (upstream->is_woken && stream_input(&upstream->stream).len > 0 && relay_up_first(client, upstream))
-        return;
-    while (relay_up_step(client, upstream))
+    if (upstream->is_silent && stream_input(&upstream->stream).len > 0)
+        upstream_is_heard(upstream);
+    while (relay_up_next(client, upstream))
         ;
     stream_flush(&client->stream);
     client_go_on(client);

@@ -50,10 +50,6 @@ bool relay_is_quiet(const struct client *client);
 /* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
 bool relay_is_idling(const struct client *client);
 
-/* Of an ID that goes ahead of a session's commands on a connection that was parked. A command of the client's with this
- * tag waits until that is answered. */
-#define RELAY_INTRODUCTION_TAG UPSTREAM_TAG "-id"
-
 /* Sends a command of the client's that the gateway has written anew, with nothing in flight. False if memory is out:
  * the session has ended. */
 bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,

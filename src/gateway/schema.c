@@ -254,6 +254,8 @@ static const struct option park_options[] = {
     { "lifetime",        &option_time_ms, FIELD(park.lifetime_ms),        "1h",    100, 7 * DAY_MS },
     { "reauth_interval", &option_time_ms, FIELD(park.reauth_interval_ms), "10m",   100, DAY_MS },
     { "keepalive",       &option_time_ms, FIELD(park.keepalive_ms),       "10m",   100, AUTOLOGOUT_MS - MINUTE_MS },
+    { "wake_timeout",    &option_time_ms, FIELD(park.wake_timeout_ms),    "5s",    100, 2 * MINUTE_MS },
+    { "wake_check",      &option_time_ms, FIELD(park.wake_check_ms),      "30s",   0, 7 * DAY_MS },
     { "one_password",    &option_flag,    FIELD(park.one_password),       "false" },
     { NULL },
 };

@@ -432,6 +432,21 @@ static void session_completed_selection(struct session *session, uint8_t id, enu
     }
 }
 
+/* Is its OK worth something? What needs no mail store any front end can answer (Exchange: NOOP). */
+static bool session_needs_store(const struct imapstate_command *command)
+{
+    return !(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED) && command->stored == IMAPSTATE_STORED_NEVER &&
+           command->id != IMAPSTATE_COMMAND_NAMESPACE && command->id != IMAPSTATE_COMMAND_IDLE;
+}
+
+void session_judge(struct session *session, const struct imapstate_command *command, const struct status *status)
+{
+    if (status_doubts_connection(status))
+        session->is_in_doubt = true;
+    else if (status->word == STATUS_OK && session_needs_store(command))
+        session->is_in_doubt = false;
+}
+
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status)
 {
     session->was_refused = status != STATUS_OK;

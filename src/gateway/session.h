@@ -35,7 +35,8 @@ struct session {
     bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot say */
     bool has_selected : 1;                     /* a SELECT or EXAMINE was sent */
     bool was_refused : 1;                      /* the last answer was no OK */
-    bool has_said_done : 1;                    /* DONE was sent, and no command behind it has been answered */
+    bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
+    bool has_said_done : 1; /* DONE was sent, and no command behind it has been answered */
     bool has_chosen_language : 1, has_chosen_comparator : 1; /* the command in flight has had its untagged answer */
     uint16_t seen;    /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored; /* enum session_restored */
@@ -106,6 +107,9 @@ void session_saw_at_login(struct session *session, unsigned evidence);
 
 /* Is something on that the commands of this session have not set up, as far as can be seen (P7)? */
 bool session_is_set_up_otherwise(const struct session *session);
+
+/* Does the answer to a command say that the connection serves, or that it may not? */
+void session_judge(struct session *session, const struct imapstate_command *command, const struct status *status);
 
 /* A command was answered: OK, NO or BAD. True if it is to be announced by STATECMD (P9). */
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status);

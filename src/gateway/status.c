@@ -57,6 +57,12 @@ bool status_has_code(const struct status *status, const char *name)
     return code.len > 0 && imapstate_span_equal_nocase(status_take_word(&code), imapstate_span_of(name));
 }
 
+bool status_doubts_connection(const struct status *status)
+{
+    return status->word == STATUS_BAD || (status->word == STATUS_NO && (status_has_code(status, "UNAVAILABLE") ||
+                                                                        status_has_code(status, "SERVERBUG")));
+}
+
 bool status_parse(struct imapstate_span line, struct status *ret_status)
 {
     struct status status = { 0 };

@@ -24,4 +24,9 @@ bool status_parse(struct imapstate_span line, struct status *ret_status);
 /* Is name (upper case) the code's name? */
 bool status_has_code(const struct status *status, const char *name);
 
+/* Does it say that the server could not carry a command out as it stands, be the fault the client's or the
+ * connection's? BAD (Exchange: "BAD User is authenticated but not connected."), and the codes that name the server's
+ * own troubles (RFC 5530). */
+bool status_doubts_connection(const struct status *status);
+
 #endif

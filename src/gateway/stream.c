@@ -112,6 +112,12 @@ void stream_watch_peer(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 }
 
+void stream_bound_silence(int fd, uint64_t after_ms)
+{
+    int unacknowledged_ms = (int)after_ms;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
 void stream_acknowledge(struct stream *stream)
 {
     if (stream->fd >= 0)

@@ -88,6 +88,9 @@ bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl);
  * two minutes, and what lies in between is reminded of the connection once a minute. */
 void stream_watch_peer(int fd);
 
+/* It ends when octets have not been acknowledged for so long by the peer's TCP. Until stream_watch_peer(). */
+void stream_bound_silence(int fd, uint64_t after_ms);
+
 /* Acknowledges what has arrived now, as the peer may hold back the rest until then (Nagle's algorithm, RFC 9293 section
  * 3.7.4). Not needed before an answer, which takes the acknowledgement along. */
 void stream_acknowledge(struct stream *stream);

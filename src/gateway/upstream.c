@@ -306,7 +306,11 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
         parked_free(parked);
         return NULL;
     }
+    const struct config_park *park = &parked->service->config->park;
     uint64_t parked_at_ms = parked->parked_at_ms;
+    upstream->is_silent = true;
+    upstream->is_doubtful = worker_now_ms() >= parked->used_at_ms + park->wake_check_ms;
+    stream_bound_silence(parked->fd, park->wake_timeout_ms);
     upstream_take_parked(upstream, parked);
     bool is_alive = upstream_look(upstream);
     /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
@@ -331,9 +335,16 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     return upstream;
 }
 
+void upstream_is_heard(struct upstream *upstream)
+{
+    upstream->is_silent = upstream->is_doubtful = false;
+    stream_watch_peer(upstream->stream.fd);
+}
+
 /* The connection becomes a parked one, and this upstream ends. */
 static void upstream_park(struct upstream *upstream)
 {
+    stream_watch_peer(upstream->stream.fd);
     struct parked *parked = parked_new();
     if (parked && stream_give_away(&upstream->stream, &parked->fd, &parked->ssl)) {
         parked->proof = upstream->proof;
@@ -380,8 +391,8 @@ static const char *upstream_chore_command(unsigned chore)
     }
 }
 
-/* All in one write. None of them may destroy anything, whatever the server makes of it: not CLOSE, for there are servers
- * that expunge a mailbox that was opened by EXAMINE. */
+/* All in one write. None of them may destroy anything, whatever the server makes of it: not CLOSE, for there are
+ * servers that expunge a mailbox that was opened by EXAMINE. */
 static void upstream_say_chores(struct upstream *upstream)
 {
     unsigned left = upstream->chores, chore;

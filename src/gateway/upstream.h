@@ -75,8 +75,10 @@ struct upstream {
     uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
     uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is answered next */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
-    bool is_introducing;    /* an ID of ours is in flight, though the client's commands may be too */
-    bool is_woken;          /* it was parked, and no octet has come since that shows that it lives */
+    bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, though the client's commands may be too */
+    bool is_woken;          /* it was parked, and nothing has come since that shows that it serves */
+    bool is_silent;         /* no octet has come since it was woken */
+    bool is_doubtful;       /* nor in a long time before */
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
     bool is_introduced;     /* an ID has been sent */
     bool has_said_bye;
@@ -113,6 +115,9 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
  * parked: once the chores are done, in the state that upstream->resting has. waiting, which may be NULL, hears of its
  * end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
 void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
+
+/* An octet has come on a woken one. */
+void upstream_is_heard(struct upstream *upstream);
 
 /* Has anything been written for the client that it works for? */
 bool upstream_has_written(const struct upstream *upstream);

@@ -548,7 +548,7 @@ def test_unselect_is_sent_after_a_select_that_failed(lot):
 
 
 @LEAVING
-@pytest.mark.parametrize("answer", ["NO Error in IMAP command", "BAD what?"])
+@pytest.mark.parametrize("answer", ["NO Error in IMAP command", "NO [NONEXISTENT] nowhere"])
 def test_behind_a_mistake_a_noop_clears_the_count_that_the_server_keeps(lot, answer, hang_up):
     # Courier ends a connection at the tenth mistake in a row; the next session must not inherit nine.
     lot.scripted.on("STATUS", answer)
@@ -557,6 +557,35 @@ def test_behind_a_mistake_a_noop_clears_the_count_that_the_server_keeps(lot, ans
     first = lot.scripted.sessions[-1]
     assert lot.leave(client, first, hang_up=hang_up)
     assert chores(first) == ["NOOP"]
+
+
+DOUBTS = ["BAD User is authenticated but not connected.", "BAD Command received in Invalid state.",
+          "NO [UNAVAILABLE] the store is down", "NO [SERVERBUG] Server error - Please try again later"]
+
+
+@LEAVING
+@pytest.mark.parametrize("command", ["SELECT INBOX", 'LIST "" "*"', "STATUS INBOX (MESSAGES)"])
+@pytest.mark.parametrize("answer", DOUBTS)
+def test_what_does_not_serve_its_session_serves_no_other(lot, answer, command, hang_up):
+    """Exchange says so on one connection to all that needs the mail store, and OK to what does not."""
+    client = lot.gateway.session()
+    first = lot.scripted.sessions[-1]
+    lot.scripted.on(command.split()[0], answer, times=1)
+    client.command(command)
+    client.ok("NOOP")
+    client.ok("NAMESPACE")
+    client.ok("ENABLE X")
+    assert not lot.leave(client, first, hang_up=hang_up)
+    never_again(lot, first)
+
+
+@pytest.mark.parametrize("good", ["SELECT INBOX", 'LIST "" "*"', "STATUS INBOX (MESSAGES)"])
+def test_a_mistake_of_the_clients_is_forgotten_when_the_mail_store_has_answered(lot, good):
+    lot.scripted.on("FETCH", "BAD what?", times=1)
+    client = lot.gateway.session()
+    client.bad("FETCH 1 (")
+    client.ok(good)
+    assert lot.leave(client)
 
 
 def test_a_mistake_that_was_followed_by_a_good_command_needs_no_noop(lot):

@@ -6,8 +6,8 @@ import pytest
 
 from harness.gateway import upstream
 from harness.imap import Closed, literal
-from harness.parking import Lot, log_out, mine
-from harness.patience import PATIENCE_S
+from harness.parking import Lot, chores, log_out, mine
+from harness.patience import PATIENCE_S, let_pass
 from harness.scripted import CLOSE
 from harness.tokens import restore, save, saved, setup_of
 
@@ -236,7 +236,7 @@ def test_an_id_that_was_kept_for_the_chosen_connection_does_no_harm_if_that_dies
 
 
 @pytest.mark.parametrize("command", NEVER_TWICE)
-def test_any_other_is_answered_no_and_never_runs_twice(lot, command):
+def test_any_other_is_answered_by_bye_alone_and_never_runs_twice(lot, command):
     connections, _ = park_several(lot, 2)
     name = name_of(command)
     lot.scripted.on(name, CLOSE)
@@ -244,7 +244,7 @@ def test_any_other_is_answered_no_and_never_runs_twice(lot, command):
     tag = client.start(command)
     responses = client.rest()
     assert responses[-1].startswith(b"* BYE")
-    assert [r.split(b" ")[1] for r in responses if r.startswith(tag.encode())] in ([b"NO"], [])
+    assert not [r for r in responses if r.startswith(tag.encode())], "nobody knows whether it has run"
     assert sum(c.names.count(name) for c in lot.scripted.connections) == 1
     assert name in connections[-1].names and lot.logins == 2
 
@@ -478,3 +478,216 @@ def test_a_bye_to_what_may_not_run_twice_is_the_clients(lot):
     client.send(b"x APPEND INBOX " + literal("a message") + b"\r\n")
     assert [line for line in client.rest() if line.startswith(b"* BYE ")]
     assert sum(each.names.count("APPEND") for each in lot.scripted.connections) == 1
+
+
+# Silence: a firewall has forgotten the connection, and drops what comes.
+
+
+@pytest.fixture(name="start_silent_lot")
+def fixture_start_silent_lot(scripted, start_gateway):
+    def start(**park):
+        return Lot(start_gateway(scripted.port, park={"per_user": 8, "wake_timeout": "500ms"} | park), scripted)
+
+    return start
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["by a new login", "by another that was parked"])
+@pytest.mark.parametrize("command", REPEATABLE)
+def test_one_that_does_not_acknowledge_is_replaced(start_silent_lot, command, others):
+    lot = start_silent_lot()
+    connections, _ = park_several(lot, 1 + others)
+    connections[-1].go_deaf()
+    client = lot.gateway.session()
+    client.ok(command)
+    landed = lot.mark(client)
+    assert landed is not connections[-1] and (landed in connections) == bool(others)
+
+
+def test_p04_a_state_whose_connection_does_not_acknowledge_is_restored_elsewhere(start_silent_lot):
+    lot = start_silent_lot()
+    (_, newer), token = park_several(lot, 2, "ENABLE QRESYNC", "NOTIFY SET (personal (MessageNew MessageExpunge))")
+    newer.go_deaf()
+    client = lot.gateway.session()
+    restore(client, token)
+    assert lot.mark(client) is not newer
+
+
+@pytest.mark.parametrize("command", NEVER_TWICE)
+def test_what_must_not_run_twice_waits_for_a_sign_of_life(start_silent_lot, command):
+    """It never went up on the one that is dead, so it runs, and once."""
+    lot = start_silent_lot(wake_check="0s")
+    connections, _ = park_several(lot, 2)
+    connections[-1].go_deaf()
+    if command != b"IDLE":
+        lot.scripted.on(name_of(command), "OK done")
+    client = lot.gateway.session()
+    tag = client.start(command)
+    if command == b"IDLE":
+        client.continuation()
+        client.send(b"DONE\r\n")
+    answer = client.wait(tag)
+    assert answer.status == b"OK" and answer.untagged == []
+    landed = lot.mark(client)
+    assert landed is connections[0] and chores(landed) == ["NOOP"]
+    assert [name for name, _ in mine(landed)].count(name_of(command)) == 1
+
+
+def test_on_a_connection_that_lives_it_costs_a_noop_that_nobody_sees(start_silent_lot):
+    lot = start_silent_lot(wake_check="0s")
+    first = lot.visit()
+    client = lot.gateway.session()
+    client.send(b"imapstate-wake CREATE box\r\nb SUBSCRIBE box\r\nc NOOP\r\n")
+    assert client.response().startswith(b"imapstate-wake OK")
+    assert client.wait("b").status == b"OK" and client.wait("c").untagged == []
+    assert lot.mark(client) is first and lot.logins == 1
+    assert [name for tag, name, _ in first.commands if tag == "imapstate-wake"] == ["NOOP", "CREATE"]
+
+
+@pytest.mark.parametrize("command", ["SELECT INBOX", b"CREATE box"])
+def test_no_noop_is_on_the_way_of_a_quick_visit(start_silent_lot, command):
+    lot = start_silent_lot()
+    first = lot.visit()
+    client = lot.gateway.session()
+    client.ok(command)
+    assert lot.mark(client) is first and chores(first) == []
+
+
+def test_what_stands_behind_a_repeatable_one_waits_for_its_answer(start_silent_lot):
+    """Which is a sign of life, so that there is no NOOP."""
+    lot = start_silent_lot(wake_check="0s")
+    (older, newer), _ = park_several(lot, 2)
+    newer.go_deaf()
+    client = lot.gateway.session()
+    client.send(b"a SELECT INBOX\r\nb FETCH 1 BODY[]\r\n")
+    assert client.wait("a").status == b"OK" and client.wait("b").status == b"OK"
+    assert lot.mark(client) is older and chores(older) == []
+
+
+@pytest.mark.parametrize("command", NEVER_TWICE)
+def test_what_was_sent_into_silence_gets_bye_and_no_answer(start_silent_lot, command):
+    """Within wake_check it goes up at once. Nobody knows whether it has run."""
+    lot = start_silent_lot()
+    connections, _ = park_several(lot, 2)
+    connections[-1].go_deaf()
+    client = lot.gateway.session()
+    tag = client.start(command)
+    responses = client.rest()
+    assert responses[-1].startswith(b"* BYE")
+    is_asked = isinstance(command, bytes) and command.startswith(b"APPEND")  # its literal has not gone up, so it did not run
+    assert [r.split(b" ")[1] for r in responses if r.startswith(tag.encode())] == ([b"NO"] if is_asked else [])
+    assert lot.logins == 2
+
+
+def test_a_slow_answer_is_no_silence(start_silent_lot):
+    lot = start_silent_lot()
+    first = lot.visit()
+    go_on = threading.Event()
+
+    def think(connection, tag, arguments):
+        go_on.wait(PATIENCE_S)
+        connection.do_SELECT(tag, arguments)
+
+    lot.scripted.on("SELECT", think, times=1)
+    client = lot.gateway.session()
+    tag = client.start("SELECT INBOX")
+    let_pass(1.5)
+    go_on.set()
+    assert client.wait(tag).status == b"OK"
+    assert lot.mark(client) is first and lot.logins == 1
+
+
+def test_once_it_has_spoken_it_is_given_the_time_that_any_connection_has(start_silent_lot):
+    lot = start_silent_lot()
+    first = lot.visit()
+    client = lot.gateway.session()
+    client.ok("NOOP")
+    first.go_deaf()
+    client.start("NOOP")
+    let_pass(1.5)
+    assert "upstream lost" not in lot.gateway.log()
+
+
+# Unfit: it answers, but as no connection does that serves.
+
+
+class Unfit:
+    """A server one of whose connections has lost its mail store."""
+
+    def __init__(self, scripted, answer):
+        self.broken, self._answer = set(), answer
+        for name in ("SELECT", "EXAMINE", "LIST", "LSUB", "STATUS"):
+            scripted.on(name, self._run)
+
+    def _run(self, connection, tag, arguments):
+        name = connection.commands[-1][1]
+        if connection in self.broken:
+            connection.send(f"{tag} {self._answer}\r\n")
+        elif name == "LSUB":
+            connection.ok(tag)
+        else:
+            getattr(connection, "do_" + name)(tag, arguments)
+
+
+UNFIT = ["BAD User is authenticated but not connected.", "NO [UNAVAILABLE] the store is down", "NO [SERVERBUG] sorry"]
+WITH_STORE = ["SELECT INBOX", "EXAMINE INBOX", 'LIST "" "*"', 'LSUB "" "*"', "STATUS INBOX (MESSAGES)"]
+
+
+@pytest.mark.parametrize("says_id", [False, True], ids=["", "ID"])
+@pytest.mark.parametrize("answer", UNFIT)
+@pytest.mark.parametrize("command", WITH_STORE)
+def test_one_that_has_lost_its_mail_store_is_replaced(scripted, lot, command, answer, says_id):
+    unfit = Unfit(scripted, answer)
+    first = lot.visit()
+    unfit.broken.add(first)
+    for _ in range(3):
+        client = lot.gateway.session()
+        if says_id:
+            client.ok('ID ("name" "test")')
+        client.ok(command)
+        second = lot.mark(client)
+        assert second is not first
+        assert lot.leave(client, second)
+    assert lot.logins == 2
+    scripted.wait_for(lambda: first.closed)
+
+
+def test_p04_one_in_a_state_is_replaced_by_another_in_it(scripted, lot):
+    unfit = Unfit(scripted, UNFIT[0])
+    (older, newer), token = park_several(lot, 2, "ENABLE QRESYNC")
+    unfit.broken.add(newer)
+    client = lot.gateway.session()
+    restore(client, token)
+    client.ok("SELECT INBOX")
+    assert lot.mark(client) is older
+
+
+def test_p04_and_where_there_is_none_the_answer_is_the_clients(scripted, lot):
+    unfit = Unfit(scripted, UNFIT[0])
+    (only,), token = park_several(lot, 1, "ENABLE QRESYNC")
+    unfit.broken.add(only)
+    client = lot.gateway.session()
+    restore(client, token)
+    assert client.bad("SELECT INBOX").text.startswith(b"User is authenticated")
+    assert not lot.leave(client, only)
+    client = lot.gateway.session()
+    restore(client, token)
+    client.ok("SELECT INBOX")
+    assert lot.logins == 2
+
+
+def test_a_mistake_of_the_clients_costs_one_login_and_is_its_own(scripted, lot):
+    lot.scripted.on("LIST", "BAD what?")
+    park_several(lot, 3)
+    client = lot.gateway.session()
+    assert client.bad("LIST (").text == b"what?"
+    assert lot.logins == 4 and [c.names.count("LIST") for c in scripted.sessions] == [0, 0, 1, 1]
+    client.ok("NOOP")
+
+
+@pytest.mark.parametrize("command", ["ENABLE X", 'ID ("name" "x")', b"CREATE box", "XYZZY"])
+def test_other_commands_are_refused_as_by_any_connection(lot, command):
+    first = lot.visit()
+    lot.scripted.on(name_of(command), "BAD what?")
+    client = lot.gateway.session()
+    client.command(command)
+    assert lot.mark(client) is first and lot.logins == 1

@@ -470,6 +470,35 @@ TEST(p12_what_decides_is_the_fingerprint_of_the_list)
     session_done(&session);
 }
 
+static void session_is_answered(struct session *session, const char *command, const char *line)
+{
+    struct status status;
+    assert_true(status_parse(imapstate_span_of(line), &status));
+    session_judge(session, imapstate_command_find(imapstate_span_of(command)), &status);
+}
+
+static void only_the_mail_store_clears_a_doubt(void **unused)
+{
+    static const struct {
+        const char *command;
+        bool clears;
+    } rows[] = {
+        { "SELECT", true },      { "LIST", true },  { "STATUS", true },    { "UID FETCH", true },
+        { "NAMESPACE", false },  { "IDLE", false }, { "ENABLE", false },   { "NOOP", false },
+        { "CAPABILITY", false }, { "ID", false },   { "LANGUAGE", false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct session session;
+        session_init(&session);
+        session_is_answered(&session, "SELECT", "a BAD what?\r\n");
+        session_is_answered(&session, rows[i].command, "a NO x\r\n");
+        CHECK_ROW(rows[i].command, session.is_in_doubt);
+        session_is_answered(&session, rows[i].command, "a OK x\r\n");
+        CHECK_ROW(rows[i].command, session.is_in_doubt == !rows[i].clears);
+        session_done(&session);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +511,7 @@ int main(void)
         cmocka_unit_test(mailbox_names_are_in_utf8_once_that_is_enabled),
         cmocka_unit_test(a_session_that_is_done_begins_as_if_there_had_been_none),
         cmocka_unit_test(p12_what_decides_is_the_fingerprint_of_the_list),
+        cmocka_unit_test(only_the_mail_store_clears_a_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,12 +94,34 @@ TEST(code_is_known_by_its_name)
     assert_false(status_has_code(&status, "UIDNEXT"));
 }
 
+static void what_names_the_servers_troubles_doubts_the_connection(void **unused)
+{
+    static const struct {
+        const char *line;
+        bool doubts;
+    } rows[] = {
+        { "a BAD User is authenticated but not connected.\r\n", true },
+        { "a NO [UNAVAILABLE] x\r\n", true },
+        { "a no [serverbug] x\r\n", true },
+        { "a NO [NONEXISTENT] x\r\n", false },
+        { "a NO no such mailbox\r\n", false },
+        { "a OK [UNAVAILABLE] x\r\n", false },
+        { "* BYE [UNAVAILABLE] x\r\n", false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct status status;
+        CHECK_ROW(rows[i].line, status_parse(imapstate_span_of(rows[i].line), &status));
+        CHECK_ROW(rows[i].line, status_doubts_connection(&status) == rows[i].doubts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_is_taken_apart),
         cmocka_unit_test(no_line_is_read_behind_its_end_wherever_it_is_cut),
         cmocka_unit_test(code_is_known_by_its_name),
+        cmocka_unit_test(what_names_the_servers_troubles_doubts_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,11 +12,13 @@
 """
 import base64
 import binascii
+import ctypes
 import hashlib
 import hmac
 import re
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -25,6 +27,7 @@ from .imap import CRLF, Closed, Wire
 from .patience import PATIENCE_S, wait_until
 
 CLOSE = object()
+SO_ATTACH_FILTER = 26  # socket(7)
 
 BEFORE = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=CRAM-MD5"
 AFTER = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE CONDSTORE QRESYNC UTF8=ACCEPT UNSELECT NOTIFY LANGUAGE I18NLEVEL=2"
@@ -269,6 +272,13 @@ class Connection:
         if method is None:
             return self.send(f"{tag} BAD unknown command {name}\r\n")
         return method(tag, arguments)
+
+    def go_deaf(self):
+        """From here on what the gateway sends is dropped before TCP sees it, as by a firewall that has forgotten the connection:
+        it is not acknowledged, and nothing is said of it."""
+        drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET | BPF_K: 0 octets of each are kept
+        program = struct.pack("HxxxxxxP", 1, ctypes.addressof(drop_all))
+        self.wire.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
     def hang_up(self):
         """Whatever has arrived by now and was not read is never run, as if the server's process had died."""
