@@ -376,7 +376,7 @@ static void admission_hear_asked(struct client *client, struct imapstate_span li
 
 /* "+": the next part goes up; the challenge of a mechanism that is relayed is the client's. Nobody can give a server
  * that wants more than a password what it wants. */
-static bool admission_hear_go(struct client *client)
+static bool admission_hear_go(struct client *client, struct imapstate_span line)
 {
     struct admission *admission = client->login->admission;
     upstream_await(client->upstream);
@@ -384,7 +384,7 @@ static bool admission_hear_go(struct client *client)
         admission_send_part(client);
         return false;
     }
-    if (admission->phase == ADMISSION_ANSWERING && login_challenged(client))
+    if (admission->phase == ADMISSION_ANSWERING && login_challenged(client, line))
         return true;
     admission_withdraw(client);
     return false;
@@ -407,7 +407,7 @@ bool admission_hear(struct client *client, struct imapstate_span line)
     if (admission->phase == ADMISSION_ASKING)
         admission_hear_asked(client, line);
     else if (*line.at == '+')
-        return admission_hear_go(client);
+        return admission_hear_go(client, line);
     else
         admission_hear_tagged(client, line);
     return false;

@@ -170,6 +170,18 @@ static bool login_was_judged(const struct login *login)
     return credentials_passing(&login->credentials) == SASL_RELAYED || login->has_answered;
 }
 
+/* What the upstream says to "*" is for whoever has cancelled. Here the client has not. */
+static void login_is_refused_unheard(struct client *client, struct imapstate_span answer)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, LOGIN_ANSWER_MAX);
+    bool is_ours = imapstate_span_equal_nocase(relay_word(answer, 1), IMAPSTATE_SPAN("BAD")) &&
+                   imapstate_buf_put(&line, imapstate_buf_span(&client->login->tag)) &&
+                   imapstate_buf_put(&line, IMAPSTATE_SPAN(" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"));
+    login_delay(client, is_ours ? imapstate_buf_span(&line) : answer, LOGIN_REFUSED);
+    imapstate_buf_done(&line);
+}
+
 /* "*" was the client's, or ours, when a server wanted more than a password. */
 static void login_is_cancelled(struct client *client, struct imapstate_span answer)
 {
@@ -179,6 +191,8 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     } else if (login->is_malformed) {
         /* What the upstream says to "*" is for whoever has cancelled. */
         login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
+    } else if (login->is_overtaken) {
+        login_is_refused_unheard(client, answer);
     } else if (login_was_judged(login)) {
         login_delay(client, answer, LOGIN_REFUSED);
     } else {
@@ -471,10 +485,33 @@ void login_authenticate(struct client *client)
 
 /* --- the dialog --- */
 
-bool login_challenged(struct client *client)
+/* P11: a bearer token is refused by a challenge, of which a client that has sent its next command already could not
+ * know. That command would be taken for the answer, and may hold a token (P15). An empty challenge refuses nothing. */
+static void login_look_ahead(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    login->is_ahead = false;
+    if (credentials_passing(&login->credentials) != SASL_RELAYED || relay_word(line, 1).len == 0)
+        return;
+    /* It may still lie in the socket. */
+    if (!client->stream.is_paused)
+        stream_read_now(&client->stream);
+    login->is_ahead = stream_input(&client->stream).len > 0;
+}
+
+static bool login_is_overtaken(const struct client *client)
+{
+    return client->login->is_ahead && !sasl_may_answer_refusal(stream_input(&client->stream));
+}
+
+bool login_challenged(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
     if (login->phase == LOGIN_THROUGH || credentials_passing(&login->credentials) == SASL_CONVERTED)
+        return false;
+    login_look_ahead(client, line);
+    login->is_overtaken = login_is_overtaken(client);
+    if (login->is_overtaken)
         return false;
     login_enter(client, LOGIN_CHALLENGED);
     return true;
@@ -501,6 +538,7 @@ static void login_read_line(struct client *client, struct imapstate_span line)
         return;
     }
     login_enter(client, LOGIN_RESPONDED);
+    login->is_ahead = false;
     login->is_malformed = !is_cancel && !login_is_readable(&login->credentials, line);
     if (is_cancel || login->is_malformed) {
         admission_withdraw(client);
@@ -519,6 +557,12 @@ bool login_step(struct client *client)
 {
     if (!login_wants_line(client->login))
         return false;
+    if (login_is_overtaken(client)) {
+        client->login->is_overtaken = true;
+        login_enter(client, LOGIN_RESPONDED);
+        admission_withdraw(client);
+        return false;
+    }
     struct imapstate_piece piece;
     imapstate_frame_expect_continuation(&client->frame);
     switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {

@@ -30,7 +30,9 @@ struct login {
     struct admission *admission; /* owned: while the upstream is being asked, be it for a login that is THROUGH */
     uint8_t phase;               /* enum login_phase; login_enter() alone writes it */
     bool has_answered;           /* a challenge, by something else than "*" */
-    bool is_malformed;           /* its answer to the challenge: "*" went up in its place */
+    bool is_ahead;     /* the client's next line had begun before it could see the challenge to a bearer token */
+    bool is_overtaken; /* ... and was no answer to that but a command: "*" went up in its place */
+    bool is_malformed; /* its answer to the challenge: "*" went up in its place */
 };
 
 void login_free(struct login *login); /* wipes; accepts NULL */
@@ -61,9 +63,9 @@ bool login_again(struct client *client);
 /* From admission.c: may it be tried again without the client's help? */
 bool login_may_repeat(const struct login *login);
 
-/* The upstream challenges. True: that is passed on to the client, and admission_relay() or admission_withdraw()
- * follows. False: there is nobody to answer it. */
-bool login_challenged(struct client *client);
+/* The upstream challenges, by the whole line. True: that is passed on to the client, and admission_relay() or
+ * admission_withdraw() follows. False: there is nobody to answer it. */
+bool login_challenged(struct client *client, struct imapstate_span line);
 
 /* How it went; the admission is over. answer: the upstream's tagged line; empty, where there can be a failure without
  * one. names: its capability list. */

@@ -137,6 +137,20 @@ bool sasl_encode(struct imapstate_span message, struct imapstate_buf *ret_line)
     return fits;
 }
 
+bool sasl_may_answer_refusal(struct imapstate_span ahead)
+{
+    static const struct imapstate_span answers[] = {
+        { (const uint8_t *)"AQ==\r\n", 6 }, { (const uint8_t *)"\r\n", 2 }, { (const uint8_t *)"*\r\n", 3 },
+        { (const uint8_t *)"AQ==\n", 5 },   { (const uint8_t *)"\n", 1 },   { (const uint8_t *)"*\n", 2 }
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        size_t len = ahead.len < answers[i].len ? ahead.len : answers[i].len;
+        if (len == 0 || memcmp(ahead.at, answers[i].at, len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool has_nul(struct imapstate_span text)
 {
     return text.len && memchr(text.at, 0, text.len);

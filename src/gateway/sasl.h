@@ -83,6 +83,11 @@ enum sasl_error sasl_decode(struct imapstate_span line, bool is_initial, struct 
  * response it is the caller's "=". */
 bool sasl_encode(struct imapstate_span message, struct imapstate_buf *ret_line);
 
+/* ahead: what a client has sent before it could see the challenge by which a bearer token is refused (RFC 7628 section
+ * 3.2.3). Is its first line an answer to that all the same, or may it become one? Such answers are fixed: the dummy
+ * response of OAUTHBEARER, XOAUTH2's empty one, "*". Any other line is the next command. */
+bool sasl_may_answer_refusal(struct imapstate_span ahead);
+
 /* Reads the identity from the decoded message of the client that holds it: the first one; for CRAM-MD5 the one that
  * answers the challenge. Not for SASL_LOGIN, whose two messages are the user and the password as they are.
  *   PLAIN: authzid NUL authcid NUL password (neither of the latter is empty: RFC 4616).

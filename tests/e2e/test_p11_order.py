@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from harness import logins
 from harness.imap import literal
 from harness.patience import PATIENCE_S
 from harness.tokens import announced, assert_not_restored, assert_restored, restore, save, saved, setup_of
@@ -204,3 +205,133 @@ def test_p11_nothing_is_sent_to_the_upstream_behind_a_login_before_its_answer(sc
     client = scripted_gateway.client()
     client.send(b"a LOGIN ann secret\r\nb NOOP\r\nc SELECT INBOX\r\n")
     assert [client.wait(tag).status for tag in "abc"] == [b"OK"] * 3
+
+
+# A bearer token is refused by a challenge, of which who has sent his next command already could not know.
+
+SECRET_LINE = "STATE c2VjcmV0LXRva2Vu"
+BEARERS = {"XOAUTH2": (logins.xoauth2("ann", "guess"), b""), "OAUTHBEARER": (logins.oauthbearer("guess", "ann"), b"AQ==")}
+REFUSAL = b'{"status":"401"}'
+
+
+def refuse(scripted, cancelled="BAD cancelled"):
+    """Tokens are refused by a challenge; gives what was answered to it."""
+    heard = []
+
+    def answer(connection, tag, arguments):
+        if b" " not in arguments:
+            connection.challenge(b"")
+        connection.send(b"+ " + logins.encoded(REFUSAL) + b"\r\n")
+        heard.append(connection.wire.line().rstrip(b"\r\n"))
+        connection.send(f"{tag} {cancelled if heard[-1] == b'*' else 'NO [AUTHENTICATIONFAILED] no.'}\r\n")
+
+    scripted.on("AUTHENTICATE", answer)
+    return heard
+
+
+def secret_is_nowhere(gateway, scripted):
+    secret = SECRET_LINE.split()[1].encode()
+    assert secret.decode() not in gateway.log()
+    assert not [c for c in scripted.connections if secret in c.received or b"STATE" in c.received]
+
+
+@pytest.mark.parametrize("cancelled", ["BAD cancelled", "NO [AUTHENTICATIONFAILED] no."])
+@pytest.mark.parametrize("is_initial", [True, False], ids=["initial response", "behind a prompt"])
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_a_command_behind_a_bearer_token_that_is_refused_is_no_answer(scripted, scripted_gateway, mechanism, is_initial, cancelled):
+    heard = refuse(scripted, cancelled)
+    client = scripted_gateway.client()
+    message = logins.encoded(BEARERS[mechanism][0])
+    client.send(b"a AUTHENTICATE " + mechanism.encode() + (b" " if is_initial else b"\r\n") + message
+                + f"\r\nb {SECRET_LINE}\r\nc NOOP\r\n".encode())
+    if not is_initial:
+        client.continuation()
+    answer = client.wait("a")  # nobody is challenged any more
+    assert (answer.status, answer.code, answer.untagged) == (b"NO", b"AUTHENTICATIONFAILED", [])
+    answer = client.wait("b")
+    assert answer.status == b"BAD" and b"c2Vj" not in answer.tagged
+    assert client.wait("c").status == b"OK"
+    assert heard == [b"*"]
+    assert scripted_gateway.wait_log(rf"login failed: .* user=ann mechanism={mechanism} upstream=main reason=refused")
+    secret_is_nowhere(scripted_gateway, scripted)
+    client.ok("LOGIN ann secret")
+
+
+@pytest.mark.parametrize("begun", ["b STA", "b", "b ", "AQ STATE", "\rb"])
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_nor_is_the_half_of_one_that_was_there(scripted, scripted_gateway, mechanism, begun):
+    heard = refuse(scripted)
+    client = scripted_gateway.client()
+    client.send(b"a AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(BEARERS[mechanism][0]) + b"\r\n" + begun.encode())
+    assert client.wait("a").status == b"NO" and heard == [b"*"]
+    if begun == "\rb":
+        return  # no command either
+    rest = SECRET_LINE if begun.endswith(" ") else f" {SECRET_LINE}" if begun == "b" else f"TE {SECRET_LINE[6:]}"
+    if begun == "AQ STATE":
+        rest = SECRET_LINE[5:]
+    client.send(rest + "\r\nc NOOP\r\n")
+    assert client.wait(begun.split()[0]).status == b"BAD"
+    assert client.wait("c").status == b"OK"
+    secret_is_nowhere(scripted_gateway, scripted)
+
+
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_a_half_that_may_become_either_is_what_its_line_turns_out_to_be(scripted, scripted_gateway, mechanism):
+    heard = refuse(scripted)
+    client = scripted_gateway.client()
+    head = b"AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(BEARERS[mechanism][0]) + b"\r\n"
+    client.send(b"a " + head + b"A")
+    client.continuation()
+    client.send(f"2 {SECRET_LINE}\r\nc NOOP\r\n")
+    assert client.wait("a").status == b"NO" and client.wait("A2").status == b"BAD" and client.wait("c").status == b"OK"
+    client.send(b"d " + head + b"A")
+    client.continuation()
+    client.send(b"Q==\r\ne NOOP\r\n")
+    assert client.wait("d").status == b"NO" and client.wait("e").status == b"OK"
+    assert heard == [b"*", b"AQ=="]
+    secret_is_nowhere(scripted_gateway, scripted)
+
+
+@pytest.mark.parametrize("answer", [b"AQ==", b"", b"*"])
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_a_line_that_is_the_right_answer_goes_on_though_it_came_ahead(scripted, scripted_gateway, mechanism, answer):
+    heard = refuse(scripted)
+    client = scripted_gateway.client()
+    client.send(b"a AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(BEARERS[mechanism][0]) + b"\r\n" + answer
+                + f"\r\nb {SECRET_LINE}\r\nc NOOP\r\n".encode())
+    assert client.continuation() is not None
+    assert client.wait("a").status == (b"BAD" if answer == b"*" else b"NO")
+    assert client.wait("b").status == b"BAD" and client.wait("c").status == b"OK"
+    assert heard == [answer]
+    secret_is_nowhere(scripted_gateway, scripted)
+
+
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_what_comes_behind_the_challenge_is_the_answer(scripted, scripted_gateway, mechanism):
+    heard = refuse(scripted)
+    client = scripted_gateway.client()
+    tag = client.start(b"AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(BEARERS[mechanism][0]))
+    client.continuation()
+    client.send(BEARERS[mechanism][1] + b"\r\n")
+    assert client.wait(tag).status == b"NO" and heard == [BEARERS[mechanism][1]]
+
+
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_behind_a_bearer_token_that_is_taken_the_command_runs(scripted, scripted_gateway, mechanism):
+    token = save(scripted_gateway.session(), "ENABLE X-ONE")
+    client = scripted_gateway.client()
+    message = logins.xoauth2("ann", "secret") if mechanism == "XOAUTH2" else logins.oauthbearer("secret", "ann")
+    client.send(b"a AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(message) + f"\r\nb STATE {token}\r\n".encode())
+    assert client.wait("a").status == b"OK"
+    assert_restored(client.wait("b"), token)
+
+
+@pytest.mark.parametrize("mechanism", BEARERS)
+def test_p11_a_command_behind_a_bearer_token_that_dovecot_refuses(gateway, dovecot, mechanism):
+    client = gateway.client()
+    client.send(b"a AUTHENTICATE " + mechanism.encode() + b" " + logins.encoded(BEARERS[mechanism][0])
+                + f"\r\nb {SECRET_LINE}\r\nc NOOP\r\n".encode())
+    answer = client.wait("a")
+    assert answer.status == b"NO" and not answer.untagged
+    assert client.wait("b").status == b"BAD" and client.wait("c").status == b"OK"
+    assert "c2VjcmV0" not in dovecot.log() + gateway.log()

@@ -444,6 +444,39 @@ TEST(every_error_has_words_of_its_own)
     }
 }
 
+static const struct {
+    const char *name;
+    struct imapstate_span ahead;
+    bool may_answer;
+} aheads[] = {
+    { "the dummy response of OAUTHBEARER", S("AQ==\r\n"), true },
+    { "XOAUTH2's empty one", S("\r\n"), true },
+    { "cancelled", S("*\r\n"), true },
+    { "by LF alone", S("\n"), true },
+    { "and a command behind it", S("AQ==\r\nb STATE token\r\n"), true },
+    { "an empty line, and a command behind it", S("\r\nb NOOP\r\n"), true },
+    { "nothing yet", S(""), true },
+    { "what may become the dummy response", S("A"), true },
+    { "all of it but its end", S("AQ=="), true },
+    { "CR", S("AQ==\r"), true },
+    { "what may become *", S("*"), true },
+    { "a command", S("b STATE token\r\n"), false },
+    { "its tag", S("b"), false },
+    { "a tag that begins likewise", S("AQ STATE token\r\n"), false },
+    { "its part that differs", S("AQ "), false },
+    { "another response", S("AQ=\r\n"), false },
+    { "a longer one", S("AQ==x"), false },
+    { "a space", S(" "), false },
+    { "a tag that is *", S("* STATE token\r\n"), false },
+    { "CR alone", S("\rx"), false },
+};
+
+TEST(p11_what_was_sent_ahead_of_a_refusal_is_an_answer_to_it_only_if_it_is_one_of_the_fixed_ones)
+{
+    for (size_t i = 0; i < ARRAY_LEN(aheads); i++)
+        CHECK_ROW(aheads[i].name, sasl_may_answer_refusal(aheads[i].ahead) == aheads[i].may_answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_plain_message_is_written_whole_or_not_at_all),
         cmocka_unit_test(a_nul_never_gets_into_a_plain_message),
         cmocka_unit_test(every_error_has_words_of_its_own),
+        cmocka_unit_test(p11_what_was_sent_ahead_of_a_refusal_is_an_answer_to_it_only_if_it_is_one_of_the_fixed_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
