@@ -69,7 +69,7 @@ static void answer_known_id(struct client *client)
 }
 
 /* After login, with an upstream: it goes on without what only a trusted proxy may say, and what the upstream answers
- * goes to this client alone. False: its arguments are none of an ID. */
+ * goes to this client alone. False: memory is out. */
 static bool answer_pass_id(struct client *client, struct imapstate_span arguments)
 {
     struct introduction *said = introduction_new();
@@ -224,9 +224,11 @@ static void answer_before_login(struct client *client)
 static void answer_compress(struct client *client)
 {
     struct compression *compression;
+    struct imapstate_span arguments = request_arguments(&client->request), name = request_take_word(&arguments);
     if (!client->listener->compress)
         answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
-    else if (!imapstate_span_equal_nocase(request_arguments(&client->request), IMAPSTATE_SPAN("DEFLATE")))
+    else if (!imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("DEFLATE")) ||
+             imapstate_command_behind_blanks(arguments).len > 0)
         answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
     else if (client->stream.compression)
         answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is active already."));
@@ -286,12 +288,11 @@ static void answer_after_login(struct client *client)
     }
 }
 
-/* These take no arguments, wherever they are answered. */
+/* P2, P16. Where a server is answered for (CAPABILITY, NOOP, LOGOUT, STARTTLS), arguments count for nothing, as with
+ * Dovecot. */
 static bool answer_takes_no_arguments(uint8_t id)
 {
-    return id == IMAPSTATE_COMMAND_CAPABILITY || id == IMAPSTATE_COMMAND_NOOP || id == IMAPSTATE_COMMAND_STARTTLS ||
-           id == IMAPSTATE_COMMAND_LOGOUT || id == IMAPSTATE_COMMAND_SAVESTATE ||
-           id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
+    return id == IMAPSTATE_COMMAND_SAVESTATE || id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
 }
 
 static void answer_run(struct client *client)

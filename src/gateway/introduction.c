@@ -37,7 +37,7 @@ void introduction_told(struct introduction *introduction)
 
 struct pair {
     struct imapstate_buf name, value;
-    bool is_nil;
+    bool is_nil, is_alone;
 };
 
 typedef enum imapstate_error pair_taker(const struct pair *pair, void *to);
@@ -63,6 +63,13 @@ static bool introduction_take_nil(struct imapstate_span *in)
     return true;
 }
 
+static void introduction_skip_spaces(struct imapstate_span *in)
+{
+    while (introduction_take(in, ' '))
+        ;
+}
+
+/* Before the end of the list a name may be alone. */
 static enum imapstate_error introduction_read_pair(struct imapstate_span *in, struct pair *ret_pair)
 {
     imapstate_buf_clear(&ret_pair->name);
@@ -70,42 +77,43 @@ static enum imapstate_error introduction_read_pair(struct imapstate_span *in, st
     enum imapstate_error error = imapstate_command_astring(in, &ret_pair->name);
     if (error != IMAPSTATE_OK)
         return error;
-    if (!introduction_take(in, ' '))
-        return IMAPSTATE_SYNTAX;
+    introduction_skip_spaces(in);
     ret_pair->is_nil = introduction_take_nil(in);
-    return ret_pair->is_nil ? IMAPSTATE_OK : imapstate_command_astring(in, &ret_pair->value);
+    ret_pair->is_alone = in->len > 0 && *in->at == ')' && !ret_pair->is_nil;
+    return ret_pair->is_nil || ret_pair->is_alone ? IMAPSTATE_OK : imapstate_command_astring(in, &ret_pair->value);
 }
 
+/* Up to the ")" that ends them. */
 static enum imapstate_error introduction_read_pairs(struct imapstate_span *in, struct pair *pair, pair_taker *take,
                                                     void *to)
 {
-    unsigned count = 0;
-    do {
-        enum imapstate_error error =
-            ++count > INTRODUCTION_PAIRS_MAX ? IMAPSTATE_SYNTAX : introduction_read_pair(in, pair);
+    for (;;) {
+        introduction_skip_spaces(in);
+        if (introduction_take(in, ')'))
+            return IMAPSTATE_OK;
+        enum imapstate_error error = introduction_read_pair(in, pair);
         if (error == IMAPSTATE_OK)
             error = take(pair, to);
         if (error != IMAPSTATE_OK)
             return error;
-    } while (introduction_take(in, ' '));
-    return introduction_take(in, ')') ? IMAPSTATE_OK : IMAPSTATE_SYNTAX;
+    }
 }
 
-/* id_params_list of RFC 2971 section 4. */
-static enum imapstate_error introduction_read_list(struct imapstate_span in, pair_taker *take, void *to)
+/* id_params_list of RFC 2971 section 4, and what Dovecot takes for one: spaces too many, or none between quoted
+ * strings. */
+static enum imapstate_error introduction_read_list(struct imapstate_span *in, pair_taker *take, void *to)
 {
     struct pair pair = { 0 };
-    imapstate_buf_init(&pair.name, INTRODUCTION_FIELD_MAX);
-    imapstate_buf_init(&pair.value, INTRODUCTION_VALUE_MAX);
+    imapstate_buf_init(&pair.name, in->len);
+    imapstate_buf_init(&pair.value, in->len);
     enum imapstate_error error = IMAPSTATE_OK;
-    bool is_list = !introduction_take_nil(&in);
-    if (is_list && !introduction_take(&in, '('))
-        error = IMAPSTATE_SYNTAX;
-    else if (is_list && !introduction_take(&in, ')'))
-        error = introduction_read_pairs(&in, &pair, take, to);
+    introduction_skip_spaces(in);
+    if (!introduction_take_nil(in))
+        error = introduction_take(in, '(') ? introduction_read_pairs(in, &pair, take, to) : IMAPSTATE_SYNTAX;
     imapstate_buf_done(&pair.name);
     imapstate_buf_done(&pair.value);
-    return error == IMAPSTATE_OK && in.len > 0 ? IMAPSTATE_SYNTAX : error;
+    introduction_skip_spaces(in);
+    return error;
 }
 
 /* --- keeping what passes --- */
@@ -123,10 +131,15 @@ static bool introduction_put_pair(struct imapstate_buf *to, struct imapstate_spa
 static enum imapstate_error introduction_add(struct introduction_pairs *to, struct imapstate_span name,
                                              struct imapstate_span value, bool is_nil)
 {
+    size_t len = to->octets.len;
     if (!imapstate_command_is_quotable(name) || !imapstate_command_is_quotable(value))
         return IMAPSTATE_OK;
-    if (to->count == INTRODUCTION_PAIRS_MAX || !introduction_put_pair(&to->octets, name, value, is_nil))
+    if (name.len > INTRODUCTION_FIELD_MAX || value.len > INTRODUCTION_VALUE_MAX || to->count == INTRODUCTION_PAIRS_MAX)
+        return IMAPSTATE_LITERAL_TOO_LARGE;
+    if (!introduction_put_pair(&to->octets, name, value, is_nil)) {
+        to->octets.len = len;
         return IMAPSTATE_NO_MEMORY;
+    }
     to->ends[to->count++] = (uint16_t)to->octets.len;
     return IMAPSTATE_OK;
 }
@@ -223,7 +236,7 @@ static const struct {
 static enum imapstate_error introduction_heed(struct introduction *introduction, const struct pair *pair)
 {
     struct imapstate_span name = imapstate_buf_span(&pair->name);
-    for (size_t i = 0; i < sizeof trusted_fields / sizeof *trusted_fields && !pair->is_nil; i++) {
+    for (size_t i = 0; i < sizeof trusted_fields / sizeof *trusted_fields && !pair->is_nil && !pair->is_alone; i++) {
         if (!imapstate_span_equal_nocase(name, imapstate_span_of(trusted_fields[i].name)))
             continue;
         if (trusted_fields[i].heed(introduction, imapstate_buf_span(&pair->value)))
@@ -243,9 +256,11 @@ static enum imapstate_error introduction_keep_own(const struct pair *pair, void 
 {
     struct introduction *introduction = to;
     struct imapstate_span name = imapstate_buf_span(&pair->name);
-    if (introduction_is_reserved(name))
+    if (introduction_is_reserved(name) || pair->is_alone)
         return IMAPSTATE_OK;
-    return introduction_add(&introduction->own, name, imapstate_buf_span(&pair->value), pair->is_nil);
+    enum imapstate_error error =
+        introduction_add(&introduction->own, name, imapstate_buf_span(&pair->value), pair->is_nil);
+    return error == IMAPSTATE_LITERAL_TOO_LARGE ? IMAPSTATE_OK : error;
 }
 
 static enum imapstate_error introduction_keep_trusted(const struct pair *pair, void *to)
@@ -257,8 +272,13 @@ static enum imapstate_error introduction_keep_trusted(const struct pair *pair, v
 enum imapstate_error introduction_read(struct imapstate_span arguments, bool is_trusted,
                                        struct introduction *ret_introduction)
 {
-    return introduction_read_list(arguments, is_trusted ? introduction_keep_trusted : introduction_keep_own,
-                                  ret_introduction);
+    if (is_trusted)
+        return introduction_read_list(&arguments, introduction_keep_trusted, ret_introduction);
+    enum imapstate_error error = introduction_read_list(&arguments, introduction_keep_own, ret_introduction);
+    if (error != IMAPSTATE_SYNTAX)
+        return error;
+    introduction_told(ret_introduction);
+    return IMAPSTATE_OK;
 }
 
 static void introduction_add_address(struct introduction_pairs *to, const char *kind, const struct address *address)
@@ -300,6 +320,8 @@ bool introduction_write(const struct introduction *said, const struct address *s
 
 static enum imapstate_error introduction_keep(const struct pair *pair, void *to)
 {
+    if (pair->is_alone)
+        return IMAPSTATE_SYNTAX;
     return introduction_add(to, imapstate_buf_span(&pair->name), imapstate_buf_span(&pair->value), pair->is_nil);
 }
 
@@ -311,8 +333,10 @@ enum imapstate_error introduction_read_answer(struct imapstate_span response, st
         !imapstate_span_equal_nocase((struct imapstate_span){ in.at, begin.len }, begin))
         return IMAPSTATE_SYNTAX;
     struct introduction_pairs pairs = { .octets.max = INTRODUCTION_MAX };
-    enum imapstate_error error = introduction_read_list(
-        (struct imapstate_span){ in.at + begin.len, in.len - begin.len }, introduction_keep, &pairs);
+    in = (struct imapstate_span){ in.at + begin.len, in.len - begin.len };
+    enum imapstate_error error = introduction_read_list(&in, introduction_keep, &pairs);
+    if (error == IMAPSTATE_OK && in.len > 0)
+        error = IMAPSTATE_SYNTAX;
     if (error == IMAPSTATE_OK && !introduction_put_list(ret_arguments, imapstate_buf_span(&pairs.octets)))
         error = IMAPSTATE_NO_MEMORY;
     imapstate_buf_done(&pairs.octets);

@@ -1,5 +1,5 @@
-/* introduction: what ID says (RFC 2971), read within that RFC's limits and written anew: a client's, and an upstream's
- * answer.
+/* introduction: what ID says (RFC 2971), read as leniently as Dovecot reads it, and written anew within that RFC's
+ * limits: a client's, and an upstream's answer.
  *
  * Who is trusted by an upstream is believed there when it says who its client is: Dovecot takes x-originating-ip and
  * its like from login_trusted_networks in the first ID before login, Zimbra X-VIA. Such fields begin with "x-"; a
@@ -46,10 +46,11 @@ void introduction_free(struct introduction *introduction); /* accepts NULL */
 void introduction_told(struct introduction *introduction);
 
 /* Reads the arguments of a client's ID as they came, literals included. Left out are fields that begin with "x-", in
- * any case, and pairs that no quoted string can carry. is_trusted: x-originating-ip, x-originating-port,
- * x-connected-ip, x-connected-port, x-proxy-ttl, x-session-id and x-session-ext-id are heeded. An error, and what was
- * read is to be thrown away: the arguments are not those of an ID, are beyond the limits, or (wrong tells which) a
- * field that is heeded holds something else than it should. */
+ * any case, pairs that no quoted string can carry, and those beyond the limits. is_trusted: x-originating-ip,
+ * x-originating-port, x-connected-ip, x-connected-port, x-proxy-ttl, x-session-id and x-session-ext-id are heeded.
+ * Arguments that are not those of an ID say nothing. An error, and what was read is to be thrown away: memory is out,
+ * or is_trusted and the arguments are not those of an ID, or (wrong tells which) a field that is heeded holds something
+ * else than it should. */
 enum imapstate_error introduction_read(struct imapstate_span arguments, bool is_trusted,
                                        struct introduction *ret_introduction);
 

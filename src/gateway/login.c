@@ -1,7 +1,6 @@
 #include "login.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "answer.h"
 #include "client.h"
@@ -450,22 +449,11 @@ static void login_begin_mechanism(struct client *client, struct imapstate_span i
         login_try(client);
 }
 
-static struct imapstate_span login_take_word(struct imapstate_span *in)
-{
-    struct imapstate_span word = imapstate_command_behind_blanks(*in);
-    size_t len = 0;
-    while (len < word.len && !memchr(" \t\r\n", word.at[len], 4))
-        len++;
-    *in = (struct imapstate_span){ word.at + len, word.len - len };
-    word.len = len;
-    return word;
-}
-
 void login_authenticate(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request), tag = request_tag(&client->request);
     /* Blanks count for nothing, as with Dovecot and Courier: mutt (by GSASL) sends one where it has no message. */
-    struct imapstate_span name = login_take_word(&arguments), initial = login_take_word(&arguments);
+    struct imapstate_span name = request_take_word(&arguments), initial = request_take_word(&arguments);
     const struct sasl_mechanism *mechanism = sasl_find(name);
     if (name.len == 0 || imapstate_command_behind_blanks(arguments).len > 0) {
         client_say(client, &tag,

@@ -52,19 +52,35 @@ static const struct {
     { "hidden behind a backslash", IMAPSTATE_SPAN("(\"x\\\\-via\" \"a\")"), NULL,
       IMAPSTATE_SPAN("(\"x\\\\-via\" \"a\")") },
     { "hidden behind one that escapes nothing", IMAPSTATE_SPAN("(\"x\\-via\" \"a\")"), NULL, IMAPSTATE_SPAN("NIL") },
-    { "nothing at all", IMAPSTATE_SPAN(""), NULL, { 0 } },
+    { "nothing at all", IMAPSTATE_SPAN(""), NULL, IMAPSTATE_SPAN("NIL") },
     { "a line end in a value", IMAPSTATE_SPAN("(\"a\" {4}\r\nb\r\nc \"name\" \"mutt\")"), NULL,
       IMAPSTATE_SPAN("(\"name\" \"mutt\")") },
     { "8-bit in a name", IMAPSTATE_SPAN("(\"\xc3\xa4\" \"b\" \"name\" \"mutt\")"), NULL,
       IMAPSTATE_SPAN("(\"name\" \"mutt\")") },
-    { "no list", IMAPSTATE_SPAN("\"name\" \"mutt\""), NULL, { 0 } },
-    { "an open list", IMAPSTATE_SPAN("(\"name\" \"mutt\""), NULL, { 0 } },
-    { "a name without a value", IMAPSTATE_SPAN("(\"name\")"), NULL, { 0 } },
-    { "two lists", IMAPSTATE_SPAN("() ()"), NULL, { 0 } },
-    { "something behind the list", IMAPSTATE_SPAN("(\"a\" \"b\") x"), NULL, { 0 } },
-    { "NIL and more", IMAPSTATE_SPAN("NILx"), NULL, { 0 } },
-    { "an SP too many", IMAPSTATE_SPAN("(\"a\"  \"b\")"), NULL, { 0 } },
-    { "an SP at the end", IMAPSTATE_SPAN("(\"a\" \"b\" )"), NULL, { 0 } },
+    { "no list", IMAPSTATE_SPAN("\"name\" \"mutt\""), NULL, IMAPSTATE_SPAN("NIL") },
+    { "an open list", IMAPSTATE_SPAN("(\"name\" \"mutt\""), NULL, IMAPSTATE_SPAN("NIL") },
+    { "an open list of none", IMAPSTATE_SPAN("("), NULL, IMAPSTATE_SPAN("NIL") },
+    { "a name without a value", IMAPSTATE_SPAN("(\"name\")"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "a name without a value behind others", IMAPSTATE_SPAN("(\"a\" \"b\" \"name\" )"), NULL,
+      IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "two lists", IMAPSTATE_SPAN("() (\"name\" \"mutt\")"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "something behind the list", IMAPSTATE_SPAN("(\"a\" \"b\") x"), NULL, IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "an address behind the list", IMAPSTATE_SPAN("(\"a\" \"b\")(\"x-originating-ip\" \"10.0.0.1\")"), NULL,
+      IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "NIL and more", IMAPSTATE_SPAN("NILx"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "NIL and a word", IMAPSTATE_SPAN("NIL x"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "spaces before the list", IMAPSTATE_SPAN("  (\"a\" \"b\")"), NULL, IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "spaces before a name", IMAPSTATE_SPAN("(  \"a\" \"b\")"), NULL, IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "an SP too many", IMAPSTATE_SPAN("(\"a\"  \"b\")"), NULL, IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "an SP at the end", IMAPSTATE_SPAN("(\"a\" \"b\" )"), NULL, IMAPSTATE_SPAN("(\"a\" \"b\")") },
+    { "none between strings", IMAPSTATE_SPAN("(\"a\"\"b\"\"c\" \"d\")"), NULL,
+      IMAPSTATE_SPAN("(\"a\" \"b\" \"c\" \"d\")") },
+    { "nothing but spaces", IMAPSTATE_SPAN("(  )"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "a list in the list", IMAPSTATE_SPAN("(\"a\" \"b\" \"c\" (\"d\"))"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "an atom that is none", IMAPSTATE_SPAN("(\"a\" b%c)"), NULL, IMAPSTATE_SPAN("NIL") },
+    { "an escape that need not be", IMAPSTATE_SPAN("(\"n\\ame\" \"mu\\tt\")"), NULL,
+      IMAPSTATE_SPAN("(\"name\" \"mutt\")") },
+    { "a tab between", IMAPSTATE_SPAN("(\"a\"\t\"b\")"), NULL, IMAPSTATE_SPAN("NIL") },
 };
 
 /* What goes up of what a client has said. */
@@ -85,7 +101,7 @@ TEST(an_introduction_says_who_the_client_is_and_what_it_said)
         struct imapstate_buf got;
         imapstate_buf_init(&got, INTRODUCTION_MAX);
         enum imapstate_error error = rewrite(rows[i].in, false, rows[i].source, &got);
-        CHECK_ROW(rows[i].name, error == (rows[i].want.at ? IMAPSTATE_OK : IMAPSTATE_SYNTAX));
+        CHECK_ROW(rows[i].name, error == IMAPSTATE_OK);
         CHECK_SPAN(rows[i].name, imapstate_buf_span(&got), rows[i].want);
         imapstate_buf_done(&got);
     }
@@ -142,8 +158,7 @@ TEST(the_limits_are_those_of_the_rfc_for_both_sides)
         struct imapstate_buf got, response;
         imapstate_buf_init(&got, INTRODUCTION_MAX);
         imapstate_buf_init(&response, 9 * INTRODUCTION_MAX);
-        CHECK_ROW(limits[i].name,
-                  (rewrite(imapstate_buf_span(&list), false, NULL, &got) == IMAPSTATE_OK) == limits[i].is_legal);
+        CHECK_ROW(limits[i].name, rewrite(imapstate_buf_span(&list), false, NULL, &got) == IMAPSTATE_OK);
         CHECK_ROW(limits[i].name,
                   imapstate_span_equal(imapstate_buf_span(&got), imapstate_buf_span(&list)) == limits[i].is_legal);
         imapstate_buf_clear(&got);
