@@ -84,6 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     astring_check(in, SIZE_MAX);
     astring_check(in, 16);
     login_string_check(in);
-    imapstate_command_may_enable(in);
+    size_t rows;
+    const struct imapstate_command *commands = imapstate_command_table(&rows);
+    for (size_t i = 0; i < rows; i++)
+        imapstate_command_may_enable(&commands[i], in);
     return 0;
 }

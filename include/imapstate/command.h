@@ -57,12 +57,24 @@ enum imapstate_command_literals {
     IMAPSTATE_LITERALS_ANNOTATION, /* strings where the server has ANNOTATE-EXPERIMENT-1 (RFC 5257), else none */
 };
 
+/* Where in its arguments something can stand that switches CONDSTORE on without ENABLE (RFC 7162 section 3.1). */
+enum imapstate_command_enables {
+    IMAPSTATE_ENABLES_NEVER,
+    IMAPSTATE_ENABLES_OPTIONS,   /* behind a mailbox's name: SELECT, EXAMINE, STATUS */
+    IMAPSTATE_ENABLES_MODIFIERS, /* in the list behind the messages: STORE */
+    IMAPSTATE_ENABLES_RETURN,    /* behind the patterns: LIST */
+    IMAPSTATE_ENABLES_KEYS,      /* among search keys: SEARCH */
+    IMAPSTATE_ENABLES_SORT_KEYS, /* the same, behind a charset: SORT, THREAD */
+    IMAPSTATE_ENABLES_ANYWHERE,
+};
+
 struct imapstate_command {
     const char *name; /* upper case; with its UID prefix where it has one: "UID FETCH" */
     uint8_t id;       /* enum imapstate_command_id */
     uint8_t allowed;  /* set of enum imapstate_command_in */
     uint8_t stored;   /* enum imapstate_command_stored */
     uint8_t literals; /* enum imapstate_command_literals */
+    uint8_t enables;  /* enum imapstate_command_enables */
     bool repeatable;  /* may run twice without harm, if no octet of an answer to the first has come */
     bool parkable;    /* a connection that ran it may serve another session of the same user */
     bool is_known;    /* false only in the row that stands for all commands that are not in the table */
@@ -91,10 +103,12 @@ IMAPSTATE_API const struct imapstate_command *imapstate_command_find(struct imap
 /* The table, sorted by name, for whoever loops over it. */
 IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *ret_rows);
 
-/* Does this part of a command's arguments (one line; literals apart) name something that can switch CONDSTORE on
- * without ENABLE (RFC 7162 section 3.1)? Conservative: MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC,
- * FlagChange anywhere, in any case, also with backslashes in between. */
-IMAPSTATE_API bool imapstate_command_may_enable(struct imapstate_span arguments);
+/* Can this part of the command's arguments (one line, to be judged apart from literals) switch CONDSTORE on without
+ * ENABLE? Looked for are MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC and FlagChange within any word, in
+ * any case, quoted or not, also with backslashes in between; not in the strings that the user is free in (names of
+ * mailboxes, keywords, what is searched for), unless the line can be read in two ways. */
+IMAPSTATE_API bool imapstate_command_may_enable(const struct imapstate_command *command,
+                                                struct imapstate_span arguments);
 
 /* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A
  * literal stands there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value is appended to ret_value, a

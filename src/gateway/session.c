@@ -161,7 +161,7 @@ void session_restore(struct session *session, struct imapstate_state *state, str
 void session_sent_line(struct session *session, const struct imapstate_command *command,
                        struct imapstate_span arguments)
 {
-    if (!session->may_be_enabled && imapstate_command_may_enable(arguments))
+    if (!session->may_be_enabled && imapstate_command_may_enable(command, arguments))
         session->may_be_enabled = true;
     if (!command->parkable)
         session->is_uncertain = true;

@@ -12,11 +12,12 @@
 #define ONLY_AUTH IMAPSTATE_IN_AUTHENTICATED
 #define SELECTED  IMAPSTATE_IN_SELECTED
 
-/* name, id, allowed, stored, literals, repeatable, parkable */
-#define ROW(name_, id_, allowed_, stored_, literals_, repeatable_, parkable_)                                          \
+/* name, id, allowed, stored, literals, enables, repeatable, parkable */
+#define ROW(name_, id_, allowed_, stored_, literals_, enables_, repeatable_, parkable_)                                \
     {                                                                                                                  \
         .name = name_, .id = IMAPSTATE_COMMAND_##id_, .allowed = allowed_, .stored = IMAPSTATE_STORED_##stored_,       \
-        .literals = IMAPSTATE_LITERALS_##literals_, .repeatable = repeatable_, .parkable = parkable_, .is_known = true \
+        .literals = IMAPSTATE_LITERALS_##literals_, .enables = IMAPSTATE_ENABLES_##enables_,                           \
+        .repeatable = repeatable_, .parkable = parkable_, .is_known = true                                             \
     }
 
 /* RFC 9051 and 3501, and the registered extensions. Repeatable are only those whose second run gives the client what
@@ -25,80 +26,80 @@
  * update, RFC 5267); what the server keeps (ACL, METADATA, RESETKEY, ...) is no property of the connection. */
 static const struct imapstate_command commands[] = {
     /* clang-format off */
-    ROW("APPEND",          APPEND,         AUTH,      NEVER,  MESSAGE,    false, true),
-    ROW("AUTHENTICATE",    AUTHENTICATE,   NOT_AUTH,  NEVER,  LOGIN,      false, true),
-    ROW("CANCELUPDATE",    OTHER,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("CAPABILITY",      CAPABILITY,     ANY,       NEVER,  NONE,       true,  true),
-    ROW("CHECK",           OTHER,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("CLOSE",           CLOSE,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("COMPARATOR",      COMPARATOR,     AUTH,      LAST,   STRING,     false, true),
-    ROW("COMPRESS",        COMPRESS,       AUTH,      NEVER,  NONE,       false, false),
-    ROW("CONVERSIONS",     OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("CONVERT",         OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("COPY",            OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("CREATE",          OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("DELETE",          OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("DELETEACL",       OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("ENABLE",          ENABLE,         AUTH,      APPEND, NONE,       true,  true),
-    ROW("ESEARCH",         OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("EXAMINE",         EXAMINE,        AUTH,      NEVER,  STRING,     true,  true),
-    ROW("EXPUNGE",         OTHER,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("FETCH",           OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("GENURLAUTH",      OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("GETACL",          OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("GETANNOTATION",   OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("GETJMAPACCESS",   OTHER,          AUTH,      NEVER,  NONE,       false, true),
-    ROW("GETMETADATA",     OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("GETQUOTA",        OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("GETQUOTAROOT",    OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("ID",              ID,             ANY,       NEVER,  STRING,     true,  true),
-    ROW("IDLE",            IDLE,           AUTH,      NEVER,  NONE,       false, true),
-    ROW("LANGUAGE",        LANGUAGE,       ANY,       LAST,   STRING,     false, true),
-    ROW("LIST",            OTHER,          AUTH,      NEVER,  STRING,     true,  true),
-    ROW("LISTRIGHTS",      OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("LOGIN",           LOGIN,          NOT_AUTH,  NEVER,  LOGIN,      false, true),
-    ROW("LOGOUT",          LOGOUT,         ANY,       NEVER,  NONE,       false, false),
-    ROW("LSUB",            OTHER,          AUTH,      NEVER,  STRING,     true,  true),
-    ROW("MOVE",            OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("MYRIGHTS",        OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("NAMESPACE",       NAMESPACE,      AUTH,      NEVER,  NONE,       true,  true),
-    ROW("NOOP",            NOOP,           ANY,       NEVER,  NONE,       true,  true),
-    ROW("NOTIFY",          NOTIFY,         AUTH,      LAST,   STRING,     true,  true),
-    ROW("RENAME",          OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("REPLACE",         OTHER,          SELECTED,  NEVER,  MESSAGE,    false, true),
-    ROW("RESETKEY",        OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("RLIST",           OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("RLSUB",           OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("SAVESTATE",       SAVESTATE,      AUTH,      NEVER,  NONE,       false, true),
-    ROW("SEARCH",          OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("SELECT",          SELECT,         AUTH,      NEVER,  STRING,     true,  true),
-    ROW("SETACL",          OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("SETANNOTATION",   OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("SETMETADATA",     OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("SETQUOTA",        OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("SORT",            OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("STARTTLS",        STARTTLS,       NOT_AUTH,  NEVER,  NONE,       false, false),
-    ROW("STATE",           STATE,          ONLY_AUTH, NEVER,  STRING,     false, true),
-    ROW("STATUS",          OTHER,          AUTH,      NEVER,  STRING,     true,  true),
-    ROW("STORE",           OTHER,          SELECTED,  NEVER,  ANNOTATION, false, true),
-    ROW("SUBSCRIBE",       OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("THREAD",          OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID CONVERT",     OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID COPY",        OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID EXPUNGE",     OTHER,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("UID FETCH",       OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID MOVE",        OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID REPLACE",     OTHER,          SELECTED,  NEVER,  MESSAGE,    false, true),
-    ROW("UID SEARCH",      OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID SORT",        OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UID STORE",       OTHER,          SELECTED,  NEVER,  ANNOTATION, false, true),
-    ROW("UID THREAD",      OTHER,          SELECTED,  NEVER,  STRING,     false, true),
-    ROW("UIDBATCHES",      OTHER,          SELECTED,  NEVER,  NONE,       false, true),
-    ROW("UNAUTHENTICATE",  UNAUTHENTICATE, AUTH,      NEVER,  NONE,       false, false),
-    ROW("UNSELECT",        UNSELECT,       SELECTED,  NEVER,  NONE,       false, true),
-    ROW("UNSUBSCRIBE",     OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("URLFETCH",        OTHER,          AUTH,      NEVER,  STRING,     false, true),
-    ROW("XLIST",           OTHER,          AUTH,      NEVER,  STRING,     false, true),
+    ROW("APPEND",              APPEND,          AUTH,       NEVER,   MESSAGE,     NEVER,      false,  true),
+    ROW("AUTHENTICATE",        AUTHENTICATE,    NOT_AUTH,   NEVER,   LOGIN,       NEVER,      false,  true),
+    ROW("CANCELUPDATE",        OTHER,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("CAPABILITY",          CAPABILITY,      ANY,        NEVER,   NONE,        NEVER,      true,   true),
+    ROW("CHECK",               OTHER,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("CLOSE",               CLOSE,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("COMPARATOR",          COMPARATOR,      AUTH,       LAST,    STRING,      NEVER,      false,  true),
+    ROW("COMPRESS",            COMPRESS,        AUTH,       NEVER,   NONE,        NEVER,      false,  false),
+    ROW("CONVERSIONS",         OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("CONVERT",             OTHER,           SELECTED,   NEVER,   STRING,      ANYWHERE,   false,  true),
+    ROW("COPY",                OTHER,           SELECTED,   NEVER,   STRING,      NEVER,      false,  true),
+    ROW("CREATE",              OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("DELETE",              OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("DELETEACL",           OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("ENABLE",              ENABLE,          AUTH,       APPEND,  NONE,        ANYWHERE,   true,   true),
+    ROW("ESEARCH",             OTHER,           AUTH,       NEVER,   STRING,      ANYWHERE,   false,  true),
+    ROW("EXAMINE",             EXAMINE,         AUTH,       NEVER,   STRING,      OPTIONS,    true,   true),
+    ROW("EXPUNGE",             OTHER,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("FETCH",               OTHER,           SELECTED,   NEVER,   STRING,      ANYWHERE,   false,  true),
+    ROW("GENURLAUTH",          OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("GETACL",              OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("GETANNOTATION",       OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("GETJMAPACCESS",       OTHER,           AUTH,       NEVER,   NONE,        NEVER,      false,  true),
+    ROW("GETMETADATA",         OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("GETQUOTA",            OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("GETQUOTAROOT",        OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("ID",                  ID,              ANY,        NEVER,   STRING,      NEVER,      true,   true),
+    ROW("IDLE",                IDLE,            AUTH,       NEVER,   NONE,        NEVER,      false,  true),
+    ROW("LANGUAGE",            LANGUAGE,        ANY,        LAST,    STRING,      NEVER,      false,  true),
+    ROW("LIST",                OTHER,           AUTH,       NEVER,   STRING,      RETURN,     true,   true),
+    ROW("LISTRIGHTS",          OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("LOGIN",               LOGIN,           NOT_AUTH,   NEVER,   LOGIN,       NEVER,      false,  true),
+    ROW("LOGOUT",              LOGOUT,          ANY,        NEVER,   NONE,        NEVER,      false,  false),
+    ROW("LSUB",                OTHER,           AUTH,       NEVER,   STRING,      NEVER,      true,   true),
+    ROW("MOVE",                OTHER,           SELECTED,   NEVER,   STRING,      NEVER,      false,  true),
+    ROW("MYRIGHTS",            OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("NAMESPACE",           NAMESPACE,       AUTH,       NEVER,   NONE,        NEVER,      true,   true),
+    ROW("NOOP",                NOOP,            ANY,        NEVER,   NONE,        NEVER,      true,   true),
+    ROW("NOTIFY",              NOTIFY,          AUTH,       LAST,    STRING,      ANYWHERE,   true,   true),
+    ROW("RENAME",              OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("REPLACE",             OTHER,           SELECTED,   NEVER,   MESSAGE,     NEVER,      false,  true),
+    ROW("RESETKEY",            OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("RLIST",               OTHER,           AUTH,       NEVER,   STRING,      RETURN,     false,  true),
+    ROW("RLSUB",               OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("SAVESTATE",           SAVESTATE,       AUTH,       NEVER,   NONE,        NEVER,      false,  true),
+    ROW("SEARCH",              OTHER,           SELECTED,   NEVER,   STRING,      KEYS,       false,  true),
+    ROW("SELECT",              SELECT,          AUTH,       NEVER,   STRING,      OPTIONS,    true,   true),
+    ROW("SETACL",              OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("SETANNOTATION",       OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("SETMETADATA",         OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("SETQUOTA",            OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("SORT",                OTHER,           SELECTED,   NEVER,   STRING,      SORT_KEYS,  false,  true),
+    ROW("STARTTLS",            STARTTLS,        NOT_AUTH,   NEVER,   NONE,        NEVER,      false,  false),
+    ROW("STATE",               STATE,           ONLY_AUTH,  NEVER,   STRING,      NEVER,      false,  true),
+    ROW("STATUS",              OTHER,           AUTH,       NEVER,   STRING,      OPTIONS,    true,   true),
+    ROW("STORE",               OTHER,           SELECTED,   NEVER,   ANNOTATION,  MODIFIERS,  false,  true),
+    ROW("SUBSCRIBE",           OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("THREAD",              OTHER,           SELECTED,   NEVER,   STRING,      SORT_KEYS,  false,  true),
+    ROW("UID CONVERT",         OTHER,           SELECTED,   NEVER,   STRING,      ANYWHERE,   false,  true),
+    ROW("UID COPY",            OTHER,           SELECTED,   NEVER,   STRING,      NEVER,      false,  true),
+    ROW("UID EXPUNGE",         OTHER,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("UID FETCH",           OTHER,           SELECTED,   NEVER,   STRING,      ANYWHERE,   false,  true),
+    ROW("UID MOVE",            OTHER,           SELECTED,   NEVER,   STRING,      NEVER,      false,  true),
+    ROW("UID REPLACE",         OTHER,           SELECTED,   NEVER,   MESSAGE,     NEVER,      false,  true),
+    ROW("UID SEARCH",          OTHER,           SELECTED,   NEVER,   STRING,      KEYS,       false,  true),
+    ROW("UID SORT",            OTHER,           SELECTED,   NEVER,   STRING,      SORT_KEYS,  false,  true),
+    ROW("UID STORE",           OTHER,           SELECTED,   NEVER,   ANNOTATION,  MODIFIERS,  false,  true),
+    ROW("UID THREAD",          OTHER,           SELECTED,   NEVER,   STRING,      SORT_KEYS,  false,  true),
+    ROW("UIDBATCHES",          OTHER,           SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("UNAUTHENTICATE",      UNAUTHENTICATE,  AUTH,       NEVER,   NONE,        NEVER,      false,  false),
+    ROW("UNSELECT",            UNSELECT,        SELECTED,   NEVER,   NONE,        NEVER,      false,  true),
+    ROW("UNSUBSCRIBE",         OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("URLFETCH",            OTHER,           AUTH,       NEVER,   STRING,      NEVER,      false,  true),
+    ROW("XLIST",               OTHER,           AUTH,       NEVER,   STRING,      RETURN,     false,  true),
     /* clang-format on */
 };
 
@@ -110,6 +111,7 @@ static const struct imapstate_command command_unknown = {
     .allowed = IMAPSTATE_IN_ANY,
     .stored = IMAPSTATE_STORED_NEVER,
     .literals = IMAPSTATE_LITERALS_NONE,
+    .enables = IMAPSTATE_ENABLES_ANYWHERE,
 };
 
 const struct imapstate_command *imapstate_command_table(size_t *ret_rows)
@@ -266,7 +268,7 @@ static bool begins_with_word(struct imapstate_span in, const char *word)
     return *word == '\0';
 }
 
-bool imapstate_command_may_enable(struct imapstate_span arguments)
+static bool names_enabling(struct imapstate_span arguments)
 {
     /* UNCHANGEDSINCE has CHANGEDSINCE in it. */
     for (; arguments.len > 0; arguments.at++, arguments.len--) {
@@ -290,6 +292,149 @@ bool imapstate_command_may_enable(struct imapstate_span arguments)
         }
     }
     return false;
+}
+
+/* The octets of an argument at the front of in, a list with all that is in it; 0 if it has no end, or is none. */
+static size_t argument_len(struct imapstate_span in)
+{
+    size_t at = 0, depth = 0;
+    bool is_quoted = false;
+    for (; at < in.len && in.at[at] != '\r' && in.at[at] != '\n'; at++) {
+        uint8_t byte = in.at[at];
+        if (is_quoted && byte == '\\')
+            at++;
+        else if (byte == '"')
+            is_quoted = !is_quoted;
+        else if (!is_quoted && byte == '(')
+            depth++;
+        else if (!is_quoted && byte == ')' && depth-- == 0)
+            return at;
+        else if (!is_quoted && byte == ' ' && depth == 0)
+            return at;
+    }
+    return !is_quoted && depth == 0 && at <= in.len ? at : 0;
+}
+
+/* Takes the next argument off *in, and what SP there are before it. False if servers might see another there: a quote
+ * or a parenthesis stands within an atom, or behind a string. */
+static bool argument_take(struct imapstate_span *in, struct imapstate_span *ret_argument)
+{
+    while (sp_take(in))
+        ;
+    struct imapstate_span argument = { in->at, argument_len(*in) };
+    if (argument.len == 0)
+        return false;
+    uint8_t first = argument.at[0], last = argument.at[argument.len - 1];
+    bool is_list = first == '(', is_quoted = first == '"';
+    for (size_t i = 1; i + 1 < argument.len && !is_list; i++) {
+        if (argument.at[i] == '\\' && is_quoted)
+            i++;
+        else if (argument.at[i] == '"' || (argument.at[i] == '(' && !is_quoted))
+            return false;
+    }
+    if ((is_list && last != ')') || (is_quoted && (last != '"' || argument.len == 1)) ||
+        (!is_list && !is_quoted && (last == '"' || last == '(')))
+        return false;
+    in->at += argument.len;
+    in->len -= argument.len;
+    *ret_argument = argument;
+    return true;
+}
+
+static bool is_list(struct imapstate_span argument)
+{
+    return argument.at[0] == '(';
+}
+
+/* SELECT mailbox (CONDSTORE), STATUS mailbox (HIGHESTMODSEQ): what stands behind the name. */
+static bool options_may_enable(struct imapstate_span arguments)
+{
+    struct imapstate_span rest = arguments, mailbox;
+    bool is_read = argument_take(&rest, &mailbox) && !is_list(mailbox);
+    return names_enabling(is_read ? rest : arguments);
+}
+
+/* STORE set (UNCHANGEDSINCE 5) FLAGS (...): the list before the item. Keywords are free. */
+static bool modifiers_may_enable(struct imapstate_span arguments)
+{
+    struct imapstate_span rest = arguments, set, modifiers;
+    if (!argument_take(&rest, &set) || is_list(set) || !argument_take(&rest, &modifiers))
+        return names_enabling(arguments);
+    return is_list(modifiers) && names_enabling(modifiers);
+}
+
+/* LIST (options) reference patterns RETURN (STATUS (HIGHESTMODSEQ)): what stands behind the patterns. */
+static bool return_may_enable(struct imapstate_span arguments)
+{
+    struct imapstate_span rest = arguments, argument;
+    bool is_read = argument_take(&rest, &argument);
+    if (is_read && is_list(argument))
+        is_read = argument_take(&rest, &argument) && !is_list(argument);
+    is_read = is_read && argument_take(&rest, &argument);
+    return names_enabling(is_read ? rest : arguments);
+}
+
+/* How many strings follow a search key; of keys that are not here nobody knows. */
+static unsigned key_strings(struct imapstate_span key)
+{
+    static const char *const keys[] = { "BCC", "BODY", "CC", "FROM", "KEYWORD", "SUBJECT", "TEXT", "TO", "UNKEYWORD" };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (imapstate_span_equal_nocase(key, imapstate_span_of(keys[i])))
+            return 1;
+    return imapstate_span_equal_nocase(key, IMAPSTATE_SPAN("HEADER")) ? 2 : 0;
+}
+
+/* SEARCH keys, in however many parentheses: all but the strings that keys are followed by. */
+static bool keys_may_enable(struct imapstate_span rest)
+{
+    while (rest.len > 0) {
+        struct imapstate_span before = rest, key, string;
+        if (*rest.at == ' ' || *rest.at == '(' || *rest.at == ')' || *rest.at == '\r' || *rest.at == '\n') {
+            rest.at++, rest.len--;
+            continue;
+        }
+        if (!argument_take(&rest, &key))
+            return names_enabling(rest);
+        if (names_enabling(key))
+            return true;
+        for (unsigned left = key_strings(key); left > 0; left--)
+            if (!argument_take(&rest, &string) || is_list(string))
+                return names_enabling(before);
+    }
+    return false;
+}
+
+/* SORT RETURN (options) (criteria) charset keys, and THREAD algorithm charset keys: a criterion may be named as a key.
+ */
+static bool sort_keys_may_enable(struct imapstate_span arguments)
+{
+    struct imapstate_span rest = arguments, argument;
+    bool is_read = argument_take(&rest, &argument);
+    if (is_read && imapstate_span_equal_nocase(argument, IMAPSTATE_SPAN("RETURN")))
+        is_read = argument_take(&rest, &argument) && argument_take(&rest, &argument);
+    is_read = is_read && argument_take(&rest, &argument) && !is_list(argument);
+    return is_read ? keys_may_enable(rest) : names_enabling(arguments);
+}
+
+bool imapstate_command_may_enable(const struct imapstate_command *command, struct imapstate_span arguments)
+{
+    switch ((enum imapstate_command_enables)command->enables) {
+    case IMAPSTATE_ENABLES_NEVER:
+        return false;
+    case IMAPSTATE_ENABLES_OPTIONS:
+        return options_may_enable(arguments);
+    case IMAPSTATE_ENABLES_MODIFIERS:
+        return modifiers_may_enable(arguments);
+    case IMAPSTATE_ENABLES_RETURN:
+        return return_may_enable(arguments);
+    case IMAPSTATE_ENABLES_KEYS:
+        return keys_may_enable(arguments);
+    case IMAPSTATE_ENABLES_SORT_KEYS:
+        return sort_keys_may_enable(arguments);
+    case IMAPSTATE_ENABLES_ANYWHERE:
+        break;
+    }
+    return names_enabling(arguments);
 }
 
 static enum imapstate_error value_put(struct imapstate_buf *value, struct imapstate_span more)

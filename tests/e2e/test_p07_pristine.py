@@ -61,7 +61,7 @@ def test_p07_enable_without_effect_does_no_harm_on_a_real_server(gateway, server
     restore(client, token)
 
 
-NEED_A_MAILBOX = (b"FETCH", b"STORE", b"SEARCH", b"UID")
+NEED_A_MAILBOX = (b"FETCH", b"STORE", b"SEARCH", b"SORT", b"UID")
 IMPLICIT = [
     "SELECT INBOX (CONDSTORE)", "EXAMINE INBOX (condstore)", "STATUS INBOX (HIGHESTMODSEQ)", "STATUS INBOX (MESSAGES HighestModSeq)",
     "FETCH 1 (MODSEQ)", "FETCH 1 (FLAGS) (CHANGEDSINCE 1)", "UID FETCH 1 (FLAGS) (changedsince 1)",
@@ -139,6 +139,36 @@ def test_p07_everyday_commands_leave_the_session_pristine_on_a_real_server(gatew
     for command in ("NOOP", 'LIST "" "*"', "SELECT INBOX", "FETCH 1 (FLAGS)", "CLOSE"):
         client.ok(command)
     restore(client, token)
+
+
+@pytest.mark.parametrize("command", [
+    'LIST "" "modseq*"', 'LIST "" (modseq qresync)', 'LSUB "" "condstore"', "SELECT qresync", "EXAMINE modseq", "STATUS modseq (MESSAGES)",
+    "CREATE condstore", 'GETQUOTAROOT "qresync"', 'SEARCH SUBJECT "modseq"', "UID SEARCH OR TEXT qresync KEYWORD $modseq",
+    "STORE 1 +FLAGS ($qresync)", "UID COPY 1 modseq", 'ID ("name" "qresync")', "APPEND modseq (modseq) " + literal("x").decode()])
+def test_p07_what_is_only_named_like_it_leaves_the_session_pristine(scripted_gateway, command):
+    token = save(scripted_gateway.session(), "ENABLE QRESYNC")
+    client = scripted_gateway.session()
+    run_and_leave(client, command)
+    restore(client, token)
+
+
+@pytest.mark.parametrize("command", ['LIST "" "modseq*"', 'SEARCH SUBJECT "modseq"', "STORE 1 +FLAGS ($qresync)", "STATUS INBOX (MESSAGES)"])
+def test_p07_what_is_only_named_like_it_leaves_the_session_pristine_on_a_real_server(gateway, server, command):
+    user = server.new_user()
+    server.add_message(user)
+    token = save(gateway.session(user), server.setup)
+    client = gateway.session(user)
+    run_and_leave(client, command)
+    restore(client, token)
+
+
+@pytest.mark.parametrize("command", ['STATUS modseq ("HIGHEST\\MODSEQ")', 'SEARCH "MOD\\SEQ" 1', 'SEARCH SUBJECT "x" MODSEQ 1', "SORT (SUBJECT) UTF-8 MODSEQ 1",
+                                     'SELECT "INBOX" ("CONDSTORE")', "XYZZY modseq"])
+def test_p07_what_may_hide_it_makes_it_too_late(scripted_gateway, command):
+    token = save(scripted_gateway.session(), "ENABLE QRESYNC")
+    client = scripted_gateway.session()
+    run_and_leave(client, command)
+    assert_too_late(client, token)
 
 
 def test_p07_after_a_failed_restore_another_token_may_be_tried(scripted, scripted_gateway):

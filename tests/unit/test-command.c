@@ -325,37 +325,133 @@ TEST(a_value_that_was_not_read_is_wiped)
     imapstate_buf_done(&value);
 }
 
-TEST(arguments_that_may_switch_condstore_on_are_seen)
+TEST(arguments_that_may_switch_condstore_on_are_seen_and_no_names_are_taken_for_them)
 {
     static const struct {
+        const char *name;
         struct imapstate_span in;
         bool want;
     } rows[] = {
-        { IMAPSTATE_SPAN("INBOX (CONDSTORE)"), true },
-        { IMAPSTATE_SPAN("INBOX (qresync (1 2))"), true },
-        { IMAPSTATE_SPAN("1 FLAGS (CHANGEDSINCE 1)"), true },
-        { IMAPSTATE_SPAN("1 (UnchangedSince 5) FLAGS ()"), true },
-        { IMAPSTATE_SPAN("\"\" % RETURN (STATUS (HIGHESTMODSEQ))"), true },
-        { IMAPSTATE_SPAN("MODSEQ"), true },
-        { IMAPSTATE_SPAN("SET (SELECTED (flagchange))"), true },
-        { IMAPSTATE_SPAN("\"MOD\\SEQ\" 1"), true },
-        { IMAPSTATE_SPAN("\"\\M\\O\\D\\S\\E\\Q\" 1"), true },
-        { IMAPSTATE_SPAN("xxMODSEQxx"), true },
-        { IMAPSTATE_SPAN("MODMODSEQ"), true },
-        { IMAPSTATE_SPAN("MODSE"), false },
-        { IMAPSTATE_SPAN("MODSE\\"), false },
-        { IMAPSTATE_SPAN("MOD SEQ"), false },
-        { IMAPSTATE_SPAN("CHANGEDSINC CONDSTOR QRESYN FLAGCHANG"), false },
-        { IMAPSTATE_SPAN("1:* (FLAGS BODY[HEADER.FIELDS (DATE)])"), false },
-        { IMAPSTATE_SPAN("MOD\0SEQ"), false },
-        { IMAPSTATE_SPAN(""), false },
+        /* clang-format off */
+        { "XYZZY", IMAPSTATE_SPAN("INBOX (CONDSTORE)"), true },
+        { "XYZZY", IMAPSTATE_SPAN("INBOX (qresync (1 2))"), true },
+        { "XYZZY", IMAPSTATE_SPAN("1 FLAGS (CHANGEDSINCE 1)"), true },
+        { "XYZZY", IMAPSTATE_SPAN("1 (UnchangedSince 5) FLAGS ()"), true },
+        { "XYZZY", IMAPSTATE_SPAN("MODSEQ"), true },
+        { "XYZZY", IMAPSTATE_SPAN("SET (SELECTED (flagchange))"), true },
+        { "XYZZY", IMAPSTATE_SPAN("\"MOD\\SEQ\" 1"), true },
+        { "XYZZY", IMAPSTATE_SPAN("\"\\M\\O\\D\\S\\E\\Q\" 1"), true },
+        { "XYZZY", IMAPSTATE_SPAN("xxMODSEQxx"), true },
+        { "XYZZY", IMAPSTATE_SPAN("MODMODSEQ"), true },
+        { "XYZZY", IMAPSTATE_SPAN("MODSE"), false },
+        { "XYZZY", IMAPSTATE_SPAN("MODSE\\"), false },
+        { "XYZZY", IMAPSTATE_SPAN("MOD SEQ"), false },
+        { "XYZZY", IMAPSTATE_SPAN("CHANGEDSINC CONDSTOR QRESYN FLAGCHANG"), false },
+        { "XYZZY", IMAPSTATE_SPAN("1:* (FLAGS BODY[HEADER.FIELDS (DATE)])"), false },
+        { "XYZZY", IMAPSTATE_SPAN("MOD\0SEQ"), false },
+        { "XYZZY", IMAPSTATE_SPAN(""), false },
+        { "SELECT", IMAPSTATE_SPAN("INBOX (CONDSTORE)\r\n"), true },
+        { "EXAMINE", IMAPSTATE_SPAN("qresync (QRESYNC (1 2))"), true },
+        { "SELECT", IMAPSTATE_SPAN("modseq"), false },
+        { "SELECT", IMAPSTATE_SPAN("\"x (CONDSTORE)\""), false },
+        { "SELECT", IMAPSTATE_SPAN("\"x\\\" y\" (CONDSTORE)"), true },
+        { "SELECT", IMAPSTATE_SPAN("\"x\"(CONDSTORE)"), true },
+        { "SELECT", IMAPSTATE_SPAN("x(CONDSTORE)"), true },
+        { "SELECT", IMAPSTATE_SPAN("x\"y (CONDSTORE)\""), true },
+        { "SELECT", IMAPSTATE_SPAN("(CONDSTORE)"), true },
+        { "SELECT", IMAPSTATE_SPAN("modseq)"), false },
+        { "SELECT", IMAPSTATE_SPAN("\"CONDSTORE"), true },
+        { "SELECT", IMAPSTATE_SPAN("  x   (condstore)"), true },
+        { "SELECT", IMAPSTATE_SPAN(" \"\\\"CONDSTORE\""), false },
+        { "SELECT", IMAPSTATE_SPAN("\"CONDSTORE\\"), true },
+        { "STATUS", IMAPSTATE_SPAN("modseq (MESSAGES)"), false },
+        { "STATUS", IMAPSTATE_SPAN("modseq (HIGHESTMODSEQ)"), true },
+        { "STATUS", IMAPSTATE_SPAN("INBOX (\"HIGHEST\\MODSEQ\")"), true },
+        { "STATUS", IMAPSTATE_SPAN("INBOX MODSEQ"), true },
+        { "STORE", IMAPSTATE_SPAN("1 +FLAGS (modseq $qresync)"), false },
+        { "STORE", IMAPSTATE_SPAN("1 (UNCHANGEDSINCE 1) FLAGS ()"), true },
+        { "UID STORE", IMAPSTATE_SPAN("1 (\"UNCHANGED\\SINCE\" 1) FLAGS ()"), true },
+        { "STORE", IMAPSTATE_SPAN("1 FLAGS (x) (UNCHANGEDSINCE 1)"), false },
+        { "STORE", IMAPSTATE_SPAN("1  (UNCHANGEDSINCE 1) FLAGS ()"), true },
+        { "STORE", IMAPSTATE_SPAN("1 FLAGS modseq"), false },
+        { "STORE", IMAPSTATE_SPAN("(UNCHANGEDSINCE 1)"), true },
+        { "STORE", IMAPSTATE_SPAN("1(UNCHANGEDSINCE 1) FLAGS ()"), true },
+        { "STORE", IMAPSTATE_SPAN("1 (UNCHANGEDSINCE 1"), true },
+        { "LIST", IMAPSTATE_SPAN("\"\" \"modseq*\""), false },
+        { "LIST", IMAPSTATE_SPAN("modseq qresync"), false },
+        { "LIST", IMAPSTATE_SPAN("\"\" (modseq \"qresync\")"), false },
+        { "LIST", IMAPSTATE_SPAN("(SUBSCRIBED) modseq qresync"), false },
+        { "LIST", IMAPSTATE_SPAN("\"\" % RETURN (STATUS (HIGHESTMODSEQ))"), true },
+        { "LIST", IMAPSTATE_SPAN("(SUBSCRIBED) \"\" (% x) RETURN (STATUS (HIGHESTMODSEQ))"), true },
+        { "LIST", IMAPSTATE_SPAN("\"\" \"%\" \"MODSEQ\""), true },
+        { "LIST", IMAPSTATE_SPAN("\"\" %modseq"), false },
+        { "LIST", IMAPSTATE_SPAN("\"\"\"\" RETURN (STATUS (HIGHESTMODSEQ))"), true },
+        { "LIST", IMAPSTATE_SPAN("\"\" x(HIGHESTMODSEQ)"), true },
+        { "LIST", IMAPSTATE_SPAN("() () () (HIGHESTMODSEQ)"), true },
+        { "LSUB", IMAPSTATE_SPAN("\"\" \"modseq*\""), false },
+        { "GETQUOTAROOT", IMAPSTATE_SPAN("\"qresync\""), false },
+        { "CREATE", IMAPSTATE_SPAN("modseq (CONDSTORE)"), false },
+        { "ID", IMAPSTATE_SPAN("(\"name\" \"qresync\")"), false },
+        { "APPEND", IMAPSTATE_SPAN("modseq ($qresync)"), false },
+        { "COPY", IMAPSTATE_SPAN("1 modseq"), false },
+        { "SEARCH", IMAPSTATE_SPAN("MODSEQ 1"), true },
+        { "UID SEARCH", IMAPSTATE_SPAN("modseq 1"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT \"modseq\""), false },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT modseq OR TEXT \"qresync\" (BODY modseq KEYWORD $condstore UNKEYWORD modseq)"), false },
+        { "SEARCH", IMAPSTATE_SPAN("HEADER modseq \"qresync\" FROM modseq TO modseq CC modseq BCC modseq"), false },
+        { "SEARCH", IMAPSTATE_SPAN("HEADER modseq x MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT x MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("(SUBJECT x (MODSEQ 5))"), true },
+        { "SEARCH", IMAPSTATE_SPAN("NOT (MODSEQ 5)"), true },
+        { "SEARCH", IMAPSTATE_SPAN("\"SUBJECT\" MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT (MODSEQ 5)"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT) MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT"), false },
+        { "SEARCH", IMAPSTATE_SPAN("X-GM-RAW \"modseq\""), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT x\"MODSEQ 5\""), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT \"x\"MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT \"\"MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("RETURN (ALL) CHARSET UTF-8 SUBJECT modseq"), false },
+        { "SEARCH", IMAPSTATE_SPAN("TEXT a MODSEQ \"/flags/x\" all 1"), true },
+        { "SEARCH", IMAPSTATE_SPAN("((((((TEXT modseq))))))"), false },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT \"a\\\"b\" MODSEQ 5"), true },
+        { "SEARCH", IMAPSTATE_SPAN("SUBJECT \"modseq"), true },
+        { "SORT", IMAPSTATE_SPAN("(SUBJECT) UTF-8 MODSEQ 5"), true },
+        { "SORT", IMAPSTATE_SPAN("(SUBJECT FROM) UTF-8 SUBJECT modseq"), false },
+        { "UID SORT", IMAPSTATE_SPAN("RETURN (ALL) (DATE) UTF-8 FROM modseq"), false },
+        { "UID SORT", IMAPSTATE_SPAN("RETURN (ALL) (SUBJECT) UTF-8 MODSEQ 5"), true },
+        { "SORT", IMAPSTATE_SPAN("(SUBJECT) MODSEQ"), false },
+        { "SORT", IMAPSTATE_SPAN("SUBJECT (MODSEQ 5)"), true },
+        { "THREAD", IMAPSTATE_SPAN("REFERENCES UTF-8 SUBJECT qresync"), false },
+        { "UID THREAD", IMAPSTATE_SPAN("REFERENCES UTF-8 MODSEQ 5"), true },
+        { "FETCH", IMAPSTATE_SPAN("1 (MODSEQ)"), true },
+        { "UID FETCH", IMAPSTATE_SPAN("1 (FLAGS) (CHANGEDSINCE 1)"), true },
+        { "FETCH", IMAPSTATE_SPAN("1 FLAGS"), false },
+        { "NOTIFY", IMAPSTATE_SPAN("SET (personal (FlagChange))"), true },
+        { "ENABLE", IMAPSTATE_SPAN("CONDSTORE"), true },
+        { "ESEARCH", IMAPSTATE_SPAN("IN (personal) MODSEQ 5"), true },
+        /* clang-format on */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         uint8_t *copy = copy_new(rows[i].in, rows[i].in.len);
-        bool got = imapstate_command_may_enable((struct imapstate_span){ copy, rows[i].in.len });
+        const struct imapstate_command *command = imapstate_command_find(imapstate_span_of(rows[i].name));
+        bool got = imapstate_command_may_enable(command, (struct imapstate_span){ copy, rows[i].in.len });
         CHECK_ROW((const char *)rows[i].in.at, got == rows[i].want);
         free(copy);
     }
+}
+
+TEST(what_may_switch_condstore_on_is_looked_for_inside_of_the_arguments)
+{
+    static const struct imapstate_span in = IMAPSTATE_SPAN("(\"a\\\"b\" (x SUBJECT \"\\\\\" y)) \"c\" MODSE (d\\");
+    size_t count;
+    const struct imapstate_command *table = imapstate_command_table(&count);
+    for (size_t len = 0; len <= in.len; len++)
+        for (size_t i = 0; i < count; i++) {
+            uint8_t *copy = copy_new(in, len);
+            assert_false(imapstate_command_may_enable(&table[i], (struct imapstate_span){ copy, len }));
+            free(copy);
+        }
 }
 
 int main(void)
@@ -372,7 +468,8 @@ int main(void)
         cmocka_unit_test(an_astring_that_is_cut_off_anywhere_is_not_read_beyond_its_octets),
         cmocka_unit_test(an_argument_of_login_is_read_as_the_most_lenient_server_does),
         cmocka_unit_test(a_value_that_was_not_read_is_wiped),
-        cmocka_unit_test(arguments_that_may_switch_condstore_on_are_seen),
+        cmocka_unit_test(arguments_that_may_switch_condstore_on_are_seen_and_no_names_are_taken_for_them),
+        cmocka_unit_test(what_may_switch_condstore_on_is_looked_for_inside_of_the_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
