@@ -214,6 +214,7 @@ static void opening_resolve(struct upstream *upstream)
     uint64_t now_ms = worker_now_ms();
     if (opening->deadline_ms == 0)
         opening->deadline_ms = now_ms + upstream->config->connect_timeout_ms;
+    opening->wait.is_scouting = opening->is_scouting;
     resolver_watch(now_ms);
     switch (resolver_look_up(upstream->config->host, opening->port, &opening->wait, now_ms, &opening->addresses)) {
     case RESOLVER_KNOWN:

@@ -104,7 +104,7 @@ static bool family_has(const struct resolver_family *family, const struct addres
     return false;
 }
 
-static void name_give(struct name *name, uint16_t port, struct resolver_addresses *ret_addresses)
+static void name_give(const struct name *name, uint16_t port, struct resolver_addresses *ret_addresses)
 {
     for (size_t i = 0; i < RESOLVER_FAMILIES; i++) {
         const struct resolver_family *family = &name->families[i];
@@ -114,7 +114,6 @@ static void name_give(struct name *name, uint16_t port, struct resolver_addresse
             address->port = port;
         }
     }
-    name->turn++;
 }
 
 /* What is known will do: it is fresh, or just the answer that was waited for, or there will be no better one soon. */
@@ -134,10 +133,12 @@ static enum resolver_result name_look_up(struct name *name, uint16_t port, struc
         name_want(name, now_ms);
     if (!name_is_settled(name, wait, now_ms)) {
         if (!wait->is_waiting)
-            *wait = (struct resolver_wait){ true, name->round };
+            wait->round = name->round;
+        wait->is_waiting = true;
         return RESOLVER_ASKED;
     }
     name_give(name, port, ret_addresses);
+    name->turn += !wait->is_scouting;
     ret_addresses->why = name->why;
     return ret_addresses->count > 0 ? RESOLVER_KNOWN : RESOLVER_UNKNOWN;
 }

@@ -73,8 +73,9 @@ struct resolver_addresses {
     struct address addresses[RESOLVER_ADDRESSES_MAX];
 };
 
-/* Zero before the first call for a name. Whoever has waited hears the answer, be its TTL 0. */
+/* A lookup's, zero but for is_scouting before the first call. Whoever has waited hears the answer, be its TTL 0. */
 struct resolver_wait {
+    bool is_scouting; /* takes nobody's turn: it looks at what the next session will have */
     bool is_waiting;
     uint32_t round;
 };

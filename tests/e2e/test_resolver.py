@@ -7,7 +7,7 @@ from harness import net
 from harness.dns import GARBAGE, NameServer, SILENCE, Surroundings, Swallower, TRUNCATED
 from harness.gateway import upstream
 from harness.patience import in_time, let_pass, wait_until
-from harness.scripted import Scripted
+from harness.scripted import BEFORE, Scripted
 
 NAME = "mail.test"
 ASKED_MAX = 3  # one question, to a name server that is busy
@@ -381,6 +381,20 @@ def test_an_address_that_refuses_is_tried_last_until_it_is_the_only_one(names, s
     server.stop_listening()
     late = start_at("127.0.0.2")
     assert_served(gateway, late)
+
+
+def test_after_sighup_who_asks_for_the_list_finds_out_whether_it_lives(names, start_at, gate):
+    names.host(NAME, "127.0.0.2", "127.0.0.3")
+    server, gateway = start_at("127.0.0.3"), gate()
+    assert_served(gateway, server)
+    late = start_at("127.0.0.2")
+    gateway.reload()
+    gateway.wait_log("reloaded:")
+    server.caps_before = BEFORE + " X-NEW"
+    assert_served(gateway, server)  # what is known is in doubt
+    assert visit(gateway).status == b"OK"
+    late.wait_for(lambda: late.connections)
+    wait_served(gateway, late)
 
 
 # Parked connections

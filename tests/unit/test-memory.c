@@ -12,6 +12,7 @@
 #include "compression.h"
 #include "parking.h"
 #include "prelude.h"
+#include "resolver.h"
 #include "session.h"
 
 void *__real_malloc(size_t size);
@@ -330,6 +331,21 @@ static bool learn(void)
     return is_known;
 }
 
+static bool resolve(void)
+{
+    static struct resolver_addresses found;
+    struct resolver_answer answer = { .why = "" };
+    struct resolver_wait wait = { 0 };
+    char name[RESOLVER_NAME_MAX];
+    uint32_t era;
+    bool is_asked = resolver_look_up("mail.example.org", 143, &wait, 1, &found) == RESOLVER_ASKED;
+    assert_true(is_asked || !resolver_take_wanted(name, &era));
+    if (is_asked && resolver_take_wanted(name, &era))
+        resolver_learn(name, era, &answer, 1);
+    resolver_done();
+    return is_asked;
+}
+
 /* What a client sent compressed is read, and answered compressed. */
 static bool compress(void)
 {
@@ -381,6 +397,7 @@ static const struct {
     { "a session runs", run_session },
     { "a connection is parked and taken", visit_park },
     { "an upstream's list is learned", learn },
+    { "a name is looked up", resolve },
     { "octets are packed and unpacked", compress },
     { "a configuration is read", read_configuration },
 };

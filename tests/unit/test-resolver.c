@@ -2,6 +2,8 @@
 
 #include "resolver.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,6 +277,22 @@ TEST(addresses_take_turns)
     resolver_done();
 }
 
+TEST(a_scout_takes_nobodys_turn)
+{
+    known("ab", 60, 1000);
+    look_up_anew(1000);
+    for (size_t i = 0; i < 2; i++) {
+        struct resolver_wait wait = { .is_scouting = true };
+        assert_int_equal(look_up(&wait, 1000), RESOLVER_KNOWN);
+        assert_int_equal(first(), 'b');
+    }
+    look_up_anew(1000);
+    assert_int_equal(first(), 'b');
+    look_up_anew(1000);
+    assert_int_equal(first(), 'a');
+    resolver_done();
+}
+
 TEST(a_name_loses_an_address_only_by_an_answer_that_names_all)
 {
     static const struct {
@@ -409,6 +427,56 @@ TEST(a_name_that_is_too_long_is_not_kept)
     resolver_done();
 }
 
+/* For ThreadSanitizer too: all that a worker, the asker and a reload do, at the same time. */
+static atomic_bool is_over;
+
+static void *look_up_all_the_time(void *arg)
+{
+    struct resolver_addresses *own = arg;
+    struct address a = host(AF_INET, 'a');
+    for (uint64_t now_ms = 1; now_ms < 2000; now_ms++) {
+        struct resolver_wait wait = { 0 };
+        while (resolver_look_up(NAME, 143, &wait, now_ms, own) == RESOLVER_ASKED)
+            sched_yield();
+        assert_true(own->count == 1 && own->addresses[0].octets[3] == 'a');
+        assert_true(resolver_leads_to(NAME, &a));
+        resolver_refresh(NAME, now_ms);
+        resolver_watch(now_ms);
+        if (now_ms % 100 == 0)
+            resolver_renew(now_ms);
+    }
+    return NULL;
+}
+
+static void *answer_all_the_time(void *arg)
+{
+    struct resolver_answer said = answer("a", 0);
+    char name[RESOLVER_NAME_MAX];
+    uint32_t era;
+    while (!is_over)
+        if (resolver_take_wanted(name, &era) && resolver_era() >= era)
+            resolver_learn(name, era, &said, 1);
+        else
+            sched_yield();
+    return NULL;
+}
+
+TEST(workers_look_up_while_the_asker_answers)
+{
+    static struct resolver_addresses own[4];
+    pthread_t workers[4], asker;
+    resolver_done();
+    is_over = false;
+    assert_int_equal(pthread_create(&asker, NULL, answer_all_the_time, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(workers); i++)
+        assert_int_equal(pthread_create(&workers[i], NULL, look_up_all_the_time, &own[i]), 0);
+    for (size_t i = 0; i < ARRAY_LEN(workers); i++)
+        pthread_join(workers[i], NULL);
+    is_over = true;
+    pthread_join(asker, NULL);
+    resolver_done();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_name_that_ceases_to_exist_has_no_addresses_any_more_and_may_come_back),
         cmocka_unit_test(a_family_that_fails_keeps_what_was_known_of_it),
         cmocka_unit_test(addresses_take_turns),
+        cmocka_unit_test(a_scout_takes_nobodys_turn),
         cmocka_unit_test(a_name_loses_an_address_only_by_an_answer_that_names_all),
         cmocka_unit_test(of_a_name_that_is_not_known_nothing_can_be_said),
         cmocka_unit_test(the_addresses_of_a_name_are_bounded_and_each_counts_once),
@@ -432,6 +501,7 @@ int main(void)
         cmocka_unit_test(a_reload_forgets_names_that_are_not_configured),
         cmocka_unit_test(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped),
         cmocka_unit_test(a_name_that_is_too_long_is_not_kept),
+        cmocka_unit_test(workers_look_up_while_the_asker_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
