@@ -49,8 +49,8 @@ struct imapstate_piece {
     bool is_text;                 /* responses: a status response (OK NO BAD BYE PREAUTH, tagged or not) or "+": human
                                    * text may follow, and a {12} at its end announces nothing */
     bool is_continuation;         /* commands: asked for by imapstate_frame_expect_continuation(); begins is false */
-    bool is_bare_lf;              /* commands: the line ends in LF alone. Whoever passes it on ends it with CRLF, so
-                                   * that nobody behind can read it otherwise. */
+    bool is_bare_lf;              /* the line ends in LF alone. Whoever passes a command on ends it with CRLF, so that
+                                   * nobody behind can read it otherwise. */
     bool has_nul;                 /* commands: the line has a NUL. Never passed on; see docs/framing.md. */
     struct imapstate_literal literal; /* announced by this line */
 };
@@ -62,9 +62,14 @@ struct imapstate_frame {
     uint8_t side;          /* enum imapstate_frame_side */
     uint8_t at;            /* where in the diagram above; see frame.c */
     uint8_t error;         /* enum imapstate_error */
+    bool takes_bare_lf;
 };
 
 IMAPSTATE_API void imapstate_frame_init(struct imapstate_frame *frame, enum imapstate_frame_side side);
+
+/* Responses: from here on a line may end in LF alone, which is an error otherwise (RFC 9051 section 2.2). Still refused is
+ * one that announces a literal: a client that takes only CRLF for an end would see none. */
+IMAPSTATE_API void imapstate_frame_take_bare_lf(struct imapstate_frame *frame);
 
 /* Looks at the front of in, the octets that have arrived and were not consumed, and takes one piece off it.
  * ret_piece is written for LINE and LITERAL. The caller then goes on behind ret_piece->octets.

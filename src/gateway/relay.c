@@ -517,7 +517,7 @@ static bool relay_is_whole(struct imapstate_span line)
 /* "* 12 FETCH ...": most lines, and none of our business. */
 static bool relay_is_numbered(struct imapstate_span line)
 {
-    return line.len > 2 && line.at[0] == '*' && line.at[2] >= '0' && line.at[2] <= '9';
+    return line.len > 2 && line.at[0] == '*' && line.at[1] == ' ' && line.at[2] >= '0' && line.at[2] <= '9';
 }
 
 static void relay_distrust_upstream(struct client *client, const char *detail)
@@ -789,12 +789,51 @@ static bool relay_names_ours(const struct client *client, struct imapstate_span 
            imapstate_span_contains_nocase(status.code, IMAPSTATE_SPAN(UPSTREAM_TAG));
 }
 
+/* Does {n} stand at the end, wherever? */
+static bool relay_ends_in_braces(struct imapstate_span line)
+{
+    line = imapstate_span_without_line_end(line);
+    if (line.len < 3 || line.at[--line.len] != '}')
+        return false;
+    while (line.len > 0 && line.at[line.len - 1] >= '0' && line.at[line.len - 1] <= '9')
+        line.len--;
+    return line.len > 0 && line.at[line.len - 1] == '{' && line.at[line.len] != '}';
+}
+
+/* No response begins so (RFC 9051 section 7): a blank line, free text, a code without its "* OK", what stands behind a
+ * line end within a quoted string. A line that may be the answer to a command is none of these. */
+static bool relay_is_noise(struct imapstate_span line)
+{
+    static const char *const answers[] = { "OK", "NO", "BAD" };
+    if (*line.at == '+' || (*line.at == '*' && line.len > 1 && line.at[1] == ' '))
+        return false;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (imapstate_span_equal_nocase(relay_word(line, 1), imapstate_span_of(answers[i])))
+            return false;
+    return true;
+}
+
+/* Noise is the client's to make sense of, as it would be without the gateway. What the connection is in after that
+ * nobody knows. If it announces a literal, perhaps, nobody knows what the next line is. */
+static bool relay_up_noise(struct client *client, const struct imapstate_piece *piece)
+{
+    client->session.is_uncertain = true;
+    bool is_certain = relay_is_whole(piece->octets) && !relay_ends_in_braces(piece->octets);
+    if (!is_certain)
+        relay_distrust_upstream(client, "a line that is no response may announce a literal");
+    return is_certain;
+}
+
 /* The first line of a response. True: it goes on to the client, with all that belongs to it. */
 static bool relay_up_line(struct client *client, const struct imapstate_piece *piece)
 {
     struct imapstate_span line = piece->octets;
+    if (piece->is_bare_lf)
+        client->session.is_uncertain = true;
     if (relay_is_numbered(line))
         return true;
+    if (client->upstream->state == UPSTREAM_ATTACHED && relay_is_noise(line))
+        return relay_up_noise(client, piece);
     if (piece->is_text && relay_word(line, 0).len == 1 && line.at[0] == '*' &&
         imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BYE")))
         client->upstream->has_said_bye = true;

@@ -184,6 +184,7 @@ void upstream_log_in(struct upstream *upstream)
 void upstream_attach(struct upstream *upstream)
 {
     upstream_enter(upstream, UPSTREAM_ATTACHED);
+    imapstate_frame_take_bare_lf(&upstream->frame);
     upstream_await_nothing(upstream);
 }
 
@@ -252,7 +253,7 @@ static bool upstream_is_accounted(const struct upstream *upstream, struct imapst
 static bool upstream_hear_resting(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)
 {
     struct status status;
-    if (!upstream_is_accounted(upstream, piece->octets))
+    if (piece->is_bare_lf || !upstream_is_accounted(upstream, piece->octets))
         return false;
     if (!status_parse(piece->octets, &status))
         return may_have_data && !piece->is_text;
@@ -323,6 +324,7 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
         upstream_die(upstream);
         return NULL;
     }
+    imapstate_frame_take_bare_lf(&upstream->frame);
     upstream->client = client;
     upstream->is_woken = true;
     upstream->is_introduced = true;

@@ -20,6 +20,11 @@ void imapstate_frame_init(struct imapstate_frame *frame, enum imapstate_frame_si
     *frame = (struct imapstate_frame){ .side = (uint8_t)side, .at = FRAME_AT_START };
 }
 
+void imapstate_frame_take_bare_lf(struct imapstate_frame *frame)
+{
+    frame->takes_bare_lf = true;
+}
+
 enum imapstate_error imapstate_frame_error(const struct imapstate_frame *frame)
 {
     return frame->error;
@@ -238,7 +243,7 @@ static enum imapstate_error response_line_check(const struct imapstate_frame *fr
                                                 struct imapstate_span text, struct imapstate_piece *piece)
 {
     /* The server's lines end in CRLF (RFC 9051 section 2.2). A client might not take LF for an end. */
-    if (piece->is_bare_lf)
+    if (piece->is_bare_lf && !frame->takes_bare_lf)
         return IMAPSTATE_BARE_LF;
     piece->is_text = frame->at == FRAME_AT_TEXT || (frame->at == FRAME_AT_START && response_is_text(line));
     if (piece->is_text)
@@ -246,6 +251,8 @@ static enum imapstate_error response_line_check(const struct imapstate_frame *fr
     struct announcement found = announcement_find(text);
     if (!found.literal.announced || !found.literal.synchronizing)
         return IMAPSTATE_OK;
+    if (piece->is_bare_lf)
+        return IMAPSTATE_BARE_LF;
     if (found.is_too_large)
         return IMAPSTATE_LITERAL_TOO_LARGE;
     if (!found.is_placed)

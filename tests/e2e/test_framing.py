@@ -8,6 +8,7 @@ import pytest
 from harness.gateway import upstream
 from harness.imap import Closed, literal
 from harness.server import NEW_USER_PASSWORD
+from harness.tokens import save
 
 SMUGGLED = b"z CREATE Smuggled\r\n"
 BINARY = "IMAP4rev1 LITERAL+ BINARY IDLE ENABLE"
@@ -713,13 +714,15 @@ def test_a_tag_that_dovecot_takes_for_none_stops_nothing(dovecot, gateway):
 
 
 ANSWERS_THAT_END = {
-    "LF alone": b"* 3 EXISTS\n",
-    "LF alone in text": b"* OK hello\n",
+    "LF alone behind what announces a literal": b"* 1 FETCH (BODY[] {5}\nhello)\r\n",
+    "free text that may announce a literal": b"Server says {5}\r\n",
+    "free text that may be an answer": b"Server OK enough\r\n",
+    "a blank before an answer": b" {tag} OK done.\r\n * NO x\r\nx NO a\r\nx bad b\r\n",
+    "free text of over 64 KiB": b"Server says " + b"x" * 70000 + b"\r\n",
     "a literal behind no SP": b"* 1 FETCH (BODY[]{5}\r\nhello)\r\n",
     "a capability list that is too long": b"* CAPABILITY " + b"a" * 70000 + b"\r\n",
     "a + that nothing asked for": b"+ go ahead\r\n",
     "an answer to no command": b"zz OK done.\r\n",
-    "an answer with another status": b"{tag} HELLO done.\r\n",
     "a literal that is too large": b"* 1 FETCH (BODY[] {4294967296}\r\n",
     "a capability list that is too long": b"* OK [CAPABILITY IMAP4rev1" + b" X" * 40000 + b"]\r\n",
     "a tagged capability list that is too long": b"{tag} OK [CAPABILITY IMAP4rev1" + b" X" * 40000 + b"] done.\r\n",
@@ -741,6 +744,61 @@ def test_an_answer_that_cannot_be_read_with_certainty_ends_the_session(scripted,
         responses = []
     assert not any(response.startswith(b"x OK") for response in responses)
     scripted_gateway.wait_log("closing: answer that cannot be matched: ")
+
+
+NOISE = {
+    "a blank line": b"\r\n",
+    "two": b"\r\n\r\n",
+    "a blank line in LF": b"\n",
+    "free text": b"Server Unavailable. 15\r\n",
+    "one word": b"Busy\r\n",
+    "one octet": b"x\r\n",
+    "a code without its status": b"[COPYUID 55 31 6]\r\n",
+    "a blank in front": b" * 3 EXISTS\r\n",
+    "a star alone": b"*\r\n",
+    "a star and a word": b"*OK hello\r\n",
+    "another status": b"{tag} HELLO done.\r\n",
+    "braces that announce nothing": b"Server says {} {5+} {a}\r\n",
+    "CRLF in a quoted string": b'* 2 FETCH (ENVELOPE ("d" "a subject\r\n that is folded" NIL NIL NIL NIL NIL NIL NIL "<2@x>"))\r\n',
+    "LF in a quoted string": b'* 2 FETCH (ENVELOPE ("d" "a subject\n that is folded" NIL NIL NIL NIL NIL NIL NIL "<2@x>"))\r\n',
+    "LF alone": b"* 3 EXISTS\n",
+    "LF alone in text": b"* OK hello\n",
+    "8-bit octets": b"\xff\xfe \x00\x01\r\n",
+}
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["at once", "octet by octet"])
+@pytest.mark.parametrize("name", NOISE)
+def test_what_is_no_response_is_the_clients_and_serves_no_other(start_scripted, start_gateway, name, cut):
+    scripted = start_scripted()
+    gateway = start_gateway(scripted.port, park={"per_user": 8})
+
+    def answer(connection, tag, arguments):
+        octets = b"* 1 EXISTS\r\n" + NOISE[name].replace(b"{tag}", tag.encode()) + f"* 2 EXISTS\r\n{tag} OK done.\r\n".encode()
+        for part in [octets[i:i + 1] for i in range(len(octets))] if cut else [octets]:
+            connection.send(part)
+
+    scripted.on("CHECK", answer)
+    client = gateway.session()
+    client.send(b"x CHECK\r\n")
+    want = b"* 1 EXISTS\r\n" + NOISE[name].replace(b"{tag}", b"x") + b"* 2 EXISTS\r\nx OK done.\r\n"
+    assert client.wire.octets(len(want)) == want
+    client.close()
+    scripted.wait_for(lambda: scripted.sessions[0].closed)
+    assert "park: parked" not in gateway.log()
+
+
+def test_noise_in_a_replay_does_no_harm(start_scripted, start_gateway):
+    scripted = start_scripted()
+    gateway = start_gateway(scripted.port, park={"per_user": 0})
+    client = gateway.session()
+    token = save(client, "ENABLE QRESYNC")
+    client.logout()
+    scripted.on("ENABLE", "", "Server Unavailable. 15", "* ENABLED QRESYNC", "OK done")
+    client = gateway.session()
+    answer = client.command(f"STATE {token}")
+    assert answer.status == b"OK"
+    client.ok("NOOP")
 
 
 @pytest.mark.parametrize("octets", [65535, 65536, 65537, 65538, 70000, 131073, 900000])

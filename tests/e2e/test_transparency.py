@@ -147,12 +147,12 @@ def session_refused_append(c):
 
 
 def session_literals_that_are_none(c):
+    c.ok("SELECT INBOX")
     c.ok("NOOP {5}")
     c.bad("XYZZY {5}")
-    c.ok("SELECT INBOX")
     c.ok('SEARCH SUBJECT "{5}" BODY "{5+}"')
     c.bad('LIST "" x{5}y')
-    c.ok("NOOP")
+    c.ok('LIST "" INBOX')
 
 
 def session_empty_and_odd_literals(c):

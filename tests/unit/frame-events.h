@@ -156,6 +156,10 @@ static inline void frame_run_over(struct frame_run *run, struct imapstate_span i
 {
     struct imapstate_frame frame;
     imapstate_frame_init(&frame, run->side);
+    if (*run->script == 'l') {
+        imapstate_frame_take_bare_lf(&frame);
+        run->script++;
+    }
     imapstate_buf_init(&run->events, SIZE_MAX);
     size_t at = 0, arrived = first < in.len ? first : in.len;
     for (;;) {
