@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "alert.h"
 #include "client.h"
 #include "introduction.h"
 #include "moves.h"
@@ -45,6 +46,7 @@ static struct admission *admission_new(struct imapstate_span tag)
     admission->tag = tag;
     imapstate_buf_init(&admission->answer, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&admission->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&admission->alerts, ALERTS_MAX);
     imapstate_buf_init(&admission->refusal, IMAPSTATE_LINE_MAX);
     admission->way = WAY_NONE;
     return admission;
@@ -57,6 +59,7 @@ void admission_free(struct admission *admission)
     credentials_parts_done(&admission->parts);
     imapstate_buf_done(&admission->answer);
     imapstate_buf_done(&admission->names);
+    imapstate_buf_done(&admission->alerts);
     imapstate_buf_done(&admission->refusal);
     free(admission);
 }
@@ -112,8 +115,10 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
     if (admission->evidence == 0)
         choice_prove(client);
     /* An idle session that cannot be parked needs no copy. */
-    if (client->upstream->proof)
+    if (client->upstream->proof) {
         imapstate_buf_put(&client->upstream->names, names);
+        park_set_alerts(client->upstream->proof, imapstate_buf_span(&admission->alerts));
+    }
     login_admitted(client, answer, names);
     session_saw_at_login(&client->session, admission->evidence);
     admission_free(admission);
@@ -342,6 +347,7 @@ static void admission_is_accepted(struct client *client, struct imapstate_span l
         admission_is_overtaken(client);
         return;
     }
+    alerts_add(&admission->alerts, line);
     admission_keep_names(admission, line);
     if (admission->names.len > 0)
         admission_succeed(client, line);
@@ -390,10 +396,22 @@ static bool admission_hear_go(struct client *client, struct imapstate_span line)
     return false;
 }
 
+/* It has been told, here or by another login of this session, or is now. */
+static void admission_hear_alert(struct client *client, struct imapstate_span line)
+{
+    alerts_add(&client->login->admission->alerts, line);
+    login_hear_alert(client, line);
+}
+
 static bool admission_hear_untagged(struct client *client, struct imapstate_span line)
 {
-    if (client->upstream->has_said_bye)
-        return false; /* its end follows, and is answered NO [UNAVAILABLE] */
+    struct status status;
+    bool is_status = status_parse(line, &status);
+    if (is_status && status.has_alert)
+        admission_hear_alert(client, line);
+    login_hear_bye(client, line);
+    if (client->upstream->has_said_bye || (is_status && status.has_alert))
+        return false; /* BYE: its end follows, and is answered NO [UNAVAILABLE] */
     admission_keep_names(client->login->admission, line);
     /* A list of its own is shown as the code of the tagged OK (P1). */
     return !imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));

@@ -22,6 +22,7 @@ struct admission {
     struct credentials_parts parts; /* what goes up: the command, then one behind each "+" */
     struct imapstate_buf answer;    /* ASKING: the tagged OK, which the client has not got yet */
     struct imapstate_buf names;     /* the upstream's list after login, as far as it has told one */
+    struct imapstate_buf alerts;    /* that have come with it */
     struct imapstate_buf refusal;   /* the tagged answer to the first way, if another is being tried */
     uint16_t evidence;              /* enum evidence: what the upstream has shown to be on meanwhile */
     uint8_t way;                    /* enum way: by which a password goes up */

@@ -349,7 +349,7 @@ static bool choice_may_have_run(const struct client *client, const struct flight
 void choice_login_failed(struct client *client, bool is_refused)
 {
     const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.")
-                                    : "NO [UNAVAILABLE] " N_("The mail server cannot be reached.");
+                                    : login_unavailable(client->login);
     if (client->restore) {
         restore_give_up(client, answer);
         return;

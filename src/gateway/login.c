@@ -2,13 +2,17 @@
 
 #include <stdlib.h>
 
+#include "alert.h"
 #include "answer.h"
 #include "client.h"
 #include "moves.h"
 #include "prelude.h"
 #include "relay.h"
+#include "status.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
+/* Octets of an answer with what the upstream has said when it hung up. */
+#define LOGIN_BYE_MAX 256u
 
 #define BIT(phase) MOVES_BIT(phase)
 
@@ -41,6 +45,7 @@ static struct login *login_new(const struct sasl_mechanism *mechanism, struct im
     credentials_init(&login->credentials, mechanism);
     imapstate_buf_init(&login->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&login->answer, IMAPSTATE_LINE_MAX);
+    imapstate_buf_init(&login->told, ALERTS_MAX);
     if (imapstate_buf_put(&login->tag, tag))
         return login;
     login_free(login);
@@ -54,6 +59,8 @@ void login_free(struct login *login)
     credentials_done(&login->credentials);
     imapstate_buf_done(&login->tag);
     imapstate_buf_done(&login->answer);
+    imapstate_buf_done(&login->told);
+    free(login->unavailable);
     admission_free(login->admission);
     free(login);
 }
@@ -72,6 +79,53 @@ static bool login_begin(struct client *client, const struct sasl_mechanism *mech
     else
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
     return client->login;
+}
+
+/* --- what the upstream says besides --- */
+
+static void login_tell(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    if (!login || alerts_add(&login->told, line) || !alerts_have(imapstate_buf_span(&login->told), line))
+        stream_put(&client->stream, line);
+}
+
+void login_tell_alerts(struct client *client, struct imapstate_span alerts)
+{
+    struct imapstate_span line;
+    while (alerts_next(&alerts, &line))
+        login_tell(client, line);
+}
+
+void login_hear_alert(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_buf alert;
+    imapstate_buf_init(&alert, IMAPSTATE_LINE_MAX);
+    if (alerts_add(&alert, line))
+        login_tell(client, imapstate_buf_span(&alert));
+    imapstate_buf_done(&alert);
+}
+
+void login_hear_bye(struct client *client, struct imapstate_span line)
+{
+    struct status status;
+    if (!status_parse(line, &status) || status.word != STATUS_BYE || status.text.len == 0)
+        return;
+    struct imapstate_buf answer;
+    imapstate_buf_init(&answer, LOGIN_BYE_MAX);
+    imapstate_buf_put(&answer, IMAPSTATE_SPAN("NO [UNAVAILABLE] "));
+    status_quote(status.text, &answer);
+    free(client->login->unavailable);
+    client->login->unavailable = answer.len > 0 ? calloc(answer.len + 1, 1) : NULL;
+    if (client->login->unavailable)
+        memcpy(client->login->unavailable, answer.at, answer.len);
+    imapstate_buf_done(&answer);
+}
+
+const char *login_unavailable(const struct login *login)
+{
+    return login && login->unavailable ? login->unavailable
+                                       : "NO [UNAVAILABLE] " N_("The mail server cannot be reached.");
 }
 
 /* --- no --- */
@@ -203,6 +257,7 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
 void login_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer)
 {
     if (client->login->phase == LOGIN_THROUGH) {
+        login_hear_alert(client, answer);
         choice_login_failed(client, failure == ADMISSION_REFUSED || failure == ADMISSION_CANCELLED);
         return;
     }
@@ -214,7 +269,7 @@ void login_not_admitted(struct client *client, enum admission_failure failure, s
         if (answer.len > 0)
             login_delay(client, answer, LOGIN_UNAVAILABLE);
         else
-            login_end(client, "NO [UNAVAILABLE] " N_("The mail server cannot be reached."), LOGIN_UNAVAILABLE);
+            login_end(client, login_unavailable(client->login), LOGIN_UNAVAILABLE);
         break;
     case ADMISSION_NOT_OFFERED:
         login_cannot(client);
@@ -252,11 +307,23 @@ static void login_is_through(struct client *client)
     client_logged_in(client);
 }
 
+/* RFC 9051 section 7.1: what the upstream would have said to this login, as far as it is known. */
+static void login_tell_known(struct client *client)
+{
+    struct imapstate_buf alerts;
+    imapstate_buf_init(&alerts, 2 * ALERTS_MAX);
+    prelude_alerts(client->listener->upstream->name, &alerts);
+    park_alerts(client->choice.proof, &alerts);
+    login_tell_alerts(client, imapstate_buf_span(&alerts));
+    imapstate_buf_done(&alerts);
+}
+
 /* Without the upstream: a parked connection will do, whose list names is. */
 static void login_accept(struct client *client, struct imapstate_span names)
 {
     if (!login_begin_session(client, names))
         return;
+    login_tell_known(client);
     if (client->listener->imapproxy_compat)
         client_say(client, NULL, "OK [XPROXYREUSE] " N_("IMAP connection reused by imapstate."));
     stream_put(&client->stream, imapstate_buf_span(&client->login->tag));
@@ -300,6 +367,7 @@ void login_admitted(struct client *client, struct imapstate_span answer, struct 
 {
     struct imapstate_span told;
     if (client->login->phase == LOGIN_THROUGH) {
+        login_hear_alert(client, answer);
         choice_logged_in(client, names);
         return;
     }
@@ -362,6 +430,8 @@ bool login_again(struct client *client)
 {
     if (!client->login || credentials_passing(&client->login->credentials) == SASL_PROVED)
         return false;
+    free(client->login->unavailable);
+    client->login->unavailable = NULL;
     admission_begin(client, IMAPSTATE_SPAN(UPSTREAM_TAG));
     return true;
 }

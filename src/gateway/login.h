@@ -27,6 +27,8 @@ struct login {
     struct imapstate_buf tag;    /* of the client's command */
     struct imapstate_buf answer; /* DELAYING: what the client will be answered */
     uint64_t delayed_until_ms;
+    struct imapstate_buf told;   /* alerts that the client has been told since the login began */
+    char *unavailable;           /* owned: NO in the upstream's words, if it has hung up with any; else NULL */
     struct admission *admission; /* owned: while the upstream is being asked, be it for a login that is THROUGH */
     uint8_t phase;               /* enum login_phase; login_enter() alone writes it */
     bool has_answered;           /* a challenge, by something else than "*" */
@@ -66,6 +68,19 @@ bool login_may_repeat(const struct login *login);
 /* The upstream challenges, by the whole line. True: that is passed on to the client, and admission_relay() or
  * admission_withdraw() follows. False: there is nobody to answer it. */
 bool login_challenged(struct client *client, struct imapstate_span line);
+
+/* Tells the client those alerts that it has not been told since its login began, of which there need be none under way:
+ * each reaches a session once, from wherever it is known. */
+void login_tell_alerts(struct client *client, struct imapstate_span alerts);
+
+/* The same for a line of the upstream's that may be one. Both accept what is none. */
+void login_hear_alert(struct client *client, struct imapstate_span line);
+
+/* The upstream hangs up on the login. Its words are for the client, if there is no other way. */
+void login_hear_bye(struct client *client, struct imapstate_span line);
+
+/* The answer to what cannot be done without an upstream. login accepts NULL; borrowed. */
+const char *login_unavailable(const struct login *login);
 
 /* How it went; the admission is over. answer: the upstream's tagged line; empty, where there can be a failure without
  * one. names: its capability list. */

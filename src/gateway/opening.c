@@ -21,6 +21,9 @@
  * string that is all escapes. */
 #define OPENING_ANSWER_MAX 65536u
 
+/* Of the reason in a line of log. */
+#define OPENING_WHY_SIZE 160
+
 /* What the gateway says of itself. */
 #define OPENING_OWN_ID "(\"name\" \"imapstate\")"
 
@@ -36,6 +39,7 @@ struct opening {
     uint16_t port;
     struct imapstate_buf greeting_names, names;
     struct imapstate_buf answer, id; /* scouting: the ID response as it comes, and its arguments */
+    struct imapstate_buf alerts;     /* scouting */
     uint64_t deadline_ms;            /* of this address, or of the name's resolution; 0: that has not begun */
     uint8_t presses; /* how often an address was tried again since a parked connection was given up for it */
     bool is_secure;
@@ -55,6 +59,7 @@ bool opening_new(struct upstream *upstream)
     imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&opening->answer, OPENING_ANSWER_MAX);
     imapstate_buf_init(&opening->id, INTRODUCTION_MAX);
+    imapstate_buf_init(&opening->alerts, ALERTS_MAX);
     snprintf(opening->why, sizeof opening->why, "no address could be reached");
     upstream->opening = opening;
     return true;
@@ -63,10 +68,14 @@ bool opening_new(struct upstream *upstream)
 /* However the scout has ended, whoever waits for it hears so. */
 static void opening_report(const struct upstream *upstream, const struct opening *opening)
 {
-    struct imapstate_span nothing = { 0 };
-    prelude_end_round(upstream->config->name, imapstate_buf_span(&opening->greeting_names),
-                      opening->has_names ? imapstate_buf_span(&opening->names) : nothing,
-                      imapstate_buf_span(&opening->id), worker_now_ms());
+    struct prelude_lesson lesson = {
+        .greeting_names = imapstate_buf_span(&opening->greeting_names),
+        .id = imapstate_buf_span(&opening->id),
+        .alerts = imapstate_buf_span(&opening->alerts),
+    };
+    if (opening->has_names)
+        lesson.names = imapstate_buf_span(&opening->names);
+    prelude_end_round(upstream->config->name, &lesson, worker_now_ms());
     worker_tell_all();
 }
 
@@ -82,6 +91,7 @@ void opening_free(struct upstream *upstream)
     imapstate_buf_done(&opening->names);
     imapstate_buf_done(&opening->answer);
     imapstate_buf_done(&opening->id);
+    imapstate_buf_done(&opening->alerts);
     free(opening);
 }
 
@@ -179,6 +189,7 @@ static void opening_connect(struct upstream *upstream)
     opening->is_secure = opening->is_failing = false;
     imapstate_buf_clear(&opening->greeting_names);
     imapstate_buf_clear(&opening->names);
+    imapstate_buf_clear(&opening->alerts);
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
@@ -343,18 +354,28 @@ static void opening_greeted(struct upstream *upstream, struct imapstate_span lin
     imapstate_buf_done(&known);
 }
 
-/* Why is in the server's own words, as far as they can stand in a line of log. */
+/* Why, in the server's own words, as far as they can stand in a line of log. */
+static void opening_quote_bye(const char *head, struct imapstate_span line, char ret_why[OPENING_WHY_SIZE])
+{
+    int len = snprintf(ret_why, OPENING_WHY_SIZE, "%s:", head);
+    line = imapstate_span_without_line_end(line);
+    for (size_t at = strlen("* BYE"); at < line.len && len + 1 < OPENING_WHY_SIZE; at++)
+        ret_why[len++] = line.at[at] >= 0x20 && line.at[at] < 0x7f ? (char)line.at[at] : '?';
+    ret_why[len] = '\0';
+}
+
 static void opening_is_turned_away(struct upstream *upstream, struct imapstate_span line)
 {
-    static const char head[] = "the server greets with BYE:";
-    char why[160];
-    size_t len = sizeof head - 1;
-    line = imapstate_span_without_line_end(line);
-    memcpy(why, head, len);
-    for (size_t at = strlen("* BYE"); at < line.len && len + 1 < sizeof why; at++)
-        why[len++] = line.at[at] >= 0x20 && line.at[at] < 0x7f ? (char)line.at[at] : '?';
-    why[len] = '\0';
+    char why[OPENING_WHY_SIZE];
+    opening_quote_bye("the server greets with BYE", line, why);
     opening_hung_up(upstream, why);
+}
+
+static void opening_is_hung_up_on(struct upstream *upstream, struct imapstate_span line)
+{
+    char why[OPENING_WHY_SIZE];
+    opening_quote_bye("the server says BYE", line, why);
+    opening_fail_address(upstream, why);
 }
 
 static void opening_hear_greeting(struct upstream *upstream, struct imapstate_span line)
@@ -411,10 +432,25 @@ static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
     }
 }
 
+/* What the server has to say to whoever connects, for the client whose login this is, or for all who are let in without
+ * it; and what it says as it hangs up. Not what came in clear where TLS is to come: who knows whose words they are? */
+static void opening_heed(struct upstream *upstream, struct imapstate_span line)
+{
+    if (opening_is_preliminary(upstream))
+        return;
+    if (upstream->opening->is_scouting) {
+        alerts_add(&upstream->opening->alerts, line);
+    } else {
+        login_hear_alert(upstream->client, line);
+        login_hear_bye(upstream->client, line);
+    }
+}
+
 static void opening_hear(struct upstream *upstream, struct imapstate_span line)
 {
     struct opening *opening = upstream->opening;
     struct imapstate_span names;
+    opening_heed(upstream, line);
     if (opening->step == STEP_GREETING)
         opening_hear_greeting(upstream, line);
     else if (upstream_line_begins(line, UPSTREAM_TAG " OK"))
@@ -422,7 +458,7 @@ static void opening_hear(struct upstream *upstream, struct imapstate_span line)
     else if (upstream_line_begins(line, UPSTREAM_TAG))
         opening_hear_tagged(upstream, false);
     else if (upstream_line_begins(line, "* BYE"))
-        opening_fail_address(upstream, "the server says BYE");
+        opening_is_hung_up_on(upstream, line);
     else if (opening->step == STEP_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
         imapstate_buf_put(&opening->names, names);
     else if (*line.at != '*')
@@ -501,8 +537,7 @@ void opening_scout(struct worker *worker, struct service *service, const struct 
         upstream->opening->is_scouting = true;
         return;
     }
-    struct imapstate_span nothing = { 0 };
-    prelude_end_round(config->name, nothing, nothing, nothing, worker_now_ms());
+    prelude_end_round(config->name, &(struct prelude_lesson){ 0 }, worker_now_ms());
     worker_tell_all();
 }
 

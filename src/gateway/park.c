@@ -44,7 +44,8 @@ struct proof {
     bool is_suspended; /* park_suspect() */
     bool has_ends, is_compat;
     uint8_t hash[PARK_HASH_OCTETS];
-    struct address ends[]; /* if addresses are passed on: the client's, port 0, and where it has connected to */
+    struct imapstate_buf alerts; /* park_set_alerts() */
+    struct address ends[];       /* if addresses are passed on: the client's, port 0, and where it has connected to */
 };
 
 /* Everything in here, proofs and accounts are guarded by the lock. A connection that was taken out is its taker's. */
@@ -71,7 +72,7 @@ struct parked *parked_new(void)
     list_init(&parked->age_link);
     imapstate_buf_init(&parked->names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&parked->state, IMAPSTATE_STATE_MAX);
-    imapstate_buf_init(&parked->alerts, PARK_ALERTS_MAX);
+    imapstate_buf_init(&parked->alerts, ALERTS_MAX);
     return parked;
 }
 
@@ -233,6 +234,7 @@ static void proof_unref(struct proof *proof)
     struct account *user = proof->user, *prover = proof->prover;
     list_remove(&proof->user_link);
     list_remove(&proof->prover_link);
+    imapstate_buf_done(&proof->alerts);
     sodium_memzero(proof, sizeof *proof);
     free(proof);
     accounts_free_if_empty(user, prover);
@@ -308,6 +310,7 @@ static struct proof *proof_new(struct account *user, struct account *prover, con
         proof->ends[1] = *identity->local;
     }
     memcpy(proof->hash, hash, PARK_HASH_OCTETS);
+    imapstate_buf_init(&proof->alerts, ALERTS_MAX);
     list_init(&proof->parked);
     list_init(&proof->user_link);
     list_init(&proof->prover_link);
@@ -464,6 +467,21 @@ struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms)
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
     return proof;
+}
+
+void park_set_alerts(struct proof *proof, struct imapstate_span alerts)
+{
+    pthread_mutex_lock(&park.lock);
+    imapstate_buf_clear(&proof->alerts);
+    imapstate_buf_put(&proof->alerts, alerts);
+    pthread_mutex_unlock(&park.lock);
+}
+
+void park_alerts(const struct proof *proof, struct imapstate_buf *ret_alerts)
+{
+    pthread_mutex_lock(&park.lock);
+    imapstate_buf_put(ret_alerts, imapstate_buf_span(&proof->alerts));
+    pthread_mutex_unlock(&park.lock);
 }
 
 void park_refuse(const struct park_identity *identity)

@@ -11,14 +11,12 @@
 #include <openssl/ssl.h>
 
 #include "address.h"
+#include "alert.h"
 #include "config.h"
 #include "list.h"
 #include "service.h"
 
 struct proof;
-
-/* Octets of alerts that are kept for the next session. */
-#define PARK_ALERTS_MAX 4096u
 
 /* Who logs in, by which secret. Borrowed for the call. */
 struct park_identity {
@@ -41,7 +39,7 @@ struct parked {
     int fd;                      /* owned */
     struct imapstate_buf names;  /* the upstream's capability list after login */
     struct imapstate_buf state;  /* encoded: the very state that the connection is in; empty: pristine */
-    struct imapstate_buf alerts; /* whole lines, for the next session */
+    struct imapstate_buf alerts; /* that came since, for the next session */
     uint64_t born_at_ms, parked_at_ms, used_at_ms; /* used: when an octet last passed */
 };
 
@@ -63,6 +61,11 @@ void park_refuse(const struct park_identity *identity);
  * weakened: what may be a guess is never told from the right secret here, be it that the upstream's answer is not
  * waited for, be it that it does not come, be it that many are made at a time. */
 void park_suspect(const struct park_identity *identity);
+
+/* What the upstream has told the user when it last took these credentials (alert.h): whoever is let in by the proof
+ * would have been told so, too. */
+void park_set_alerts(struct proof *proof, struct imapstate_span alerts);
+void park_alerts(const struct proof *proof, struct imapstate_buf *ret_alerts);
 
 struct proof *park_proof_ref(struct proof *proof);
 void park_proof_unref(struct proof *proof); /* accepts NULL */

@@ -7,12 +7,13 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "alert.h"
 #include "capability.h"
 #include "introduction.h"
 
 struct prelude {
     char *upstream;
-    struct imapstate_buf greeting_names, names, id;
+    struct imapstate_buf greeting_names, names, id, alerts;
     uint64_t learned_at_ms;
     uint32_t rounds;  /* that have ended */
     bool is_asked;    /* another is under way */
@@ -54,6 +55,7 @@ static struct prelude *prelude_need(const char *upstream)
     imapstate_buf_init(&prelude->greeting_names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&prelude->names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&prelude->id, INTRODUCTION_MAX);
+    imapstate_buf_init(&prelude->alerts, ALERTS_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);
     if (prelude->hh.tbl)
         return prelude;
@@ -96,26 +98,25 @@ bool prelude_round_has_ended(const char *upstream, uint32_t round)
     return has_ended;
 }
 
-static void prelude_learn(struct prelude *prelude, struct imapstate_span greeting_names, struct imapstate_span names,
-                          struct imapstate_span id, uint64_t now_ms)
+static void prelude_learn(struct prelude *prelude, const struct prelude_lesson *lesson, uint64_t now_ms)
 {
-    prelude_set(&prelude->greeting_names, greeting_names);
-    prelude_set(&prelude->names, names);
-    prelude_set(&prelude->id, id);
+    prelude_set(&prelude->greeting_names, lesson->greeting_names);
+    prelude_set(&prelude->names, lesson->names);
+    prelude_set(&prelude->id, lesson->id);
+    prelude_set(&prelude->alerts, lesson->alerts);
     prelude->learned_at_ms = now_ms;
     prelude->is_doubted = false;
 }
 
-void prelude_end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
-                       struct imapstate_span id, uint64_t now_ms)
+void prelude_end_round(const char *upstream, const struct prelude_lesson *lesson, uint64_t now_ms)
 {
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_find(upstream);
     if (prelude) {
         prelude->rounds++;
         prelude->is_asked = false;
-        if (names.len > 0 && !prelude->is_outdated)
-            prelude_learn(prelude, greeting_names, names, id, now_ms);
+        if (lesson->names.len > 0 && !prelude->is_outdated)
+            prelude_learn(prelude, lesson, now_ms);
         prelude->is_outdated = false;
     }
     pthread_mutex_unlock(&prelude_lock);
@@ -129,6 +130,7 @@ void prelude_forget(const char *upstream)
         imapstate_buf_clear(&prelude->greeting_names);
         imapstate_buf_clear(&prelude->names);
         imapstate_buf_clear(&prelude->id);
+        imapstate_buf_clear(&prelude->alerts);
         prelude->is_outdated = prelude->is_asked;
         prelude->misses_id = false;
     }
@@ -176,6 +178,15 @@ bool prelude_id(const char *upstream, struct imapstate_buf *ret_arguments)
     return is_known;
 }
 
+void prelude_alerts(const char *upstream, struct imapstate_buf *ret_alerts)
+{
+    pthread_mutex_lock(&prelude_lock);
+    const struct prelude *prelude = prelude_find(upstream);
+    if (prelude)
+        imapstate_buf_put(ret_alerts, imapstate_buf_span(&prelude->alerts));
+    pthread_mutex_unlock(&prelude_lock);
+}
+
 bool prelude_misses_id(const char *upstream, bool has_id)
 {
     bool is_news = false;
@@ -198,6 +209,7 @@ void prelude_done(void)
         imapstate_buf_done(&prelude->greeting_names);
         imapstate_buf_done(&prelude->names);
         imapstate_buf_done(&prelude->id);
+        imapstate_buf_done(&prelude->alerts);
         free(prelude->upstream);
         free(prelude);
     }

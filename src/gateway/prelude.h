@@ -26,11 +26,16 @@ enum prelude_turn {
 enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint32_t *ret_round);
 bool prelude_round_has_ended(const char *upstream, uint32_t round);
 
-/* What was learned by the round that is under way. names empty: nothing, and what was known before stays.
- * greeting_names is empty if the greeting had no list or TLS was begun since; id, the arguments of the ID response, if
- * it gave none that could be read. */
-void prelude_end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
-                       struct imapstate_span id, uint64_t now_ms);
+/* What a round has learned. */
+struct prelude_lesson {
+    struct imapstate_span names;          /* empty: nothing, and what was known before stays */
+    struct imapstate_span greeting_names; /* empty: the greeting had no list, or TLS was begun since */
+    struct imapstate_span id;             /* the arguments of the ID response; empty: none that could be read */
+    struct imapstate_span alerts;         /* alert.h */
+};
+
+/* What was learned by the round that is under way. */
+void prelude_end_round(const char *upstream, const struct prelude_lesson *lesson, uint64_t now_ms);
 
 /* The upstream is another server from here on: nothing is known of it, and a round that is under way asks the old one,
  * so that nothing is learned from that. */
@@ -50,6 +55,9 @@ void prelude_compare(const char *upstream, struct imapstate_span names);
 
 /* Appends the arguments of the ID response. False: none is known, or it does not fit. */
 bool prelude_id(const char *upstream, struct imapstate_buf *ret_arguments);
+
+/* Appends what the upstream has told whoever connects to it (alert.h). */
+void prelude_alerts(const char *upstream, struct imapstate_buf *ret_alerts);
 
 /* The upstream has ID, or has it not. True if it has not, and that is news. */
 bool prelude_misses_id(const char *upstream, bool has_id);

@@ -29,4 +29,8 @@ bool status_has_code(const struct status *status, const char *name);
  * own troubles (RFC 5530). */
 bool status_doubts_connection(const struct status *status);
 
+/* Appends as much of text as fits to ret_words, for a status response of ours that quotes it: what is no printable
+ * UTF-8 becomes "?", control characters among it, and no character is cut. */
+void status_quote(struct imapstate_span text, struct imapstate_buf *ret_words);
+
 #endif

@@ -136,7 +136,7 @@ static struct upstream *upstream_new(struct worker *worker, struct service *serv
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     imapstate_buf_init(&upstream->names, PRELUDE_NAMES_MAX);
     imapstate_buf_init(&upstream->resting, IMAPSTATE_STATE_MAX);
-    imapstate_buf_init(&upstream->alerts, PARK_ALERTS_MAX);
+    imapstate_buf_init(&upstream->alerts, ALERTS_MAX);
     stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);
     evtimer_assign(&upstream->timer, worker->base, upstream_on_timer, upstream);
     list_init(&upstream->link);
@@ -226,13 +226,11 @@ bool upstream_line_begins(struct imapstate_span line, const char *words)
 
 /* --- parked, and back --- */
 
-/* ALERT is for the user, whoever's session it is (RFC 9051 section 7.1), so the next one gets it. line is a status
- * response, whose tag goes. False: there is no room. */
-static bool upstream_keep_alert(struct upstream *upstream, struct imapstate_span line, const struct status *status)
+/* ALERT is for the user, whoever's session it is (RFC 9051 section 7.1), so the next one gets it. False: there is no
+ * room. */
+static bool upstream_keep_alert(struct upstream *upstream, struct imapstate_span line)
 {
-    const uint8_t *rest = status->tag.at + status->tag.len;
-    return imapstate_buf_put_byte(&upstream->alerts, '*') &&
-           imapstate_buf_put(&upstream->alerts, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
+    return alerts_add(&upstream->alerts, line) || alerts_have(imapstate_buf_span(&upstream->alerts), line);
 }
 
 /* Does a line show nothing but what the state says that the connection is to be parked in, or is parked in? */
@@ -260,7 +258,7 @@ static bool upstream_hear_resting(struct upstream *upstream, const struct imapst
     if (!imapstate_span_equal(status.tag, IMAPSTATE_SPAN("*")) || status.word > STATUS_BAD)
         return false;
     if (status.has_alert)
-        return upstream_keep_alert(upstream, piece->octets, &status);
+        return upstream_keep_alert(upstream, piece->octets);
     return status.word != STATUS_BAD;
 }
 
@@ -316,7 +314,7 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     bool is_alive = upstream_look(upstream);
     /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
     if (client) {
-        stream_put(&client->stream, imapstate_buf_span(&upstream->alerts));
+        login_tell_alerts(client, imapstate_buf_span(&upstream->alerts));
         imapstate_buf_done(&upstream->alerts);
     }
     if (!is_alive) {
@@ -451,7 +449,7 @@ static bool upstream_hear_settling(struct upstream *upstream, const struct imaps
     struct status status;
     if (!status_parse(piece->octets, &status) || !upstream_answers_chore(upstream, &status))
         return upstream_hear_resting(upstream, piece, true);
-    return (!status.has_alert || upstream_keep_alert(upstream, piece->octets, &status)) &&
+    return (!status.has_alert || upstream_keep_alert(upstream, piece->octets)) &&
            upstream_finish_chore(upstream, &status);
 }
 

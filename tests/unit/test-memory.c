@@ -321,8 +321,14 @@ static bool learn(void)
     imapstate_buf_init(&id, PRELUDE_NAMES_MAX);
     uint32_t round;
     prelude_take_turn("main", 1, &round);
-    prelude_end_round("main", IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("NIL"), 1);
-    bool is_known = prelude_round_has_ended("main", round) && prelude_names("main", &names) && prelude_id("main", &id);
+    struct prelude_lesson lesson = { .greeting_names = IMAPSTATE_SPAN("IMAP4rev1"),
+                                     .names = IMAPSTATE_SPAN("IMAP4rev1 ID"),
+                                     .id = IMAPSTATE_SPAN("NIL"),
+                                     .alerts = IMAPSTATE_SPAN("* OK [ALERT] x\r\n") };
+    prelude_end_round("main", &lesson, 1);
+    prelude_alerts("main", &names);
+    bool is_known = prelude_round_has_ended("main", round) && names.len > 0 && prelude_names("main", &names) &&
+                    prelude_id("main", &id);
     imapstate_buf_clear(&names);
     is_known = is_known && prelude_names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1, &names);
     prelude_done();

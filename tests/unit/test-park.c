@@ -724,6 +724,37 @@ TEST(without_parking_nothing_is_proved)
     end();
 }
 
+/* What a login has told is told to whoever is let in by what it has proved, until another login has told something
+ * else. */
+TEST(what_was_told_at_a_login_is_known_by_its_proof)
+{
+    struct park_identity identity = parking_identity("ann", "secret");
+    struct imapstate_buf alerts;
+    begin(MAIN PARK(""));
+    struct proof *proof = park_prove(&identity, S(1)), *again, *other;
+    imapstate_buf_init(&alerts, ALERTS_MAX);
+    park_alerts(proof, &alerts);
+    assert_int_equal(alerts.len, 0);
+    park_set_alerts(proof, IMAPSTATE_SPAN("* OK [ALERT] one\r\n"));
+    again = park_prove(&identity, S(2));
+    assert_ptr_equal(again, proof);
+    park_alerts(again, &alerts);
+    CHECK_SPAN("told", imapstate_buf_span(&alerts), IMAPSTATE_SPAN("* OK [ALERT] one\r\n"));
+    identity = parking_identity("bob", "secret");
+    other = park_prove(&identity, S(2));
+    imapstate_buf_clear(&alerts);
+    park_alerts(other, &alerts);
+    assert_int_equal(alerts.len, 0);
+    park_set_alerts(again, IMAPSTATE_SPAN(""));
+    park_alerts(proof, &alerts);
+    assert_int_equal(alerts.len, 0);
+    imapstate_buf_done(&alerts);
+    park_proof_unref(other);
+    park_proof_unref(again);
+    park_proof_unref(proof);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -753,6 +784,7 @@ int main(void)
         cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
         cmocka_unit_test(a_reload_gives_up_what_others_have_vouched_for),
         cmocka_unit_test(a_reload_keeps_to_lower_limits_at_once),
+        cmocka_unit_test(what_was_told_at_a_login_is_known_by_its_proof),
     };
     signal(SIGPIPE, SIG_IGN);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,19 @@
 #include "check.h"
 
+#include "alert.h"
 #include "prelude.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
+                      struct imapstate_span id, uint64_t now_ms)
+{
+    struct prelude_lesson lesson = { .greeting_names = greeting_names, .names = names, .id = id };
+    prelude_end_round(upstream, &lesson, now_ms);
+}
 
 static struct imapstate_buf heard;
 
@@ -19,7 +27,7 @@ static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, boo
     if (ret_fresh)
         *ret_fresh = turn == PRELUDE_FRESH;
     if (turn == PRELUDE_ASK)
-        prelude_end_round(upstream, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), now_ms);
+        end_round(upstream, IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), now_ms);
     return imapstate_buf_span(&heard);
 }
 
@@ -28,7 +36,7 @@ static void prelude_learn_names(const char *upstream, struct imapstate_span gree
 {
     uint32_t round;
     prelude_take_turn(upstream, now_ms + 10 * PRELUDE_FRESH_MS, &round);
-    prelude_end_round(upstream, greeting_names, names, IMAPSTATE_SPAN(""), now_ms);
+    end_round(upstream, greeting_names, names, IMAPSTATE_SPAN(""), now_ms);
 }
 
 static void forget(void)
@@ -157,13 +165,12 @@ TEST(an_answer_to_id_is_known_until_the_next_round_has_another)
     uint32_t round;
     imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
-    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("(\"name\" \"x\")"),
-                      1000);
+    end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("(\"name\" \"x\")"), 1000);
     assert_true(prelude_id("a", &heard));
     CHECK_SPAN("a", imapstate_buf_span(&heard), IMAPSTATE_SPAN("(\"name\" \"x\")"));
     assert_false(prelude_id("b", &heard));
     assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &round), PRELUDE_ASK);
-    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), 2000);
+    end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), 2000);
     assert_false(prelude_id("a", &heard));
     forget();
 }
@@ -177,7 +184,7 @@ TEST(one_asks_and_all_hear)
     assert_int_equal(waits, asks);
     assert_int_equal(prelude_take_turn("b", 1000, &later), PRELUDE_ASK);
     assert_false(prelude_round_has_ended("a", waits));
-    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 2000);
+    end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 2000);
     assert_true(prelude_round_has_ended("a", waits));
     assert_false(prelude_round_has_ended("b", later));
     assert_int_equal(prelude_take_turn("a", 2001, &later), PRELUDE_FRESH);
@@ -191,7 +198,7 @@ TEST(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks)
     prelude_learn_names("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 OLD"), 1000);
     assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &first), PRELUDE_ASK);
     assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &waits), PRELUDE_ASKED);
-    prelude_end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), 1001 + PRELUDE_FRESH_MS);
+    end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), 1001 + PRELUDE_FRESH_MS);
     assert_true(prelude_round_has_ended("a", waits));
     assert_int_equal(prelude_take_turn("a", 1001 + PRELUDE_FRESH_MS, &second), PRELUDE_ASK);
     assert_false(prelude_round_has_ended("a", second));
@@ -215,7 +222,7 @@ TEST(another_list_than_is_known_makes_it_old)
     imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
     assert_false(prelude_names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &heard));
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
-    prelude_end_round("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1 X"), IMAPSTATE_SPAN(""), 1000);
+    end_round("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1 X"), IMAPSTATE_SPAN(""), 1000);
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
     forget();
 }
@@ -249,17 +256,17 @@ TEST(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late)
     imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
     prelude_forget("moved"); /* never asked */
     assert_int_equal(prelude_take_turn("moved", 1, &round), PRELUDE_ASK);
-    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), IMAPSTATE_SPAN("(\"a\" \"b\")"), 1);
+    end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), IMAPSTATE_SPAN("(\"a\" \"b\")"), 1);
     prelude_forget("moved");
     assert_false(prelude_names("moved", &got));
     assert_false(prelude_id("moved", &got));
     assert_int_equal(prelude_take_turn("moved", 2, &round), PRELUDE_ASK);
     prelude_forget("moved");
-    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), none, 3);
+    end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), none, 3);
     assert_true(prelude_round_has_ended("moved", round));
     assert_false(prelude_names("moved", &got));
     assert_int_equal(prelude_take_turn("moved", 4, &round), PRELUDE_ASK);
-    prelude_end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-NEW"), none, 5);
+    end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-NEW"), none, 5);
     assert_true(prelude_names("moved", &got));
     imapstate_buf_done(&got);
     forget();
@@ -274,6 +281,37 @@ TEST(threads_learn_and_look_at_the_same_time)
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(faults, 0);
+    forget();
+}
+
+#define ALERT "* OK [ALERT] Maintenance at noon\r\n"
+
+static struct imapstate_span alerts_of(const char *upstream)
+{
+    imapstate_buf_done(&heard);
+    imapstate_buf_init(&heard, ALERTS_MAX);
+    prelude_alerts(upstream, &heard);
+    return imapstate_buf_span(&heard);
+}
+
+TEST(what_an_upstream_tells_whoever_connects_is_known_until_the_next_round)
+{
+    uint32_t round;
+    struct prelude_lesson lesson = { .names = IMAPSTATE_SPAN("IMAP4rev1"), .alerts = IMAPSTATE_SPAN(ALERT) };
+    CHECK_SPAN("nothing", alerts_of("a"), IMAPSTATE_SPAN(""));
+    for (int times = 0; times < 2; times++) {
+        prelude_take_turn("a", 1000, &round);
+        prelude_end_round("a", &lesson, 1000);
+        CHECK_SPAN("learned", alerts_of("a"), IMAPSTATE_SPAN(ALERT));
+        prelude_take_turn("a", 1000, &round);
+        prelude_end_round("a", &(struct prelude_lesson){ 0 }, 1000);
+        CHECK_SPAN("a round that learned nothing", alerts_of("a"), IMAPSTATE_SPAN(ALERT));
+        if (times == 0)
+            prelude_forget("a");
+        else
+            end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 1000);
+        CHECK_SPAN("gone", alerts_of("a"), IMAPSTATE_SPAN(""));
+    }
     forget();
 }
 
@@ -292,6 +330,7 @@ int main(void)
         cmocka_unit_test(another_list_than_is_known_makes_it_old),
         cmocka_unit_test(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late),
         cmocka_unit_test(threads_learn_and_look_at_the_same_time),
+        cmocka_unit_test(what_an_upstream_tells_whoever_connects_is_known_until_the_next_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

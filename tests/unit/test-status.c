@@ -115,6 +115,40 @@ static void what_names_the_servers_troubles_doubts_the_connection(void **unused)
     }
 }
 
+static const struct {
+    const char *name, *text;
+    size_t max;
+    const char *want;
+} quotes[] = {
+    { "words", "Down until 12:00, see https://status.example.org", 100,
+      "Down until 12:00, see https://status.example.org" },
+    { "nothing", "", 100, "" },
+    { "control characters", "a\rb\tc\x1b[2J\x7f", 100, "a?b?c?[2J?" },
+    { "those of C1", "a\xc2\x85z\xc2\x9bz", 100, "a??z??z" },
+    { "letters", "K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x98\x80", 100, "K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x98\x80" },
+    { "Latin-1", "K\xf6ln", 100, "K?ln" },
+    { "what is no UTF-8", "\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \x80 \xe0\x80\x80 \xf8", 100, "?? ??? ???? ? ??? ?" },
+    { "a character that is cut", "ab\xe2\x82", 100, "ab??" },
+    { "too long", "abcdef", 4, "abcd" },
+    { "too long, in the middle of a character", "abc\xc3\xb6z", 4, "abc" },
+};
+
+TEST(a_text_is_quoted_without_what_could_harm)
+{
+    for (size_t i = 0; i < ARRAY_LEN(quotes); i++) {
+        struct imapstate_buf words;
+        imapstate_buf_init(&words, quotes[i].max);
+        status_quote(imapstate_span_of(quotes[i].text), &words);
+        CHECK_SPAN(quotes[i].name, imapstate_buf_span(&words), imapstate_span_of(quotes[i].want));
+        imapstate_buf_done(&words);
+    }
+    struct imapstate_buf words;
+    imapstate_buf_init(&words, 10);
+    status_quote(IMAPSTATE_SPAN("a\0b"), &words);
+    CHECK_SPAN("NUL", imapstate_buf_span(&words), IMAPSTATE_SPAN("a?b"));
+    imapstate_buf_done(&words);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +156,7 @@ int main(void)
         cmocka_unit_test(no_line_is_read_behind_its_end_wherever_it_is_cut),
         cmocka_unit_test(code_is_known_by_its_name),
         cmocka_unit_test(what_names_the_servers_troubles_doubts_the_connection),
+        cmocka_unit_test(a_text_is_quoted_without_what_could_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

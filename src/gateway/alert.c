@@ -1,0 +1,56 @@
+#include "alert.h"
+
+#include <string.h>
+
+#include "status.h"
+
+bool alerts_next(struct imapstate_span *alerts, struct imapstate_span *ret_line)
+{
+    const uint8_t *lf = alerts->len > 0 ? memchr(alerts->at, '\n', alerts->len) : NULL;
+    if (!lf)
+        return false;
+    size_t len = (size_t)(lf - alerts->at) + 1;
+    *ret_line = (struct imapstate_span){ alerts->at, len };
+    *alerts = (struct imapstate_span){ alerts->at + len, alerts->len - len };
+    return true;
+}
+
+bool alerts_have(struct imapstate_span alerts, struct imapstate_span line)
+{
+    struct status want, other;
+    struct imapstate_span told;
+    if (!status_parse(line, &want))
+        return false;
+    while (alerts_next(&alerts, &told))
+        if (status_parse(told, &other) && imapstate_span_equal(other.text, want.text))
+            return true;
+    return false;
+}
+
+static const char *alert_word(enum status_word word)
+{
+    switch (word) {
+    case STATUS_NO:
+    case STATUS_BYE:
+        return "NO";
+    case STATUS_BAD:
+        return "BAD";
+    case STATUS_OK:
+    case STATUS_PREAUTH:
+        break;
+    }
+    return "OK";
+}
+
+bool alerts_add(struct imapstate_buf *alerts, struct imapstate_span line)
+{
+    struct status status;
+    size_t before = alerts->len;
+    if (!status_parse(line, &status) || !status.has_alert || alerts_have(imapstate_buf_span(alerts), line))
+        return false;
+    bool fits = imapstate_buf_printf(alerts, "* %s [ALERT] ", alert_word(status.word)) &&
+                imapstate_buf_put(alerts, status.text) && imapstate_buf_put(alerts, IMAPSTATE_SPAN("\r\n"));
+    if (!fits)
+        alerts->len = before;
+    return fits;
+}
