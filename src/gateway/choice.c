@@ -341,8 +341,7 @@ void choice_logged_in(struct client *client, struct imapstate_span names)
 /* May it have been carried out, with an effect? */
 static bool choice_may_have_run(const struct client *client, const struct flight *flight)
 {
-    bool is_whole = flight != client->sending || client->way == RELAY_IDLE_ASKED;
-    return client->choice.was_sent && is_whole && !flight->command->repeatable;
+    return client->choice.was_sent && !flight->may_repeat;
 }
 
 /* P6: what waits is answered NO, and the session ends. What may have run has no answer but BYE. */

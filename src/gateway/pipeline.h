@@ -18,12 +18,13 @@ struct flight {
     const struct imapstate_command *command; /* static */
     struct imapstate_buf arguments;          /* of a storable command, as sent; else empty: pipeline_capture() */
     struct imapstate_buf held;               /* its tagged answer, which came before the client had sent all of it */
-    bool is_capturing;        /* arguments are being collected: the command is storable and has fitted so far */
-    bool has_unasked_literal; /* octets of a literal went up with it that the upstream had not asked for */
-    bool is_answered;         /* before all of it had gone up; it stays until the client has sent the rest */
-    bool is_too_large;        /* storable, but its arguments did not fit */
-    bool is_ours;             /* the client did not send it: relay_ask() */
-    bool is_behind_done;      /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */
+    bool is_capturing : 1;        /* arguments are being collected: the command is storable and has fitted so far */
+    bool has_unasked_literal : 1; /* octets of a literal went up with it that the upstream had not asked for */
+    bool is_answered : 1;         /* before all of it had gone up; it stays until the client has sent the rest */
+    bool is_too_large : 1;        /* storable, but its arguments did not fit */
+    bool is_ours : 1;             /* the client did not send it: relay_ask() */
+    bool may_repeat : 1; /* what of it has gone up may go up again: it cannot have run, or runs twice without harm */
+    bool is_behind_done : 1; /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */
     uint16_t tag_len;
     uint8_t tag[];
 };

@@ -148,6 +148,16 @@ static bool relay_may_stream(const struct client *client, const struct imapstate
            literal->octets <= capability_nonsync_max(offers) && (!literal->binary || offers->binary);
 }
 
+/* May a line go up twice? No server runs APPEND before it has the message, which it is yet to ask for. Of other
+ * commands that is not certain: Dovecot runs SUBSCRIBE as it stands and takes the literal behind it for commands. */
+static bool relay_may_repeat(const struct client *client, const struct imapstate_command *command,
+                             const struct imapstate_piece *piece)
+{
+    bool awaits_message = command->literals == IMAPSTATE_LITERALS_MESSAGE && piece->literal.announced &&
+                          client->upstream->config->append_literals != CONFIG_LITERALS_STREAM;
+    return command->repeatable || awaits_message;
+}
+
 static void relay_distrust(struct client *client, const char *detail)
 {
     client->session.is_uncertain = true; /* the upstream may be elsewhere than we are: never to be parked */
@@ -163,7 +173,7 @@ static void relay_capture(struct client *client, struct imapstate_span octets)
 
 static void relay_forward(struct client *client, struct imapstate_span octets)
 {
-    choice_sent(client, octets, client->sending->command->repeatable);
+    choice_sent(client, octets, client->sending->may_repeat);
     stream_forward(&client->upstream->stream, octets);
 }
 
@@ -227,6 +237,7 @@ static void relay_capture_line(struct client *client, const struct imapstate_pie
 /* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
 static void relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
 {
+    client->sending->may_repeat = relay_may_repeat(client, client->sending->command, piece);
     relay_capture_line(client, piece, arguments);
     session_sent_line(&client->session, client->sending->command, arguments);
     if (piece->literal.announced) {
@@ -274,7 +285,8 @@ static bool relay_say(struct client *client, struct flight *flight, struct imaps
                    imapstate_buf_put(&line, IMAPSTATE_SPAN("\r\n"));
     if (is_said) {
         choice_forget_credentials(client);
-        choice_sent(client, imapstate_buf_span(&line), flight->command->repeatable);
+        flight->may_repeat = flight->command->repeatable;
+        choice_sent(client, imapstate_buf_span(&line), flight->may_repeat);
         stream_put(&client->upstream->stream, imapstate_buf_span(&line));
     } else {
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
@@ -338,8 +350,8 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     }
     if (!choice_make(client))
         return RELAY_DOWN_NOT_YET;
-    client->pipeline.holds_back =
-        choice_awaits_life(client, line.command->repeatable) || relay_must_wait(client, piece, &line);
+    client->pipeline.holds_back = choice_awaits_life(client, relay_may_repeat(client, line.command, piece)) ||
+                                  relay_must_wait(client, piece, &line);
     if (client->pipeline.holds_back)
         return RELAY_DOWN_NOT_YET;
     relay_begin_command(client, piece, &line);
@@ -424,6 +436,7 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
         relay_send_line(client, piece, piece->octets);
         return RELAY_DOWN_TAKEN;
     }
+    client->sending->may_repeat &= client->sending->command->repeatable;
     relay_capture(client, piece->octets);
     relay_forward(client, piece->octets);
     return RELAY_DOWN_TAKEN;

@@ -410,14 +410,14 @@ bool session_set_language(struct session *session, struct imapstate_span tag, st
     return session_track_effect(session, tag, IMAPSTATE_ENTRY_LANGUAGE, language, false);
 }
 
-static void session_completed_selection(struct session *session, uint8_t id, enum status_word status)
+static void session_completed_selection(struct session *session, const struct flight *flight, enum status_word status)
 {
-    switch (id) {
+    switch (flight->command->id) {
     case IMAPSTATE_COMMAND_SELECT:
     case IMAPSTATE_COMMAND_EXAMINE:
         /* RFC 9051 section 6.3.2: a SELECT that fails leaves no mailbox selected; one that was BAD may have left things
-         * as they were. */
-        if (status == STATUS_BAD)
+         * as they were. So may one whose literal was refused: was it the SELECT, or the string? */
+        if (status == STATUS_BAD || (status == STATUS_NO && flight->is_answered))
             session->selected = SESSION_SELECTED_UNKNOWN;
         else
             session->selected = status == STATUS_OK ? SESSION_SELECTED_YES : SESSION_SELECTED_NO;
@@ -456,7 +456,7 @@ bool session_completed(struct session *session, const struct flight *flight, enu
     if (flight->is_behind_done && flight->command->id != IMAPSTATE_COMMAND_IDLE)
         session->has_said_done = false;
     if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
-        session_completed_selection(session, flight->command->id, status);
+        session_completed_selection(session, flight, status);
         return false;
     }
     if (status == STATUS_OK)

@@ -149,6 +149,19 @@ def test_p02_after_a_select_that_was_answered_bad_state_is_bad_until_it_is_left(
     client.ok("STATE")
 
 
+@pytest.mark.parametrize("plus", [True, False])
+def test_p02_nor_is_it_known_where_the_literal_of_a_select_was_refused(scripted, scripted_gateway, plus):
+    """The server may have refused the string before it looked at the command."""
+    client = scripted_gateway.session()
+    client.ok("SELECT INBOX")
+    scripted.refuses_literals = True
+    client.no(b"SELECT " + literal("abc", plus=plus))
+    scripted.refuses_literals = False
+    client.bad("STATE")
+    client.ok("UNSELECT")
+    client.ok("STATE")
+
+
 def test_p02_after_a_select_that_was_answered_bad_another_select_settles_it(scripted, scripted_gateway):
     client = scripted_gateway.session()
     scripted.on("SELECT", "BAD what?", times=1)
