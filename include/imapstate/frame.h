@@ -9,7 +9,7 @@
  * docs/framing.md tells what is refused and why.
  *
  *     START -> WAIT (commands: {n}) -> LITERAL -> REST -> START      WAIT -> START: the server refused the literal
- *     START -> CONTINUATION -> START                                 any -> BAD */
+ *     START, REST -> OVERLONG (commands) -> as behind a line     START -> CONTINUATION -> START     any -> BAD */
 #ifndef IMAPSTATE_FRAME_H
 #define IMAPSTATE_FRAME_H
 
@@ -52,6 +52,10 @@ struct imapstate_piece {
     bool is_bare_lf;              /* the line ends in LF alone. Whoever passes a command on ends it with CRLF, so that
                                    * nobody behind can read it otherwise. */
     bool has_nul;                 /* commands: the line has a NUL. Never passed on; see docs/framing.md. */
+    enum imapstate_error refused; /* commands: not OK: the line must be answered BAD and nothing of it passed on, but
+                                   * where it ends is certain. LITERAL_TOO_LARGE: of the synchronizing one that it
+                                   * announces. LINE_TOO_LONG: it comes in parts; octets need not end in LF, and then
+                                   * ends is false and no literal is told. A part behind the first does not begin. */
     struct imapstate_literal literal; /* announced by this line */
 };
 
@@ -62,19 +66,22 @@ struct imapstate_frame {
     uint8_t side;          /* enum imapstate_frame_side */
     uint8_t at;            /* where in the diagram above; see frame.c */
     uint8_t error;         /* enum imapstate_error */
-    bool takes_bare_lf;
+    bool takes_bare_lf : 1;
+    bool has_nul : 1;       /* the part of an overlong line that was consumed */
+    bool is_quote_open : 1; /* behind that part */
 };
 
 IMAPSTATE_API void imapstate_frame_init(struct imapstate_frame *frame, enum imapstate_frame_side side);
 
-/* Responses: from here on a line may end in LF alone, which is an error otherwise (RFC 9051 section 2.2). Still refused is
- * one that announces a literal: a client that takes only CRLF for an end would see none. */
+/* Responses: from here on a line may end in LF alone, which is an error otherwise (RFC 9051 section 2.2). Still refused
+ * is one that announces a literal: a client that takes only CRLF for an end would see none. */
 IMAPSTATE_API void imapstate_frame_take_bare_lf(struct imapstate_frame *frame);
 
 /* Looks at the front of in, the octets that have arrived and were not consumed, and takes one piece off it.
  * ret_piece is written for LINE and LITERAL. The caller then goes on behind ret_piece->octets.
  * Between two calls without consumption, in may only grow at its end. A line that has no end within its first
- * IMAPSTATE_LINE_MAX octets is BAD; but in responses only if it is not passable, see below. */
+ * IMAPSTATE_LINE_MAX octets is consumed in parts that are refused; BAD if it is a continuation line, or ends in more
+ * than 63 octets that announce a literal; in responses, if it is not passable, see below. */
 IMAPSTATE_API enum imapstate_frame_result imapstate_frame_next(struct imapstate_frame *frame, struct imapstate_span in,
                                                                struct imapstate_piece *ret_piece);
 

@@ -313,6 +313,8 @@ static void answer_run(struct client *client)
 static const char *answer_complaint(const struct client *client, enum imapstate_error error,
                                     const struct imapstate_command *command, const struct imapstate_piece *line)
 {
+    if (line->refused != IMAPSTATE_OK)
+        return request_to_refused(line->refused);
     if (line->has_nul)
         return "BAD " N_("NUL in a command.");
     if (error != IMAPSTATE_OK)
@@ -344,9 +346,8 @@ static const char *answer_to_frame_error(enum imapstate_error error)
 {
     switch (error) {
     case IMAPSTATE_LINE_TOO_LONG:
-        return "BAD " N_("The line is longer than 64 KiB.");
     case IMAPSTATE_LITERAL_TOO_LARGE:
-        return "BAD " N_("Literal is too large.");
+        return request_to_refused(error);
     case IMAPSTATE_LITERAL_MISPLACED:
         return "BAD " N_("Non-synchronizing literal where no string can begin.");
     case IMAPSTATE_BARE_CR:

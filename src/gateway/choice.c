@@ -1,5 +1,7 @@
 #include "choice.h"
 
+#include <string.h>
+
 #include "client.h"
 #include "introduction.h"
 #include "prelude.h"
@@ -344,6 +346,20 @@ static bool choice_may_have_run(const struct client *client, const struct flight
     return client->choice.was_sent && !flight->may_repeat;
 }
 
+/* The tag of the command that is here as a whole and of which nothing has gone up; empty if there is none. What is here in
+ * part may yet be any command. */
+static struct imapstate_span choice_waiting_tag(const struct client *client)
+{
+    struct imapstate_span in = stream_input(&client->stream);
+    struct imapstate_command_line line = { 0 };
+    if (client->request.phase >= REQUEST_COMPLETE)
+        return request_tag(&client->request);
+    bool is_first = client->pipeline.count == 0 && imapstate_frame_is_between(&client->frame);
+    if (is_first && in.len > 0 && memchr(in.at, '\n', in.len))
+        imapstate_command_parse(in, &line);
+    return line.tag;
+}
+
 /* P6: what waits is answered NO, and the session ends. What may have run has no answer but BYE. */
 void choice_login_failed(struct client *client, bool is_refused)
 {
@@ -358,13 +374,8 @@ void choice_login_failed(struct client *client, bool is_refused)
         if (!flight->is_ours && !choice_may_have_run(client, flight))
             client_say(client, &tag, answer);
     }
-    struct imapstate_command_line line;
-    imapstate_command_parse(stream_input(&client->stream), &line);
-    struct imapstate_span tag = line.tag;
-    bool is_requested = client->request.phase >= REQUEST_COMPLETE;
-    if (is_requested)
-        tag = request_tag(&client->request);
-    if (is_requested || (client->pipeline.count == 0 && tag.len > 0))
+    struct imapstate_span tag = choice_waiting_tag(client);
+    if (tag.len > 0)
         client_say(client, &tag, answer);
     client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
 }

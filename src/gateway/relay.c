@@ -343,8 +343,8 @@ static enum relay_down relay_down_command(struct client *client, const struct im
 {
     struct imapstate_command_line line;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
-    if (error != IMAPSTATE_OK || piece->has_nul || relay_is_ours(client, line.command) ||
-        relay_is_doubtful_id(&line, piece)) {
+    if (error != IMAPSTATE_OK || piece->has_nul || piece->refused != IMAPSTATE_OK ||
+        relay_is_ours(client, line.command) || relay_is_doubtful_id(&line, piece)) {
         answer_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
@@ -399,7 +399,7 @@ static void relay_swallow(struct client *client, enum imapstate_frame_result res
     bool is_asking = piece->literal.announced && piece->literal.synchronizing;
     if (is_asking)
         imapstate_frame_literal_refused(&client->frame);
-    if (is_asking || (result == IMAPSTATE_FRAME_LINE && !piece->literal.announced))
+    if (is_asking || (result == IMAPSTATE_FRAME_LINE && piece->ends))
         relay_enter(client, RELAY_SWALLOWED);
 }
 
@@ -426,6 +426,10 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (client->way == RELAY_SWALLOWING) {
         relay_swallow(client, result, piece);
+        return RELAY_DOWN_TAKEN;
+    }
+    if (piece->refused != IMAPSTATE_OK) {
+        relay_distrust(client, imapstate_strerror(piece->refused));
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_behind_string(piece)) {

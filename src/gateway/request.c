@@ -23,6 +23,12 @@ static void request_complain(struct request *request, const char *complaint)
         request->complaint = complaint;
 }
 
+const char *request_to_refused(enum imapstate_error refused)
+{
+    return refused == IMAPSTATE_LINE_TOO_LONG ? "BAD " N_("The line is longer than 64 KiB.")
+                                              : "BAD " N_("Literal is too large.");
+}
+
 /* Where does a line leave the request? */
 static void request_heed_line(struct request *request, const struct imapstate_piece *line)
 {
@@ -39,22 +45,38 @@ static void request_heed_line(struct request *request, const struct imapstate_pi
         request->phase = request->complaint ? REQUEST_COMPLETE : REQUEST_OWES_GO;
 }
 
+static bool request_is_line_end(const struct imapstate_piece *piece)
+{
+    return piece->literal.announced || piece->ends;
+}
+
 void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
                    const char *complaint)
 {
+    struct imapstate_span kept = line->octets;
     request->command = command;
     request->complaint = complaint;
-    if (!imapstate_buf_put(&request->octets, line->octets))
+    /* Of a line that comes in parts the tag, if it is there as a whole. */
+    if (line->refused == IMAPSTATE_LINE_TOO_LONG) {
+        const uint8_t *sp = memchr(kept.at, ' ', kept.len);
+        kept.len = sp ? (size_t)(sp - kept.at) + 1 : 0;
+    }
+    if (!imapstate_buf_put(&request->octets, kept))
         request_complain(request, "BAD " N_("Command is too large."));
-    request_heed_line(request, line);
+    if (request_is_line_end(line))
+        request_heed_line(request, line);
+    else
+        request->phase = REQUEST_COLLECTING;
 }
 
 void request_add(struct request *request, const struct imapstate_piece *piece)
 {
     request->phase = REQUEST_COLLECTING;
+    if (piece->refused != IMAPSTATE_OK)
+        request_complain(request, request_to_refused(piece->refused));
     if (!request->complaint && !imapstate_buf_put(&request->octets, piece->octets))
         request_complain(request, "BAD " N_("Command is too large."));
-    if (piece->literal.announced || piece->ends)
+    if (request_is_line_end(piece))
         request_heed_line(request, piece);
 }
 

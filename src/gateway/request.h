@@ -31,6 +31,9 @@ void request_done(struct request *request); /* wipes; it can begin again */
 void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
                    const char *complaint);
 
+/* The complaint about a piece that is refused. */
+const char *request_to_refused(enum imapstate_error refused);
+
 /* A further piece. */
 void request_add(struct request *request, const struct imapstate_piece *piece);
 

@@ -10,8 +10,12 @@ enum frame_at {
     FRAME_AT_LITERAL,
     FRAME_AT_REST, /* of a command or response: the line behind a literal, or what is left of a line passed in parts */
     FRAME_AT_TEXT, /* what is left of a line of text passed in parts: no literal is announced at its end */
+    FRAME_AT_OVERLONG, /* what is left of a command's line that is too long to be kept */
     FRAME_AT_BAD,
 };
+
+/* What may announce a literal at the end of a line that is too long must be shorter. */
+#define FRAME_TAIL_MAX 64u
 
 _Static_assert(sizeof(struct imapstate_frame) <= 16 + sizeof(size_t), "every session has two frames, idle ones too");
 
@@ -120,11 +124,13 @@ static struct imapstate_span text_without_blanks(struct imapstate_span text)
 
 struct line_marks {
     bool has_cr, has_nul, is_quote_open;
+    bool is_escaping; /* it ends in a backslash that may escape what follows */
 };
 
-static struct line_marks line_marks_find(struct imapstate_span text)
+/* before: what is known of the line up to text. */
+static struct line_marks line_marks_find(struct imapstate_span text, struct line_marks before)
 {
-    struct line_marks marks = { 0 };
+    struct line_marks marks = before;
     for (size_t i = 0; i < text.len; i++) {
         switch (text.at[i]) {
         case '\r':
@@ -139,6 +145,7 @@ static struct line_marks line_marks_find(struct imapstate_span text)
         case '\\':
             /* Outside of a quoted string it is an ordinary octet (flags). A CR or NUL behind it is found all the same.
              */
+            marks.is_escaping = marks.is_quote_open && i + 1 == text.len;
             if (marks.is_quote_open && i + 1 < text.len && (text.at[i + 1] == '"' || text.at[i + 1] == '\\'))
                 i++;
             break;
@@ -147,28 +154,36 @@ static struct line_marks line_marks_find(struct imapstate_span text)
     return marks;
 }
 
-/* The literal that a command's line announces, or why the line is refused. */
+/* The literal that a command's line announces, or why nothing can be read behind it. */
 static enum imapstate_error command_announcement(struct imapstate_span text, bool has_nul,
-                                                 struct imapstate_literal *ret_literal)
+                                                 struct imapstate_piece *piece)
 {
     struct imapstate_span bare = text_without_blanks(text);
     struct announcement found = announcement_find(bare);
+    bool is_at_end = bare.len == text.len, is_asking = is_at_end && found.literal.synchronizing;
     /* A server for which NUL ends a string sees no literal. */
     if (found.literal.announced && has_nul)
         return IMAPSTATE_NUL;
-    if (found.is_too_large)
+    if (found.is_too_large && !is_asking)
         return IMAPSTATE_LITERAL_TOO_LARGE;
-    if (found.literal.announced && !found.literal.synchronizing && (!found.is_placed || bare.len != text.len))
+    if (found.is_too_large) {
+        /* Whoever asks does not send. */
+        piece->refused = IMAPSTATE_LITERAL_TOO_LARGE;
+        found.literal.octets = IMAPSTATE_LITERAL_MAX;
+    }
+    if (found.literal.announced && !found.literal.synchronizing && (!found.is_placed || !is_at_end))
         return IMAPSTATE_LITERAL_MISPLACED;
-    *ret_literal = bare.len == text.len ? found.literal : (struct imapstate_literal){ 0 };
+    if (is_at_end)
+        piece->literal = found.literal;
     return IMAPSTATE_OK;
 }
 
-/* Judges a whole line from the client; text is without its end. */
+/* Judges a whole line from the client, or the end of one that is too long; text is without its end. */
 static enum imapstate_error command_line_check(const struct imapstate_frame *frame, struct imapstate_span text,
                                                struct imapstate_piece *piece)
 {
-    struct line_marks marks = line_marks_find(text);
+    struct line_marks before = { .has_nul = frame->has_nul, .is_quote_open = frame->is_quote_open };
+    struct line_marks marks = line_marks_find(text, before);
     if (marks.has_cr)
         return IMAPSTATE_BARE_CR;
     if (frame->at == FRAME_AT_CONTINUATION) {
@@ -178,7 +193,7 @@ static enum imapstate_error command_line_check(const struct imapstate_frame *fra
     if (marks.is_quote_open)
         return IMAPSTATE_QUOTED_OPEN;
     piece->has_nul = marks.has_nul;
-    return command_announcement(text, marks.has_nul, &piece->literal);
+    return command_announcement(text, marks.has_nul, piece);
 }
 
 /* Is the word at the front of text, up to SP or the line end, one that begins a status response? */
@@ -266,6 +281,7 @@ static enum imapstate_error response_line_check(const struct imapstate_frame *fr
 static void frame_line_done(struct imapstate_frame *frame, const struct imapstate_literal *literal)
 {
     frame->scanned = 0;
+    frame->has_nul = frame->is_quote_open = false;
     frame->literal_left = literal->octets;
     if (!literal->announced)
         frame->at = FRAME_AT_START;
@@ -275,13 +291,87 @@ static void frame_line_done(struct imapstate_frame *frame, const struct imapstat
         frame_begin_literal(frame);
 }
 
+/* The octets at the end of part, which may be the end of a command's line, that may announce a literal, and the octet
+ * before it. */
+static size_t tail_len(struct imapstate_span part)
+{
+    struct imapstate_span bare = part;
+    bare.len -= bare.len > 0 && bare.at[bare.len - 1] == '\r';
+    bare = text_without_blanks(bare);
+    bare.len -= bare.len > 0 && bare.at[bare.len - 1] == '}';
+    bare.len -= bare.len > 0 && bare.at[bare.len - 1] == '+';
+    while (bare.len > 0 && is_digit(bare.at[bare.len - 1]))
+        bare.len--;
+    bare.len -= bare.len > 0 && bare.at[bare.len - 1] == '{';
+    bare.len -= bare.len > 0 && bare.at[bare.len - 1] == '~';
+    bare.len -= bare.len > 0;
+    return part.len - bare.len;
+}
+
+/* Not a continuation: what does not come whole there is no answer to what was asked. */
+static bool frame_may_swallow(const struct imapstate_frame *frame)
+{
+    return frame->side == IMAPSTATE_FRAME_COMMANDS && frame->at != FRAME_AT_CONTINUATION;
+}
+
+/* The end of a line that is too long, for which the caller has seen LF. */
+static enum imapstate_frame_result frame_end_overlong(struct imapstate_frame *frame, struct imapstate_piece *piece)
+{
+    struct imapstate_span line = piece->octets;
+    piece->is_bare_lf = line.len < 2 || line.at[line.len - 2] != '\r';
+    struct imapstate_span text = { line.at, line.len - (piece->is_bare_lf ? 1 : 2) };
+    /* What announces a literal is here as a whole, unless it is so long that it was consumed in part. */
+    if (tail_len(text) >= FRAME_TAIL_MAX)
+        return frame_fail(frame, IMAPSTATE_LINE_TOO_LONG);
+    enum imapstate_error error = command_line_check(frame, text, piece);
+    if (error != IMAPSTATE_OK)
+        return frame_fail(frame, error);
+    piece->refused = IMAPSTATE_LINE_TOO_LONG;
+    piece->ends = !piece->literal.announced;
+    frame_line_done(frame, &piece->literal);
+    return IMAPSTATE_FRAME_LINE;
+}
+
+/* A part of a command's line that is longer than a line may be, up to its LF if that is there. It is consumed but for
+ * what may announce a literal, as that is the client's to send whatever becomes of the line. */
+static enum imapstate_frame_result frame_next_overlong(struct imapstate_frame *frame, struct imapstate_span part,
+                                                       struct imapstate_piece *ret_piece)
+{
+    struct imapstate_piece piece = { .octets = part, .begins = frame->at == FRAME_AT_START };
+    enum imapstate_frame_result result = IMAPSTATE_FRAME_LINE;
+    if (part.len > 0 && part.at[part.len - 1] == '\n') {
+        result = frame_end_overlong(frame, &piece);
+    } else {
+        size_t tail = tail_len(part);
+        piece.octets.len -= tail < FRAME_TAIL_MAX ? tail : FRAME_TAIL_MAX;
+        struct line_marks before = { .has_nul = frame->has_nul, .is_quote_open = frame->is_quote_open };
+        struct line_marks marks = line_marks_find(piece.octets, before);
+        piece.octets.len -= marks.is_escaping;
+        frame->scanned = part.len - piece.octets.len;
+        if (piece.octets.len == 0)
+            return IMAPSTATE_FRAME_MORE;
+        if (marks.has_cr)
+            return frame_fail(frame, IMAPSTATE_BARE_CR);
+        frame->has_nul = marks.has_nul;
+        frame->is_quote_open = marks.is_quote_open;
+        frame->at = FRAME_AT_OVERLONG;
+        piece.refused = IMAPSTATE_LINE_TOO_LONG;
+    }
+    if (result == IMAPSTATE_FRAME_LINE)
+        *ret_piece = piece;
+    return result;
+}
+
 static enum imapstate_frame_result frame_next_line(struct imapstate_frame *frame, struct imapstate_span in,
                                                    struct imapstate_piece *ret_piece)
 {
     /* The scan goes on where it stopped: octets that arrive one by one must not cost their square. */
     const uint8_t *lf = in.len > frame->scanned ? memchr(in.at + frame->scanned, '\n', in.len - frame->scanned) : NULL;
     size_t len = lf ? (size_t)(lf - in.at) + 1 : in.len;
-    if ((lf ? len > IMAPSTATE_LINE_MAX : len >= IMAPSTATE_LINE_MAX) && !imapstate_frame_is_passable(frame, in))
+    bool is_too_long = lf ? len > IMAPSTATE_LINE_MAX : len >= IMAPSTATE_LINE_MAX;
+    if (frame->at == FRAME_AT_OVERLONG || (is_too_long && frame_may_swallow(frame)))
+        return frame_next_overlong(frame, (struct imapstate_span){ in.at, len }, ret_piece);
+    if (is_too_long && !imapstate_frame_is_passable(frame, in))
         return frame_fail(frame, IMAPSTATE_LINE_TOO_LONG);
     if (!lf) {
         frame->scanned = in.len;
@@ -329,6 +419,7 @@ enum imapstate_frame_result imapstate_frame_next(struct imapstate_frame *frame, 
     case FRAME_AT_CONTINUATION:
     case FRAME_AT_REST:
     case FRAME_AT_TEXT:
+    case FRAME_AT_OVERLONG:
         break;
     }
     return frame_next_line(frame, in, ret_piece);

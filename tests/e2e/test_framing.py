@@ -2,11 +2,14 @@
 session, and never does a server read as a command what the gateway took for something else."""
 import select
 import socket
+import threading
 
 import pytest
 
 from harness.gateway import upstream
 from harness.imap import Closed, literal
+from harness.memory import needs_plain_build, resident_kib
+from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD
 from harness.tokens import save
 
@@ -25,8 +28,12 @@ ENDS = {
     "CR within a line": b'x LIST "" a\rb\r\n' + SMUGGLED,
     "CR within quotes": b'x LIST "" "a\rb"\r\n' + SMUGGLED,
     "CR CR LF": b"x NOOP\r\r\n" + SMUGGLED,
-    "a line that is too long": b"x LIST \"\" " + b"a" * 65536 + b"\r\n" + SMUGGLED,
-    "a line that is too long and has no end": b"x LIST \"\" " + b"a" * 70000,
+    "a line that is too long and leaves a quote open": b'x LIST "" "' + b"a" * 70000 + b"\r\n" + SMUGGLED,
+    "CR in a line that is too long": b'x LIST "" ' + b"a" * 70000 + b"\r" + SMUGGLED,
+    "a literal behind no SP in a line that is too long": hiding(b'x LIST "" ' + b"a" * 70000 + b"{N+}"),
+    "more digits than are waited for in a line that is too long": b'x LIST "" {' + b"0" * 70000 + b"3+}\r\n" + SMUGGLED,
+    "a line that is too long behind a literal": b'x LIST {0+}\r\n ' + b"a" * 70000 + b"\r\n" + SMUGGLED,
+    "a number that is too large behind a literal in LIST": b'x LIST {0+}\r\n {4294967296}\r\n' + SMUGGLED,
     "an open quote": b'x LIST "" "a\r\n' + SMUGGLED,
     "CRLF within quotes": b'x LIST "" "a\r\n' + SMUGGLED + b'"\r\n',
     "LF within quotes": b'x LIST "" "a\n' + SMUGGLED + b'"\r\n',
@@ -41,7 +48,6 @@ ENDS = {
     "a literal8 with two tildes": hiding(b'x LIST "" ~~{N+}'),
     "a number that is too large": b"x APPEND INBOX {4294967296+}\r\n" + SMUGGLED,
     "a number that wraps": b"x APPEND INBOX {18446744073709551617+}\r\n" + SMUGGLED,
-    "a synchronizing number that is too large": b"x APPEND INBOX {4294967296}\r\n" + SMUGGLED,
     "NUL and a literal": hiding(b'x LIST "" \0 {N+}'),
     "NUL and a synchronizing literal": hiding(b'x LIST "" \0 {N}'),
     "NUL behind a literal": b'x LIST {0+}\r\n "a\0b"\r\n' + SMUGGLED,
@@ -96,6 +102,26 @@ BAD = {
     "a tag with (": (b"a(b NOOP\r\n", b"*"),
     "a tag with a quote": (b'"a" NOOP\r\n', b"*"),
     "a tag with 8-bit octets": (b"\xc3\xa4 NOOP\r\n", b"*"),
+    "a number that is too large, of a literal that is asked for": (b"x APPEND INBOX {4294967296}\r\n", b"x"),
+    "one that wraps": (b"x APPEND INBOX (\\Seen) ~{18446744073709551617}\r\n", b"x"),
+}
+
+# The same; before login they are too much.
+TOO_LONG = {
+    "a line": (b'x FETCH ' + b"1," * 35000 + b"2 FLAGS\r\n", b"x"),
+    "a line that ends in LF": (b'x FETCH ' + b"1," * 35000 + b"2 FLAGS\n", b"x"),
+    "a line of 300 KB": (b'x FETCH ' + b"1," * 150000 + b"2 FLAGS\r\n", b"x"),
+    "a line with NUL": (b'x FETCH ' + b"1," * 150000 + b"\0\r\n", b"x"),
+    "a line of 64 KiB and one": (b'x LIST "" ' + b"a" * 65525 + b"\r\n", b"x"),
+    "a line with a literal behind it": (hiding(b'x LIST "" ' + b"a" * 70000 + b" {N+}"), b"x"),
+    "a line with two": (b'x SEARCH ' + b"a" * 70000 + b" {%d+}\r\n" % len(SMUGGLED) + SMUGGLED + b" ~{70000+}\r\n" + b"z" * 70000 + b" x\r\n", b"x"),
+    "a line with one that is asked for": (b'x SEARCH ' + b"a" * 70000 + b" {5}\r\n", b"x"),
+    "a line with one that is too large": (b'x SEARCH ' + b"a" * 70000 + b" {4294967296}\r\n", b"x"),
+    "a quote over several parts": (b'x LIST "" "' + b'\\"' * 70000 + b' {3+}"\r\n', b"x"),
+    "an APPEND": (b'x APPEND ' + b"a" * 70000 + b" {70000+}\r\n" + b"z" * 70000 + b"\r\n", b"x"),
+    "a STATE": (b'x STATE ' + b"a" * 70000 + b"\r\n", b"x"),
+    "an IDLE": (b'x IDLE ' + b"a" * 70000 + b"\r\n", b"x"),
+    "a tag": (b"a" * 70000 + b" NOOP\r\n", b"*"),
 }
 
 # No literal: the line passes as it is, and the next one is a command.
@@ -260,7 +286,7 @@ def greet(connection):
     connection.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] by hand.\r\n")
 
 
-@pytest.mark.parametrize("octets", [b"abc \0 more\r\n", b"abc {3+}\r\nabc\0\r\n", b"abc a\rb\r\n", b'abc "\r\n', b"abc" + b"a" * 65536,
+@pytest.mark.parametrize("octets", [b"abc \0 more\r\n", b"abc {3+}\r\nabc\0\r\n", b"abc a\rb\r\n", b'abc "\r\n', b"abc \"" + b"a" * 65536 + b"\r\n",
                                     b"abc x{3+}\r\n"], ids=range(6))
 def test_the_rest_of_a_refused_command_is_framed_like_any_other(scripted, scripted_gateway, octets):
     scripted.script = refusing_literals("NO no.")
@@ -376,9 +402,9 @@ def test_a_streamed_message_whose_tag_is_none_to_the_server_ends_the_session(sta
     gateway.wait_log("closing: input that cannot be framed: literal in a command that may have been answered BAD")
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", [*BAD, *TOO_LONG])
 def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scripted_gateway, name):
-    octets, tag = BAD[name]
+    octets, tag = (BAD | TOO_LONG)[name]
     client = scripted_gateway.session()
     client.send(octets + b"n NOOP\r\n")
     answer = client.wait("n")
@@ -386,6 +412,44 @@ def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scri
     assert bad.startswith(tag + b" BAD ") and answer.status == b"OK"
     assert scripted.sessions[-1].received.endswith(b"\r\nn NOOP\r\n")
     assert scripted.sessions[-1].names[-2:] == ["LOGIN", "NOOP"]
+
+
+@pytest.mark.parametrize("name", ["a line of 300 KB", "a line with two", "a line with one that is asked for"])
+def test_a_line_that_is_too_long_costs_its_command_wherever_it_stands(scripted, start_gateway, name):
+    """In its order, and its connection is parked as any other."""
+    gateway = start_gateway(scripted.port, park={"per_user": 1})
+    release = threading.Event()
+    scripted.on("EXPUNGE", lambda connection, tag, arguments: (release.wait(PATIENCE_S), connection.send(f"{tag} OK done\r\n")))
+    client = gateway.session()
+    client.ok("SELECT INBOX")
+    client.send(b"c EXPUNGE\r\n" + TOO_LONG[name][0] + b"s STATE\r\nn NOOP\r\n")
+    scripted.wait_for(lambda: "EXPUNGE" in scripted.sessions[-1].names)
+    release.set()
+    answers = [client.response() for _ in range(4)]
+    assert [answer.split()[:2] for answer in answers] == [[b"c", b"OK"], [b"x", b"BAD"], [b"s", b"BAD"], [b"n", b"OK"]]  # P2: one is selected
+    client.logout()
+    gateway.wait_log("park: parked")
+
+
+@needs_plain_build
+def test_a_line_without_end_is_not_kept(scripted, start_gateway):
+    gateway = start_gateway(scripted.port)
+    client = gateway.session()
+    client.ok("NOOP")
+    before = resident_kib(gateway)
+    client.send(b"x SEARCH ")
+    for _ in range(256):
+        client.send(b"a" * (256 * 1024))
+    assert resident_kib(gateway) < before + 4096
+    client.send(b"\r\nn NOOP\r\n")
+    assert client.wait("x").status == b"BAD" and client.wait("n").status == b"OK"
+
+
+@pytest.mark.parametrize("command", ["LIST", "APPEND"])
+def test_a_line_that_is_too_long_behind_a_refused_literal_is_swallowed(start_scripted, start_gateway, command):
+    client = start_gateway(start_scripted(refuses_literals=True).port).session()
+    client.send(f"x {command} {{3+}}\r\nabc ".encode() + b"a" * 200000 + b" {2+}\r\nxy\r\nn NOOP\r\n")
+    assert client.wait("x").status == b"NO" and client.wait("n").status == b"OK"
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -334,6 +334,17 @@ def test_p06_if_no_other_can_be_had_the_command_is_answered_no(lot):
     assert client.rest()[-1].startswith(b"* BYE")
 
 
+@pytest.mark.parametrize("octets", [b"A", b"A12 SELECT INBOX", b"x STATE {20+}\r\nb NOOP\r\n"], ids=["a tag's begin", "no line end", "a literal's begin"])
+def test_p06_what_is_here_in_part_is_not_answered(lot, octets):
+    """It may yet be another command. The connection is needed after ten seconds, whatever the client does."""
+    lot.visit()
+    client = lot.gateway.session()
+    lot.scripted.stop_listening()
+    lot.scripted.drop_all()
+    client.send(octets)
+    assert [line.split()[:2] for line in client.rest()] == [[b"*", b"BYE"]]
+
+
 def test_the_state_of_a_dead_connection_is_not_lost_with_it(lot):
     """Tracking is on before the choice; the connection that was chosen then dies."""
     (older, newer), _ = park_several(lot, 2)

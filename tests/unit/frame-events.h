@@ -2,7 +2,8 @@
  * unit test and the fuzz targets can compare. What comes out must not depend on the parts.
  *
  * Events, each followed by a space; numbers are octets:
- *   L12be    a line. b: begins, e: ends, t: text, c: continuation, f: bare LF, 0: has NUL
+ *   L12be    a line. b: begins, e: ends, t: text, c: continuation, f: bare LF, 0: has NUL, !: too long, its parts
+ *            together, ?: its literal is too large
  *   L12b{5}  a line that announces a literal: {5} {5+} ~{5} ~{5+}; in responses, where nobody waits, {5} or ~{5}
  *   O5       the octets of a literal
  *   W        the frame waits for the server's decision
@@ -60,10 +61,13 @@ static inline void frame_run_line(struct frame_run *run, const struct imapstate_
     /* The octets are a line, and one only. */
     frame_run_require(memchr(piece->octets.at, '\n', piece->octets.len) == piece->octets.at + piece->octets.len - 1);
     frame_run_require(piece->ends == !literal->announced);
-    frame_run_require(imapstate_buf_printf(&run->events, "L%zu%s%s%s%s%s%s", run->line_len + piece->octets.len,
+    frame_run_require(imapstate_buf_printf(&run->events, "L%zu%s%s%s%s%s%s%s", run->line_len + piece->octets.len,
                                            begins ? "b" : "", piece->ends ? "e" : "", piece->is_text ? "t" : "",
                                            piece->is_continuation ? "c" : "", piece->is_bare_lf ? "f" : "",
-                                           piece->has_nul ? "0" : ""));
+                                           piece->has_nul ? "0" : "",
+                                           piece->refused == IMAPSTATE_LINE_TOO_LONG ? "!"
+                                           : piece->refused != IMAPSTATE_OK          ? "?"
+                                                                                     : ""));
     if (literal->announced)
         frame_run_require(
             imapstate_buf_printf(&run->events, "%s{%u%s}", literal->binary ? "~" : "", literal->octets,
@@ -113,6 +117,13 @@ static inline size_t frame_run_step(struct frame_run *run, struct imapstate_fram
         break;
     case IMAPSTATE_FRAME_LINE:
         frame_run_flush_literal(run);
+        frame_run_require(piece.octets.len > 0);
+        if (piece.octets.at[piece.octets.len - 1] != '\n') {
+            frame_run_require(piece.refused == IMAPSTATE_LINE_TOO_LONG && !piece.ends && !piece.literal.announced);
+            run->line_begins = run->line_len > 0 ? run->line_begins : piece.begins;
+            run->line_len += piece.octets.len;
+            break;
+        }
         frame_run_line(run, &piece);
         if (piece.ends)
             frame_run_after_command(run, frame);

@@ -182,6 +182,53 @@ TEST(a_request_that_is_done_begins_again)
     }
 }
 
+TEST(of_a_line_that_is_too_long_only_the_tag_is_kept)
+{
+    static const struct {
+        const char *name, *head, *tail;
+        struct imapstate_span tag;
+        struct imapstate_span rest; /* behind it, a command */
+    } rows[] = {
+        { "a line", "a1 FETCH ", "\r\n", IMAPSTATE_SPAN("a1"), IMAPSTATE_SPAN("b NOOP\r\n") },
+        { "a literal behind it", "a1 FETCH ", " {3+}\r\nabc\r\n", IMAPSTATE_SPAN("a1"), IMAPSTATE_SPAN("b NOOP\r\n") },
+        { "a literal that is asked for", "a1 FETCH ", " {3}\r\n", IMAPSTATE_SPAN("a1"), IMAPSTATE_SPAN("b NOOP\r\n") },
+        { "a tag without end", "a1FETCH", "\r\n", IMAPSTATE_SPAN("*"), IMAPSTATE_SPAN("b NOOP\r\n") },
+        { "a tag that is none", "a+1 FETCH", "\r\n", IMAPSTATE_SPAN("*"), IMAPSTATE_SPAN("b NOOP\r\n") },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct imapstate_buf in;
+        struct imapstate_frame frame;
+        struct request request;
+        imapstate_buf_init(&in, 1 << 20);
+        assert_true(imapstate_buf_put(&in, imapstate_span_of(rows[i].head)));
+        while (in.len < 300000)
+            assert_true(imapstate_buf_put_byte(&in, 'x'));
+        assert_true(imapstate_buf_put(&in, imapstate_span_of(rows[i].tail)) && imapstate_buf_put(&in, rows[i].rest));
+        imapstate_frame_init(&frame, IMAPSTATE_FRAME_COMMANDS);
+        request_init(&request);
+        struct imapstate_span left = imapstate_buf_span(&in);
+        while (request.phase != REQUEST_COMPLETE) {
+            struct imapstate_piece piece;
+            struct imapstate_span there = { left.at, left.len < 65537 ? left.len : 65537 };
+            enum imapstate_frame_result result = imapstate_frame_next(&frame, there, &piece);
+            assert_true(result == IMAPSTATE_FRAME_LINE || result == IMAPSTATE_FRAME_LITERAL);
+            if (request.phase == REQUEST_NONE)
+                request_begin(&request, imapstate_command_find(IMAPSTATE_SPAN("FETCH")), &piece,
+                              request_to_refused(piece.refused));
+            else
+                request_add(&request, &piece);
+            left.at += piece.octets.len;
+            left.len -= piece.octets.len;
+        }
+        CHECK_ROW(rows[i].name, strcmp(request.complaint, request_to_refused(IMAPSTATE_LINE_TOO_LONG)) == 0);
+        CHECK_ROW(rows[i].name, request.octets.len < 16);
+        CHECK_SPAN(rows[i].name, request_tag(&request), rows[i].tag);
+        CHECK_SPAN(rows[i].name, left, rows[i].rest);
+        request_done(&request);
+        imapstate_buf_done(&in);
+    }
+}
+
 TEST(words_are_taken_between_blanks_and_before_a_line_end)
 {
     struct imapstate_span in = IMAPSTATE_SPAN(" \t one  two\tthree \r\n");
@@ -202,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_request_of_many_literals_has_a_limit_too),
         cmocka_unit_test(what_has_a_complaint_ends_at_its_first_line_if_a_literal_has_to_be_asked_for),
         cmocka_unit_test(a_request_that_is_done_begins_again),
+        cmocka_unit_test(of_a_line_that_is_too_long_only_the_tag_is_kept),
         cmocka_unit_test(words_are_taken_between_blanks_and_before_a_line_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
