@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lookup.h"
 #include "tls.h"
 
 __attribute__((format(printf, 2, 3))) static bool connection_fail(struct connection *connection, const char *format,
@@ -61,44 +61,15 @@ static bool connection_wait(struct connection *connection, short events, const c
 
 /* --- TCP --- */
 
-/* getaddrinfo() knows no timeout; this kind of it does. */
-static struct addrinfo *connection_resolve(struct connection *connection)
-{
-    static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-    /* Static, as a request that cannot be cancelled goes on using it. */
-    static struct gaicb request;
-    struct gaicb *list[] = { &request };
-    int timeout_ms = connection->target->timeout_ms;
-    struct timespec timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
-
-    request = (struct gaicb){ .ar_name = connection->target->host,
-                              .ar_service = connection->target->port,
-                              .ar_request = &hints };
-    int error = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-    while (!error && (error = gai_suspend((const struct gaicb *const *)list, 1, &timeout)) == EAI_INTR)
-        error = 0;
-    if (error == EAI_AGAIN) {
-        gai_cancel(&request);
-        connection_timed_out(connection, "answer from the resolver");
-        return NULL;
-    }
-    if (!error || error == EAI_ALLDONE)
-        error = gai_error(&request);
-    if (!error)
-        return request.ar_result;
-    connection_fail(connection, "%s", error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
-    return NULL;
-}
-
-static bool connection_connect_to(struct connection *connection, const struct addrinfo *address)
+static bool connection_connect_to(struct connection *connection, const struct endpoint *endpoint)
 {
     int error = 0;
     socklen_t size = sizeof error;
 
-    connection->fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    connection->fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connection->fd < 0)
         return connection_fail(connection, "socket: %s", strerror(errno));
-    if (connect(connection->fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS)
+    if (connect(connection->fd, &endpoint->sockaddr.any, endpoint->len) < 0 && errno != EINPROGRESS)
         return connection_fail(connection, "%s", strerror(errno));
     if (!connection_wait(connection, POLLOUT, "connection"))
         return false;
@@ -111,18 +82,21 @@ static bool connection_connect_to(struct connection *connection, const struct ad
 
 static bool connection_connect(struct connection *connection)
 {
-    struct addrinfo *addresses = connection_resolve(connection);
+    struct lookup lookup;
     bool is_connected = false;
 
-    for (struct addrinfo *each = addresses; each && !is_connected; each = each->ai_next) {
+    connection_set_deadline(connection);
+    lookup_host(&lookup, connection->target->host, connection->target->port, connection->deadline_us);
+    if (lookup.count == 0)
+        return lookup.why ? connection_fail(connection, "%s", lookup.why)
+                          : connection_timed_out(connection, "answer from the resolver");
+    for (unsigned i = 0; i < lookup.count && !is_connected; i++) {
         if (connection->fd >= 0)
             close(connection->fd);
         connection->fd = -1;
         connection_set_deadline(connection);
-        is_connected = connection_connect_to(connection, each);
+        is_connected = connection_connect_to(connection, &lookup.endpoints[i]);
     }
-    if (addresses)
-        freeaddrinfo(addresses);
     return is_connected;
 }
 

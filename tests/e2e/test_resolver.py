@@ -8,6 +8,7 @@ from harness.dns import GARBAGE, NameServer, SILENCE, Surroundings, Swallower, T
 from harness.gateway import upstream
 from harness.patience import in_time, let_pass, wait_until
 from harness.scripted import BEFORE, Scripted
+from harness.trial import attempt
 
 NAME = "mail.test"
 ASKED_MAX = 3  # one question, to a name server that is busy
@@ -511,3 +512,32 @@ def test_names_are_asked_for_only_while_something_is_parked(names, start_at, gat
     before = names.count(NAME, "A")
     let_pass(3)
     assert names.count(NAME, "A") == before
+
+
+# imapstatectl try
+
+def try_name(start_at, surroundings, *words):
+    return attempt(NAME, "--port", start_at.port, "--plain", "--user", "ann", *words, password="secret", prefix=surroundings.prefix)
+
+
+@pytest.mark.parametrize("what", [None, TRUNCATED, "hosts"])
+def test_a_trial_finds_what_the_gateway_finds(names, start_at, surroundings, what):
+    if what == "hosts":
+        surroundings.write_hosts(f"127.0.0.2 {NAME}")
+    else:
+        names.host(NAME, "::1", "127.0.0.2")
+        names.override(NAME, "A", what)
+    server = start_at("127.0.0.2")
+    try_name(start_at, surroundings)
+    assert server.sessions
+
+
+def test_a_trial_is_told_that_there_is_no_such_name(start_at, surroundings):
+    done = try_name(start_at, surroundings)
+    assert done.returncode == 1 and f"{NAME} port {start_at.port}: Domain name not found" in done.stderr
+
+
+def test_a_trial_has_its_time_for_the_name_too(names, start_at, surroundings):
+    names.is_silent = True
+    done = try_name(start_at, surroundings, "--timeout", 1)
+    assert done.returncode == 1 and "no answer from the resolver within 1 s" in done.stderr

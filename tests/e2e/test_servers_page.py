@@ -12,7 +12,7 @@ from harness.gateway import Gateway, write_keys
 from harness.net import LOOPBACK
 from harness.parking import PARKED, log_out
 from harness.tokens import assert_restored, save
-from harness.trial import in_clear, needs_no_thread_sanitizer, round_trips
+from harness.trial import in_clear, round_trips
 
 pytestmark = pytest.mark.every_server
 
@@ -22,7 +22,6 @@ HEAD = "| server | to the server: cold | warm |"
 SERVERS = 3
 
 
-@needs_no_thread_sanitizer
 def test_the_page_has_what_is_measured(server, gateway):
     user = server.new_user()
     directly = round_trips(in_clear(server.plain_port, user=user))["set up without STATE"]

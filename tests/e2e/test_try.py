@@ -15,9 +15,7 @@ from harness.server import NEW_USER_PASSWORD, USERS
 from harness.gateway import program
 from harness.net import Authority
 from harness.scripted import AFTER, BEFORE, CLOSE
-from harness.trial import attempt, in_clear, needs_no_thread_sanitizer, round_trips
-
-pytestmark = needs_no_thread_sanitizer
+from harness.trial import attempt, in_clear, round_trips
 
 RESTORES, FAILED, USAGE, NO_STATE, NOT_RESTORED = range(5)
 PASSWORD = "hunter-2 \\ \"x\""  # what LOGIN has to escape

@@ -3,20 +3,14 @@ import base64
 import re
 import subprocess
 
-import pytest
-
 from .gateway import program
 from .patience import PATIENCE_S
 from .server import NEW_USER_PASSWORD
 
-needs_no_thread_sanitizer = pytest.mark.skipif(
-    b"__tsan_init" in program("imapstatectl").read_bytes(),
-    reason="it has one thread, and ThreadSanitizer crashes in the one that getaddrinfo_a() begins")
 
-
-def attempt(*words, password=NEW_USER_PASSWORD, **settings):
+def attempt(*words, password=NEW_USER_PASSWORD, prefix=(), **settings):
     """Runs it; nothing of the password is ever in what it says."""
-    done = subprocess.run((program("imapstatectl"), "try", *map(str, words)), input=f"{password}\n", capture_output=True,
+    done = subprocess.run((*prefix, program("imapstatectl"), "try", *map(str, words)), input=f"{password}\n", capture_output=True,
                           text=True, timeout=PATIENCE_S, **settings)
     said = done.stdout + done.stderr
     forms = (password, password.replace("\\", "\\\\").replace('"', '\\"'), base64.b64encode(b"\0ann\0" + password.encode()).decode())
