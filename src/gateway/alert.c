@@ -27,19 +27,16 @@ bool alerts_have(struct imapstate_span alerts, struct imapstate_span line)
     return false;
 }
 
-static const char *alert_word(enum status_word word)
+/* As it came, but for the tag. BYE and PREAUTH are about a connection that is not the client's. */
+static bool alert_put(struct imapstate_buf *alerts, struct imapstate_span line, const struct status *status)
 {
-    switch (word) {
-    case STATUS_NO:
-    case STATUS_BYE:
-        return "NO";
-    case STATUS_BAD:
-        return "BAD";
-    case STATUS_OK:
-    case STATUS_PREAUTH:
-        break;
-    }
-    return "OK";
+    const uint8_t *rest = status->tag.at + status->tag.len;
+    if (status->word <= STATUS_BAD)
+        return imapstate_buf_put_byte(alerts, '*') &&
+               imapstate_buf_put(alerts, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
+    return imapstate_buf_put(alerts, status->word == STATUS_BYE ? IMAPSTATE_SPAN("* NO [ALERT] ")
+                                                                : IMAPSTATE_SPAN("* OK [ALERT] ")) &&
+           imapstate_buf_put(alerts, status->text) && imapstate_buf_put(alerts, IMAPSTATE_SPAN("\r\n"));
 }
 
 bool alerts_add(struct imapstate_buf *alerts, struct imapstate_span line)
@@ -48,8 +45,7 @@ bool alerts_add(struct imapstate_buf *alerts, struct imapstate_span line)
     size_t before = alerts->len;
     if (!status_parse(line, &status) || !status.has_alert || alerts_have(imapstate_buf_span(alerts), line))
         return false;
-    bool fits = imapstate_buf_printf(alerts, "* %s [ALERT] ", alert_word(status.word)) &&
-                imapstate_buf_put(alerts, status.text) && imapstate_buf_put(alerts, IMAPSTATE_SPAN("\r\n"));
+    bool fits = alert_put(alerts, line, &status);
     if (!fits)
         alerts->len = before;
     return fits;

@@ -8,13 +8,13 @@ static const struct {
     const char *name, *line, *want; /* NULL: it is no alert */
 } lines[] = {
     { "untagged", "* OK [ALERT] The disk is full\r\n", "* OK [ALERT] The disk is full\r\n" },
-    { "a warning", "* NO [alert] full\r\n", "* NO [ALERT] full\r\n" },
+    { "a warning", "* no [alert] full\r\n", "* no [alert] full\r\n" },
     { "a BAD", "* BAD [ALERT] no\r\n", "* BAD [ALERT] no\r\n" },
     { "tagged", "a1 OK [ALERT] full\r\n", "* OK [ALERT] full\r\n" },
     { "a refusal", "imapstate NO [ALERT] Log in by the web\r\n", "* NO [ALERT] Log in by the web\r\n" },
     { "another connection's end", "* BYE [ALERT] Down at noon\r\n", "* NO [ALERT] Down at noon\r\n" },
     { "a greeting", "* PREAUTH [ALERT] hello\r\n", "* OK [ALERT] hello\r\n" },
-    { "without words", "* OK [ALERT]\r\n", "* OK [ALERT] \r\n" },
+    { "without words", "* OK [ALERT]\r\n", "* OK [ALERT]\r\n" },
     { "8-bit octets", "* OK [ALERT] K\xc3\xb6ln\r\n", "* OK [ALERT] K\xc3\xb6ln\r\n" },
     { "another code", "* OK [ALERTS] x\r\n", NULL },
     { "in the text only", "* OK it says [ALERT] x\r\n", NULL },
