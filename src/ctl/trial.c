@@ -76,8 +76,8 @@ static bool trial_put_login(struct trial *trial, struct dialog *dialog)
     return exchange_put_continuation(&dialog->exchange, text) || trial_lost(trial, dialog);
 }
 
-/* Why a token is refused comes as a question, and the tagged NO once that is answered. If other commands are behind the
- * login, the server has taken one of them for the answer. */
+/* Why a token is refused comes as a question, and the tagged NO once that is answered. Behind a password other commands
+ * may be on their way; then the server has taken one of them for the answer. */
 static bool trial_fail_token(struct trial *trial, struct dialog *dialog)
 {
     struct exchange *exchange = &dialog->exchange;
@@ -297,17 +297,21 @@ static bool trial_recall(struct trial *trial, struct dialog *dialog)
     return error == IMAPSTATE_OK || trial_fail(trial, dialog, imapstate_strerror(error));
 }
 
-/* The second session: login, STATE and the first useful command in one write. */
+/* The second session: login, STATE and the first useful command in one write. But behind a token, whose refusal is a
+ * question, nothing is pipelined (P11). */
 static enum trial_result trial_second(struct trial *trial, struct dialog *dialog)
 {
+    bool has_token = trial->account->has_token;
     if (!trial_begin(trial, dialog) || !trial_want_set_up(trial, dialog) || !trial_recall(trial, dialog) ||
         !trial_put_login(trial, dialog))
         return TRIAL_FAILED;
+    if (has_token && (!trial_fly(trial, dialog, true) || !trial_is_logged_in(trial, dialog)))
+        return TRIAL_FAILED;
     bool is_put = exchange_put_state(&dialog->exchange) && exchange_put(&dialog->exchange, IMAPSTATE_SPAN(WORK));
-    if (!trial_fly(trial, dialog, is_put) || !trial_is_logged_in(trial, dialog))
+    if (!trial_fly(trial, dialog, is_put) || (!has_token && !trial_is_logged_in(trial, dialog)))
         return TRIAL_FAILED;
     enum trial_result result = trial_check_restore(trial, dialog);
-    if (result == TRIAL_RESTORED && exchange_status(&dialog->exchange, 2) != EXCHANGE_OK) {
+    if (result == TRIAL_RESTORED && exchange_status(&dialog->exchange, has_token ? 1 : 2) != EXCHANGE_OK) {
         trial_fail(trial, dialog, WORK " was refused");
         return TRIAL_FAILED;
     }
@@ -328,11 +332,13 @@ static enum trial_result trial_third(struct trial *trial, struct dialog *dialog)
 enum trial_result trial_run(struct trial *trial, const struct connection_target *target, const struct account *account,
                             struct transcript *transcript)
 {
-    static const struct {
+    const struct {
         const char *title;
         enum trial_result (*run)(struct trial *trial, struct dialog *dialog);
     } sessions[] = { { "The first session", trial_first },
-                     { "The second session: login, STATE and " WORK " in one write", trial_second },
+                     { account->has_token ? "The second session: login, then STATE and " WORK " in one write"
+                                          : "The second session: login, STATE and " WORK " in one write",
+                       trial_second },
                      { "The third session: the same, without STATE", trial_third } };
     enum trial_result result = TRIAL_RESTORED;
     struct dialog dialog;

@@ -484,7 +484,7 @@ def test_oauth_through_the_gateway(start_gateway, dovecot):
     gateway = start_gateway(dovecot.plain_port, park={})
     user = dovecot.new_user()
     done = by_oauth(gateway.plain_port, user=user, token=dovecot.jwt(user))
-    check_restored(done, 9, 1, 8)
+    check_restored(done, 9, 2, 8)
     assert shown(done)[1] == ["AUTHENTICATE", "STATE", "EXAMINE", "LOGOUT"]
     assert done.stdout.count(" AUTHENTICATE OAUTHBEARER ********\n") == 3
     gateway.wait_log("restored=warm")
@@ -538,11 +538,18 @@ def test_why_a_token_is_refused_is_shown(start_scripted, mechanism, answer, chal
 
 
 def test_a_token_that_is_refused_the_second_time(start_scripted):
-    """Behind the login STATE and EXAMINE are on their way: the server takes STATE for the answer to why."""
-    native = Native(start_scripted)
+    """P11: nothing is on its way that the server could take for the answer to why."""
+    native, answers = Native(start_scripted), []
+
+    def refuse(connection, tag, _arguments):
+        answers.append(connection.challenge(b'{"status":"401"}'))
+        connection.send(f"{tag} NO [AUTHENTICATIONFAILED] no\r\n")
+
     native.on("AUTHENTICATE", lambda connection, tag, arguments: connection.log_in(tag, "ann"), times=1)
-    native.on("AUTHENTICATE", lambda connection, tag, arguments: connection.send("+ " + base64.b64encode(b'{"status":"401"}').decode() + "\r\n"))
-    came_to(by_oauth(native.port, user="ann", token="t0ken"), FAILED, 'the login was refused {"status":"401"}\n')
+    native.on("AUTHENTICATE", refuse)
+    came_to(by_oauth(native.port, user="ann", token="t0ken"), FAILED,
+            'the login was refused {"status":"401"}: NO [AUTHENTICATIONFAILED] no\n')
+    assert answers == [b"\1"]
 
 
 def test_a_token_that_is_none(start_scripted):
