@@ -54,27 +54,46 @@ void deadlist_clear(const struct address *address)
     pthread_mutex_unlock(&deadlist.lock);
 }
 
-/* 0 is tried first. */
-static unsigned deadlist_rank(const struct address *address, bool is_scouting, uint64_t now_ms)
+enum deadlist_rank { RANK_DUE, RANK_ALIVE, RANK_SUSPECT, RANK_DEAD, RANKS };
+
+static enum deadlist_rank deadlist_rank(const struct address *address, bool is_family_suspect, bool is_scouting,
+                                        uint64_t now_ms)
 {
     const struct dead *dead = deadlist_find(address);
     if (!dead)
-        return 1;
-    return is_scouting && now_ms >= dead->until_ms ? 0 : 2;
+        return is_family_suspect ? RANK_SUSPECT : RANK_ALIVE;
+    return is_scouting && now_ms >= dead->until_ms ? RANK_DUE : RANK_DEAD;
+}
+
+static bool deadlist_has_of(const struct address *addresses, unsigned count, int family)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (addresses[i].family == family && deadlist_find(&addresses[i]))
+            return true;
+    return false;
+}
+
+static void deadlist_sort_locked(struct address *addresses, unsigned count, bool is_scouting, uint64_t now_ms)
+{
+    struct address sorted[RANKS][RESOLVER_ADDRESSES_MAX];
+    unsigned counts[RANKS] = { 0 }, done = 0;
+    bool is_ipv4_suspect = deadlist_has_of(addresses, count, AF_INET);
+    bool is_ipv6_suspect = deadlist_has_of(addresses, count, AF_INET6);
+    for (unsigned i = 0; i < count; i++) {
+        bool is_suspect = addresses[i].family == AF_INET ? is_ipv4_suspect : is_ipv6_suspect;
+        enum deadlist_rank rank = deadlist_rank(&addresses[i], is_suspect, is_scouting, now_ms);
+        sorted[rank][counts[rank]++] = addresses[i];
+    }
+    for (unsigned rank = 0; rank < RANKS; done += counts[rank++])
+        memcpy(&addresses[done], sorted[rank], counts[rank] * sizeof *addresses);
 }
 
 void deadlist_sort(struct address *addresses, unsigned count, bool is_scouting, uint64_t now_ms)
 {
-    struct address sorted[RESOLVER_ADDRESSES_MAX];
-    unsigned done = 0;
     pthread_mutex_lock(&deadlist.lock);
-    for (unsigned rank = 0; rank <= 2 && deadlist.count > 0; rank++)
-        for (unsigned i = 0; i < count; i++)
-            if (deadlist_rank(&addresses[i], is_scouting, now_ms) == rank)
-                sorted[done++] = addresses[i];
+    if (deadlist.count > 0)
+        deadlist_sort_locked(addresses, count, is_scouting, now_ms);
     pthread_mutex_unlock(&deadlist.lock);
-    if (done > 0)
-        memcpy(addresses, sorted, done * sizeof *sorted);
 }
 
 void deadlist_expire(void)

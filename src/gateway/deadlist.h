@@ -23,7 +23,8 @@ void deadlist_note(const struct address *address, bool is_silent, uint64_t now_m
 /* It has served. */
 void deadlist_clear(const struct address *address);
 
-/* Brings those that are noted to the end; for a scout those whose time is over to the front. Otherwise the order stays.
+/* Brings those that are noted to the end, and before them the others of their family if there is another without: that
+ * family may be cut off as a whole. For a scout those whose time is over come to the front. Otherwise the order stays.
  * count is RESOLVER_ADDRESSES_MAX at most. */
 void deadlist_sort(struct address *addresses, unsigned count, bool is_scouting, uint64_t now_ms);
 

@@ -418,6 +418,8 @@ static void dns_ask(struct dns *dns, const char *name, uint32_t era)
 static void dns_look(struct dns *dns)
 {
     char name[RESOLVER_NAME_MAX];
+    /* Before the files are read: what changes from here on is noticed. */
+    resolver_watch(worker_now_ms());
     uint32_t era = resolver_era();
     if (era != dns->era || !dns->channel) {
         dns_close(dns);

@@ -104,16 +104,18 @@ static bool family_has(const struct resolver_family *family, const struct addres
     return false;
 }
 
+/* The families take turns too (RFC 8305 section 4): where one of them is cut off, all of its addresses are dead. */
 static void name_give(const struct name *name, uint16_t port, struct resolver_addresses *ret_addresses)
 {
-    for (size_t i = 0; i < RESOLVER_FAMILIES; i++) {
-        const struct resolver_family *family = &name->families[i];
-        for (unsigned j = 0; j < family->count; j++) {
+    for (unsigned i = 0; i < RESOLVER_FAMILY_MAX; i++)
+        for (size_t j = 0; j < RESOLVER_FAMILIES; j++) {
+            const struct resolver_family *family = &name->families[j];
+            if (i >= family->count)
+                continue;
             struct address *address = &ret_addresses->addresses[ret_addresses->count++];
-            *address = family->addresses[(name->turn + j) % family->count];
+            *address = family->addresses[(name->turn + i) % family->count];
             address->port = port;
         }
-    }
 }
 
 /* What is known will do: it is fresh, or just the answer that was waited for, or there will be no better one soon. */

@@ -66,7 +66,8 @@ enum resolver_result {
     RESOLVER_UNKNOWN, /* ret_addresses->why tells */
 };
 
-/* IPv6 before IPv4; in each family the next lookup begins with the next address, as the answers of a name server do. */
+/* IPv6 and IPv4 in turn; in each family the next lookup begins with the next address, as the answers of a name server
+ * do. */
 struct resolver_addresses {
     unsigned count;
     const char *why; /* static */

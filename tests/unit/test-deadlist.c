@@ -86,6 +86,22 @@ TEST(when_all_expire_a_scout_tries_each_again)
     clear_all();
 }
 
+TEST(the_others_of_a_family_with_a_dead_address_come_behind_another_family)
+{
+    struct address addresses[] = { host(1), host(2), host(3), host(4) }, dead = host(1);
+    for (size_t i = 0; i < 2; i++) { /* 1 and 2 are IPv6 */
+        address_set_raw(&addresses[i], AF_INET6, (uint8_t[16]){ 0x20, [15] = (uint8_t)(i + 1) }, 143);
+        if (i == 0)
+            dead = addresses[i];
+    }
+    const uint8_t want[] = { 3, 4, 2, 1 };
+    deadlist_note(&dead, true, 1000);
+    deadlist_sort(addresses, ARRAY_LEN(addresses), false, 1000);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        assert_int_equal(addresses[i].octets[addresses[i].family == AF_INET ? 3 : 15], want[i]);
+    deadlist_clear(&dead);
+}
+
 TEST(ports_are_told_apart)
 {
     struct address other = host(1);
@@ -115,6 +131,7 @@ int main(void)
         cmocka_unit_test(a_dead_address_is_tried_last),
         cmocka_unit_test(a_session_leaves_it_last_until_a_scout_has_found_it_alive),
         cmocka_unit_test(when_all_expire_a_scout_tries_each_again),
+        cmocka_unit_test(the_others_of_a_family_with_a_dead_address_come_behind_another_family),
         cmocka_unit_test(ports_are_told_apart),
         cmocka_unit_test(the_one_that_was_noted_first_gives_way),
     };

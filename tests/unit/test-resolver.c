@@ -277,6 +277,25 @@ TEST(addresses_take_turns)
     resolver_done();
 }
 
+TEST(the_families_alternate_from_ipv6_on)
+{
+    struct resolver_answer said = answer("abc", 60);
+    resolver_done();
+    look_up_anew(1000);
+    said.families[RESOLVER_IPV6] = (struct resolver_family){ .finding = RESOLVER_FOUND, .ttl_s = 60 };
+    for (uint8_t last = 'x'; last <= 'y'; last++) {
+        struct address address = host(AF_INET6, last);
+        resolver_add(&said.families[RESOLVER_IPV6], &address);
+    }
+    say(&said, 1000);
+    assert_int_equal(look_up_anew(1000), RESOLVER_KNOWN);
+    const char want[] = "xaybc";
+    assert_int_equal(found.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(found.addresses[i].octets[found.addresses[i].family == AF_INET ? 3 : 15], want[i]);
+    resolver_done();
+}
+
 TEST(a_scout_takes_nobodys_turn)
 {
     known("ab", 60, 1000);
@@ -492,6 +511,7 @@ int main(void)
         cmocka_unit_test(a_name_that_ceases_to_exist_has_no_addresses_any_more_and_may_come_back),
         cmocka_unit_test(a_family_that_fails_keeps_what_was_known_of_it),
         cmocka_unit_test(addresses_take_turns),
+        cmocka_unit_test(the_families_alternate_from_ipv6_on),
         cmocka_unit_test(a_scout_takes_nobodys_turn),
         cmocka_unit_test(a_name_loses_an_address_only_by_an_answer_that_names_all),
         cmocka_unit_test(of_a_name_that_is_not_known_nothing_can_be_said),
