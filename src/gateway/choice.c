@@ -113,7 +113,8 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
         client->upstream = upstream_adopt(client->worker, client, parked);
     if (!client->upstream)
         return false;
-    client->choice.is_repeatable = client->choice.is_complete = true;
+    if (!client->choice.is_resending)
+        client->choice.is_repeatable = client->choice.is_complete = true;
     choice_introduce(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->resting.len > 0 ? "in a state" : "pristine");
@@ -259,8 +260,7 @@ bool choice_doubt(struct client *client)
         return false;
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
     choice->has_doubted = choice_wanted(client, &want, &state);
-    /* A new login leads to a pristine one only. */
-    choice->wants_new = choice->has_doubted && want == PARK_PRISTINE;
+    choice->wants_new = choice->has_doubted && want != PARK_ANY;
     if (choice->has_doubted && !choice->wants_new)
         choice->reserved = choice_take(choice, want, imapstate_buf_span(&state));
     imapstate_buf_done(&state);
@@ -279,12 +279,13 @@ void choice_sent(struct client *client, struct imapstate_span octets, bool is_re
 void choice_heard(struct client *client)
 {
     client->upstream->is_woken = false;
-    imapstate_buf_done(&client->choice.sent);
+    if (!client->choice.is_resending)
+        imapstate_buf_done(&client->choice.sent);
     if (!client->restore && !login_is_at_upstream(client->login))
         choice_forget_credentials(client);
 }
 
-static void choice_resend(struct client *client)
+void choice_resend(struct client *client)
 {
     struct choice *choice = &client->choice;
     if (!choice->is_resending)
@@ -313,11 +314,11 @@ bool choice_replace(struct client *client, const struct upstream *lost)
     enum park_want want;
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
     bool is_known = choice_wanted(client, &want, &state);
-    bool is_repeatable = choice->is_repeatable;
     choice->is_resending = is_known;
-    bool is_woken = is_known && choice_wake(client, want, imapstate_buf_span(&state));
-    choice->is_repeatable = is_repeatable;
-    bool is_had = is_woken || (is_known && want == PARK_PRISTINE && login_again(client));
+    bool is_again = is_known && want == PARK_STATE;
+    bool is_woken = is_known && !is_again && choice_wake(client, want, imapstate_buf_span(&state));
+    bool is_had =
+        is_woken || (is_again && restore_again(client)) || (is_known && want == PARK_PRISTINE && login_again(client));
     imapstate_buf_done(&state);
     if (is_woken) {
         choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
@@ -346,8 +347,8 @@ static bool choice_may_have_run(const struct client *client, const struct flight
     return client->choice.was_sent && !flight->may_repeat;
 }
 
-/* The tag of the command that is here as a whole and of which nothing has gone up; empty if there is none. What is here in
- * part may yet be any command. */
+/* The tag of the command that is here as a whole and of which nothing has gone up; empty if there is none. What is here
+ * in part may yet be any command. */
 static struct imapstate_span choice_waiting_tag(const struct client *client)
 {
     struct imapstate_span in = stream_input(&client->stream);
@@ -365,7 +366,7 @@ void choice_login_failed(struct client *client, bool is_refused)
 {
     const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.")
                                     : login_unavailable(client->login);
-    if (client->restore) {
+    if (client->restore && !client->restore->is_again) {
         restore_give_up(client, answer);
         return;
     }

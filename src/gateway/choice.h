@@ -93,6 +93,9 @@ void choice_heard(struct client *client);
  * of itself, unless the session has yet to choose its connection, or the chosen one may still have to be replaced. */
 void choice_forget_credentials(struct client *client);
 
+/* What was written to a connection that is gone goes up on the one that has taken its place, if there is any. */
+void choice_resend(struct client *client);
+
 /* The chosen connection turned out dead before that. True: another one has taken its place, or is being made. False:
  * nothing can be done without running something twice. lost has ended, but is still there. */
 bool choice_replace(struct client *client, const struct upstream *lost);

@@ -133,6 +133,23 @@ static void restore_put_held_names(struct client *client)
     imapstate_buf_done(&shown);
 }
 
+static void restore_end(struct client *client)
+{
+    struct restore *restore = client->restore;
+    client->restore = NULL;
+    restore_free(restore);
+}
+
+static void restore_succeed_again(struct client *client)
+{
+    upstream_await_nothing(client->upstream);
+    restore_put_held_names(client);
+    restore_end(client);
+    client_log(client, LOG_LEVEL_DEBUG, "the state is set up again on another connection");
+    choice_resend(client);
+    choice_forget_credentials(client);
+}
+
 /* P4 */
 static void restore_succeed(struct client *client)
 {
@@ -150,8 +167,7 @@ static void restore_succeed(struct client *client)
     stream_put(&client->stream, imapstate_buf_span(&restore->token));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
     client_say(client, &tag, "OK " N_("State restored."));
-    client->restore = NULL;
-    restore_free(restore);
+    restore_end(client);
 }
 
 void restore_give_up(struct client *client, const char *answer)
@@ -167,6 +183,11 @@ static void restore_fail(struct client *client, const char *command, const char 
     struct upstream *tainted = client->upstream;
     char words[160];
     snprintf(words, sizeof words, "%s%s%s", command, *command ? ": " : "", why);
+    if (client->restore->is_again) {
+        client_set_detail(client, words);
+        choice_login_failed(client, false);
+        return;
+    }
     restore_log_token(client, imapstate_buf_span(&client->restore->token), "not restored", words);
     client->upstream = NULL;
     if (tainted)
@@ -184,7 +205,10 @@ static void restore_check(struct client *client)
     case IMAPSTATE_REPLAY_RUNNING:
         break;
     case IMAPSTATE_REPLAY_RESTORED:
-        restore_succeed(client);
+        if (client->restore->is_again)
+            restore_succeed_again(client);
+        else
+            restore_succeed(client);
         break;
     case IMAPSTATE_REPLAY_FAILED: {
         const char *why = imapstate_replay_reason(client->restore->replay, &command);
@@ -224,7 +248,7 @@ static void restore_replay(struct client *client)
     imapstate_state_free(silenced);
     restore->phase = RESTORE_REPLAYING;
     if (!restore->replay) {
-        restore_give_up(client, RESTORE_UNAVAILABLE);
+        restore_fail(client, "", "out of memory");
         return;
     }
     restore_write(client);
@@ -238,8 +262,7 @@ static void restore_decline(struct client *client)
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     bool is_tracking = session_track(&client->session, restore_upstream_name(client));
     client_say(client, &tag, is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] " N_("Out of memory."));
-    client->restore = NULL;
-    restore_free(restore);
+    restore_end(client);
     choice_forget_credentials(client);
 }
 
@@ -247,7 +270,7 @@ static void restore_decline(struct client *client)
 static void restore_has_upstream(struct client *client, struct imapstate_span names)
 {
     struct restore *restore = client->restore;
-    if (choice_heed_names(client, names)) {
+    if (choice_heed_names(client, names) && !restore->is_again) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
         restore_decline(client);
@@ -272,9 +295,29 @@ static void restore_choose(struct client *client)
     case CHOICE_WAITING:
         break;
     case CHOICE_NONE:
-        restore_give_up(client, RESTORE_UNAVAILABLE);
+        if (restore->is_again)
+            choice_login_failed(client, false);
+        else
+            restore_give_up(client, RESTORE_UNAVAILABLE);
         break;
     }
+}
+
+bool restore_again(struct client *client)
+{
+    struct restore *restore = restore_new(client, (struct imapstate_span){ 0 });
+    if (!restore)
+        return false;
+    restore->is_again = true;
+    restore->share = session_copy(client->session.in_effect);
+    if (!restore->share || !imapstate_state_encode(restore->share, &restore->encoded)) {
+        restore_free(restore);
+        return false;
+    }
+    client->restore = restore;
+    session_forget_enabled(&client->session);
+    restore_choose(client);
+    return true;
 }
 
 static void restore_begin(struct client *client, struct imapstate_span token)
@@ -393,8 +436,7 @@ void restore_logged_in(struct client *client, struct imapstate_span names)
         return;
     }
     client_say(client, &tag, RESTORE_UNAVAILABLE);
-    client->restore = NULL;
-    restore_free(restore);
+    restore_end(client);
     choice_forget_credentials(client);
 }
 

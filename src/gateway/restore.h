@@ -26,6 +26,7 @@ struct restore {
     uint8_t phase;                   /* enum restore_phase */
     bool is_warm;                    /* the connection was in the state already */
     bool was_lost;                   /* it broke: P6 rather than P5 */
+    bool is_again;                   /* restore_again(): nobody has asked for it, so there is no tag and no token */
 };
 
 enum restore_verdict { RESTORE_PASS, RESTORE_HIDE };
@@ -35,6 +36,11 @@ void restore_free(struct restore *restore); /* wipes; accepts NULL */
 /* The client's commands; the request is complete, nothing is in flight. */
 void restore_state(struct client *client);
 void restore_savestate(struct client *client);
+
+/* The connection of a restored session is gone before it has shown that it lives: brings another one into all that is
+ * in effect. The client notices nothing; then choice_resend() follows, or choice_login_failed(). False if memory is
+ * out. */
+bool restore_again(struct client *client);
 
 /* What the upstream says during a replay: a whole line that begins a response. */
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);

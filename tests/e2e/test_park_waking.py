@@ -672,28 +672,80 @@ def test_one_that_has_lost_its_mail_store_is_replaced(scripted, lot, command, an
     scripted.wait_for(lambda: first.closed)
 
 
-def test_p04_one_in_a_state_is_replaced_by_another_in_it(scripted, lot):
+@pytest.mark.parametrize("count", [1, 2])
+def test_p04_one_in_a_state_is_replaced_by_a_new_login_that_is_brought_into_it(scripted, lot, count):
     unfit = Unfit(scripted, UNFIT[0])
-    (older, newer), token = park_several(lot, 2, "ENABLE QRESYNC")
-    unfit.broken.add(newer)
+    connections, token = park_several(lot, count, "ENABLE QRESYNC")
+    unfit.broken.add(connections[-1])
     client = lot.gateway.session()
     restore(client, token)
     client.ok("SELECT INBOX")
-    assert lot.mark(client) is older
+    landed = lot.mark(client)
+    assert landed not in connections and landed.names[-3:] == ["ENABLE", "SELECT", "STATUS"]
 
 
-def test_p04_and_where_there_is_none_the_answer_is_the_clients(scripted, lot):
-    unfit = Unfit(scripted, UNFIT[0])
+def ends_by(how, connection, lot):
+    """The next command that the connection has, whatever it is, goes nowhere."""
+    if how == "silence":
+        connection.go_deaf()
+        return
+    for name in ("SELECT", "LIST"):
+        lot.scripted.on(name, lambda c, tag, arguments, name=name:
+                        run_out(how, c) if c is connection else getattr(c, "do_" + name)(tag, arguments))
+
+
+def run_out(how, connection):
+    if how == "BYE":
+        connection.send(b"* BYE session expired\r\n")
+    connection.hang_up()
+    raise Closed
+
+
+@pytest.mark.parametrize("others", ["a login", "a pristine one", "one in the state"])
+@pytest.mark.parametrize("how", ["silence", "BYE", "an end"])
+def test_p04_a_state_is_set_up_again_where_its_connection_is_lost(start_silent_lot, how, others):
+    """The client has had its answer to STATE, and notices nothing."""
+    lot = start_silent_lot()
+    if others == "a pristine one":
+        lot.visit()
+    older, token = park_several(lot, 2 if others == "one in the state" else 1, "ENABLE CONDSTORE QRESYNC")
+    ends_by(how, older[-1], lot)
+    client = lot.gateway.session()
+    restore(client, token)
+    client.send(b'a SELECT INBOX\r\nb LIST "" %\r\n')
+    assert client.wait("a").status == b"OK" and client.wait("b").status == b"OK"
+    landed = lot.mark(client)
+    assert landed is not older[-1]
+    assert [name for name, _ in mine(landed)[-3:-1]] == ["SELECT", "LIST"]
+    assert {b"CONDSTORE", b"QRESYNC"} <= set(b" ".join(landed.arguments("ENABLE")).split())
+    client.ok("UNSELECT")
+    restore(lot.gateway.session(), saved(client.ok("SAVESTATE")))
+
+
+@pytest.mark.parametrize("answer", [("NO not now",), ("OK but nothing is on",), (CLOSE,)])
+def test_p06_where_it_cannot_be_set_up_again_the_session_ends(lot, answer):
     (only,), token = park_several(lot, 1, "ENABLE QRESYNC")
-    unfit.broken.add(only)
+    ends_by("an end", only, lot)
     client = lot.gateway.session()
     restore(client, token)
-    assert client.bad("SELECT INBOX").text.startswith(b"User is authenticated")
-    assert not lot.leave(client, only)
+    lot.scripted.on("ENABLE", *answer)
+    refused = client.no("SELECT INBOX")
+    assert refused.code == b"UNAVAILABLE"
+    assert client.rest()[-1].startswith(b"* BYE")
+    assert sum(c.names.count("SELECT") for c in lot.scripted.connections) == 1
+
+
+def test_p04_a_client_that_leaves_meanwhile_leaves_nothing_behind(lot):
+    (only,), token = park_several(lot, 1, "ENABLE QRESYNC")
+    ends_by("an end", only, lot)
     client = lot.gateway.session()
     restore(client, token)
-    client.ok("SELECT INBOX")
-    assert lot.logins == 2
+    lot.scripted.on("ENABLE", lambda connection, tag, arguments: None)
+    client.start("SELECT INBOX")
+    lot.scripted.wait_for(lambda: lot.scripted.connections[-1].names.count("ENABLE"))
+    client.wire.reset()
+    lot.scripted.wait_for(lambda: lot.scripted.connections[-1].closed)
+    assert lot.gateway.log().count("park: parked") == 1
 
 
 def test_a_mistake_of_the_clients_costs_one_login_and_is_its_own(scripted, lot):
