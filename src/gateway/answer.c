@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include "append.h"
 #include "catalogue.h"
 #include "client.h"
 #include "introduction.h"
@@ -339,7 +340,11 @@ static void answer_begin(struct client *client, const struct imapstate_piece *pi
 {
     struct imapstate_command_line line;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
-    request_begin(&client->request, line.command, piece, answer_complaint(client, error, line.command, piece));
+    const char *complaint = answer_complaint(client, error, line.command, piece);
+    bool is_in_list;
+    if (!complaint && !append_begins_well(&line, piece, &is_in_list))
+        complaint = "BAD " N_("Command is not valid IMAP.");
+    request_begin(&client->request, line.command, piece, complaint);
 }
 
 static const char *answer_to_frame_error(enum imapstate_error error)

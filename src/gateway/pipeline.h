@@ -24,6 +24,7 @@ struct flight {
     bool is_too_large : 1;        /* storable, but its arguments did not fit */
     bool is_ours : 1;             /* the client did not send it: relay_ask() */
     bool may_repeat : 1; /* what of it has gone up may go up again: it cannot have run, or runs twice without harm */
+    bool is_in_list : 1; /* of CATENATE, behind the literal that is under way: append.h */
     bool is_behind_done : 1; /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */
     uint16_t tag_len;
     uint8_t tag[];

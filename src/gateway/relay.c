@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "append.h"
 #include "client.h"
 #include "evidence.h"
 #include "language.h"
@@ -342,9 +343,11 @@ enum relay_down { RELAY_DOWN_TAKEN, RELAY_DOWN_COLLECTED, RELAY_DOWN_NOT_YET };
 static enum relay_down relay_down_command(struct client *client, const struct imapstate_piece *piece)
 {
     struct imapstate_command_line line;
+    bool is_in_list;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
     if (error != IMAPSTATE_OK || piece->has_nul || piece->refused != IMAPSTATE_OK ||
-        relay_is_ours(client, line.command) || relay_is_doubtful_id(&line, piece)) {
+        relay_is_ours(client, line.command) || relay_is_doubtful_id(&line, piece) ||
+        !append_begins_well(&line, piece, &is_in_list)) {
         answer_collect(client, piece);
         return RELAY_DOWN_COLLECTED;
     }
@@ -355,6 +358,8 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     if (client->pipeline.holds_back)
         return RELAY_DOWN_NOT_YET;
     relay_begin_command(client, piece, &line);
+    if (client->sending)
+        client->sending->is_in_list = is_in_list;
     return RELAY_DOWN_TAKEN;
 }
 
@@ -410,6 +415,17 @@ static bool relay_is_behind_string(const struct imapstate_piece *line)
     return memchr(" )\r\n", *line->octets.at, 4);
 }
 
+/* A line behind a literal. */
+static bool relay_is_certain_line(struct client *client, const struct imapstate_piece *piece)
+{
+    struct flight *flight = client->sending;
+    bool is_in_list = flight->is_in_list;
+    bool is_certain =
+        flight->command->literals != IMAPSTATE_LITERALS_MESSAGE || append_goes_on_well(piece, &is_in_list);
+    flight->is_in_list = is_in_list;
+    return is_certain;
+}
+
 static enum relay_down relay_down_piece(struct client *client, enum imapstate_frame_result result,
                                         const struct imapstate_piece *piece)
 {
@@ -434,6 +450,10 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_behind_string(piece)) {
         relay_distrust(client, "no end of a string behind a literal");
+        return RELAY_DOWN_TAKEN;
+    }
+    if (result == IMAPSTATE_FRAME_LINE && !relay_is_certain_line(client, piece)) {
+        relay_distrust(client, "no arguments of APPEND behind a literal");
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {

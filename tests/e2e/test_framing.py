@@ -52,6 +52,11 @@ ENDS = {
     "NUL and a synchronizing literal": hiding(b'x LIST "" \0 {N}'),
     "NUL behind a literal": b'x LIST {0+}\r\n "a\0b"\r\n' + SMUGGLED,
     "a literal in IDLE": hiding(b"x IDLE {N+}"),
+    "a brace behind a literal in APPEND": b"x APPEND INBOX {3+}\r\nabc {" + SMUGGLED,
+    "DEL behind a literal in APPEND": b"x APPEND INBOX {3+}\r\nabc \x7f" + SMUGGLED,
+    "a brace behind a mailbox that is a literal in APPEND": b"x APPEND {5+}\r\nINBOX {" + SMUGGLED,
+    "a CATENATE list behind a mailbox that is a literal in APPEND": b"x APPEND {5+}\r\nINBOX CATENATE (FOO )" + SMUGGLED,
+    "a part that is none behind a literal in CATENATE": b"x APPEND INBOX CATENATE (TEXT {3+}\r\nabc FOO )" + SMUGGLED,
 }
 
 # Whether it is a literal is the server's to say: it is asked, and if it answers the command instead, octets go nowhere.
@@ -105,6 +110,16 @@ BAD = {
     "a number that is too large, of a literal that is asked for": (b"x APPEND INBOX {4294967296}\r\n", b"x"),
     "one that wraps": (b"x APPEND INBOX (\\Seen) ~{18446744073709551617}\r\n", b"x"),
 }
+
+# The same: lines behind whose mistake a server may go on with a command.
+IN_APPEND = {f"{each!r} in APPEND": (b"x APPEND " + each + SMUGGLED, b"x") for each in [
+    b"INBOX {", b"INBOX { ", b"INBOX {5}", b"INBOX {5} ", b"INBOX {+}", b"INBOX {}", b"INBOX {5x} ", b"INBOX {5", b"INBOX {99999999999999999999}",
+    b"INBOX ~{", b"INBOX ~{5}", b"INBOX ({", b"INBOX (\\Seen) {", b'INBOX "01-Jan-2024 00:00:00 +0000" {', b"{", b"INBOX{", b"INBOX x{", b"INBOX x(",
+    b'INBOX x"a"', b'INBOX "a"', b"INBOX \x7f", b"INBOX \x7f ", b"INBOX \x01", b"INBOX\t", b"INBOX \xc3", b"INBOX CATENATE (FOO )",
+    b"INBOX (\\Seen) catenate (FOO) ", b"INBOX CATENATE (TEXT x )", b"INBOX CATENATE (URL (x) )", b'INBOX CATENATE ("URL" x )',
+    b"INBOX CATENATE (TEXT {", b"none-such {"]}
+IN_APPEND |= {f"{each!r}": (each + b"\r\n", b"x") for each in [
+    b"x APPEND INBOX {", b"x APPEND INBOX {+}", b"x APPEND INBOX {5x}", b"x APPEND INBOX x{5}", b"x REPLACE 1 INBOX {", b"x UID REPLACE 1 INBOX {y NOOP"]}
 
 # The same; before login they are too much.
 TOO_LONG = {
@@ -402,9 +417,9 @@ def test_a_streamed_message_whose_tag_is_none_to_the_server_ends_the_session(sta
     gateway.wait_log("closing: input that cannot be framed: literal in a command that may have been answered BAD")
 
 
-@pytest.mark.parametrize("name", [*BAD, *TOO_LONG])
+@pytest.mark.parametrize("name", [*BAD, *IN_APPEND, *TOO_LONG])
 def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scripted_gateway, name):
-    octets, tag = (BAD | TOO_LONG)[name]
+    octets, tag = (BAD | IN_APPEND | TOO_LONG)[name]
     client = scripted_gateway.session()
     client.send(octets + b"n NOOP\r\n")
     answer = client.wait("n")
@@ -412,6 +427,39 @@ def test_a_line_that_is_no_command_is_answered_bad_and_stays_here(scripted, scri
     assert bad.startswith(tag + b" BAD ") and answer.status == b"OK"
     assert scripted.sessions[-1].received.endswith(b"\r\nn NOOP\r\n")
     assert scripted.sessions[-1].names[-2:] == ["LOGIN", "NOOP"]
+
+
+@pytest.mark.every_server
+def test_nothing_behind_a_mistake_in_append_takes_effect_on_a_real_server(gateway, server):
+    user = server.new_user()
+    client = gateway.session(user, NEW_USER_PASSWORD)
+    before = client.ok('LIST "" *').of("LIST")
+    for octets, _ in IN_APPEND.values():
+        client.send(octets)
+        assert client.wait("x").status == b"BAD"
+    assert client.ok('LIST "" *').of("LIST") == before
+    client.append("INBOX", b"Subject: x\r\n\r\nx\r\n")
+
+
+def test_a_mistake_in_append_costs_no_parked_connection(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, park={"per_user": 1})
+    client = gateway.session()
+    client.ok("NOOP")
+    client.bad("APPEND INBOX {b NOOP")
+    client.logout()
+    gateway.wait_log("park: parked")
+
+
+@pytest.mark.parametrize("command", [
+    b"APPEND INBOX (\\Seen) " + literal("x"), b'APPEND  INBOX  (\\Seen $a \\*) "01-Jan-2024 00:00:00 +0000"  ' + literal("x"),
+    b'APPEND "IN {\\"BOX" UTF8 (~' + literal("x") + b")", b"APPEND " + literal("INBOX") + b" () " + literal("x"),
+    b'APPEND INBOX CATENATE (URL "/x" TEXT ' + literal("x") + b" url " + literal("/y") + b" URL /z) (\\Seen) " + literal("y"),
+    b"REPLACE 4 INBOX (\\Seen) " + literal("x"), b"UID REPLACE 4 INBOX CATENATE (TEXT " + literal("x") + b")"])
+def test_append_and_replace_pass_in_all_their_forms(scripted, scripted_gateway, command):
+    for name in ("APPEND", "REPLACE", "UID REPLACE"):
+        scripted.on(name, "OK fine")
+    scripted_gateway.session().ok(command)
+    assert scripted.sessions[-1].received.endswith(command.replace(b"+}", b"}") + b"\r\n")
 
 
 @pytest.mark.parametrize("name", ["a line of 300 KB", "a line with two", "a line with one that is asked for"])
