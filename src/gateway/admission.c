@@ -11,6 +11,7 @@
 #include "refusal.h"
 #include "relay.h"
 #include "status.h"
+#include "words.h"
 
 #define BIT(phase) MOVES_BIT(phase)
 
@@ -283,7 +284,7 @@ static void admission_is_refused(struct client *client, struct imapstate_span li
     struct refusal refusal = refusal_read(line);
     bool was_withdrawn = client->login->admission->phase == ADMISSION_WITHDRAWN;
     /* RFC 9051 section 6.2.2: BAD is what "*" has asked for, and no reason. */
-    bool is_due = was_withdrawn && imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD"));
+    bool is_due = was_withdrawn && imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("BAD"));
     enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
     if (refusal.is_passing && !is_due)
         failure = ADMISSION_UNAVAILABLE;
@@ -361,9 +362,9 @@ static void admission_hear_tagged(struct client *client, struct imapstate_span l
     imapstate_buf_init(&cut, IMAPSTATE_LINE_MAX);
     if (admission_cut_referral(line, &cut))
         line = imapstate_buf_span(&cut);
-    if (!imapstate_span_equal(relay_word(line, 0), client->login->admission->tag))
+    if (!imapstate_span_equal(words_at(line, 0), client->login->admission->tag))
         admission_is_unavailable(client);
-    else if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("OK")))
+    else if (imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("OK")))
         admission_is_accepted(client, line);
     else
         admission_is_refused(client, line);
@@ -374,7 +375,7 @@ static void admission_hear_tagged(struct client *client, struct imapstate_span l
 static void admission_hear_asked(struct client *client, struct imapstate_span line)
 {
     const struct admission *admission = client->login->admission;
-    if (admission->names.len > 0 && imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
+    if (admission->names.len > 0 && imapstate_span_equal(words_at(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
         admission_succeed(client, imapstate_buf_span(&admission->answer));
     else
         admission_is_unavailable(client);
@@ -414,7 +415,7 @@ static bool admission_hear_untagged(struct client *client, struct imapstate_span
         return false; /* BYE: its end follows, and is answered NO [UNAVAILABLE] */
     admission_keep_names(client->login->admission, line);
     /* A list of its own is shown as the code of the tagged OK (P1). */
-    return !imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
+    return !imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
 }
 
 bool admission_hear(struct client *client, struct imapstate_span line)

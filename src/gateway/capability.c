@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "words.h"
+
 /* Takes the next word off names. Whatever is no printable ASCII counts as a space: no capability can hold it. */
 static bool names_next(struct imapstate_span *names, struct imapstate_span *ret_word)
 {
@@ -25,11 +27,6 @@ static bool word_behind(struct imapstate_span word, struct imapstate_span prefix
         return false;
     *ret_rest = (struct imapstate_span){ word.at + prefix.len, word.len - prefix.len };
     return true;
-}
-
-static bool word_is(struct imapstate_span word, const char *name)
-{
-    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
 }
 
 /* RFC 9051 appendix E: what a server that says IMAP4rev2 takes without listing it. */

@@ -3,27 +3,11 @@
 #include <string.h>
 
 #include "status.h"
+#include "words.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* --- what a response is --- */
-
-static struct imapstate_span evidence_word(struct imapstate_span *in)
-{
-    while (in->len > 0 && *in->at == ' ')
-        in->at++, in->len--;
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && in->at[word.len] != ' ' && in->at[word.len] != '\r' && in->at[word.len] != '\n')
-        word.len++;
-    in->at += word.len;
-    in->len -= word.len;
-    return word;
-}
-
-static bool evidence_is(struct imapstate_span word, const char *name)
-{
-    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
-}
 
 static bool is_number(struct imapstate_span word)
 {
@@ -52,10 +36,10 @@ static bool has_modseq(struct imapstate_span items)
 
 static unsigned evidence_of_numbered(struct imapstate_span rest)
 {
-    struct imapstate_span name = evidence_word(&rest);
-    if (evidence_is(name, "UIDFETCH"))
+    struct imapstate_span name = words_next(&rest);
+    if (word_is(name, "UIDFETCH"))
         return EVIDENCE_UIDFETCH | (has_modseq(rest) ? EVIDENCE_MODSEQ : 0);
-    return evidence_is(name, "FETCH") && has_modseq(rest) ? EVIDENCE_MODSEQ : 0;
+    return word_is(name, "FETCH") && has_modseq(rest) ? EVIDENCE_MODSEQ : 0;
 }
 
 static unsigned evidence_of_name(struct imapstate_span name)
@@ -69,7 +53,7 @@ static unsigned evidence_of_name(struct imapstate_span name)
         { "UIDFETCH", EVIDENCE_UIDFETCH },
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        if (evidence_is(name, rows[i].name))
+        if (word_is(name, rows[i].name))
             return rows[i].evidence;
     return 0;
 }
@@ -78,9 +62,9 @@ unsigned evidence_read(struct imapstate_span line)
 {
     struct imapstate_span rest = line;
     struct status status;
-    if (!evidence_is(evidence_word(&rest), "*"))
+    if (!word_is(words_next(&rest), "*"))
         return 0;
-    struct imapstate_span name = evidence_word(&rest);
+    struct imapstate_span name = words_next(&rest);
     if (is_number(name))
         return evidence_of_numbered(rest);
     unsigned evidence = evidence_of_name(name);
@@ -116,9 +100,8 @@ unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline)
 
 static bool names_have(struct imapstate_span names, struct imapstate_span wanted)
 {
-    for (struct imapstate_span word = evidence_word(&names); word.len > 0; word = evidence_word(&names))
-        if (imapstate_span_equal_nocase(word, wanted) ||
-            (evidence_is(wanted, "CONDSTORE") && evidence_is(word, "QRESYNC")))
+    for (struct imapstate_span word = words_next(&names); word.len > 0; word = words_next(&names))
+        if (imapstate_span_equal_nocase(word, wanted) || (word_is(wanted, "CONDSTORE") && word_is(word, "QRESYNC")))
             return true;
     return false;
 }

@@ -9,6 +9,7 @@
 #include "prelude.h"
 #include "relay.h"
 #include "status.h"
+#include "words.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
 /* Octets of an answer with what the upstream has said when it hung up. */
@@ -228,7 +229,7 @@ static void login_is_refused_unheard(struct client *client, struct imapstate_spa
 {
     struct imapstate_buf line;
     imapstate_buf_init(&line, LOGIN_ANSWER_MAX);
-    bool is_ours = imapstate_span_equal_nocase(relay_word(answer, 1), IMAPSTATE_SPAN("BAD")) &&
+    bool is_ours = imapstate_span_equal_nocase(words_at(answer, 1), IMAPSTATE_SPAN("BAD")) &&
                    imapstate_buf_put(&line, imapstate_buf_span(&client->login->tag)) &&
                    imapstate_buf_put(&line, IMAPSTATE_SPAN(" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"));
     login_delay(client, is_ours ? imapstate_buf_span(&line) : answer, LOGIN_REFUSED);
@@ -336,7 +337,7 @@ static void login_accept(struct client *client, struct imapstate_span names)
 /* The tagged OK, with the list that came otherwise (P1). False: the client has been ended. */
 static bool login_answer_with_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
 {
-    struct imapstate_span status = relay_word(line, 1);
+    struct imapstate_span status = words_at(line, 1);
     const uint8_t *text = status.at + status.len, *end = line.at + line.len;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown, answer;
@@ -549,7 +550,7 @@ static void login_look_ahead(struct client *client, struct imapstate_span line)
 {
     struct login *login = client->login;
     login->is_ahead = false;
-    if (credentials_passing(&login->credentials) != SASL_RELAYED || relay_word(line, 1).len == 0)
+    if (credentials_passing(&login->credentials) != SASL_RELAYED || words_at(line, 1).len == 0)
         return;
     /* It may still lie in the socket. */
     if (!client->stream.is_paused)

@@ -1,7 +1,7 @@
 #include "refusal.h"
 
-#include "relay.h"
 #include "status.h"
+#include "words.h"
 
 static bool has_any_code(const struct status *status, const char *const *codes, size_t count)
 {
@@ -15,10 +15,10 @@ static bool has_any_code(const struct status *status, const char *const *codes, 
  * begins: further on, a server may repeat what the client chose. */
 static bool says_too_many(struct imapstate_span text)
 {
-    return imapstate_span_equal_nocase(relay_word(text, 0), IMAPSTATE_SPAN("Too")) &&
-           imapstate_span_equal_nocase(relay_word(text, 1), IMAPSTATE_SPAN("many")) &&
-           (imapstate_span_contains_nocase(relay_word(text, 2), IMAPSTATE_SPAN("connections")) ||
-            imapstate_span_contains_nocase(relay_word(text, 3), IMAPSTATE_SPAN("connections")));
+    return imapstate_span_equal_nocase(words_at(text, 0), IMAPSTATE_SPAN("Too")) &&
+           imapstate_span_equal_nocase(words_at(text, 1), IMAPSTATE_SPAN("many")) &&
+           (imapstate_span_contains_nocase(words_at(text, 2), IMAPSTATE_SPAN("connections")) ||
+            imapstate_span_contains_nocase(words_at(text, 3), IMAPSTATE_SPAN("connections")));
 }
 
 /* RFC 5530 section 3 has the codes that judge credentials. Any other says that something else was in the way, in words

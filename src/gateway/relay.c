@@ -13,29 +13,13 @@
 #include "status.h"
 #include "waking.h"
 #include "wording.h"
+#include "words.h"
 
 /* Of what relay_ask() asks. */
 #define RELAY_TAG UPSTREAM_TAG "-ask"
 
 /* So much of "* 12 FETCH (...)" is waited for, so that an unasked MODSEQ is seen however the network has cut it. */
 #define RELAY_NUMBERED_HELD 512u
-
-struct imapstate_span relay_word(struct imapstate_span line, unsigned index)
-{
-    if (line.len == 0)
-        return line; /* its at may be NULL */
-    const uint8_t *at = line.at, *end = line.at + line.len;
-    for (;;) {
-        const uint8_t *from = at;
-        while (at < end && *at != ' ' && *at != '\r' && *at != '\n')
-            at++;
-        if (index-- == 0)
-            return (struct imapstate_span){ from, (size_t)(at - from) };
-        if (at == end || *at != ' ')
-            return (struct imapstate_span){ at, 0 };
-        at++;
-    }
-}
 
 /* --- the way down --- */
 
@@ -366,7 +350,7 @@ static enum relay_down relay_down_command(struct client *client, const struct im
 /* RFC 9051 section 6.3.13 */
 static void relay_down_done(struct client *client, const struct imapstate_piece *piece)
 {
-    struct imapstate_span word = relay_word(piece->octets, 0);
+    struct imapstate_span word = words_at(piece->octets, 0);
     size_t line_end = piece->is_bare_lf ? 1 : 2;
     if (!imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("DONE")) || piece->octets.len != word.len + line_end) {
         relay_distrust(client, "IDLE is not ended by DONE");
@@ -845,7 +829,7 @@ static bool relay_is_noise(struct imapstate_span line)
     if (*line.at == '+' || (*line.at == '*' && line.len > 1 && line.at[1] == ' '))
         return false;
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-        if (imapstate_span_equal_nocase(relay_word(line, 1), imapstate_span_of(answers[i])))
+        if (word_is(words_at(line, 1), answers[i]))
             return false;
     return true;
 }
@@ -871,8 +855,8 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return true;
     if (client->upstream->state == UPSTREAM_ATTACHED && relay_is_noise(line))
         return relay_up_noise(client, piece);
-    if (piece->is_text && relay_word(line, 0).len == 1 && line.at[0] == '*' &&
-        imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BYE")))
+    if (piece->is_text && words_at(line, 0).len == 1 && line.at[0] == '*' &&
+        imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("BYE")))
         client->upstream->has_said_bye = true;
     if (piece->is_text && relay_names_ours(client, line))
         return false;
@@ -888,7 +872,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return relay_up_continue(client);
     if (line.at[0] != '*')
         return relay_up_tagged(client, line);
-    if (imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("BAD")))
+    if (imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("BAD")))
         relay_up_untagged_bad(client);
     return true;
 }
@@ -899,7 +883,7 @@ static bool relay_holds(struct imapstate_span in)
     static const char *const held[] = { "CAPABILITY", "ENABLED", "LANGUAGE", "COMPARATOR", "NAMESPACE", "ID" };
     if (relay_is_numbered(in))
         return in.len < RELAY_NUMBERED_HELD;
-    struct imapstate_span word = relay_word(in, 1);
+    struct imapstate_span word = words_at(in, 1);
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         if (imapstate_span_equal_nocase(word, imapstate_span_of(held[i])))
             return true;

@@ -77,8 +77,4 @@ void relay_announce(struct client *client, struct imapstate_span tag, const stru
 bool relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
     __attribute__((warn_unused_result));
 
-/* The word number index (from 0) of a line: what stands between single SPs and the line end. Empty if there are fewer.
- */
-struct imapstate_span relay_word(struct imapstate_span line, unsigned index);
-
 #endif

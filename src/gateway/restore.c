@@ -8,6 +8,7 @@
 #include "client.h"
 #include "prelude.h"
 #include "relay.h"
+#include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
 #define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored just now.")
@@ -399,7 +400,7 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
         }
         break;
     case IMAPSTATE_REPLAY_ALERT: {
-        struct imapstate_span tag = relay_word(line, 0);
+        struct imapstate_span tag = words_at(line, 0);
         stream_put(&client->stream, IMAPSTATE_SPAN("*"));
         stream_put(&client->stream, (struct imapstate_span){ line.at + tag.len, line.len - tag.len });
         break;

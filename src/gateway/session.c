@@ -7,6 +7,7 @@
 
 #include "evidence.h"
 #include "log.h"
+#include "words.h"
 
 #define SESSION_NAMES_MAX 8192u
 #define SESSION_VALUE_MAX 1024u
@@ -80,29 +81,14 @@ bool session_track(struct session *session, const char *upstream)
     return session->is_tracking;
 }
 
-/* --- words --- */
-
-/* Takes the next word, up to SP or the line end, off *in. Empty at the end. */
-static struct imapstate_span session_word(struct imapstate_span *in)
-{
-    if (in->len == 0)
-        return *in; /* its at may be NULL */
-    while (in->len > 0 && *in->at == ' ')
-        in->at++, in->len--;
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && in->at[word.len] != ' ' && in->at[word.len] != '\r' && in->at[word.len] != '\n')
-        word.len++;
-    in->at += word.len;
-    in->len -= word.len;
-    return word;
-}
+/* --- names --- */
 
 static bool session_has_enabled(const struct session *session, struct imapstate_span name)
 {
     /* RFC 7162 section 3.2.3: QRESYNC includes CONDSTORE, whether or not the server says so. */
     bool is_included = imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("CONDSTORE"));
     struct imapstate_span rest = imapstate_buf_span(&session->enabled);
-    for (struct imapstate_span word = session_word(&rest); word.len > 0; word = session_word(&rest))
+    for (struct imapstate_span word = words_next(&rest); word.len > 0; word = words_next(&rest))
         if (imapstate_span_equal_nocase(word, name) ||
             (is_included && imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("QRESYNC"))))
             return true;
@@ -111,7 +97,7 @@ static bool session_has_enabled(const struct session *session, struct imapstate_
 
 static void session_add_enabled(struct session *session, struct imapstate_span names)
 {
-    for (struct imapstate_span name = session_word(&names); name.len > 0; name = session_word(&names)) {
+    for (struct imapstate_span name = words_next(&names); name.len > 0; name = words_next(&names)) {
         if (session_has_enabled(session, name))
             continue;
         if (!imapstate_buf_put_byte(&session->enabled, ' ') || !imapstate_buf_put(&session->enabled, name))
@@ -238,8 +224,8 @@ static unsigned session_saw_choice(struct session *session, unsigned evidence)
 void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line)
 {
     unsigned evidence = evidence_read(line), unasked = evidence ? evidence_unasked(evidence, pipeline) : 0;
-    session_word(&line); /* "*" */
-    session_word(&line);
+    words_next(&line); /* "*" */
+    words_next(&line);
     switch (evidence) {
     case EVIDENCE_ENABLED:
         session_add_enabled(session, line);
@@ -265,8 +251,8 @@ void session_saw_echo(struct session *session, struct imapstate_span line)
 {
     if (evidence_read(line) != EVIDENCE_ENABLED)
         return;
-    session_word(&line); /* "*" */
-    session_word(&line);
+    words_next(&line); /* "*" */
+    words_next(&line);
     session_add_enabled(session, line);
 }
 
@@ -281,7 +267,7 @@ static bool session_enabled_of(const struct session *session, struct imapstate_s
                                struct imapstate_buf *ret)
 {
     bool fits = true, is_any = false;
-    for (struct imapstate_span name = session_word(&requested); name.len > 0; name = session_word(&requested)) {
+    for (struct imapstate_span name = words_next(&requested); name.len > 0; name = words_next(&requested)) {
         if (!session_has_enabled(session, name))
             continue;
         fits = fits && (!is_any || imapstate_buf_put_byte(ret, ' ')) && imapstate_buf_put(ret, name);
@@ -500,7 +486,7 @@ static bool session_is_notified_otherwise(const struct session *session)
 bool session_is_set_up_otherwise(const struct session *session)
 {
     struct imapstate_span rest = imapstate_buf_span(&session->enabled);
-    for (struct imapstate_span name = session_word(&rest); name.len > 0; name = session_word(&rest))
+    for (struct imapstate_span name = words_next(&rest); name.len > 0; name = words_next(&rest))
         if (!evidence_has_enabled(session->in_effect, name))
             return true;
     return !evidence_is_accounted(session->seen, session->in_effect);

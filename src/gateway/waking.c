@@ -3,6 +3,7 @@
 #include "client.h"
 #include "relay.h"
 #include "status.h"
+#include "words.h"
 
 void waking_say(struct upstream *upstream, struct imapstate_span command)
 {
@@ -17,8 +18,8 @@ bool waking_is_own(const struct upstream *upstream, struct imapstate_span line)
     if (!upstream->is_asked_ahead)
         return false;
     if (*line.at == '*')
-        return imapstate_span_equal_nocase(relay_word(line, 1), IMAPSTATE_SPAN("ID"));
-    return imapstate_span_equal(relay_word(line, 0), IMAPSTATE_SPAN(WAKING_TAG));
+        return imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("ID"));
+    return imapstate_span_equal(words_at(line, 0), IMAPSTATE_SPAN(WAKING_TAG));
 }
 
 /* As far as it is there. */
