@@ -20,10 +20,11 @@
 #define DNS_TIMEOUT_MS 2000
 #define DNS_TRIES      3
 
-/* Once there are addresses of one family (RFC 8305 section 3 has less, but nobody asks twice here). */
+/* Once there are addresses of one family. RFC 8305 section 3 has 50 ms; but who is missed here is so for a whole TTL.
+ */
 #define DNS_OTHER_FAMILY_MS 300
 
-/* One more than are kept, as some may be there twice. */
+/* Of one answer. More than are kept, as some may be there twice. */
 #define DNS_PARSED_MAX 256
 
 struct dns {
@@ -40,7 +41,6 @@ struct dns {
 /* A socket of c-ares. */
 struct dns_socket {
     struct list link;
-    struct dns *dns;
     struct event event;
     int fd;
 };
@@ -392,15 +392,19 @@ static void dns_open(struct dns *dns)
         .sock_state_cb = dns_on_wish,
         .sock_state_cb_data = dns,
     };
-    int mask,
-        status = ares_init_options(&dns->channel, &options,
+    int mask;
+    int status = ares_init_options(&dns->channel, &options,
                                    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
-    if (status == ARES_SUCCESS)
-        status = ares_save_options(dns->channel, &dns->options, &mask);
-    if (status == ARES_SUCCESS)
+    if (status != ARES_SUCCESS) {
+        log_error("resolver: %s", ares_strerror(status));
+        dns->channel = NULL;
         return;
-    log_error("resolver: %s", ares_strerror(status));
-    dns_close(dns);
+    }
+    /* c-ares does not give what it finds odd, such as ndots below 0: names are asked for as they are then. */
+    if (ares_save_options(dns->channel, &dns->options, &mask) != ARES_SUCCESS) {
+        ares_destroy_options(&dns->options);
+        memset(&dns->options, 0, sizeof dns->options);
+    }
 }
 
 static void dns_ask(struct dns *dns, const char *name, uint32_t era)

@@ -158,6 +158,14 @@ def test_a_short_name_is_completed_as_resolv_conf_says(names, start_at, gate, su
     assert_served(gate("mail.example.test."), server)
 
 
+@pytest.mark.parametrize("line", ["options ndots:-5 timeout:x attempts:0 rotate", "nameserver 300.1.2.3", "nameserver mail.test", "search",
+                                  "nonsense", "options ndots:99", "# " + "x" * 6000])
+def test_what_is_odd_in_resolv_conf_does_no_harm(names, start_at, gate, surroundings, line):
+    surroundings.write_resolv_conf(f"{line}\nnameserver {names.address}")
+    names.host(NAME, "127.0.0.2")
+    assert_served(gate(), start_at("127.0.0.2"))
+
+
 def test_an_address_asks_nobody(names, start_at, gate):
     server = start_at("127.0.0.2")
     assert_served(gate("127.0.0.2"), server)
