@@ -42,7 +42,7 @@ static void check_word(struct imapstate_span word, struct imapstate_span names, 
     else if (is(word, "LANGUAGE"))
         CHECK(view->has_language || !view->is_before_login);
     else
-        CHECK(imapstate_span_contains_nocase(names, word));
+        CHECK(is(word, "LITERAL+") || imapstate_span_contains_nocase(names, word));
 }
 
 static void check_list(struct imapstate_span list, struct imapstate_span names, const struct capability_view *view)
@@ -95,7 +95,7 @@ static void check_rewrite(struct imapstate_span names, const struct capability_v
     CHECK(seen.language ==
           (view->has_language ? !(view->is_before_login && said.language) : !view->is_before_login && said.language));
     CHECK((seen.mechanisms & ~said.mechanisms) == 0 && seen.id == said.id && seen.binary == said.binary &&
-          seen.literal_plus == said.literal_plus && seen.unselect == said.unselect);
+          seen.literal_plus && seen.unselect == said.unselect);
     imapstate_buf_done(&list);
     imapstate_buf_done(&again);
 }

@@ -46,7 +46,7 @@ static struct imapstate_span take_line(struct imapstate_span *in)
 
 static bool is_waited_for(const struct imapstate_buf *string)
 {
-    return !imapstate_command_is_quotable(imapstate_buf_span(string));
+    return way_waits(imapstate_buf_span(string));
 }
 
 /* LOGIN has one part more for each literal that is waited for, and all but the last end with such a one. */

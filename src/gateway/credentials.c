@@ -93,14 +93,14 @@ void credentials_parts_done(struct credentials_parts *parts)
     parts->count = 0;
 }
 
-/* SP and a string. CR, LF and 8-bit octets travel only as a literal, which waits for its "+". */
+/* SP and a string, quoted or as a literal, which waits for its "+". */
 static bool parts_put_string(struct credentials_parts *parts, const struct imapstate_buf *string)
 {
     struct imapstate_span value = imapstate_buf_span(string);
     struct imapstate_buf *last = parts_last(parts);
     if (!imapstate_buf_put_byte(last, ' '))
         return false;
-    if (imapstate_command_is_quotable(value))
+    if (!way_waits(value))
         return imapstate_command_put_quoted(last, value);
     return imapstate_buf_printf(last, "{%zu}\r\n", value.len) && imapstate_buf_put(parts_add(parts), value);
 }

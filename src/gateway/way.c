@@ -3,6 +3,7 @@
 #include <imapstate/command.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 struct ways {
     struct way_lore lore; /* atomic */
@@ -22,11 +23,17 @@ static uint8_t ways_possible(const struct sasl_identity *identity, const struct 
     return offers->logindisabled ? possible : possible | WAY_BIT(WAY_LOGIN);
 }
 
+bool way_waits(struct imapstate_span string)
+{
+    return !imapstate_command_is_quotable(string) ||
+           (string.len > 0 && (memchr(string.at, '"', string.len) || memchr(string.at, '\\', string.len)));
+}
+
 /* PLAIN takes one round trip with an initial response; without one, LOGIN does, if no string has to wait for a "+". */
 static enum way way_quickest(uint8_t possible, const struct sasl_identity *identity, const struct capabilities *offers)
 {
-    bool is_simple = imapstate_command_is_quotable(imapstate_buf_span(&identity->authentication)) &&
-                     imapstate_command_is_quotable(imapstate_buf_span(&identity->password));
+    bool is_simple = !way_waits(imapstate_buf_span(&identity->authentication)) &&
+                     !way_waits(imapstate_buf_span(&identity->password));
     bool has_login = possible & WAY_BIT(WAY_LOGIN);
     if ((possible & WAY_BIT(WAY_PLAIN)) && (offers->sasl_ir || !has_login || !is_simple))
         return WAY_PLAIN;

@@ -25,6 +25,10 @@ struct way_lore {
 enum way way_choose(struct way_lore lore, enum way own, const struct sasl_identity *identity,
                     const struct capabilities *offers, uint8_t refused);
 
+/* Does LOGIN have to wait for the "+" of a literal with this string? CR, LF and 8-bit octets travel only so; and so do
+ * quotes and backslashes (DOMAIN\user), as not every server takes an escape in a quoted string for one. */
+bool way_waits(struct imapstate_span string);
+
 /* The lore of one server, for all threads; counted. */
 struct ways;
 struct ways *ways_new(void); /* NULL: out of memory */

@@ -80,7 +80,9 @@ static const struct {
       "secret",
       WAY_PLAIN,
       { "AUTHENTICATE PLAIN\r\n", PLAIN_ANN "\r\n" } },
-    { "LOGIN", "", "ann", "a\"b\\", WAY_LOGIN, { "LOGIN \"ann\" \"a\\\"b\\\\\"\r\n" } },
+    { "LOGIN", "", "ann", "secret", WAY_LOGIN, { "LOGIN \"ann\" \"secret\"\r\n" } },
+    { "a backslash is not escaped", "", "DOM\\ann", "x", WAY_LOGIN, { "LOGIN {7}\r\n", "DOM\\ann \"x\"\r\n" } },
+    { "nor is a quote", "", "ann", "a\"b", WAY_LOGIN, { "LOGIN \"ann\" {3}\r\n", "a\"b\r\n" } },
     { "the mechanism LOGIN",
       "LOGINDISABLED AUTH=LOGIN SASL-IR",
       "ann",
@@ -231,16 +233,16 @@ TEST(what_cannot_be_read_is_an_error_and_leaves_no_first_message)
 TEST(what_is_too_long_for_a_line_is_not_sent)
 {
     enum { LONG = 65536 };
-    char *quotes = malloc(LONG + 1);
-    memset(quotes, '"', LONG);
-    quotes[LONG] = '\0';
-    struct credentials credentials = password_of(quotes, quotes);
-    check_parts("four times 64 KiB by LOGIN", &credentials, "", WAY_LOGIN, CREDENTIALS_TOO_LONG,
+    char *letters = malloc(LONG + 1);
+    memset(letters, 'x', LONG);
+    letters[LONG] = '\0';
+    struct credentials credentials = password_of(letters, letters);
+    check_parts("twice 64 KiB by LOGIN", &credentials, "", WAY_LOGIN, CREDENTIALS_TOO_LONG,
                 (const char *const[]){ NULL });
     check_parts("171 KiB by PLAIN", &credentials, "AUTH=PLAIN SASL-IR", WAY_PLAIN, CREDENTIALS_TOO_LONG,
                 (const char *const[]){ NULL });
     credentials_done(&credentials);
-    free(quotes);
+    free(letters);
 }
 
 TEST(the_login_command_has_a_name_for_the_log)

@@ -30,6 +30,7 @@ static const struct {
       "secret", "", 0, 0, 0, WAY_PLAIN },
     { "LOGIN is quicker than PLAIN that has to wait", "AUTH=PLAIN", WAY_AUTH_LOGIN, "secret", "", 0, 0, 0, WAY_LOGIN },
     { "but not with a literal", "AUTH=PLAIN", WAY_AUTH_LOGIN, "\xc3\xbc", "", 0, 0, 0, WAY_PLAIN },
+    { "nor with a backslash", "AUTH=PLAIN", WAY_AUTH_LOGIN, "a\\b", "", 0, 0, 0, WAY_PLAIN },
     { "the one that has worked is better", "AUTH=PLAIN SASL-IR", WAY_AUTH_LOGIN, "secret", "", L, 0, 0, WAY_LOGIN },
     { "if it is there still", "AUTH=PLAIN SASL-IR LOGINDISABLED", WAY_AUTH_LOGIN, "secret", "", L, 0, 0, WAY_PLAIN },
     { "no way", "AUTH=CRAM-MD5 LOGINDISABLED", WAY_LOGIN, "secret", "", 0, 0, 0, WAY_NONE },
