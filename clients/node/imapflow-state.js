@@ -11,7 +11,7 @@
  */
 
 const VERSION = 1; // of what saveState() makes; another one is not read
-const TOKEN = /^[A-Za-z0-9_-]{1,2048}$/;
+const TOKEN = /^[!#$&'+-[\]-z|}~]{1,2048}$/; // RFC 9051 section 9, ASTRING-CHAR: its form is the server's affair
 const ONE_OF_A_KIND = ['LANGUAGE', 'COMPARATOR', 'NOTIFY']; // a later one takes the place of an earlier one
 const STORABLE = ['ENABLE', ...ONE_OF_A_KIND];
 // A mailbox that can be selected before it is known what is enabled: "&" and letters beyond ASCII are other octets with

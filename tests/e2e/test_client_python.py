@@ -290,10 +290,12 @@ def test_another_login_restores_by_a_command_of_its_own(module, gateway, visit, 
     imap.logout()
 
 
-def test_a_server_that_offers_state_only_after_the_login_is_asked_then(module, start_scripted):
+@pytest.mark.parametrize("token", ["tOkEn", "c3RhdGUgdG9rZW4=", "!#$&'+,-./:;<=>?@[]^_`|}~"])
+def test_a_server_that_offers_state_only_after_the_login_is_asked_then(module, start_scripted, token):
+    """And its token may be of any form (P2)."""
     server = start_scripted(caps_before="IMAP4rev1", caps_after="IMAP4rev1 ENABLE QRESYNC STATE")
-    server.on("STATE", "* STATE tOkEn", "OK restored")
-    saved = json.dumps({"version": 1, "token": "tOkEn", "commands": [ENABLE], "capabilities": []})
+    server.on("STATE", f"* STATE {token}", "OK restored")
+    saved = json.dumps({"version": 1, "token": token, "commands": [ENABLE], "capabilities": []})
     imap = module.IMAP4("localhost", server.port, timeout=PATIENCE_S)
     imap.login("ann", "secret", saved)
     assert imap.restored and imap.covers(*ENABLE)

@@ -246,7 +246,7 @@ test('P11: it is opened read-only in the write of the login', () => assertOpened
 test('what comes right behind the mailbox is not overlooked', async () => {
     const server = await start(
         startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
-            STATE: tag => `* OK [ALERT] disk is full\r\n* STATE tOkEn\r\n${tag} OK restored\r\n`,
+            STATE: tag => `* OK [ALERT] disk is full\r\n* STATE c3RhdGUgdG9rZW4=\r\n${tag} OK restored\r\n`,
             SELECT: tag => `* 3 EXISTS\r\n* OK [ALERT] really\r\n${tag} OK [READ-WRITE] selected\r\n* 4 EXISTS\r\n* 1 EXPUNGE\r\n`
         })
     );
@@ -556,7 +556,7 @@ const kept = changes =>
     JSON.stringify({
         version: 1,
         purpose: 'true,false,false',
-        token: 'tOkEn',
+        token: 'c3RhdGUgdG9rZW4=',
         commands: [['ENABLE', 'CONDSTORE QRESYNC']],
         capabilities: ['IMAP4rev1', 'ENABLE', 'CONDSTORE', 'QRESYNC', 'STATE'],
         enabled: ['CONDSTORE', 'QRESYNC'],
@@ -573,7 +573,7 @@ async function startSuspicious({ before = true, ID = tag => `* ID ("name" "stric
     const server = await start(
         startScripted(`* OK [CAPABILITY IMAP4rev1 ${before ? 'ID ' : ''}STATE] hello`, {
             LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE ID STATE] welcome\r\n`,
-            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`,
+            STATE: tag => `* STATE c3RhdGUgdG9rZW4=\r\n${tag} OK restored\r\n`,
             SELECT: tag => (isTold() ? `* 3 EXISTS\r\n${tag} OK selected\r\n` : `${tag} NO Unsafe login\r\n`),
             ID,
             ...answers
@@ -709,7 +709,7 @@ test('P1: STATE that only the list after the login offers is asked for then', as
     const server = await start(
         startScripted('* OK [CAPABILITY IMAP4rev1] hello', {
             LOGIN: tag => `${tag} OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC NAMESPACE STATE] welcome\r\n`,
-            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`
+            STATE: tag => `* STATE c3RhdGUgdG9rZW4=\r\n${tag} OK restored\r\n`
         })
     );
     const client = open(StateFlow, 'ann', server.port, { state: kept() });
@@ -724,7 +724,7 @@ test('P1: STATE that only the list after the login offers is asked for then', as
 test('P12: a list that no login brings is taken from what was saved', async () => {
     const server = await start(
         startScripted('* OK [CAPABILITY IMAP4rev1 STATE] hello', {
-            STATE: tag => `* STATE tOkEn\r\n${tag} OK restored\r\n`
+            STATE: tag => `* STATE c3RhdGUgdG9rZW4=\r\n${tag} OK restored\r\n`
         })
     );
     const client = open(StateFlow, 'ann', server.port, { state: kept() });

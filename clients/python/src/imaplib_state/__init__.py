@@ -24,7 +24,7 @@ __all__ = ["IMAP4", "IMAP4_SSL", "Restored", "StateMixin"]
 __version__ = "0.1.0"
 
 _VERSION = 1  # of what save() makes; another one is not read
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,2048}", re.ASCII)
+_TOKEN = re.compile(r"[!#$&'+-\[\]-z|}~]{1,2048}", re.ASCII)  # RFC 9051 section 9, ASTRING-CHAR: its form is the server's affair
 _ONE_OF_A_KIND = ("LANGUAGE", "COMPARATOR", "NOTIFY")  # a later one takes the place of an earlier one
 _STORABLE = ("ENABLE", *_ONE_OF_A_KIND)
 # A mailbox that can be selected before it is known what is enabled. "&" and octets beyond ASCII are read in another way
