@@ -7,8 +7,9 @@
 
 #include "address.h"
 
-/* The most octets that a header may have: version 1 has 107, of version 2 we take 16 + 520 (addresses and TLVs). */
-#define PROXY_HEADER_MAX 536u
+/* The most octets that a header may have: version 1 has 107. Version 2 has 16, addresses, and whatever a proxy tells of
+ * its client (TLVs), which may be a chain of certificates. */
+#define PROXY_HEADER_MAX 16384u
 
 enum proxy_result {
     PROXY_MORE,  /* the octets so far could begin a header */

@@ -32,6 +32,7 @@ HEADERS = {
     "v2": (v2(), "192.0.2.7"),
     "v2 IPv6": (v2("2001:db8::7", "2001:db8::1"), "2001:db8::7"),
     "v2 with more behind the addresses": (v2(extra=b"\x04\x00\x05\0\0\0\0\0"), "192.0.2.7"),
+    "v2 with a chain of certificates": (v2(extra=b"\x20\x1f\xfd" + b"x" * 0x1ffd), "192.0.2.7"),
     "v2 of a mapped address": (v2("::ffff:192.0.2.7", "::ffff:192.0.2.1"), "192.0.2.7"),
 }
 # The proxy says nothing of a client: then it is the client itself.
@@ -55,6 +56,7 @@ DAMAGED = {
     "v2 version": SIGNATURE + b"\x11\x11\x00\x0c" + bytes(12),
     "v2 command": SIGNATURE + b"\x22\x11\x00\x0c" + bytes(12),
     "v2 too short": SIGNATURE + b"\x21\x11\x00\x04" + bytes(4),
+    "v2 a little too long": SIGNATURE + b"\x21\x11\x3f\xf1" + bytes(0x3ff1),
     "v2 too long": SIGNATURE + b"\x21\x11\xff\xff" + bytes(70000),
     "v2 signature": SIGNATURE[:-1] + b"X" + b"\x21\x11\x00\x0c" + bytes(12),
 }

@@ -129,7 +129,7 @@ static const struct {
                   "abcdefghijkl"),
       PROXY_BAD },
     { "v2: too short for unix", S(SIGNATURE "\x21\x31\x00\xd7" UNIX_PATH UNIX_PATH), PROXY_BAD },
-    { "v2: longer than we take", S(SIGNATURE "\x21\x11\x02\x09"), PROXY_BAD },
+    { "v2: longer than we take", S(SIGNATURE "\x21\x11\x3f\xf1"), PROXY_BAD },
     { "v2: much longer than we take", S(SIGNATURE "\x20\x00\xff\xff"), PROXY_BAD },
     { "v2: the signature is damaged at its end", S("\r\n\r\n\0\r\nQUIT\r"), PROXY_BAD },
 
