@@ -32,7 +32,7 @@ def key_id_of(token):
 def test_p14_a_token_begins_with_its_version_and_the_id_of_its_key(scripted, start_gateway, tmp_path):
     gateway = start_gateway(scripted.port, keys_file=str(write_keys(tmp_path / "keys", (0xC0FFEE, PAST))))
     token = save(gateway.session(), *SETUP)
-    assert (octets_of(token)[0], key_id_of(token)) == (1, 0xC0FFEE)
+    assert (octets_of(token)[0], key_id_of(token)) == (2, 0xC0FFEE)
 
 
 def test_p14_a_token_cannot_be_read_without_the_key(scripted_gateway):

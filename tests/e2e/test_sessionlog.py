@@ -52,6 +52,9 @@ def forget_done(client, scripted):
 
 
 def send_an_endless_line(client, scripted):
+    """In IDLE: a command's line of that length would cost the command only."""
+    client.start("IDLE")
+    client.continuation()
     with contextlib.suppress(OSError):
         client.send(b"x" * 70000)
 
@@ -62,7 +65,7 @@ def upstream_hangs_up(client, scripted):
 
 
 def upstream_says_nonsense(client, scripted):
-    scripted.on("CHECK", lambda connection, tag, arguments: connection.send(b"nonsense\r\n"))
+    scripted.on("CHECK", lambda connection, tag, arguments: connection.send(b"nonsense OK\r\n"))
     client.start("CHECK")
 
 
