@@ -56,6 +56,7 @@ ENDS = {
     "DEL behind a literal in APPEND": b"x APPEND INBOX {3+}\r\nabc \x7f" + SMUGGLED,
     "a brace behind a mailbox that is a literal in APPEND": b"x APPEND {5+}\r\nINBOX {" + SMUGGLED,
     "a CATENATE list behind a mailbox that is a literal in APPEND": b"x APPEND {5+}\r\nINBOX CATENATE (FOO )" + SMUGGLED,
+    "a part that is none, and SP, behind a literal in CATENATE": b"x APPEND INBOX CATENATE (TEXT {3+}\r\nabc FOO ) " + SMUGGLED,
     "a part that is none behind a literal in CATENATE": b"x APPEND INBOX CATENATE (TEXT {3+}\r\nabc FOO )" + SMUGGLED,
 }
 
@@ -454,6 +455,7 @@ def test_a_mistake_in_append_costs_no_parked_connection(scripted, start_gateway)
     b"APPEND INBOX (\\Seen) " + literal("x"), b'APPEND  INBOX  (\\Seen $a \\*) "01-Jan-2024 00:00:00 +0000"  ' + literal("x"),
     b'APPEND "IN {\\"BOX" UTF8 (~' + literal("x") + b")", b"APPEND " + literal("INBOX") + b" () " + literal("x"),
     b'APPEND INBOX CATENATE (URL "/x" TEXT ' + literal("x") + b" url " + literal("/y") + b" URL /z) (\\Seen) " + literal("y"),
+    b"APPEND INBOX CATENATE (TEXT " + literal("x") + b") (\\Seen) " + literal("y") + b" (\\Seen) " + literal("z"),
     b"REPLACE 4 INBOX (\\Seen) " + literal("x"), b"UID REPLACE 4 INBOX CATENATE (TEXT " + literal("x") + b")"])
 def test_append_and_replace_pass_in_all_their_forms(scripted, scripted_gateway, command):
     for name in ("APPEND", "REPLACE", "UID REPLACE"):

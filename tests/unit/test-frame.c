@@ -262,6 +262,25 @@ TEST(lines_have_limits_however_the_octets_are_split)
     }
 }
 
+TEST(nul_at_the_begin_of_what_is_too_long_is_not_forgotten)
+{
+    static const struct {
+        const char *tail, *want;
+    } nuls[] = { { "\r\n", "L200000be0! ." }, { " {3}\r\n", "BAD:NUL" }, { " {3+}\r\n", "BAD:NUL" } };
+    static const size_t steps[] = { 997, 65536, SIZE_MAX };
+    for (size_t i = 0; i < ARRAY_LEN(nuls); i++) {
+        struct imapstate_span in = line_new("a x", 'x', nuls[i].tail, 200000);
+        ((uint8_t *)in.at)[2] = '\0';
+        for (size_t s = 0; s < ARRAY_LEN(steps); s++) {
+            struct frame_run run = { .side = IMAPSTATE_FRAME_COMMANDS, .script = "" };
+            frame_run_over(&run, in, steps[s], steps[s]);
+            CHECK_SPAN(nuls[i].tail, imapstate_buf_span(&run.events), imapstate_span_of(nuls[i].want));
+            imapstate_buf_done(&run.events);
+        }
+        free((void *)in.at);
+    }
+}
+
 TEST(octets_that_arrive_one_by_one_are_searched_once)
 {
     struct imapstate_span in = line_new("a ", 'x', "\r\n", 65536);
@@ -379,6 +398,7 @@ int main(void)
         cmocka_unit_test(responses_are_framed_alike_however_the_octets_are_split),
         cmocka_unit_test(responses_are_framed_alike_when_lines_are_passed_in_parts),
         cmocka_unit_test(lines_have_limits_however_the_octets_are_split),
+        cmocka_unit_test(nul_at_the_begin_of_what_is_too_long_is_not_forgotten),
         cmocka_unit_test(octets_that_arrive_one_by_one_are_searched_once),
         cmocka_unit_test(long_data_is_passed_but_for_what_may_announce_a_literal),
         cmocka_unit_test(a_line_whose_end_was_not_searched_is_not_passed),
