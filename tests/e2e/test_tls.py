@@ -393,7 +393,7 @@ def test_nothing_but_capability_and_starttls_goes_out_in_clear(start_scripted, s
     client.ok('ID ("name" "x")')
     client.ok("LOGIN ann secret")
     names = server.sessions[0].names
-    assert names[-2:] == ["ID", "AUTHENTICATE"]
+    assert names[-2:] == ["ID", "LOGIN"]
     assert set(names[:names.index("STARTTLS")]) <= {"CAPABILITY"}
 
 
