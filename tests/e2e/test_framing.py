@@ -686,6 +686,23 @@ def test_behind_idle_nothing_goes_up_before_its_answer(scripted, scripted_gatewa
     assert scripted.sessions[-1].received.endswith(b"i IDLE\r\nDONE\r\nn NOOP\r\n")
 
 
+@pytest.mark.every_server
+@pytest.mark.needs("IDLE")
+@pytest.mark.parametrize("cut", [False, True], ids=["at once", "octet by octet"])
+def test_done_and_the_next_idle_may_come_in_one_write(server, gateway, cut):
+    """go-imap does so every 28 minutes: the end of one IDLE and the begin of the next are in flight together."""
+    client = gateway.session(server.new_user(), NEW_USER_PASSWORD)
+    client.ok("SELECT INBOX")
+    client.send(b"i0 IDLE\r\n")
+    client.continuation()
+    for number in range(1, 4):
+        (client.send_bytewise if cut else client.send)(b"DONE\r\ni%d IDLE\r\n" % number)
+        assert client.wait(f"i{number - 1}").status == b"OK"
+        client.continuation()
+    client.send(b"DONE\r\nn NOOP\r\n")
+    assert client.wait("i3").status == b"OK" and client.wait("n").status == b"OK"
+
+
 def test_a_refused_idle_leaves_a_command_behind_it(scripted, scripted_gateway):
     scripted.on("IDLE", "NO not now.")
     client = scripted_gateway.session()
