@@ -642,7 +642,8 @@ class Unfit:
     def _run(self, connection, tag, arguments):
         name = connection.commands[-1][1]
         if connection in self.broken:
-            connection.send(f"{tag} {self._answer}\r\n")
+            for octet in f"{tag} {self._answer}\r\n".encode():
+                connection.send(bytes((octet,)))
         elif name == "LSUB":
             connection.ok(tag)
         else:

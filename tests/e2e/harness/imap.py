@@ -128,10 +128,8 @@ class Wire:
 
     def peek(self):
         """What the kernel holds and nobody has read. Only for a socket without TLS."""
-        try:
-            return self.sock.recv(1 << 18, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return b""
+        is_readable = select.select([self.sock], [], [], 0)[0]  # recv() itself would wait for the socket's timeout
+        return self.sock.recv(1 << 18, socket.MSG_PEEK) if is_readable else b""
 
     def left(self):
         """What has arrived and was not read."""
