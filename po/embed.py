@@ -1,4 +1,4 @@
-"""embed.py OUTPUT en.mo LANGUAGE.mo...: the catalogues as C, for src/gateway/catalogue.c. en.mo holds every text there is.
+"""embed.py OUTPUT en.mo LANGUAGE.mo...: the catalogues as C, for src/imap/catalogue.c. en.mo holds every text there is.
 
 A translation that could be taken for more than human text in a line of IMAP is refused here, so that none gets into the
 program: nothing that ends the line, no "[" where a response code would begin, no "{" where a literal could."""

@@ -97,7 +97,7 @@ def test_a_failed_login_is_told_in_a_form_that_fail2ban_can_match(scripted_gatew
 def test_the_fail2ban_filter_knows_each_reason_that_the_docs_have_and_heeds_refused_alone():
     told = re.search(r"\*\*Each login that fails\*\*.*?\n\n\| reason.*?\n\n", (SOURCE / "docs/operations.md").read_text(), re.S).group()
     reasons = re.findall(r"^\| `(\w+)` \|", told, re.M)
-    code = (SOURCE / "src/gateway/login.c").read_text()
+    code = (SOURCE / "src/client/login.c").read_text()
     assert sorted(reasons) == sorted(re.findall(r'"(\w+)"', re.search(r"login_reason_names\[.*?\};", code, re.S).group()))
     rule = re.search(r"^failregex = (.*)$", (SOURCE / "packaging/fail2ban/imapstated.conf").read_text(), re.M).group(1)
     line = "2026-01-01T00:00:00.000Z imapstated[7]: info: login failed: from=192.0.2.1 port=7 user=ann mechanism=PLAIN upstream=main reason="

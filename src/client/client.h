@@ -1,0 +1,173 @@
+/* client: a client's connection, from accept to close: its states, and whose turn it is.
+ *
+ *   PROXYING -> SECURING -> GREETING -> NOT_AUTHENTICATED -> LOGGING_IN -> AUTHENTICATED -> CLOSING -> DEAD
+ *                  ^                       |  ^                 |               |
+ *                  '------(STARTTLS)-------'  '----(refused)----'               |
+ *                                             '-------------(UNAUTHENTICATE)----'
+ *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the end
+ * of a round of the prelude. Any of these -> CLOSING (last octets leave), -> DEAD (at once). */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include <imapstate/frame.h>
+
+#include "address.h"
+#include "catalogue.h"
+#include "choice.h"
+#include "login.h"
+#include "peers.h"
+#include "pipeline.h"
+#include "request.h"
+#include "restore.h"
+#include "service.h"
+#include "session.h"
+#include "stream.h"
+#include "upstream.h"
+#include "worker.h"
+
+enum client_state {
+    CLIENT_PROXYING,
+    CLIENT_SECURING,
+    CLIENT_GREETING,
+    CLIENT_NOT_AUTHENTICATED,
+    CLIENT_LOGGING_IN,
+    CLIENT_AUTHENTICATED,
+    CLIENT_CLOSING,
+    CLIENT_DEAD,
+    CLIENT_STATE_MAX,
+};
+
+struct client {
+    struct list link; /* in worker->clients[state] */
+    struct grave grave;
+    struct worker *worker;                  /* borrowed */
+    struct service *service;                /* counted: the one that the connection began with */
+    const struct config_listener *listener; /* of service */
+    struct stream stream;
+    struct imapstate_frame frame;
+    struct request request;
+    struct pipeline pipeline;
+    struct flight *sending; /* borrowed from pipeline: the command that the way down is about; NULL BETWEEN them */
+    struct session session;
+    struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
+    struct restore *restore;   /* owned: while a STATE is under way */
+    struct upstream *upstream; /* owned; NULL before it is chosen, or while another one is being made */
+    struct upstream *resting;  /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
+    struct choice choice;
+    struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
+    struct event timer;
+    struct address peer, local; /* as the PROXY header has them, or the ID of a trusted client */
+    struct peers_place place;   /* that peers_add() knows */
+    uint32_t unauthenticated_octets;
+    uint32_t round; /* GREETING: of the prelude; its end is waited for */
+    uint64_t id_number;
+    uint64_t began_at_ms, active_at_ms;
+    uint16_t login_failures;
+    uint8_t state;    /* enum client_state; client_enter() alone writes it */
+    uint8_t way;      /* enum relay_way; relay.c alone writes it */
+    bool is_unlogged; /* one of too many refusals: no line says that it ends */
+    uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
+    char detail[92];  /* more of the reason, for the log; may be empty */
+};
+
+/* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
+ * is closed. */
+bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct peers_place *place,
+                 const struct address *local);
+
+/* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host: it
+ * speaks for many. */
+bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer);
+
+/* The worker's client that has gone longest without logging in gives its place away: first of those that have not begun
+ * to, then of those that let their own login wait. Never one that waits for an upstream's word. False: there is none.
+ */
+bool client_make_room(struct worker *worker);
+
+/* Does what can be done with what has arrived. Whoever has changed what the client waits for calls this. */
+void client_go_on(struct client *client);
+
+/* May a line of the gateway's own go to the client now? Not within a response of the upstream's that has passed in
+ * part. */
+bool client_may_speak(const struct client *client);
+
+/* Human text in the client's language; msgid is marked N_(). Static, or msgid. */
+const char *client_text(const struct client *client, const char *msgid) __attribute__((format_arg(2)));
+
+/* A status response: "TAG answer" or, with tag NULL, "* answer". answer is status, SP, a response code and SP if there
+ * is one, and text, which is translated: "NO [LIMIT] " N_("State is too large to be saved."). The caller has seen to
+ * client_may_speak(). */
+void client_say(struct client *client, const struct imapstate_span *tag, const char *answer);
+
+/* "* CAPABILITY" with the names that this client sees. */
+void client_say_names(struct client *client, const struct imapstate_buf *names);
+
+/* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. */
+void client_end(struct client *client, const char *reason, const char *bye);
+
+/* The end, after what has been written has left. */
+void client_close(struct client *client, const char *reason);
+
+/* More of the reason, for the log line at the end; cut to what fits. Never a secret. */
+void client_set_detail(struct client *client, const char *detail);
+
+/* A line of log about this client. */
+void client_log(const struct client *client, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* From login.c: how it went. */
+void client_logged_in(struct client *client);
+void client_login_failed(struct client *client);
+void client_login_began(struct client *client);
+
+/* May credentials and tokens pass on this connection, as far as the listener is concerned? (P1) */
+bool client_may_carry_secrets(const struct client *client);
+
+/* What of an upstream's list this client sees. */
+struct capability_view client_view(const struct client *client, bool is_before_login);
+
+/* An ID before there is an upstream. False: its arguments are none of an ID. The client may have been ended. */
+bool client_introduce(struct client *client, struct imapstate_span arguments);
+
+/* The arguments for the upstream's first ID: false if there is nothing to introduce, or if the upstream has no ID. */
+bool client_introduction(const struct client *client, const struct upstream *upstream,
+                         struct imapstate_buf *ret_arguments);
+
+/* What the upstream offers, as far as is known: before login, by its list before login. */
+struct capabilities client_offers(const struct client *client);
+
+/* Is LANGUAGE the gateway's to answer? Where the upstream has it, it is the upstream's. */
+bool client_has_language(const struct client *client);
+
+/* After login it has turned out what the upstream offers: if LANGUAGE is the upstream's, both begin in the default. */
+void client_heed_offers(struct client *client);
+
+/* Is the upstream's text to be put into the client's language? */
+bool client_is_translated(const struct client *client);
+
+/* What this client sees of the upstream's list before login. False if memory is out. */
+bool client_names(const struct client *client, struct imapstate_buf *ret_names);
+
+/* From answer.c: TLS begins; the session is over, the connection is not (RFC 8437). */
+void client_secure(struct client *client);
+void client_unauthenticate(struct client *client);
+
+/* The time of the next deadline has changed. */
+void client_rearm(struct client *client);
+
+/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
+ * has its answer, comes back at once. False: there is nothing to wait for. */
+bool client_rest_upstream(struct client *client);
+void client_upstream_rested(struct client *client); /* from upstream.c */
+
+/* From upstream.c. why: words for the log. */
+void client_upstream_ready(struct client *client);
+void client_upstream_lost(struct client *client, const char *why);
+
+/* From worker.c: GREETING, and a round of some prelude has ended. */
+void client_round_ended(struct client *client);
+
+/* From worker.c: the daemon is ending. now: whatever is under way. */
+void client_stop(struct client *client, bool now);
+
+#endif

@@ -1,0 +1,57 @@
+/* restore: STATE and SAVESTATE (P2 to P8, P17, P18). */
+#ifndef CLIENT_RESTORE_H
+#define CLIENT_RESTORE_H
+
+#include <imapstate/replay.h>
+#include <imapstate/state.h>
+
+struct client;
+struct upstream;
+
+enum restore_phase {
+    RESTORE_CHOOSING,  /* a connection is being made */
+    RESTORE_REPLAYING, /* the upstream is being brought into the state */
+    RESTORE_REPLACING, /* that has failed; the connection is being replaced (P18) */
+};
+
+/* A STATE token under way. */
+struct restore {
+    struct imapstate_buf tag, token; /* the client's */
+    struct imapstate_state *state;   /* owned: what the token holds ... */
+    struct imapstate_state *share;   /* ... owned: and what of it is the upstream's to be brought into */
+    struct imapstate_buf encoded;    /* share, encoded */
+    struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
+    struct imapstate_buf held_names; /* a capability list that came meanwhile, for after the decision */
+    uint8_t language;                /* of state, by catalogue.h's number */
+    uint8_t phase;                   /* enum restore_phase */
+    bool is_warm;                    /* the connection was in the state already */
+    bool was_lost;                   /* it broke: P6 rather than P5 */
+    bool is_again;                   /* restore_again(): nobody has asked for it, so there is no tag and no token */
+};
+
+enum restore_verdict { RESTORE_PASS, RESTORE_HIDE };
+
+void restore_free(struct restore *restore); /* wipes; accepts NULL */
+
+/* The client's commands; the request is complete, nothing is in flight. */
+void restore_state(struct client *client);
+void restore_savestate(struct client *client);
+
+/* The connection of a restored session is gone before it has shown that it lives: brings another one into all that is
+ * in effect. The client notices nothing; then choice_resend() follows, or choice_login_failed(). False if memory is
+ * out. */
+bool restore_again(struct client *client);
+
+/* What the upstream says during a replay: a whole line that begins a response. */
+enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);
+
+/* The upstream is gone during a replay. lost has ended, but is still there. */
+void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
+
+/* A login has been made for it. names: the upstream's list. */
+void restore_logged_in(struct client *client, struct imapstate_span names);
+
+/* It is answered so, and the session ends (P6, P18). answer is text of ours. */
+void restore_give_up(struct client *client, const char *answer);
+
+#endif

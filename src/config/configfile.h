@@ -1,0 +1,15 @@
+/* configfile: the configuration file, read and checked as a whole.
+ *
+ * For one thread at a time. On failure NULL; then what is wrong has been written to errors, a line each, as
+ * "FILE:LINE: what is wrong" (or "FILE: ..." where no line is to blame). Opens no certificate and no key file. */
+#ifndef CONFIG_CONFIGFILE_H
+#define CONFIG_CONFIGFILE_H
+
+#include "config.h"
+
+struct config *configfile_read(const char *path, FILE *errors);
+
+/* The same for text in memory; path is only for messages. */
+struct config *configfile_parse(const char *path, const char *text, FILE *errors);
+
+#endif

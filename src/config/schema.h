@@ -1,0 +1,15 @@
+/* schema: all that can be configured: the sections of the configuration file, and a row for each option. */
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
+
+#include "grammar.h"
+
+/* The struct that a section's options go to: struct config for the file and park, else the section's own. */
+enum schema_section { SCHEMA_FILE, SCHEMA_PARK, SCHEMA_LISTENER, SCHEMA_UPSTREAM, SCHEMA_SECTION_MAX };
+
+extern const struct grammar_section schema[SCHEMA_SECTION_MAX];
+
+/* By enum config_tls; NULL at the end. */
+extern const char *const schema_tls_words[];
+
+#endif

@@ -1,0 +1,50 @@
+/* request: a command that the gateway itself answers, collected whole: its line and its literals. */
+#ifndef IMAP_REQUEST_H
+#define IMAP_REQUEST_H
+
+#include <imapstate/command.h>
+#include <imapstate/frame.h>
+
+/* Octets of one literal in such a command (a token may have fewer, P2), and of all that it may be. */
+#define REQUEST_LITERAL_MAX 65536u
+#define REQUEST_MAX         (96u * 1024)
+
+enum request_phase {
+    REQUEST_NONE,
+    REQUEST_COLLECTING, /* more of it is to come */
+    REQUEST_OWES_GO,    /* a synchronizing literal was announced, and the client waits for "+" */
+    REQUEST_COMPLETE,   /* it can be answered, as soon as that may be */
+    REQUEST_ASKING,     /* the upstream is being asked for what the answer needs */
+};
+
+struct request {
+    struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
+    const struct imapstate_command *command;
+    const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
+    uint8_t phase;
+};
+
+void request_init(struct request *request);
+void request_done(struct request *request); /* wipes; it can begin again */
+
+/* The first line of a command. complaint as above, or NULL. */
+void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
+                   const char *complaint);
+
+/* The complaint about a piece that is refused. */
+const char *request_to_refused(enum imapstate_error refused);
+
+/* A further piece. */
+void request_add(struct request *request, const struct imapstate_piece *piece);
+
+/* The tag, "*" if there is none that an answer could carry, and what stands behind the command's name and its SP,
+ * without the line end. Borrowed from the request. */
+bool request_has_arguments(const struct request *request); /* an SP follows the name, be it only that */
+struct imapstate_span request_tag(const struct request *request);
+struct imapstate_span request_arguments(const struct request *request);
+
+/* Takes the next word off the front of *arguments, up to a blank (SP, HT) or a line end, and the blanks before it.
+ * Empty at the end. */
+struct imapstate_span request_take_word(struct imapstate_span *arguments);
+
+#endif

@@ -1,0 +1,45 @@
+/* endpoint: where to listen, and where to connect to, as an operator writes it. */
+#ifndef IO_ENDPOINT_H
+#define IO_ENDPOINT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* To listen on. */
+struct endpoint {
+    socklen_t len; /* of sockaddr; the rest of it is zero */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+        struct sockaddr_storage storage;
+    } sockaddr;
+};
+
+/* From "192.0.2.1:143", "[::1]:1993", "*:143" (all of IPv4), "[::]:143" (all of IPv6), "unix:/path". Returns NULL, or
+ * what is wrong with the text. */
+const char *endpoint_parse(const char *text, struct endpoint *ret_endpoint);
+
+bool endpoint_is_equal(const struct endpoint *a, const struct endpoint *b);
+
+/* Can only this host connect to it? */
+bool endpoint_is_local(const struct endpoint *endpoint);
+
+/* To connect to: "host:port", "192.0.2.1:143", "[2001:db8::1]:993", each without the port too, "unix:/path". The text
+ * is cut in pieces, which the results point into: host has no brackets and is the path of a unix socket, port is NULL
+ * if there is none. Returns NULL, or what is wrong; the text may be changed then, too. */
+const char *endpoint_split(char *text, const char **ret_host, const char **ret_port, bool *ret_is_unix);
+
+/* What endpoint_split() has found, and found right, as somewhere to connect to. False: host is a name, and only
+ * ret_port is written. */
+bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,
+                        uint16_t *ret_port);
+
+/* Letters, digits, ".", "-" and "_", and no "-" at the front. */
+bool endpoint_is_host_name(const char *text);
+
+#endif

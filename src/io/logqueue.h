@@ -1,0 +1,43 @@
+/* logqueue: lines of log that wait to be written, in the order in which they came, in a bounded ring. No I/O, no lock.
+ *
+ * What does not fit is lost and counted, and the loss is a line of its own where the lines are missing. After a loss
+ * nothing is taken until half of the ring is free, or a reader that is only slow would get one line and one loss in
+ * turn. */
+#ifndef IO_LOGQUEUE_H
+#define IO_LOGQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Octets of a line at the most; and of all that wait, with 11 for each line. */
+#define LOGQUEUE_LINE_MAX   4096u
+#define LOGQUEUE_OCTETS_MAX (1024u * 1024)
+
+struct logqueue {
+    uint8_t *ring;    /* owned; a page of it costs memory once it was used */
+    size_t from, len; /* what is used of it begins at from, and may go on at its begin */
+    uint64_t lost;    /* since the last line that was put */
+    bool is_shedding;
+};
+
+/* What stands next: a line, or how many are missing here. */
+struct logqueue_entry {
+    uint64_t lost; /* 0: it is a line */
+    size_t len;
+    uint8_t mark; /* as it was put */
+    char line[LOGQUEUE_LINE_MAX];
+};
+
+/* False if memory is out. */
+bool logqueue_init(struct logqueue *queue);
+void logqueue_done(struct logqueue *queue);
+
+/* mark is the caller's. len is at most LOGQUEUE_LINE_MAX; of a longer line the rest is cut. A line that there is no
+ * room for is lost. */
+void logqueue_put(struct logqueue *queue, uint8_t mark, const char *line, size_t len);
+
+/* False: nothing waits. */
+bool logqueue_take(struct logqueue *queue, struct logqueue_entry *ret_entry);
+
+#endif

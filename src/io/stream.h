@@ -1,0 +1,148 @@
+/* stream: a socket, plain or TLS, compressed or not, with an input buffer, an output buffer and watermarks.
+ *
+ * Input: stream_input() is what has arrived and was not consumed; the owner consumes it from the front. The buffer is
+ * borrowed from the worker's pool and given back when it is empty, so an idle stream has none.
+ * Output: stream_put() copies, stream_forward() borrows; both only queue. stream_flush() writes it all in one go.
+ * Whatever was forwarded must stay where it is until the next stream_put(), stream_flush() or stream_done(). Where the
+ * stream is compressed both pack at once, and what is queued, bounded and counted is packed.
+ * The owner is told by its callback and may end the stream there only by way of the worker's reaper
+ * (worker_reap()): the stream touches itself after the callback returns. */
+#ifndef IO_STREAM_H
+#define IO_STREAM_H
+
+#include <event2/event_struct.h>
+#include <imapstate/span.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "compression.h"
+#include "pool.h"
+
+/* Output held: above HIGH the other side is not read any more, below LOW it is again. With one buffer of input each way
+ * and what one pass over it adds, a session stays well below 1 MiB. */
+#define STREAM_OUT_HIGH (128u * 1024)
+#define STREAM_OUT_LOW  (64u * 1024)
+#define STREAM_OUT_MAX  (384u * 1024)
+
+enum stream_event {
+    STREAM_CONNECTED, /* stream_connect() has come through */
+    STREAM_SECURE,    /* the TLS handshake is done */
+    STREAM_INPUT,     /* octets have arrived */
+    STREAM_DRAINED,   /* output has fallen below STREAM_OUT_LOW again; told only after it was above STREAM_OUT_HIGH; or
+                       * to the last octet, to whoever waits for that (wants_drained) */
+    STREAM_EOF,       /* the peer sends no more; it may still read */
+    STREAM_GARBLED,   /* what follows the input is no compressed data, or a bomb: stream_failure() tells. Told once;
+                       * what arrives is dropped from here on; output may still be written. */
+    STREAM_CLOSED,    /* an error: stream_failure() tells. Told once; nothing follows, nothing can be written. */
+};
+
+typedef void stream_callback(void *owner, enum stream_event event);
+
+struct stream {
+    struct event_base *base;         /* borrowed */
+    struct pool *pool;               /* borrowed: the worker's */
+    SSL *ssl;                        /* owned; NULL in clear */
+    struct compression *compression; /* owned; NULL: octets are as they are */
+    stream_callback *callback;
+    void *owner;
+    uint8_t *in; /* from the pool; NULL while nothing has arrived */
+    struct imapstate_buf out;
+    struct imapstate_span forwarded; /* borrowed until the next flush */
+    uint64_t in_octets, out_octets;  /* as they pass, without TLS, since stream_init() or ..._count_anew() */
+    uint32_t in_from, in_to;         /* the input is in[in_from .. in_to) */
+    uint32_t read_max;               /* by the owner: so many octets at a time, in clear; 0: no limit */
+    int fd;                          /* owned; -1 when there is none */
+    int error;                       /* errno of the failure, 0 for an orderly end */
+    bool is_connecting : 1, is_securing : 1, is_at_eof : 1, is_closed : 1;
+    bool owes_eof : 1;                               /* STREAM_EOF is yet to be told */
+    bool is_garbled : 1, owes_garbled : 1;           /* STREAM_GARBLED is yet to be told */
+    bool is_paused : 1;                              /* by the owner: do not read */
+    bool is_over_high : 1;                           /* output went above HIGH and not yet below LOW */
+    bool wants_drained : 1;                          /* the owner waits for the last octet to leave */
+    bool write_wants_read : 1, read_wants_write : 1; /* TLS */
+    const char *fault;                               /* static words, or NULL: errno has none for it */
+    struct event read_event, write_event;
+};
+
+/* Takes fd (or -1, for stream_connect()). */
+void stream_init(struct stream *stream, struct event_base *base, struct pool *pool, int fd, stream_callback *callback,
+                 void *owner);
+
+/* Closes at once, wipes and frees what it holds. */
+void stream_done(struct stream *stream);
+
+/* Begins to connect; CONNECTED or CLOSED follows. False: it could not even begin, stream->error tells. */
+bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len);
+
+/* Takes a connection that is open already; ssl, which may be NULL, is bound to fd. */
+void stream_adopt(struct stream *stream, int fd, SSL *ssl);
+
+/* Reads once what is there, without telling. False: the peer has closed, or an error. */
+bool stream_read_now(struct stream *stream);
+
+/* Gives the connection away, as stream_adopt() took it. False if octets are held, either way, or the connection has
+ * ended. */
+bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl);
+
+/* Of a TCP connection: a peer that is gone without a word, or that a firewall or a NAT has forgotten, is noticed within
+ * two minutes, and what lies in between is reminded of the connection once a minute. */
+void stream_watch_peer(int fd);
+
+/* It ends when octets have not been acknowledged for so long by the peer's TCP. Until stream_watch_peer(). */
+void stream_bound_silence(int fd, uint64_t after_ms);
+
+/* Acknowledges what has arrived now, as the peer may hold back the rest until then (Nagle's algorithm, RFC 9293 section
+ * 3.7.4). Not needed before an answer, which takes the acknowledgement along. */
+void stream_acknowledge(struct stream *stream);
+
+/* Begins to read. */
+void stream_start(struct stream *stream);
+
+/* Begins a TLS handshake; input that has arrived in clear and output that was not written are discarded. ssl is taken;
+ * it already knows whether it is the client or the server. SECURE or CLOSED follows. */
+void stream_secure(struct stream *stream, SSL *ssl);
+
+/* Compression begins, in both directions: input that is there and was not consumed is packed already, output that was
+ * queued leaves as it is. compression is taken. */
+void stream_compress(struct stream *stream, struct compression *compression);
+
+/* Compression ends, if there is any: output that was queued leaves packed, input that is there has been unpacked. False
+ * if the peer is in the middle of a block: what arrives next may be the rest of it, or may be compressed no more. */
+bool stream_end_compression(struct stream *stream);
+
+struct imapstate_span stream_input(const struct stream *stream);
+bool stream_is_full(const struct stream *stream);                 /* no room for more input */
+void stream_consume(struct stream *stream, size_t octets);        /* they stay in place until more is read */
+void stream_consume_wiping(struct stream *stream, size_t octets); /* for secrets; not for what was forwarded */
+void stream_consume_message(struct stream *stream,
+                            size_t octets); /* message data may be compressed as well as can be */
+
+/* False: memory is out or STREAM_OUT_MAX is passed; the stream is then unusable and CLOSED follows. */
+bool stream_put(struct stream *stream, struct imapstate_span octets);
+bool stream_printf(struct stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool stream_forward(struct stream *stream, struct imapstate_span octets);
+void stream_flush(struct stream *stream);
+
+/* Octets queued and not written. */
+size_t stream_pending(const struct stream *stream);
+bool stream_is_drained(const struct stream *stream);
+
+/* May more be queued? If not, DRAINED follows after the next stream_flush(). */
+bool stream_has_room(struct stream *stream);
+
+/* Octets that have been read and written count for somebody else from here on. */
+void stream_count_anew(struct stream *stream);
+
+void stream_pause(struct stream *stream);  /* stop reading */
+void stream_resume(struct stream *stream); /* read again; input that is there already is told by INPUT, later */
+
+/* Gives the connection up, as if it had broken: CLOSED follows, from the event loop. why is static, for the log. */
+void stream_break(struct stream *stream, const char *why);
+
+/* Says goodbye: TLS close_notify, then no more writing. The peer's end is still read. */
+void stream_shutdown(struct stream *stream);
+
+/* Words for the log; static or valid until the next call in this thread. */
+const char *stream_failure(const struct stream *stream);
+
+#endif

@@ -1,0 +1,140 @@
+/* upstream: a connection to the server that the gateway stands in front of.
+ *
+ *   RESOLVING -> CONNECTING -> SECURING ----> PREPARING -> READY -> LOGGING_IN -> ATTACHED -> LEAVING
+ *        ^            |           |  ^            |  |  ^----'
+ *        |            |           |  '-(STARTTLS)-'  '- READY -> PREPARING: to send an ID
+ *        '---- next address ------'---------------'
+ *   any of these -> DEAD            LEAVING: LOGOUT is on its way, the server's end of file is awaited. A scout, which
+ *                                   is nobody's, goes there from READY
+ *
+ *   ATTACHED -> SETTLING -> DEAD, and what lived on is parked; a parked connection begins as ATTACHED, or, to show a
+ * sign of life, as SETTLING.
+ *
+ * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream speaks for itself. From LOGGING_IN on,
+ * what it says goes to relay_up(). */
+#ifndef UPSTREAM_UPSTREAM_H
+#define UPSTREAM_UPSTREAM_H
+
+#include <imapstate/frame.h>
+
+#include "address.h"
+#include "capability.h"
+#include "park.h"
+#include "service.h"
+#include "stream.h"
+#include "worker.h"
+
+struct client;
+
+/* Begins the tags of the gateway's own commands. They are in flight only when none of the client's is, so they cannot
+ * be taken for one another. */
+#define UPSTREAM_TAG "imapstate"
+
+enum upstream_state {
+    UPSTREAM_RESOLVING,
+    UPSTREAM_CONNECTING,
+    UPSTREAM_SECURING,
+    UPSTREAM_PREPARING,
+    UPSTREAM_READY,
+    UPSTREAM_LOGGING_IN,
+    UPSTREAM_ATTACHED,
+    UPSTREAM_SETTLING,
+    UPSTREAM_LEAVING,
+    UPSTREAM_DEAD,
+    UPSTREAM_STATE_MAX,
+};
+
+/* What is left to do until a connection can be parked, as a set; the lowest is said first. */
+enum upstream_chore {
+    UPSTREAM_CHORE_DONE = 1,
+    UPSTREAM_CHORE_UNSELECT = 2,
+    UPSTREAM_CHORE_EXAMINE = 4, /* where there is no UNSELECT: one that fails leaves no mailbox selected ... */
+    UPSTREAM_CHORE_CHECK = 8,   /* ... which the refusal of CHECK proves */
+    UPSTREAM_CHORE_NOTIFY_NONE = 16,
+    UPSTREAM_CHORE_NOOP = 32,
+};
+
+struct upstream {
+    struct list link; /* in worker->upstreams[state] */
+    struct grave grave;
+    struct worker *worker;                /* borrowed */
+    struct service *service;              /* counted */
+    const struct config_upstream *config; /* of service */
+    struct client *client;                /* borrowed: whom it works for; NULL when it has been released */
+    struct opening *opening;              /* owned; only until READY */
+    struct capabilities before_login;
+    struct stream stream;
+    struct imapstate_frame frame;
+    struct event timer;
+    struct proof *proof;          /* counted; NULL: not to be parked */
+    struct imapstate_buf names;   /* the capability list after login, if it may be parked */
+    struct imapstate_buf resting; /* SETTLING: the encoded state that it will be parked in */
+    struct imapstate_buf alerts;  /* SETTLING: for the next session */
+    struct flight *idle;          /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
+    uint64_t born_at_ms;
+    uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
+    uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is answered next */
+    bool may_fail_unselect; /* as far as is known, no mailbox is selected */
+    bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, though the client's commands may be too */
+    bool is_woken;          /* it was parked, and nothing has come since that shows that it serves */
+    bool is_silent;         /* no octet has come since it was woken */
+    bool is_doubtful;       /* nor in a long time before */
+    uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
+    bool is_introduced;     /* an ID has been sent */
+    bool has_said_bye;
+    bool is_hiding; /* the response that is passing is not the client's (relay.c) */
+};
+
+/* Begins to connect for client; client_upstream_ready() or client_upstream_lost() follows, never from within this call.
+ * NULL if memory is out. */
+struct upstream *upstream_open(struct client *client, const struct config_upstream *config);
+
+/* The same for no client: a scout's (opening.c). */
+struct upstream *upstream_open_for_nobody(struct worker *worker, struct service *service,
+                                          const struct config_upstream *config);
+
+/* READY, and nobody's: says LOGOUT, and ends. */
+void upstream_take_leave(struct upstream *upstream);
+
+/* READY: the login begins; the caller writes it to the stream. */
+void upstream_log_in(struct upstream *upstream);
+
+/* LOGGING_IN: the login is through. */
+void upstream_attach(struct upstream *upstream);
+
+/* Restarts the clock that ends the connection if answers stay out (answer_timeout); stop: no answer is awaited. */
+void upstream_await(struct upstream *upstream);
+void upstream_await_nothing(struct upstream *upstream);
+
+/* Takes a parked connection over for client, ATTACHED, or without one to show a sign of life, SETTLING. What has
+ * arrived meanwhile is looked at: NULL if that shows that the connection is of no use any more; parked is taken in any
+ * case. Alerts go to the client. */
+struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
+
+/* ATTACHED: the client is done with it, nothing is in flight (but upstream->idle, if DONE is a chore), and it may be
+ * parked: once the chores are done, in the state that upstream->resting has. waiting, which may be NULL, hears of its
+ * end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
+void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
+
+/* An octet has come on a woken one. */
+void upstream_is_heard(struct upstream *upstream);
+
+/* Has anything been written for the client that it works for? */
+bool upstream_has_written(const struct upstream *upstream);
+
+/* The client is done with it. clean: nothing is in flight, so that a LOGOUT can be said. */
+void upstream_release(struct upstream *upstream, bool is_clean);
+
+/* Ends all that were released, at the end. */
+void upstream_abandon(struct upstream *upstream);
+
+/* From opening.c: the one mover of the state; the timer; the end, of which the client is told; a stream anew. */
+void upstream_enter(struct upstream *upstream, enum upstream_state next);
+void upstream_set_timer(struct upstream *upstream, uint64_t after_ms);
+void upstream_lose(struct upstream *upstream, const char *why);
+void upstream_renew_stream(struct upstream *upstream);
+
+/* Does a line begin with these words, in any case, and a word's end behind them? */
+bool upstream_line_begins(struct imapstate_span line, const char *words);
+
+#endif
