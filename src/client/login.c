@@ -289,12 +289,14 @@ static bool login_begin_session(struct client *client, struct imapstate_span nam
     const struct sasl_identity *identity = &client->login->credentials.identity;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
+    char acting[256];
     imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
     bool is_begun = capability_rewrite(names, &view, &shown) &&
                     session_begin(&client->session, sasl_identity_user(identity), identity->is_certain,
                                   imapstate_buf_span(&shown), client->service->config->epoch);
     imapstate_buf_done(&shown);
-    is_begun = is_begun && session_begin_acting(&client->session, sasl_identity_acting(identity));
+    is_begun = is_begun && session_begin_acting(&client->session,
+                                                log_acting(sasl_identity_acting(identity), acting, sizeof acting));
     if (is_begun)
         capability_parse(names, &client->session.offers);
     else

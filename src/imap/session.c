@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "evidence.h"
-#include "log.h"
 #include "words.h"
 
 #define SESSION_NAMES_MAX 8192u
@@ -44,12 +43,10 @@ bool session_begin(struct session *session, struct imapstate_span user, bool is_
     return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names);
 }
 
-bool session_begin_acting(struct session *session, struct imapstate_span name)
+bool session_begin_acting(struct session *session, const char *acting)
 {
-    char acting[256];
-    if (name.len > 0)
-        session->acting = strdup(log_acting(name, acting, sizeof acting));
-    return name.len == 0 || session->acting;
+    session->acting = *acting ? strdup(acting) : NULL;
+    return !*acting || session->acting;
 }
 
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream)

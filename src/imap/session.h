@@ -20,7 +20,7 @@ enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_REST
 
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
-    char *acting;                      /* owned: " auth=NAME" for the log, if NAME acts for user; else NULL */
+    char *acting;                      /* owned: for the log, if another acts for user; else NULL */
     struct imapstate_buf names;        /* the capability list that the client was given with its login, or since */
     struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
     struct imapstate_state *in_effect; /* owned: all that was ever done to the connection, told or not; NULL: nothing */
@@ -51,8 +51,9 @@ void session_done(struct session *session); /* wipes; the session can begin agai
 bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
                    uint64_t epoch);
 
-/* The password is another's, name's. False if memory is out. Empty: it is not. */
-bool session_begin_acting(struct session *session, struct imapstate_span name);
+/* The password is another's: acting is " auth=NAME", as it is to stand in the log; copied. Empty: it is not. False if
+ * memory is out. */
+bool session_begin_acting(struct session *session, const char *acting);
 
 /* What a token of this session is bound to; borrows from the session and from upstream. */
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream);
