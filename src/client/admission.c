@@ -3,14 +3,15 @@
 #include <stdlib.h>
 
 #include "alert.h"
+#include "capability.h"
 #include "client.h"
 #include "introduction.h"
 #include "moves.h"
 #include "opening.h"
-#include "prelude.h"
 #include "refusal.h"
 #include "relay.h"
 #include "status.h"
+#include "tag.h"
 #include "words.h"
 
 #define BIT(phase) MOVES_BIT(phase)
@@ -46,7 +47,7 @@ static struct admission *admission_new(struct imapstate_span tag)
         return NULL;
     admission->tag = tag;
     imapstate_buf_init(&admission->answer, IMAPSTATE_LINE_MAX);
-    imapstate_buf_init(&admission->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&admission->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&admission->alerts, ALERTS_MAX);
     imapstate_buf_init(&admission->refusal, IMAPSTATE_LINE_MAX);
     admission->way = WAY_NONE;

@@ -1,6 +1,7 @@
 #include "answer.h"
 
 #include "append.h"
+#include "capability.h"
 #include "catalogue.h"
 #include "client.h"
 #include "introduction.h"
@@ -21,7 +22,7 @@ static void answer_say(struct client *client, const char *answer)
 static void answer_capability(struct client *client)
 {
     struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     if (client_names(client, &names)) {
         client_say_names(client, &names);
         answer_say(client, "OK " N_("Capability completed."));

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "capability.h"
 #include "client.h"
 #include "introduction.h"
-#include "prelude.h"
 #include "relay.h"
 #include "waking.h"
 
@@ -136,7 +136,7 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
         return false;
     struct session *session = &client->session;
     struct imapstate_buf shown;
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
     bool is_changed = choice_differs(client, names, &shown);
     if (is_changed) {
         client_say_names(client, &shown);
@@ -199,7 +199,7 @@ static bool choice_wake_state(struct client *client, struct imapstate_span state
 {
     while (choice_wake(client, PARK_STATE, state)) {
         struct imapstate_buf shown;
-        imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+        imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
         bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->names), &shown);
         imapstate_buf_done(&shown);
         if (!differs)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "capability.h"
 #include "introduction.h"
 #include "moves.h"
 #include "opening.h"
@@ -33,7 +34,7 @@ _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle
 _Static_assert(2 * POOL_BUFFER_OCTETS                               /* input, one buffer each side */
                        + 2 * (STREAM_OUT_HIGH + POOL_BUFFER_OCTETS) /* output, with what one input adds */
                        + PIPELINE_OCTETS_MAX + REQUEST_MAX + CHOICE_RESEND_MAX + IMAPSTATE_STATE_MAX +
-                       COMPRESSION_IDLE_MAX + 4 * PRELUDE_NAMES_MAX <=
+                       COMPRESSION_IDLE_MAX + 4 * CAPABILITY_LIST_MAX <=
                    960 * 1024,
                "a session is to stay below 1 MiB, TLS included");
 
@@ -391,7 +392,7 @@ static bool client_can_be_greeted(const struct client *client)
     if (client->state != CLIENT_GREETING)
         return false;
     struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     bool is_known = prelude_names(client->listener->upstream->name, &names);
     imapstate_buf_done(&names);
     return is_known;
@@ -542,7 +543,7 @@ struct capabilities client_offers(const struct client *client)
         return client->session.offers;
     struct imapstate_buf names;
     struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     if (prelude_names(client->listener->upstream->name, &names))
         capability_parse(imapstate_buf_span(&names), &offers);
     imapstate_buf_done(&names);
@@ -557,7 +558,7 @@ bool client_has_language(const struct client *client)
 bool client_names(const struct client *client, struct imapstate_buf *ret_names)
 {
     struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     struct capability_view view = client_view(client, true);
     /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
      * there. */
@@ -664,7 +665,7 @@ static bool client_forget_introduction(struct client *client)
 static void client_say_greeting(struct client *client)
 {
     struct imapstate_buf names;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     if (client_names(client, &names)) {
         stream_put(&client->stream, IMAPSTATE_SPAN("* OK [CAPABILITY "));
         stream_put(&client->stream, imapstate_buf_span(&names));

@@ -4,14 +4,16 @@
 
 #include "alert.h"
 #include "answer.h"
+#include "capability.h"
 #include "client.h"
 #include "moves.h"
 #include "prelude.h"
 #include "relay.h"
 #include "status.h"
+#include "tag.h"
 #include "words.h"
 
-#define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + PRELUDE_NAMES_MAX)
+#define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + CAPABILITY_LIST_MAX)
 /* Octets of an answer with what the upstream has said when it hung up. */
 #define LOGIN_BYE_MAX 256u
 
@@ -290,7 +292,7 @@ static bool login_begin_session(struct client *client, struct imapstate_span nam
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     char acting[256];
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
     bool is_begun = capability_rewrite(names, &view, &shown) &&
                     session_begin(&client->session, sasl_identity_user(identity), identity->is_certain,
                                   imapstate_buf_span(&shown), client->service->config->epoch);
@@ -343,7 +345,7 @@ static bool login_answer_with_names(struct client *client, struct imapstate_span
     const uint8_t *text = status.at + status.len, *end = line.at + line.len;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown, answer;
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&answer, LOGIN_ANSWER_MAX);
     /* As it came, a word of it might end the code. */
     capability_rewrite(names, &view, &shown);
@@ -477,7 +479,7 @@ static bool login_is_possible(const struct client *client, const struct sasl_mec
 {
     struct imapstate_buf names;
     struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     bool is_known = prelude_names(client->listener->upstream->name, &names);
     capability_parse(imapstate_buf_span(&names), &offers);
     imapstate_buf_done(&names);

@@ -4,13 +4,14 @@
 
 #include "answer.h"
 #include "append.h"
+#include "capability.h"
 #include "client.h"
 #include "evidence.h"
 #include "language.h"
 #include "moves.h"
 #include "namespace.h"
-#include "prelude.h"
 #include "status.h"
+#include "tag.h"
 #include "waking.h"
 #include "wording.h"
 #include "words.h"
@@ -554,7 +555,7 @@ static bool relay_put_names(struct client *client, struct imapstate_span line, s
 {
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
     bool fits = capability_rewrite(names, &view, &shown);
     if (fits) {
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });

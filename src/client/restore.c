@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "capability.h"
 #include "client.h"
-#include "prelude.h"
 #include "relay.h"
+#include "tag.h"
 #include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
@@ -100,7 +101,7 @@ static struct restore *restore_new(const struct client *client, struct imapstate
     imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->encoded, IMAPSTATE_TOKEN_MAX);
-    imapstate_buf_init(&restore->held_names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&restore->held_names, CAPABILITY_LIST_MAX);
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
     restore->state = imapstate_state_new(imapstate_token_state_max(&binding));
     if (restore->state && imapstate_buf_put(&restore->tag, request_tag(&client->request)) &&
@@ -127,7 +128,7 @@ static void restore_put_held_names(struct client *client)
         return;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
-    imapstate_buf_init(&shown, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
     if (capability_rewrite(names, &view, &shown)) {
         client_say_names(client, &shown);
     }

@@ -8,6 +8,9 @@
 
 #include "sasl.h"
 
+/* Octets of a list that is kept or shown; a longer one is none. */
+#define CAPABILITY_LIST_MAX 8192u
+
 /* What the gateway itself acts on, of an upstream's list. */
 struct capabilities {
     bool literal_plus, literal_minus; /* RFC 7888 */

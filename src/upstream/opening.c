@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capability.h"
 #include "client.h"
 #include "deadlist.h"
 #include "introduction.h"
@@ -11,6 +12,7 @@
 #include "prelude.h"
 #include "proxy.h"
 #include "resolver.h"
+#include "tag.h"
 #include "tls.h"
 #include "upstream.h"
 
@@ -55,8 +57,8 @@ bool opening_new(struct upstream *upstream)
     struct opening *opening = calloc(1, sizeof *opening);
     if (!opening)
         return false;
-    imapstate_buf_init(&opening->greeting_names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&opening->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&opening->greeting_names, CAPABILITY_LIST_MAX);
+    imapstate_buf_init(&opening->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&opening->answer, OPENING_ANSWER_MAX);
     imapstate_buf_init(&opening->id, INTRODUCTION_MAX);
     imapstate_buf_init(&opening->alerts, ALERTS_MAX);
@@ -346,7 +348,7 @@ static void opening_greeted(struct upstream *upstream, struct imapstate_span lin
     }
     imapstate_buf_put(&opening->greeting_names, names);
     struct imapstate_buf known;
-    imapstate_buf_init(&known, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&known, CAPABILITY_LIST_MAX);
     if (opening->is_scouting || !prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
         opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
     else

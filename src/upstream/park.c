@@ -13,10 +13,10 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "capability.h"
 #include "log.h"
-#include "prelude.h"
 #include "resolver.h"
-#include "upstream.h"
+#include "tag.h"
 
 #define PARK_HASH_OCTETS 32u
 
@@ -70,7 +70,7 @@ struct parked *parked_new(void)
     parked->fd = -1;
     list_init(&parked->proof_link);
     list_init(&parked->age_link);
-    imapstate_buf_init(&parked->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&parked->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&parked->state, IMAPSTATE_STATE_MAX);
     imapstate_buf_init(&parked->alerts, ALERTS_MAX);
     return parked;

@@ -52,8 +52,8 @@ static struct prelude *prelude_need(const char *upstream)
         return NULL;
     }
     prelude->upstream = name;
-    imapstate_buf_init(&prelude->greeting_names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&prelude->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&prelude->greeting_names, CAPABILITY_LIST_MAX);
+    imapstate_buf_init(&prelude->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&prelude->id, INTRODUCTION_MAX);
     imapstate_buf_init(&prelude->alerts, ALERTS_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);

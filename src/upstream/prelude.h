@@ -13,8 +13,7 @@
 #include <stdint.h>
 
 /* How long a list may be shown to new clients before an upstream is asked again. */
-#define PRELUDE_FRESH_MS  60000u
-#define PRELUDE_NAMES_MAX 8192u
+#define PRELUDE_FRESH_MS 60000u
 
 enum prelude_turn {
     PRELUDE_FRESH, /* the list is fresh: nobody needs to ask */

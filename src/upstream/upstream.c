@@ -4,15 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capability.h"
 #include "client.h"
 #include "evidence.h"
 #include "log.h"
 #include "moves.h"
 #include "opening.h"
 #include "pipeline.h"
-#include "prelude.h"
 #include "relay.h"
 #include "status.h"
+#include "tag.h"
 #include "tls.h"
 
 /* How long the server may take to answer LOGOUT; nobody waits for it. */
@@ -134,7 +135,7 @@ static struct upstream *upstream_new(struct worker *worker, struct service *serv
     upstream->state = (uint8_t)state;
     upstream->born_at_ms = worker_now_ms();
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    imapstate_buf_init(&upstream->names, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&upstream->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&upstream->resting, IMAPSTATE_STATE_MAX);
     imapstate_buf_init(&upstream->alerts, ALERTS_MAX);
     stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);

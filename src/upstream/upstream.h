@@ -26,10 +26,6 @@
 
 struct client;
 
-/* Begins the tags of the gateway's own commands. They are in flight only when none of the client's is, so they cannot
- * be taken for one another. */
-#define UPSTREAM_TAG "imapstate"
-
 enum upstream_state {
     UPSTREAM_RESOLVING,
     UPSTREAM_CONNECTING,

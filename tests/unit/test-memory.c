@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capability.h"
 #include "compression.h"
 #include "parking.h"
 #include "prelude.h"
@@ -317,8 +318,8 @@ static bool visit_park(void)
 static bool learn(void)
 {
     struct imapstate_buf names, id;
-    imapstate_buf_init(&names, PRELUDE_NAMES_MAX);
-    imapstate_buf_init(&id, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    imapstate_buf_init(&id, CAPABILITY_LIST_MAX);
     uint32_t round;
     prelude_take_turn("main", 1, &round);
     struct prelude_lesson lesson = { .greeting_names = IMAPSTATE_SPAN("IMAP4rev1"),

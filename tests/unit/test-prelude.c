@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "alert.h"
+#include "capability.h"
 #include "prelude.h"
 
 #include <pthread.h>
@@ -20,7 +21,7 @@ static struct imapstate_buf heard;
 static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, bool *ret_known, bool *ret_fresh)
 {
     imapstate_buf_done(&heard);
-    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
     *ret_known = prelude_names(upstream, &heard);
     uint32_t round;
     enum prelude_turn turn = prelude_take_turn(upstream, now_ms, &round);
@@ -130,7 +131,7 @@ static const struct {
 TEST(a_full_list_goes_with_the_greeting_that_came_before_it)
 {
     for (size_t i = 0; i < ARRAY_LEN(greetings); i++) {
-        imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+        imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
         prelude_learn_names("a", greetings[i].learned, IMAPSTATE_SPAN("IMAP4rev1 ID FULL"), 1000);
         CHECK_ROW(greetings[i].name,
                   prelude_names_for_greeting("a", greetings[i].greeting, 1000, &heard) == greetings[i].is_known);
@@ -150,9 +151,9 @@ TEST(a_list_that_does_not_fit_is_not_cut)
     imapstate_buf_done(&small);
     forget();
 
-    uint8_t *long_names = malloc(PRELUDE_NAMES_MAX + 1);
-    memset(long_names, 'x', PRELUDE_NAMES_MAX + 1);
-    prelude_learn_names("a", IMAPSTATE_SPAN(""), (struct imapstate_span){ long_names, PRELUDE_NAMES_MAX + 1 }, 1000);
+    uint8_t *long_names = malloc(CAPABILITY_LIST_MAX + 1);
+    memset(long_names, 'x', CAPABILITY_LIST_MAX + 1);
+    prelude_learn_names("a", IMAPSTATE_SPAN(""), (struct imapstate_span){ long_names, CAPABILITY_LIST_MAX + 1 }, 1000);
     bool is_known;
     names_of("a", 1000, &is_known, &is_fresh);
     assert_false(is_known || is_fresh);
@@ -163,7 +164,7 @@ TEST(a_list_that_does_not_fit_is_not_cut)
 TEST(an_answer_to_id_is_known_until_the_next_round_has_another)
 {
     uint32_t round;
-    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
     end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("(\"name\" \"x\")"), 1000);
     assert_true(prelude_id("a", &heard));
@@ -219,7 +220,7 @@ TEST(another_list_than_is_known_makes_it_old)
     prelude_compare("a", IMAPSTATE_SPAN("imap4rev1 "));
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
     prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1 X"));
-    imapstate_buf_init(&heard, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
     assert_false(prelude_names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &heard));
     assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
     end_round("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1 X"), IMAPSTATE_SPAN(""), 1000);
@@ -237,7 +238,7 @@ static void *learn_and_look(void *arg)
     memset(names, *name, sizeof names);
     for (unsigned i = 0; i < 5000; i++) {
         struct imapstate_buf got;
-        imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
+        imapstate_buf_init(&got, CAPABILITY_LIST_MAX);
         prelude_learn_names("shared", (struct imapstate_span){ (const uint8_t *)names, 1 },
                             (struct imapstate_span){ (const uint8_t *)names, i % sizeof names + 1 }, i);
         faults += !prelude_names("shared", &got);
@@ -253,7 +254,7 @@ TEST(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late)
     struct imapstate_span none = { 0 };
     struct imapstate_buf got;
     uint32_t round;
-    imapstate_buf_init(&got, PRELUDE_NAMES_MAX);
+    imapstate_buf_init(&got, CAPABILITY_LIST_MAX);
     prelude_forget("moved"); /* never asked */
     assert_int_equal(prelude_take_turn("moved", 1, &round), PRELUDE_ASK);
     end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), IMAPSTATE_SPAN("(\"a\" \"b\")"), 1);
