@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "capability.h"
+#include "sasl.h"
 
 #include <string.h>
 

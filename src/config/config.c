@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "option.h"
 #include "schema.h"
 
 /* --- made --- */

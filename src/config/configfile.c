@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint.h"
+#include "grammar.h"
+#include "language.h"
+#include "option.h"
 #include "sasl.h"
 #include "schema.h"
 

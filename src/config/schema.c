@@ -6,6 +6,10 @@
 
 #include "catalogue.h"
 #include "config.h"
+#include "endpoint.h"
+#include "language.h"
+#include "network.h"
+#include "option.h"
 #include "sasl.h"
 
 #define SECOND_MS UINT64_C(1000)

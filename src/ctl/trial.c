@@ -4,7 +4,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "connection.h"
+#include "dialog.h"
+#include "exchange.h"
 #include "sasl.h"
+#include "transcript.h"
 
 #define TEXT_MAX  65536u
 #define LOGIN_MAX 524288u /* AUTHENTICATE and the message */

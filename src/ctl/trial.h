@@ -4,7 +4,6 @@
 #define CTL_TRIAL_H
 
 #include "account.h"
-#include "dialog.h"
 
 enum trial_result {
     TRIAL_RESTORED,     /* all three sessions went as they should */

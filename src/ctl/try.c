@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "password.h"
+#include "transcript.h"
 #include "trial.h"
 
 #define EXIT_USAGE    2

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sasl.h"
 #include "words.h"
 
 /* Takes the next word off names. Whatever is no printable ASCII counts as a space: no capability can hold it. */

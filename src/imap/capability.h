@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sasl.h"
-
 /* Octets of a list that is kept or shown; a longer one is none. */
 #define CAPABILITY_LIST_MAX 8192u
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "evidence.h"
+#include "sasl.h"
 #include "words.h"
 
 #define SESSION_NAMES_MAX 8192u

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "capability.h"
+#include "sasl.h"
 
 #include <stdlib.h>
 #include <string.h>
