@@ -1,6 +1,7 @@
 #include "admission.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "alert.h"
 #include "capability.h"
@@ -9,42 +10,45 @@
 #include "moves.h"
 #include "opening.h"
 #include "refusal.h"
-#include "relay.h"
 #include "status.h"
 #include "tag.h"
+#include "trust.h"
 #include "words.h"
+
+/* Octets of an answer with what the upstream has said when it hung up. */
+#define ADMISSION_BYE_MAX 256u
 
 #define BIT(phase) MOVES_BIT(phase)
 
-static const unsigned admission_may_enter[ADMISSION_ASKING + 1] = {
+static const unsigned admission_may_enter[ADMISSION_PHASE_MAX] = {
     [ADMISSION_CONNECTING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_ANSWERING),
-    [ADMISSION_ANSWERING] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
+    [ADMISSION_ANSWERING] =
+        BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_CHALLENGED) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
+    [ADMISSION_CHALLENGED] = BIT(ADMISSION_ANSWERING) | BIT(ADMISSION_CHALLENGED) | BIT(ADMISSION_WITHDRAWN),
     [ADMISSION_WITHDRAWN] = BIT(ADMISSION_CONNECTING) | BIT(ADMISSION_WITHDRAWN) | BIT(ADMISSION_ASKING),
 };
 
-static const char *const admission_phase_names[ADMISSION_ASKING + 1] = {
-    "CONNECTING",
-    "ANSWERING",
-    "WITHDRAWN",
-    "ASKING",
+static const char *const admission_phase_names[ADMISSION_PHASE_MAX] = {
+    "CONNECTING", "ANSWERING", "CHALLENGED", "WITHDRAWN", "ASKING",
 };
 
 static const struct moves admission_moves = { "admission", admission_phase_names, admission_may_enter };
 
 static void admission_enter(struct client *client, enum admission_phase next)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     if (moves_allow(&admission_moves, admission->phase, next))
         admission->phase = (uint8_t)next;
     else
         stream_break(&client->stream, "unforeseen state");
 }
 
-static struct admission *admission_new(struct imapstate_span tag)
+static struct admission *admission_new(struct imapstate_span tag, const struct admission_asker *asker)
 {
     struct admission *admission = calloc(1, sizeof *admission);
     if (!admission)
         return NULL;
+    admission->asker = asker;
     admission->tag = tag;
     imapstate_buf_init(&admission->answer, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&admission->names, CAPABILITY_LIST_MAX);
@@ -63,6 +67,7 @@ void admission_free(struct admission *admission)
     imapstate_buf_done(&admission->names);
     imapstate_buf_done(&admission->alerts);
     imapstate_buf_done(&admission->refusal);
+    free(admission->unavailable);
     free(admission);
 }
 
@@ -81,23 +86,24 @@ static void admission_drop_upstream(struct client *client)
 static bool admission_is_judged(const struct client *client, enum admission_failure failure)
 {
     return failure == ADMISSION_REFUSED ||
-           (failure == ADMISSION_CANCELLED && credentials_passing(&client->login->credentials) == SASL_RELAYED);
+           (failure == ADMISSION_CANCELLED && credentials_passing(client->credentials) == SASL_RELAYED);
 }
 
 /* answer: the upstream's, empty if it has given none. Where a second way has shown nothing of the credentials, the
  * answer to the first counts. */
 static void admission_fail(struct client *client, enum admission_failure failure, struct imapstate_span answer)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     admission_drop_upstream(client);
-    client->login->admission = NULL;
+    client->admission = NULL;
     if (failure != ADMISSION_REFUSED && admission->refusal.len > 0) {
         failure = admission->failure;
         answer = imapstate_buf_span(&admission->refusal);
     }
     if (admission_is_judged(client, failure))
-        choice_refuse(client);
-    login_not_admitted(client, failure, answer);
+        trust_refuse(client);
+    admission->asker->failed(client, failure, answer,
+                             admission->unavailable ? admission->unavailable : ADMISSION_UNREACHABLE);
     admission_free(admission);
 }
 
@@ -109,19 +115,19 @@ static void admission_is_unavailable(struct client *client)
 /* answer: the upstream's tagged OK. */
 static void admission_succeed(struct client *client, struct imapstate_span answer)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     struct imapstate_span names = imapstate_buf_span(&admission->names);
-    client->login->admission = NULL;
+    client->admission = NULL;
     ways_admit(service_ways(client->upstream->service, client->upstream->config), admission->way, admission->refused);
     upstream_attach(client->upstream);
     if (admission->evidence == 0)
-        choice_prove(client);
+        trust_prove(client);
     /* An idle session that cannot be parked needs no copy. */
     if (client->upstream->proof) {
         imapstate_buf_put(&client->upstream->names, names);
         park_set_alerts(client->upstream->proof, imapstate_buf_span(&admission->alerts));
     }
-    login_admitted(client, answer, names);
+    admission->asker->admitted(client, answer, names);
     session_saw_at_login(&client->session, admission->evidence);
     admission_free(admission);
 }
@@ -135,7 +141,7 @@ static struct way_lore admission_lore(const struct upstream *upstream)
 
 static enum way admission_choose_way(const struct client *client, uint8_t refused)
 {
-    const struct credentials *credentials = &client->login->credentials;
+    const struct credentials *credentials = client->credentials;
     if (credentials_passing(credentials) != SASL_CONVERTED)
         return WAY_NONE;
     return way_choose(admission_lore(client->upstream), credentials_own_way(credentials), &credentials->identity,
@@ -144,19 +150,18 @@ static enum way admission_choose_way(const struct client *client, uint8_t refuse
 
 static void admission_send_part(struct client *client)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     stream_put(&client->upstream->stream, imapstate_buf_span(&admission->parts.part[admission->sent++]));
     stream_flush(&client->upstream->stream);
 }
 
 static void admission_send(struct client *client)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     struct upstream *upstream = client->upstream;
     credentials_parts_done(&admission->parts);
     admission->way = (uint8_t)admission_choose_way(client, admission->refused);
-    switch (
-        credentials_write(&client->login->credentials, &upstream->before_login, admission->way, &admission->parts)) {
+    switch (credentials_write(client->credentials, &upstream->before_login, admission->way, &admission->parts)) {
     case CREDENTIALS_NOT_OFFERED:
         admission_fail(client, ADMISSION_NOT_OFFERED, (struct imapstate_span){ 0 });
         return;
@@ -196,13 +201,18 @@ static void admission_connect(struct client *client)
         admission_upstream_ready(client);
 }
 
-void admission_begin(struct client *client, struct imapstate_span tag)
+void admission_begin(struct client *client, struct imapstate_span tag, const struct admission_asker *asker)
 {
-    client->login->admission = admission_new(tag);
-    if (client->login->admission)
+    client->admission = admission_new(tag, asker);
+    if (client->admission)
         admission_connect(client);
     else
-        admission_is_unavailable(client);
+        asker->failed(client, ADMISSION_UNAVAILABLE, (struct imapstate_span){ 0 }, ADMISSION_UNREACHABLE);
+}
+
+bool admission_wants_line(const struct admission *admission)
+{
+    return admission && admission->phase == ADMISSION_CHALLENGED;
 }
 
 static void admission_put_line(struct client *client, struct imapstate_span line)
@@ -215,7 +225,8 @@ static void admission_put_line(struct client *client, struct imapstate_span line
 
 void admission_relay(struct client *client, struct imapstate_span line)
 {
-    choice_suspect(client);
+    trust_suspect(client);
+    admission_enter(client, ADMISSION_ANSWERING);
     admission_put_line(client, line);
 }
 
@@ -237,7 +248,7 @@ void admission_upstream_lost(struct client *client, const struct upstream *lost,
 static unsigned admission_give_up_parked(const struct client *client, const struct refusal *refusal)
 {
     struct imapstate_span upstream = imapstate_span_of(client->listener->upstream->name);
-    unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->login->credentials.identity));
+    unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->credentials->identity));
     if (given_up == 0 && refusal->minds_address)
         given_up = park_give_up_oldest(upstream);
     if (given_up > 0)
@@ -245,16 +256,25 @@ static unsigned admission_give_up_parked(const struct client *client, const stru
     return given_up;
 }
 
+/* Can it be tried again without the client's help? A challenge that the client has seen cannot be had again, nor may
+ * one be waiting for its answer. */
+static bool admission_may_repeat(const struct client *client)
+{
+    const struct admission *admission = client->admission;
+    return !admission->was_challenged ||
+           (admission->phase == ADMISSION_ANSWERING && credentials_passing(client->credentials) != SASL_PROVED);
+}
+
 /* Those that only wait give way to one that works. True: it is tried again. One that only the client can repeat is
  * refused all the same; its next try finds room. */
 static bool admission_makes_room(struct client *client, const struct refusal *refusal)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     uint64_t after_ms;
     bool is_first = admission->presses == 0;
     if (admission->phase == ADMISSION_WITHDRAWN || !refusal->is_crowded || !park_press(&admission->presses, &after_ms))
         return false;
-    if ((admission_give_up_parked(client, refusal) == 0 && is_first) || !login_may_repeat(client->login))
+    if ((admission_give_up_parked(client, refusal) == 0 && is_first) || !admission_may_repeat(client))
         return false;
     admission_connect(client);
     if (client->upstream)
@@ -267,7 +287,7 @@ static bool admission_makes_room(struct client *client, const struct refusal *re
 static bool admission_tries_another_way(struct client *client, enum admission_failure failure,
                                         struct imapstate_span line)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     uint8_t refused = WAY_BIT(admission->way);
     if (admission->refused || admission_lore(client->upstream).has_admitted ||
         admission_choose_way(client, refused) == WAY_NONE || !imapstate_buf_put(&admission->refusal, line))
@@ -283,7 +303,7 @@ static bool admission_tries_another_way(struct client *client, enum admission_fa
 static void admission_is_refused(struct client *client, struct imapstate_span line)
 {
     struct refusal refusal = refusal_read(line);
-    bool was_withdrawn = client->login->admission->phase == ADMISSION_WITHDRAWN;
+    bool was_withdrawn = client->admission->phase == ADMISSION_WITHDRAWN;
     /* RFC 9051 section 6.2.2: BAD is what "*" has asked for, and no reason. */
     bool is_due = was_withdrawn && imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("BAD"));
     enum admission_failure failure = was_withdrawn ? ADMISSION_CANCELLED : ADMISSION_REFUSED;
@@ -321,7 +341,7 @@ static void admission_keep_names(struct admission *admission, struct imapstate_s
 
 static void admission_ask(struct client *client, struct imapstate_span answer)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     if (!imapstate_buf_put(&admission->answer, answer)) {
         admission_is_unavailable(client);
         return;
@@ -336,16 +356,13 @@ static void admission_ask(struct client *client, struct imapstate_span answer)
  * command. */
 static void admission_is_overtaken(struct client *client)
 {
-    client->session.is_uncertain = true;
-    client_set_detail(client, "login accepted before the answer to its challenge");
-    client_end(client, "answer that cannot be matched",
-               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
+    client_distrust_upstream(client, "login accepted before the answer to its challenge");
 }
 
 static void admission_is_accepted(struct client *client, struct imapstate_span line)
 {
-    struct admission *admission = client->login->admission;
-    if (login_wants_line(client->login)) {
+    struct admission *admission = client->admission;
+    if (admission_wants_line(admission)) {
         admission_is_overtaken(client);
         return;
     }
@@ -363,7 +380,7 @@ static void admission_hear_tagged(struct client *client, struct imapstate_span l
     imapstate_buf_init(&cut, IMAPSTATE_LINE_MAX);
     if (admission_cut_referral(line, &cut))
         line = imapstate_buf_span(&cut);
-    if (!imapstate_span_equal(words_at(line, 0), client->login->admission->tag))
+    if (!imapstate_span_equal(words_at(line, 0), client->admission->tag))
         admission_is_unavailable(client);
     else if (imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("OK")))
         admission_is_accepted(client, line);
@@ -375,7 +392,7 @@ static void admission_hear_tagged(struct client *client, struct imapstate_span l
 /* The CAPABILITY that we asked has its answer. */
 static void admission_hear_asked(struct client *client, struct imapstate_span line)
 {
-    const struct admission *admission = client->login->admission;
+    const struct admission *admission = client->admission;
     if (admission->names.len > 0 && imapstate_span_equal(words_at(line, 0), IMAPSTATE_SPAN(UPSTREAM_TAG)))
         admission_succeed(client, imapstate_buf_span(&admission->answer));
     else
@@ -386,42 +403,64 @@ static void admission_hear_asked(struct client *client, struct imapstate_span li
  * that wants more than a password what it wants. */
 static bool admission_hear_go(struct client *client, struct imapstate_span line)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     upstream_await(client->upstream);
     if (admission->phase == ADMISSION_ANSWERING && admission->sent < admission->parts.count) {
         admission_send_part(client);
         return false;
     }
-    if (admission->phase == ADMISSION_ANSWERING && login_challenged(client, line))
-        return true;
-    admission_withdraw(client);
-    return false;
+    bool may_challenge = admission->phase == ADMISSION_ANSWERING || admission->phase == ADMISSION_CHALLENGED;
+    if (!may_challenge || !admission->asker->challenged || !admission->asker->challenged(client, line)) {
+        admission_withdraw(client);
+        return false;
+    }
+    admission->was_challenged = true;
+    admission_enter(client, ADMISSION_CHALLENGED);
+    return true;
 }
 
-/* It has been told, here or by another login of this session, or is now. */
-static void admission_hear_alert(struct client *client, struct imapstate_span line)
+void admission_hear_alert(struct client *client, struct imapstate_span line)
 {
-    alerts_add(&client->login->admission->alerts, line);
-    login_hear_alert(client, line);
+    client_hear_alert(client, line);
+}
+
+/* Its words are for the client, if there is no other way. */
+void admission_hear_bye(struct client *client, struct imapstate_span line)
+{
+    struct admission *admission = client->admission;
+    struct status status;
+    if (!status_parse(line, &status) || status.word != STATUS_BYE || status.text.len == 0)
+        return;
+    struct imapstate_buf answer;
+    imapstate_buf_init(&answer, ADMISSION_BYE_MAX);
+    imapstate_buf_put(&answer, IMAPSTATE_SPAN("NO [UNAVAILABLE] "));
+    status_quote(status.text, &answer);
+    free(admission->unavailable);
+    admission->unavailable = answer.len > 0 ? calloc(answer.len + 1, 1) : NULL;
+    if (admission->unavailable)
+        memcpy(admission->unavailable, answer.at, answer.len);
+    imapstate_buf_done(&answer);
 }
 
 static bool admission_hear_untagged(struct client *client, struct imapstate_span line)
 {
     struct status status;
     bool is_status = status_parse(line, &status);
-    if (is_status && status.has_alert)
-        admission_hear_alert(client, line);
-    login_hear_bye(client, line);
+    if (is_status && status.has_alert) {
+        alerts_add(&client->admission->alerts, line);
+        client_hear_alert(client, line);
+    }
+    admission_hear_bye(client, line);
     if (client->upstream->has_said_bye || (is_status && status.has_alert))
         return false; /* BYE: its end follows, and is answered NO [UNAVAILABLE] */
-    admission_keep_names(client->login->admission, line);
+    admission_keep_names(client->admission, line);
     /* A list of its own is shown as the code of the tagged OK (P1). */
     return !imapstate_span_equal_nocase(words_at(line, 1), IMAPSTATE_SPAN("CAPABILITY"));
 }
 
 bool admission_hear(struct client *client, struct imapstate_span line)
 {
-    struct admission *admission = client->login->admission;
+    struct admission *admission = client->admission;
     if (*line.at == '*')
         return admission_hear_untagged(client, line);
     if (admission->phase == ADMISSION_ASKING)

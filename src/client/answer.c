@@ -373,7 +373,7 @@ static const char *answer_to_frame_error(enum imapstate_error error)
 static void answer_bad_line(struct client *client)
 {
     bool is_command =
-        client->way == RELAY_BETWEEN && client->request.phase == REQUEST_NONE && !login_wants_line(client->login);
+        client->way == RELAY_BETWEEN && client->request.phase == REQUEST_NONE && !login_wants_line(client);
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
     if (is_command && line.tag.len > 0 && client_may_speak(client))
@@ -445,8 +445,8 @@ bool answer_step(struct client *client)
     if (client->request.phase < REQUEST_COMPLETE)
         return answer_collect_step(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->request.phase == REQUEST_ASKING || client->resting || client->restore ||
-        login_is_at_upstream(client->login) || (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+    if (client->request.phase == REQUEST_ASKING || client->resting || client->restore || client->admission ||
+        (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
         return false;
     answer_run(client);
     return true;

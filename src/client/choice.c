@@ -6,6 +6,8 @@
 #include "client.h"
 #include "introduction.h"
 #include "relay.h"
+#include "tag.h"
+#include "trust.h"
 #include "waking.h"
 
 void choice_init(struct choice *choice)
@@ -27,54 +29,6 @@ void choice_done(struct choice *choice)
     park_proof_unref(choice->proof);
     imapstate_buf_done(&choice->sent);
     choice_init(choice);
-}
-
-/* --- who it is --- */
-
-/* Whose login it is, and by which secret: none if that is not known to us (SCRAM, CRAM-MD5). Then it always goes
- * upstream, and its connection is not parked. False: nobody knows whose it is. */
-static bool choice_identify(const struct client *client, struct park_identity *ret_identity)
-{
-    const struct credentials *credentials = &client->login->credentials;
-    const struct sasl_identity *identity = &credentials->identity;
-    const struct config_upstream *upstream = client->listener->upstream;
-    struct imapstate_span user = sasl_identity_user(identity);
-    bool is_bearer = credentials_passing(credentials) == SASL_RELAYED;
-    bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;
-    *ret_identity = (struct park_identity){
-        .upstream = imapstate_span_of(upstream->name),
-        .user = user,
-        /* XOAUTH2 and OAUTHBEARER say the same in different fields. */
-        .authentication = is_bearer ? user : imapstate_buf_span(&identity->authentication),
-        .secret = imapstate_buf_span(&identity->password),
-        .is_bearer = is_bearer,
-        .is_compat = client->listener->imapproxy_compat,
-        .address = has_addresses ? &client->peer : NULL,
-        .local = has_addresses ? &client->local : NULL,
-    };
-    return identity->is_certain && ret_identity->authentication.len > 0;
-}
-
-void choice_prove(struct client *client)
-{
-    struct park_identity identity;
-    struct upstream *upstream = client->upstream;
-    if (!upstream->proof && choice_identify(client, &identity))
-        upstream->proof = park_prove(&identity, worker_now_ms());
-}
-
-void choice_refuse(struct client *client)
-{
-    struct park_identity identity;
-    if (choice_identify(client, &identity))
-        park_refuse(&identity);
-}
-
-void choice_suspect(struct client *client)
-{
-    struct park_identity identity;
-    if (choice_identify(client, &identity))
-        park_suspect(&identity);
 }
 
 /* --- taking one --- */
@@ -156,7 +110,7 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
 {
     struct park_identity identity;
     struct choice *choice = &client->choice;
-    if (!choice_identify(client, &identity))
+    if (!trust_identify(client, &identity))
         return false;
     choice->reserved = park_match(&identity, worker_now_ms(), &choice->proof);
     if (!choice->reserved)
@@ -176,59 +130,13 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
     return true;
 }
 
-/* --- choosing --- */
-
-bool choice_make(struct client *client)
-{
-    if (client->upstream)
-        return true;
-    if (login_is_at_upstream(client->login))
-        return false;
-    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
-        return true;
-    }
-    if (!login_again(client))
-        choice_login_failed(client, false);
-    return false;
-}
-
-/* One in this state. But if the upstream has come to offer something else since it was parked, the token is dead for it
- * (P12), and the client would go on in a state that it was told it is not in. */
-static bool choice_wake_state(struct client *client, struct imapstate_span state)
-{
-    while (choice_wake(client, PARK_STATE, state)) {
-        struct imapstate_buf shown;
-        imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->names), &shown);
-        imapstate_buf_done(&shown);
-        if (!differs)
-            return true;
-        upstream_release(client->upstream, false);
-        client->upstream = NULL;
-    }
-    return false;
-}
-
-enum choice_result choice_make_state(struct client *client, struct imapstate_span state)
-{
-    if (client->upstream)
-        return CHOICE_PRISTINE;
-    if (choice_wake_state(client, state))
-        return CHOICE_EXACT;
-    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
-        return CHOICE_PRISTINE;
-    return login_again(client) ? CHOICE_WAITING : CHOICE_NONE;
-}
-
 /* --- until it has shown that it lives --- */
 
 void choice_forget_credentials(struct client *client)
 {
     if (!client->upstream || client->upstream->is_woken)
         return;
-    login_free(client->login);
-    client->login = NULL;
+    client_forget_credentials(client);
     introduction_told(client->introduction);
 }
 
@@ -281,7 +189,7 @@ void choice_heard(struct client *client)
     client->upstream->is_woken = false;
     if (!client->choice.is_resending)
         imapstate_buf_done(&client->choice.sent);
-    if (!client->restore && !login_is_at_upstream(client->login))
+    if (!client->restore && !client->admission)
         choice_forget_credentials(client);
 }
 
@@ -296,46 +204,11 @@ void choice_resend(struct client *client)
         imapstate_buf_done(&choice->sent);
 }
 
-bool choice_may_replace(const struct client *client, const struct upstream *lost)
-{
-    const struct choice *choice = &client->choice;
-    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
-    return lost->is_woken && choice->is_complete && may_run && relay_may_resend(client) &&
-           !session_is_notified(&client->session);
-}
-
-bool choice_replace(struct client *client, const struct upstream *lost)
-{
-    struct choice *choice = &client->choice;
-    choice->was_sent |= upstream_has_written(lost);
-    if (!choice_may_replace(client, lost))
-        return false;
-    struct imapstate_buf state;
-    enum park_want want;
-    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
-    bool is_known = choice_wanted(client, &want, &state);
-    choice->is_resending = is_known;
-    bool is_again = is_known && want == PARK_STATE;
-    bool is_woken = is_known && !is_again && choice_wake(client, want, imapstate_buf_span(&state));
-    bool is_had =
-        is_woken || (is_again && restore_again(client)) || (is_known && want == PARK_PRISTINE && login_again(client));
-    imapstate_buf_done(&state);
-    if (is_woken) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
-        choice_resend(client);
-    }
-    choice->is_resending &= is_had;
-    return is_had;
-}
-
 /* --- the new login --- */
 
-void choice_logged_in(struct client *client, struct imapstate_span names)
+static void choice_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
 {
-    if (client->restore) {
-        restore_logged_in(client, names);
-        return;
-    }
+    client_hear_alert(client, answer);
     choice_heed_names(client, names);
     choice_resend(client);
     choice_heard(client);
@@ -361,15 +234,9 @@ static struct imapstate_span choice_waiting_tag(const struct client *client)
     return line.tag;
 }
 
-/* P6: what waits is answered NO, and the session ends. What may have run has no answer but BYE. */
-void choice_login_failed(struct client *client, bool is_refused)
+/* What may have run has no answer but BYE. */
+void choice_give_up(struct client *client, const char *answer)
 {
-    const char *answer = is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.")
-                                    : login_unavailable(client->login);
-    if (client->restore && !client->restore->is_again) {
-        restore_give_up(client, answer);
-        return;
-    }
     for (const struct flight *flight = client->pipeline.first; flight; flight = flight->next) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
         if (!flight->is_ours && !choice_may_have_run(client, flight))
@@ -379,4 +246,110 @@ void choice_login_failed(struct client *client, bool is_refused)
     if (tag.len > 0)
         client_say(client, &tag, answer);
     client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
+}
+
+const char *choice_answer(enum admission_failure failure, const char *unavailable)
+{
+    bool is_refused = failure == ADMISSION_REFUSED || failure == ADMISSION_CANCELLED;
+    return is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.") : unavailable;
+}
+
+static void choice_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,
+                                const char *unavailable)
+{
+    client_hear_alert(client, answer);
+    choice_give_up(client, choice_answer(failure, unavailable));
+}
+
+static const struct admission_asker choice_asker = {
+    .admitted = choice_admitted,
+    .failed = choice_not_admitted,
+};
+
+bool choice_log_in(struct client *client, const struct admission_asker *asker)
+{
+    if (!client->credentials || credentials_passing(client->credentials) == SASL_PROVED)
+        return false;
+    admission_begin(client, IMAPSTATE_SPAN(UPSTREAM_TAG), asker);
+    return true;
+}
+
+/* --- choosing --- */
+
+bool choice_make(struct client *client)
+{
+    if (client->upstream)
+        return true;
+    if (client->admission)
+        return false;
+    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        return true;
+    }
+    if (!choice_log_in(client, &choice_asker))
+        choice_give_up(client, ADMISSION_UNREACHABLE);
+    return false;
+}
+
+/* One in this state. But if the upstream has come to offer something else since it was parked, the token is dead for it
+ * (P12), and the client would go on in a state that it was told it is not in. */
+static bool choice_wake_state(struct client *client, struct imapstate_span state)
+{
+    while (choice_wake(client, PARK_STATE, state)) {
+        struct imapstate_buf shown;
+        imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
+        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->names), &shown);
+        imapstate_buf_done(&shown);
+        if (!differs)
+            return true;
+        upstream_release(client->upstream, false);
+        client->upstream = NULL;
+    }
+    return false;
+}
+
+enum choice_result choice_make_state(struct client *client, struct imapstate_span state,
+                                     const struct admission_asker *asker)
+{
+    if (client->upstream)
+        return CHOICE_PRISTINE;
+    if (choice_wake_state(client, state))
+        return CHOICE_EXACT;
+    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
+        return CHOICE_PRISTINE;
+    return choice_log_in(client, asker) ? CHOICE_WAITING : CHOICE_NONE;
+}
+
+/* --- another takes its place --- */
+
+bool choice_may_replace(const struct client *client, const struct upstream *lost)
+{
+    const struct choice *choice = &client->choice;
+    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
+    return lost->is_woken && choice->is_complete && may_run && relay_may_resend(client) &&
+           !session_is_notified(&client->session);
+}
+
+bool choice_replace(struct client *client, const struct upstream *lost)
+{
+    struct choice *choice = &client->choice;
+    choice->was_sent |= upstream_has_written(lost);
+    if (!choice_may_replace(client, lost))
+        return false;
+    struct imapstate_buf state;
+    enum park_want want;
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    bool is_known = choice_wanted(client, &want, &state);
+    choice->is_resending = is_known;
+    bool is_again = is_known && want == PARK_STATE;
+    bool is_woken = is_known && !is_again && choice_wake(client, want, imapstate_buf_span(&state));
+    bool is_had = is_woken || (is_again && restore_again(client)) ||
+                  (is_known && want == PARK_PRISTINE && choice_log_in(client, &choice_asker));
+    imapstate_buf_done(&state);
+    if (is_woken) {
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        choice_resend(client);
+    }
+    choice->is_resending &= is_had;
+    return is_had;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admission.h"
 #include "park.h"
 
 struct client;
@@ -45,13 +46,6 @@ void choice_done(struct choice *choice);
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
 bool choice_accept(struct client *client, struct imapstate_span *ret_names);
 
-/* The upstream has taken, or refused, the credentials of the login. */
-void choice_prove(struct client *client);
-void choice_refuse(struct client *client);
-
-/* Of a login that has not been tried to be accepted, as it did not say whose it is: now it has, and goes upstream. */
-void choice_suspect(struct client *client);
-
 /* A command other than STATE needs an upstream. True: there is one. False: it is being made, or the session has ended.
  */
 bool choice_make(struct client *client);
@@ -59,16 +53,23 @@ bool choice_make(struct client *client);
 enum choice_result {
     CHOICE_EXACT,    /* client->upstream is in the state */
     CHOICE_PRISTINE, /* client->upstream is pristine */
-    CHOICE_WAITING,  /* a login is under way: choice_logged_in() or choice_login_failed() follows */
+    CHOICE_WAITING,  /* a login is under way: the asker hears how it goes */
     CHOICE_NONE,     /* there is none, and no credentials to make one */
 };
 
 /* STATE needs one, in this state (encoded). */
-enum choice_result choice_make_state(struct client *client, struct imapstate_span state);
+enum choice_result choice_make_state(struct client *client, struct imapstate_span state,
+                                     const struct admission_asker *asker);
 
-/* How the login went that a choice had to make (login.c). names: the upstream's list. */
-void choice_logged_in(struct client *client, struct imapstate_span names);
-void choice_login_failed(struct client *client, bool is_refused);
+/* Logs in upstream, without the client's knowledge, with the credentials at hand. False: there are none, or none that
+ * can be used twice. */
+bool choice_log_in(struct client *client, const struct admission_asker *asker);
+
+/* What a login without the client's knowledge that has failed means for a command that waits for it. */
+const char *choice_answer(enum admission_failure failure, const char *unavailable);
+
+/* There is no connection and there will be none: what waits is answered so, and the session ends (P6). */
+void choice_give_up(struct client *client, const char *answer);
 
 /* The upstream's list after login is this. True: the client has been told of it, since it sees another one than before;
  * its tokens are dead then (P12). */

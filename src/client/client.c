@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admission.h"
+#include "alert.h"
 #include "answer.h"
 #include "capability.h"
 #include "introduction.h"
@@ -18,6 +20,8 @@
 #include "relay.h"
 #include "tls.h"
 
+/* Octets of more of the reason. */
+#define CLIENT_DETAIL_MAX 91u
 /* How long the last octets may take to leave, and the client to hang up after them. */
 #define CLIENT_CLOSING_MS 3000u
 /* How long an upstream is waited for that has been asked anew, if clients can be greeted by what it last said. */
@@ -72,7 +76,7 @@ static void client_count_silent(struct client *client, int more)
     __atomic_add_fetch(&client->worker->silent, (unsigned)more, __ATOMIC_RELAXED);
 }
 
-static void client_enter(struct client *client, enum client_state next)
+void client_enter(struct client *client, enum client_state next)
 {
     if (!moves_allow(&client_moves, client->state, next)) {
         stream_break(&client->stream, "unforeseen state");
@@ -145,7 +149,8 @@ bool client_may_speak(const struct client *client)
 
 void client_set_detail(struct client *client, const char *detail)
 {
-    snprintf(client->detail, sizeof client->detail, "%s", detail);
+    free(client->detail);
+    client->detail = strndup(detail, CLIENT_DETAIL_MAX); /* without memory it is missing */
 }
 
 static const char *client_restored(const struct client *client)
@@ -160,7 +165,6 @@ static void client_log_end(struct client *client, const char *reason)
     if (client->is_unlogged)
         return;
     uint64_t age_ms = worker_now_ms() - client->began_at_ms;
-    bool has_detail = *client->detail != '\0';
     const struct compression *compression = client->stream.compression;
     char unpacked[80] = "";
     if (compression)
@@ -168,8 +172,53 @@ static void client_log_end(struct client *client, const char *reason)
                  compression_octets_in(compression), compression_octets_out(compression));
     client_log(client, LOG_LEVEL_INFO,
                "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)", reason,
-               has_detail ? ": " : "", client->detail, client_restored(client), client->stream.in_octets,
-               client->stream.out_octets, age_ms / 1000, age_ms % 1000, unpacked);
+               client->detail ? ": " : "", client->detail ? client->detail : "", client_restored(client),
+               client->stream.in_octets, client->stream.out_octets, age_ms / 1000, age_ms % 1000, unpacked);
+}
+
+/* --- what the upstream says besides --- */
+
+static void client_tell_alert(struct client *client, struct imapstate_span line)
+{
+    if (!client->credentials || alerts_add(&client->told, line) ||
+        !alerts_have(imapstate_buf_span(&client->told), line))
+        stream_put(&client->stream, line);
+}
+
+void client_tell_alerts(struct client *client, struct imapstate_span alerts)
+{
+    struct imapstate_span line;
+    while (alerts_next(&alerts, &line))
+        client_tell_alert(client, line);
+}
+
+void client_hear_alert(struct client *client, struct imapstate_span line)
+{
+    struct imapstate_buf alert;
+    imapstate_buf_init(&alert, IMAPSTATE_LINE_MAX);
+    if (alerts_add(&alert, line))
+        client_tell_alert(client, imapstate_buf_span(&alert));
+    imapstate_buf_done(&alert);
+}
+
+/* --- credentials --- */
+
+bool client_take_credentials(struct client *client, const struct sasl_mechanism *mechanism)
+{
+    client->credentials = malloc(sizeof *client->credentials);
+    if (client->credentials)
+        credentials_init(client->credentials, mechanism);
+    return client->credentials;
+}
+
+void client_forget_credentials(struct client *client)
+{
+    if (client->credentials)
+        credentials_done(client->credentials);
+    free(client->credentials);
+    client->credentials = NULL;
+    imapstate_buf_done(&client->told);
+    imapstate_buf_init(&client->told, ALERTS_MAX);
 }
 
 /* --- the end --- */
@@ -182,11 +231,14 @@ static void client_bury(struct grave *grave)
     pipeline_done(&client->pipeline);
     session_done(&client->session);
     login_free(client->login);
+    admission_free(client->admission);
+    client_forget_credentials(client);
     restore_free(client->restore);
     choice_done(&client->choice);
     introduction_free(client->introduction);
     service_unref(client->service);
     list_remove(&client->link);
+    free(client->detail);
     free(client);
 }
 
@@ -240,7 +292,7 @@ static unsigned client_end_idling(struct client *client, struct upstream *upstre
 /* Lets go of the upstream and of all that was only for it. */
 static void client_leave_upstream(struct client *client, bool may_park)
 {
-    bool is_at_rest = client->state == CLIENT_AUTHENTICATED && !client->restore && !login_is_at_upstream(client->login);
+    bool is_at_rest = client->state == CLIENT_AUTHENTICATED && !client->restore && !client->admission;
     bool is_clean = is_at_rest && relay_is_quiet(client);
     bool is_idling = is_at_rest && relay_is_idling(client);
     struct upstream *upstream = client->upstream;
@@ -261,6 +313,9 @@ static void client_leave_upstream(struct client *client, bool may_park)
     client->restore = NULL;
     login_free(client->login);
     client->login = NULL;
+    admission_free(client->admission);
+    client->admission = NULL;
+    client_forget_credentials(client);
     pipeline_done(&client->pipeline);
     relay_forget(client);
 }
@@ -308,6 +363,14 @@ void client_close(struct client *client, const char *reason)
         client_die(client);
 }
 
+void client_distrust_upstream(struct client *client, const char *detail)
+{
+    client->session.is_uncertain = true;
+    client_set_detail(client, detail);
+    client_end(client, "answer that cannot be matched",
+               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
+}
+
 void client_end(struct client *client, const char *reason, const char *bye)
 {
     if (client->state >= CLIENT_CLOSING)
@@ -322,7 +385,7 @@ void client_end(struct client *client, const char *reason, const char *bye)
 static void client_refuse(struct client *client)
 {
     unsigned more = 0;
-    char detail[sizeof client->detail];
+    char detail[32];
     client->is_unlogged = !rate_allows(&rate_of_refusals, worker_now_ms(), &more);
     snprintf(detail, sizeof detail, "and %u more", more);
     if (more > 0)
@@ -356,7 +419,7 @@ static struct client *client_oldest_in_dialog(struct worker *worker)
     list_each_safe(link, &worker->clients[CLIENT_LOGGING_IN])
     {
         struct client *client = list_entry(link, struct client, link);
-        if (login_wants_line(client->login))
+        if (login_wants_line(client))
             return client;
     }
     return NULL;
@@ -383,7 +446,7 @@ static void client_say_greeting(struct client *client);
 static bool client_is_undecided(const struct client *client)
 {
     return client->state == CLIENT_AUTHENTICATED && !client->upstream && !client->resting && !client->restore &&
-           !login_is_at_upstream(client->login);
+           !client->admission;
 }
 
 /* It waits for a list, but there is an older one. */
@@ -510,7 +573,7 @@ bool client_may_carry_secrets(const struct client *client)
 
 struct capability_view client_view(const struct client *client, bool is_before_login)
 {
-    bool is_certain = client->login ? client->login->credentials.identity.is_certain : client->session.is_certain;
+    bool is_certain = client->credentials ? client->credentials->identity.is_certain : client->session.is_certain;
     return (struct capability_view){
         .is_before_login = is_before_login,
         .offers_starttls = client->listener->tls == CONFIG_TLS_STARTTLS && !client->stream.ssl,
@@ -778,9 +841,9 @@ static bool client_has_business(const struct client *client)
     if (client->stream.is_over_high && stream_input(&client->stream).len > 0)
         return true;
     if (client->state == CLIENT_LOGGING_IN)
-        return !login_wants_line(client->login);
+        return !login_wants_line(client);
     if (client->state == CLIENT_GREETING || client->restore || client->request.phase >= REQUEST_COMPLETE ||
-        login_is_at_upstream(client->login))
+        client->admission)
         return true;
     return client->pipeline.count > 0 && relay_awaits_upstream(client);
 }
@@ -818,31 +881,6 @@ void client_go_on(struct client *client)
     client_settle(client);
 }
 
-/* --- login --- */
-
-void client_login_began(struct client *client)
-{
-    client_enter(client, CLIENT_LOGGING_IN);
-}
-
-void client_logged_in(struct client *client)
-{
-    client->login_failures = 0;
-    client->active_at_ms = worker_now_ms();
-    client_enter(client, CLIENT_AUTHENTICATED);
-    client_heed_offers(client);
-    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", credentials_name(&client->login->credentials));
-}
-
-void client_login_failed(struct client *client)
-{
-    login_free(client->login);
-    client->login = NULL;
-    client_enter(client, CLIENT_NOT_AUTHENTICATED);
-    if (client->login_failures >= client->service->config->max_login_failures)
-        client_end(client, "too many failed logins", "BYE " N_("Too many failed logins."));
-}
-
 void client_unauthenticate(struct client *client)
 {
     stream_flush(&client->stream); /* the OK is still the session's */
@@ -866,7 +904,7 @@ void client_unauthenticate(struct client *client)
 
 void client_upstream_ready(struct client *client)
 {
-    if (login_is_at_upstream(client->login))
+    if (client->admission)
         admission_upstream_ready(client);
     client_go_on(client);
 }
@@ -875,7 +913,7 @@ void client_upstream_lost(struct client *client, const char *why)
 {
     const struct upstream *lost = client->upstream;
     client->upstream = NULL;
-    if (login_is_at_upstream(client->login))
+    if (client->admission)
         admission_upstream_lost(client, lost, why);
     else if (client->state == CLIENT_AUTHENTICATED)
         relay_upstream_lost(client, lost, why);
@@ -1007,6 +1045,7 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     request_init(&client->request);
     session_init(&client->session);
     choice_init(&client->choice);
+    imapstate_buf_init(&client->told, ALERTS_MAX);
     evtimer_assign(&client->timer, worker->base, client_on_timer, client);
     list_init(&client->link);
     list_move(&client->link, &worker->clients[CLIENT_PROXYING]);

@@ -49,10 +49,13 @@ struct client {
     struct pipeline pipeline;
     struct flight *sending; /* borrowed from pipeline: the command that the way down is about; NULL BETWEEN them */
     struct session session;
-    struct login *login;       /* owned: while one is under way, and as long as its credentials are at hand */
-    struct restore *restore;   /* owned: while a STATE is under way */
-    struct upstream *upstream; /* owned; NULL before it is chosen, or while another one is being made */
-    struct upstream *resting;  /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
+    struct login *login;             /* owned: while LOGGING_IN */
+    struct credentials *credentials; /* owned: from the login on, until they are not needed any more; else NULL */
+    struct admission *admission;     /* owned: while the upstream is being asked to let the credentials in */
+    struct imapstate_buf told;       /* alerts that the client was told since the credentials have come */
+    struct restore *restore;         /* owned: while a STATE is under way */
+    struct upstream *upstream;       /* owned; NULL before it is chosen, or while another one is being made */
+    struct upstream *resting;        /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
     struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
     struct event timer;
@@ -67,7 +70,7 @@ struct client {
     uint8_t way;      /* enum relay_way; relay.c alone writes it */
     bool is_unlogged; /* one of too many refusals: no line says that it ends */
     uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
-    char detail[92];  /* more of the reason, for the log; may be empty */
+    char *detail;     /* owned: more of the reason, for the log; or NULL */
 };
 
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
@@ -105,6 +108,9 @@ void client_say_names(struct client *client, const struct imapstate_buf *names);
 /* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. */
 void client_end(struct client *client, const char *reason, const char *bye);
 
+/* What the upstream says makes no sense: the end, and its connection is never parked. */
+void client_distrust_upstream(struct client *client, const char *detail);
+
 /* The end, after what has been written has left. */
 void client_close(struct client *client, const char *reason);
 
@@ -115,10 +121,19 @@ void client_set_detail(struct client *client, const char *detail);
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* From login.c: how it went. */
-void client_logged_in(struct client *client);
-void client_login_failed(struct client *client);
-void client_login_began(struct client *client);
+/* The one mover of the state. */
+void client_enter(struct client *client, enum client_state next);
+
+/* Credentials of a mechanism, or of LOGIN (NULL), are coming. False if memory is out. */
+bool client_take_credentials(struct client *client, const struct sasl_mechanism *mechanism);
+void client_forget_credentials(struct client *client); /* wipes; accepts that there are none */
+
+/* Tells the client those alerts that it has not been told since its login began: each reaches a session once, from
+ * wherever it is known. */
+void client_tell_alerts(struct client *client, struct imapstate_span alerts);
+
+/* The same for a line of the upstream's that may be one, tagged or not. */
+void client_hear_alert(struct client *client, struct imapstate_span line);
 
 /* May credentials and tokens pass on this connection, as far as the listener is concerned? (P1) */
 bool client_may_carry_secrets(const struct client *client);

@@ -2,33 +2,27 @@
 
 #include <stdlib.h>
 
+#include "admission.h"
 #include "alert.h"
 #include "answer.h"
 #include "capability.h"
 #include "client.h"
 #include "moves.h"
 #include "prelude.h"
-#include "relay.h"
+#include "rewrite.h"
 #include "status.h"
-#include "tag.h"
 #include "words.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + CAPABILITY_LIST_MAX)
-/* Octets of an answer with what the upstream has said when it hung up. */
-#define LOGIN_BYE_MAX 256u
 
 #define BIT(phase) MOVES_BIT(phase)
 
-static const unsigned login_may_enter[LOGIN_THROUGH + 1] = {
-    [LOGIN_PROMPTING] = BIT(LOGIN_TRYING) | BIT(LOGIN_THROUGH),
-    [LOGIN_TRYING] = BIT(LOGIN_CHALLENGED) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
-    [LOGIN_CHALLENGED] = BIT(LOGIN_CHALLENGED) | BIT(LOGIN_RESPONDED) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
-    [LOGIN_RESPONDED] = BIT(LOGIN_CHALLENGED) | BIT(LOGIN_DELAYING) | BIT(LOGIN_THROUGH),
+static const unsigned login_may_enter[LOGIN_PHASE_MAX] = {
+    [LOGIN_PROMPTING] = BIT(LOGIN_TRYING),
+    [LOGIN_TRYING] = BIT(LOGIN_DELAYING),
 };
 
-static const char *const login_phase_names[LOGIN_THROUGH + 1] = {
-    "PROMPTING", "TRYING", "CHALLENGED", "RESPONDED", "DELAYING", "THROUGH",
-};
+static const char *const login_phase_names[LOGIN_PHASE_MAX] = { "PROMPTING", "TRYING", "DELAYING" };
 
 static const struct moves login_moves = { "login", login_phase_names, login_may_enter };
 
@@ -40,15 +34,13 @@ static void login_enter(struct client *client, enum login_phase next)
         stream_break(&client->stream, "unforeseen state");
 }
 
-static struct login *login_new(const struct sasl_mechanism *mechanism, struct imapstate_span tag)
+static struct login *login_new(struct imapstate_span tag)
 {
     struct login *login = calloc(1, sizeof *login);
     if (!login)
         return NULL;
-    credentials_init(&login->credentials, mechanism);
     imapstate_buf_init(&login->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&login->answer, IMAPSTATE_LINE_MAX);
-    imapstate_buf_init(&login->told, ALERTS_MAX);
     if (imapstate_buf_put(&login->tag, tag))
         return login;
     login_free(login);
@@ -59,76 +51,21 @@ void login_free(struct login *login)
 {
     if (!login)
         return;
-    credentials_done(&login->credentials);
     imapstate_buf_done(&login->tag);
     imapstate_buf_done(&login->answer);
-    imapstate_buf_done(&login->told);
-    free(login->unavailable);
-    admission_free(login->admission);
     free(login);
-}
-
-bool login_is_at_upstream(const struct login *login)
-{
-    return login && login->admission;
 }
 
 /* False: the session has ended. */
 static bool login_begin(struct client *client, const struct sasl_mechanism *mechanism)
 {
-    client->login = login_new(mechanism, request_tag(&client->request));
-    if (client->login)
-        client_login_began(client);
+    client->login = login_new(request_tag(&client->request));
+    bool is_begun = client->login && client_take_credentials(client, mechanism);
+    if (is_begun)
+        client_enter(client, CLIENT_LOGGING_IN);
     else
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
-    return client->login;
-}
-
-/* --- what the upstream says besides --- */
-
-static void login_tell(struct client *client, struct imapstate_span line)
-{
-    struct login *login = client->login;
-    if (!login || alerts_add(&login->told, line) || !alerts_have(imapstate_buf_span(&login->told), line))
-        stream_put(&client->stream, line);
-}
-
-void login_tell_alerts(struct client *client, struct imapstate_span alerts)
-{
-    struct imapstate_span line;
-    while (alerts_next(&alerts, &line))
-        login_tell(client, line);
-}
-
-void login_hear_alert(struct client *client, struct imapstate_span line)
-{
-    struct imapstate_buf alert;
-    imapstate_buf_init(&alert, IMAPSTATE_LINE_MAX);
-    if (alerts_add(&alert, line))
-        login_tell(client, imapstate_buf_span(&alert));
-    imapstate_buf_done(&alert);
-}
-
-void login_hear_bye(struct client *client, struct imapstate_span line)
-{
-    struct status status;
-    if (!status_parse(line, &status) || status.word != STATUS_BYE || status.text.len == 0)
-        return;
-    struct imapstate_buf answer;
-    imapstate_buf_init(&answer, LOGIN_BYE_MAX);
-    imapstate_buf_put(&answer, IMAPSTATE_SPAN("NO [UNAVAILABLE] "));
-    status_quote(status.text, &answer);
-    free(client->login->unavailable);
-    client->login->unavailable = answer.len > 0 ? calloc(answer.len + 1, 1) : NULL;
-    if (client->login->unavailable)
-        memcpy(client->login->unavailable, answer.at, answer.len);
-    imapstate_buf_done(&answer);
-}
-
-const char *login_unavailable(const struct login *login)
-{
-    return login && login->unavailable ? login->unavailable
-                                       : "NO [UNAVAILABLE] " N_("The mail server cannot be reached.");
+    return is_begun;
 }
 
 /* --- no --- */
@@ -154,7 +91,7 @@ static const char *const login_reason_names[LOGIN_UNAVAILABLE + 1] = {
 static void login_count_failure(struct client *client, enum login_reason reason)
 {
     client->login_failures += reason < LOGIN_CLEARTEXT;
-    const struct credentials *credentials = &client->login->credentials;
+    const struct credentials *credentials = client->credentials;
     char from[ADDRESS_TEXT_MAX], user[256], acting[256];
     log_info("login failed: from=%s port=%u user=%s%s mechanism=%s upstream=%s reason=%s",
              address_text(&client->peer, from), client->peer.port,
@@ -169,13 +106,28 @@ void login_is_abandoned(struct client *client)
         login_count_failure(client, LOGIN_ABANDONED);
 }
 
+static void login_is_over(struct client *client)
+{
+    login_free(client->login);
+    client->login = NULL;
+}
+
+static void login_has_failed(struct client *client)
+{
+    login_is_over(client);
+    client_forget_credentials(client);
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    if (client->login_failures >= client->service->config->max_login_failures)
+        client_end(client, "too many failed logins", "BYE " N_("Too many failed logins."));
+}
+
 /* A line of our own, at once. */
 static void login_end(struct client *client, const char *answer, enum login_reason reason)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
     login_count_failure(client, reason);
     client_say(client, &tag, answer);
-    client_login_failed(client);
+    login_has_failed(client);
 }
 
 static void login_cannot(struct client *client)
@@ -187,8 +139,8 @@ static void login_cannot(struct client *client)
 static bool login_put_line(struct client *client, struct imapstate_span line)
 {
     const struct imapstate_command *command = imapstate_command_find(
-        client->login->credentials.mechanism ? IMAPSTATE_SPAN("AUTHENTICATE") : IMAPSTATE_SPAN("LOGIN"));
-    bool is_put = relay_put_line(client, line, command);
+        client->credentials->mechanism ? IMAPSTATE_SPAN("AUTHENTICATE") : IMAPSTATE_SPAN("LOGIN"));
+    bool is_put = rewrite_put_line(client, line, command);
     stream_flush(&client->stream); /* line may be gone before the next */
     return is_put;
 }
@@ -197,7 +149,7 @@ static bool login_put_line(struct client *client, struct imapstate_span line)
 static void login_fail_with(struct client *client, struct imapstate_span answer)
 {
     if (login_put_line(client, answer))
-        client_login_failed(client);
+        login_has_failed(client);
 }
 
 /* The client hears the upstream's answer after a while, which an attacker spends waiting. */
@@ -221,9 +173,9 @@ void login_delay_is_over(struct client *client)
 
 /* The upstream has seen credentials and answered them by a challenge. A bearer token's refusal is one (RFC 7628 section
  * 3.2.3), and so is that of a SCRAM proof (RFC 5802 section 5.1, "e="). */
-static bool login_was_judged(const struct login *login)
+static bool login_was_judged(const struct client *client)
 {
-    return credentials_passing(&login->credentials) == SASL_RELAYED || login->has_answered;
+    return credentials_passing(client->credentials) == SASL_RELAYED || client->login->has_answered;
 }
 
 /* What the upstream says to "*" is for whoever has cancelled. Here the client has not. */
@@ -242,14 +194,14 @@ static void login_is_refused_unheard(struct client *client, struct imapstate_spa
 static void login_is_cancelled(struct client *client, struct imapstate_span answer)
 {
     const struct login *login = client->login;
-    if (credentials_passing(&login->credentials) == SASL_CONVERTED) {
+    if (credentials_passing(client->credentials) == SASL_CONVERTED) {
         login_cannot(client);
     } else if (login->is_malformed) {
         /* What the upstream says to "*" is for whoever has cancelled. */
         login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
     } else if (login->is_overtaken) {
         login_is_refused_unheard(client, answer);
-    } else if (login_was_judged(login)) {
+    } else if (login_was_judged(client)) {
         login_delay(client, answer, LOGIN_REFUSED);
     } else {
         login_count_failure(client, LOGIN_CANCELLED);
@@ -257,13 +209,9 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     }
 }
 
-void login_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer)
+static void login_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,
+                               const char *unavailable)
 {
-    if (client->login->phase == LOGIN_THROUGH) {
-        login_hear_alert(client, answer);
-        choice_login_failed(client, failure == ADMISSION_REFUSED || failure == ADMISSION_CANCELLED);
-        return;
-    }
     switch (failure) {
     case ADMISSION_REFUSED:
         login_delay(client, answer, LOGIN_REFUSED);
@@ -272,7 +220,7 @@ void login_not_admitted(struct client *client, enum admission_failure failure, s
         if (answer.len > 0)
             login_delay(client, answer, LOGIN_UNAVAILABLE);
         else
-            login_end(client, login_unavailable(client->login), LOGIN_UNAVAILABLE);
+            login_end(client, unavailable, LOGIN_UNAVAILABLE);
         break;
     case ADMISSION_NOT_OFFERED:
         login_cannot(client);
@@ -288,7 +236,7 @@ void login_not_admitted(struct client *client, enum admission_failure failure, s
 /* names: the upstream's list. False: the session has ended. */
 static bool login_begin_session(struct client *client, struct imapstate_span names)
 {
-    const struct sasl_identity *identity = &client->login->credentials.identity;
+    const struct sasl_identity *identity = &client->credentials->identity;
     struct capability_view view = client_view(client, false);
     struct imapstate_buf shown;
     char acting[256];
@@ -306,10 +254,15 @@ static bool login_begin_session(struct client *client, struct imapstate_span nam
     return is_begun;
 }
 
+/* The credentials are kept until they are not needed any more. */
 static void login_is_through(struct client *client)
 {
-    login_enter(client, LOGIN_THROUGH);
-    client_logged_in(client);
+    login_is_over(client);
+    client->login_failures = 0;
+    client->active_at_ms = worker_now_ms();
+    client_enter(client, CLIENT_AUTHENTICATED);
+    client_heed_offers(client);
+    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", credentials_name(client->credentials));
 }
 
 /* RFC 9051 section 7.1: what the upstream would have said to this login, as far as it is known. */
@@ -319,7 +272,7 @@ static void login_tell_known(struct client *client)
     imapstate_buf_init(&alerts, 2 * ALERTS_MAX);
     prelude_alerts(client->listener->upstream->name, &alerts);
     park_alerts(client->choice.proof, &alerts);
-    login_tell_alerts(client, imapstate_buf_span(&alerts));
+    client_tell_alerts(client, imapstate_buf_span(&alerts));
     imapstate_buf_done(&alerts);
 }
 
@@ -368,19 +321,47 @@ static bool login_answer_with_names(struct client *client, struct imapstate_span
     return is_put;
 }
 
-void login_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
+static void login_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
 {
     struct imapstate_span told;
-    if (client->login->phase == LOGIN_THROUGH) {
-        login_hear_alert(client, answer);
-        choice_logged_in(client, names);
-        return;
-    }
     bool is_put = capability_find(answer, &told) ? login_put_line(client, answer)
                                                  : login_answer_with_names(client, answer, names);
     if (is_put && login_begin_session(client, names))
         login_is_through(client);
 }
+
+/* --- a challenge --- */
+
+/* P11: a bearer token is refused by a challenge, of which a client that has sent its next command already could not
+ * know. That command would be taken for the answer, and may hold a token (P15). An empty challenge refuses nothing. */
+static void login_look_ahead(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    login->is_ahead = false;
+    if (credentials_passing(client->credentials) != SASL_RELAYED || words_at(line, 1).len == 0)
+        return;
+    /* It may still lie in the socket. */
+    if (!client->stream.is_paused)
+        stream_read_now(&client->stream);
+    login->is_ahead = stream_input(&client->stream).len > 0;
+}
+
+static bool login_is_overtaken(const struct client *client)
+{
+    return client->login && client->login->is_ahead && !sasl_may_answer_refusal(stream_input(&client->stream));
+}
+
+static bool login_challenged(struct client *client, struct imapstate_span line)
+{
+    struct login *login = client->login;
+    if (credentials_passing(client->credentials) == SASL_CONVERTED)
+        return false;
+    login_look_ahead(client, line);
+    login->is_overtaken = login_is_overtaken(client);
+    return !login->is_overtaken;
+}
+
+static const struct admission_asker login_asker = { login_challenged, login_admitted, login_not_admitted };
 
 /* --- the credentials are known --- */
 
@@ -389,7 +370,7 @@ void login_admitted(struct client *client, struct imapstate_span answer, struct 
  * oneself, and the session is that of the name that the password goes with; but what SCRAM says is proved as it is. */
 static bool login_is_for_another(const struct client *client)
 {
-    struct credentials *credentials = &client->login->credentials;
+    struct credentials *credentials = client->credentials;
     struct sasl_identity *identity = &credentials->identity;
     if (client->listener->upstream->authorization_identity != CONFIG_AUTHORIZATION_REFUSE ||
         sasl_identity_acting(identity).len == 0)
@@ -420,25 +401,8 @@ static void login_try(struct client *client)
         login_accept(client, names);
     } else {
         login_enter(client, LOGIN_TRYING);
-        admission_begin(client, imapstate_buf_span(&client->login->tag));
+        admission_begin(client, imapstate_buf_span(&client->login->tag), &login_asker);
     }
-}
-
-bool login_may_repeat(const struct login *login)
-{
-    /* A challenge that the client has seen cannot be had again; nor may one be waiting for its answer. */
-    bool is_unseen = login->phase == LOGIN_TRYING || login->phase == LOGIN_THROUGH;
-    return is_unseen || (login->phase == LOGIN_RESPONDED && credentials_passing(&login->credentials) != SASL_PROVED);
-}
-
-bool login_again(struct client *client)
-{
-    if (!client->login || credentials_passing(&client->login->credentials) == SASL_PROVED)
-        return false;
-    free(client->login->unavailable);
-    client->login->unavailable = NULL;
-    admission_begin(client, IMAPSTATE_SPAN(UPSTREAM_TAG));
-    return true;
 }
 
 /* --- LOGIN --- */
@@ -460,7 +424,7 @@ void login_command(struct client *client)
     if (!login_begin(client, NULL))
         return;
     struct capability_view view = client_view(client, true);
-    struct sasl_identity *identity = &client->login->credentials.identity;
+    struct sasl_identity *identity = &client->credentials->identity;
     identity->is_certain = true;
     if (!login_read_arguments(request_arguments(&client->request), identity))
         login_end(client, "BAD " N_("LOGIN takes a user name and a password."), LOGIN_MALFORMED);
@@ -495,7 +459,7 @@ static void login_prompt(struct client *client, const char *challenge)
  * Courier, so that the next dialog of a client with its user is the same as after a wrong password. */
 static void login_read_message(struct client *client, struct imapstate_span line, bool is_initial)
 {
-    struct credentials *credentials = &client->login->credentials;
+    struct credentials *credentials = client->credentials;
     bool was_user = credentials_want_user(credentials);
     enum sasl_error error = credentials_read(credentials, line, is_initial);
     if (error != SASL_OK) {
@@ -511,7 +475,7 @@ static void login_read_message(struct client *client, struct imapstate_span line
 
 static void login_begin_mechanism(struct client *client, struct imapstate_span initial)
 {
-    const struct credentials *credentials = &client->login->credentials;
+    const struct credentials *credentials = client->credentials;
     if (initial.len > 0 && !credentials->mechanism->is_client_first)
         login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
     else if (initial.len > 0)
@@ -548,38 +512,6 @@ void login_authenticate(struct client *client)
 
 /* --- the dialog --- */
 
-/* P11: a bearer token is refused by a challenge, of which a client that has sent its next command already could not
- * know. That command would be taken for the answer, and may hold a token (P15). An empty challenge refuses nothing. */
-static void login_look_ahead(struct client *client, struct imapstate_span line)
-{
-    struct login *login = client->login;
-    login->is_ahead = false;
-    if (credentials_passing(&login->credentials) != SASL_RELAYED || words_at(line, 1).len == 0)
-        return;
-    /* It may still lie in the socket. */
-    if (!client->stream.is_paused)
-        stream_read_now(&client->stream);
-    login->is_ahead = stream_input(&client->stream).len > 0;
-}
-
-static bool login_is_overtaken(const struct client *client)
-{
-    return client->login->is_ahead && !sasl_may_answer_refusal(stream_input(&client->stream));
-}
-
-bool login_challenged(struct client *client, struct imapstate_span line)
-{
-    struct login *login = client->login;
-    if (login->phase == LOGIN_THROUGH || credentials_passing(&login->credentials) == SASL_CONVERTED)
-        return false;
-    login_look_ahead(client, line);
-    login->is_overtaken = login_is_overtaken(client);
-    if (login->is_overtaken)
-        return false;
-    login_enter(client, LOGIN_CHALLENGED);
-    return true;
-}
-
 /* CRAM-MD5's identity stands in the answer to its challenge: what cannot be read as one does not go on, since the
  * upstream might read it otherwise. */
 static bool login_is_readable(struct credentials *credentials, struct imapstate_span line)
@@ -600,9 +532,8 @@ static void login_read_line(struct client *client, struct imapstate_span line)
             login_read_message(client, line, false);
         return;
     }
-    login_enter(client, LOGIN_RESPONDED);
     login->is_ahead = false;
-    login->is_malformed = !is_cancel && !login_is_readable(&login->credentials, line);
+    login->is_malformed = !is_cancel && !login_is_readable(client->credentials, line);
     if (is_cancel || login->is_malformed) {
         admission_withdraw(client);
     } else {
@@ -611,18 +542,17 @@ static void login_read_line(struct client *client, struct imapstate_span line)
     }
 }
 
-bool login_wants_line(const struct login *login)
+bool login_wants_line(const struct client *client)
 {
-    return login && (login->phase == LOGIN_PROMPTING || login->phase == LOGIN_CHALLENGED);
+    return client->login && (client->login->phase == LOGIN_PROMPTING || admission_wants_line(client->admission));
 }
 
 bool login_step(struct client *client)
 {
-    if (!login_wants_line(client->login))
+    if (!login_wants_line(client))
         return false;
     if (login_is_overtaken(client)) {
         client->login->is_overtaken = true;
-        login_enter(client, LOGIN_RESPONDED);
         admission_withdraw(client);
         return false;
     }

@@ -9,11 +9,10 @@
 #include "evidence.h"
 #include "language.h"
 #include "moves.h"
-#include "namespace.h"
+#include "rewrite.h"
 #include "status.h"
 #include "tag.h"
 #include "waking.h"
-#include "wording.h"
 #include "words.h"
 
 /* Of what relay_ask() asks. */
@@ -487,8 +486,8 @@ bool relay_awaits_upstream(const struct client *client)
 bool relay_down_step(struct client *client)
 {
     /* A line that is held back is not looked at anew with each octet that arrives, from whomever. */
-    if (client->restore || login_is_at_upstream(client->login) || relay_awaits_word(client) ||
-        client->pipeline.holds_back || !relay_has_room(client))
+    if (client->restore || client->admission || relay_awaits_word(client) || client->pipeline.holds_back ||
+        !relay_has_room(client))
         return false;
     if (client->way == RELAY_SWALLOWED)
         return relay_end_swallowing(client);
@@ -531,86 +530,10 @@ bool relay_down_step(struct client *client)
 
 /* --- up --- */
 
-static bool relay_is_whole(struct imapstate_span line)
-{
-    return line.at[line.len - 1] == '\n';
-}
-
 /* "* 12 FETCH ...": most lines, and none of our business. */
 static bool relay_is_numbered(struct imapstate_span line)
 {
     return line.len > 2 && line.at[0] == '*' && line.at[1] == ' ' && line.at[2] >= '0' && line.at[2] <= '9';
-}
-
-static void relay_distrust_upstream(struct client *client, const char *detail)
-{
-    client->session.is_uncertain = true;
-    client_set_detail(client, detail);
-    client_end(client, "answer that cannot be matched",
-               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
-}
-
-/* False: the client has been ended. */
-static bool relay_put_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
-{
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-    bool fits = capability_rewrite(names, &view, &shown);
-    if (fits) {
-        stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });
-        stream_put(&client->stream, imapstate_buf_span(&shown));
-        const uint8_t *rest = names.at + names.len;
-        stream_put(&client->stream, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
-    } else {
-        relay_distrust_upstream(client, "capability list that is too long");
-    }
-    imapstate_buf_done(&shown);
-    return fits;
-}
-
-/* RFC 5255 section 3.4 */
-static bool relay_put_namespace(struct client *client, struct imapstate_span line)
-{
-    struct imapstate_buf translated;
-    imapstate_buf_init(&translated, NAMESPACE_LINE_MAX);
-    bool is_translated = namespace_translate(line, client->language, session_has_utf8(&client->session), &translated);
-    if (is_translated)
-        stream_put(&client->stream, imapstate_buf_span(&translated));
-    imapstate_buf_done(&translated);
-    return is_translated;
-}
-
-/* The text for a status response in the client's language, NULL if it keeps its own; ret_head is the line up to it. */
-static const char *relay_find_wording(const struct client *client, struct imapstate_span line,
-                                      const struct imapstate_command *command, struct imapstate_span *ret_head)
-{
-    struct status status;
-    /* Behind the front of a line that is too long the rest of its text follows. */
-    if (!relay_is_whole(line) || !status_parse(line, &status) || status.text.len == 0)
-        return NULL;
-    *ret_head = (struct imapstate_span){ line.at, (size_t)(status.text.at - line.at) };
-    return wording_find(client->language, command, status.word, status.code);
-}
-
-bool relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
-{
-    struct imapstate_span head = line, names;
-    const char *wording = NULL;
-    if (client_is_translated(client)) {
-        if (relay_put_namespace(client, line))
-            return true;
-        wording = relay_find_wording(client, line, command, &head);
-    }
-    if (!wording)
-        head = line;
-    if (!capability_find(head, &names))
-        stream_forward(&client->stream, head);
-    else if (!relay_put_names(client, head, names))
-        return false;
-    if (wording)
-        stream_printf(&client->stream, "%s\r\n", wording);
-    return true;
 }
 
 /* True: the "+" is the client's. */
@@ -629,7 +552,7 @@ static bool relay_up_continue(struct client *client)
         return true;
     default:
         /* The server has seen a literal or a dialog where we saw none. */
-        relay_distrust_upstream(client, "+ that nothing asked for");
+        client_distrust_upstream(client, "+ that nothing asked for");
         return false;
     }
 }
@@ -675,7 +598,7 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
         relay_follow_language(client);
     if (is_announced)
         relay_announce(client, status->tag, flight->command);
-    if (!relay_put_line(client, line, flight->command))
+    if (!rewrite_put_line(client, line, flight->command))
         return; /* flight may be gone */
     /* A server that finds a mistake before the literal may well answer BAD there and then and read the literal's octets
      * as commands (Dovecot does). */
@@ -719,9 +642,9 @@ static bool relay_is_about_done(struct client *client, const struct status *stat
 /* The answer, if there is one, is the client's all the same. */
 static void relay_end_early(struct client *client, struct imapstate_span line)
 {
-    if (line.len > 0 && relay_is_whole(line) && !relay_put_line(client, line, NULL))
+    if (line.len > 0 && words_have_end(line) && !rewrite_put_line(client, line, NULL))
         return; /* which has ended the session already */
-    relay_distrust_upstream(client, "answer to a command in the middle of its literal");
+    client_distrust_upstream(client, "answer to a command in the middle of its literal");
 }
 
 /* True: the line goes on as it is. */
@@ -733,7 +656,7 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
     if (!flight && is_answer && relay_is_about_done(client, &status))
         return true;
     if (!flight) {
-        relay_distrust_upstream(client, "tagged answer to no command");
+        client_distrust_upstream(client, "tagged answer to no command");
         return false;
     }
     if (flight == client->sending && !relay_up_refused(client, flight)) {
@@ -794,8 +717,8 @@ static void relay_weigh(struct client *client, struct imapstate_span begun, bool
 {
     if (*begun.at != '*')
         return;
-    if (login_is_at_upstream(client->login))
-        client->login->admission->evidence |= (uint16_t)evidence_read(begun);
+    if (client->admission)
+        client->admission->evidence |= (uint16_t)evidence_read(begun);
     else if (!client->restore || !is_whole || relay_is_numbered(begun)) /* else the replay tells whose it is */
         session_saw_response(&client->session, &client->pipeline, begun);
 }
@@ -805,8 +728,7 @@ static void relay_weigh(struct client *client, struct imapstate_span begun, bool
 static bool relay_names_ours(const struct client *client, struct imapstate_span line)
 {
     struct status status;
-    bool is_asking = login_is_at_upstream(client->login) || client->upstream->is_asked_ahead ||
-                     client->request.phase == REQUEST_ASKING;
+    bool is_asking = client->admission || client->upstream->is_asked_ahead || client->request.phase == REQUEST_ASKING;
     return is_asking && *line.at == '*' && status_parse(line, &status) && !status_has_code(&status, "CAPABILITY") &&
            imapstate_span_contains_nocase(status.code, IMAPSTATE_SPAN(UPSTREAM_TAG));
 }
@@ -840,9 +762,9 @@ static bool relay_is_noise(struct imapstate_span line)
 static bool relay_up_noise(struct client *client, const struct imapstate_piece *piece)
 {
     client->session.is_uncertain = true;
-    bool is_certain = relay_is_whole(piece->octets) && !relay_ends_in_braces(piece->octets);
+    bool is_certain = words_have_end(piece->octets) && !relay_ends_in_braces(piece->octets);
     if (!is_certain)
-        relay_distrust_upstream(client, "a line that is no response may announce a literal");
+        client_distrust_upstream(client, "a line that is no response may announce a literal");
     return is_certain;
 }
 
@@ -863,7 +785,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         return false;
     if (relay_up_own(client->upstream, line))
         return false;
-    if (login_is_at_upstream(client->login))
+    if (client->admission)
         return admission_hear(client, line);
     if (client->restore)
         return restore_hear(client, line) == RESTORE_PASS;
@@ -902,8 +824,8 @@ static bool relay_up_pass(struct upstream *upstream, struct imapstate_span in, s
  * itself has asked, or keeps the line, nor where a capability list may be in it (P1). */
 static bool relay_needs_whole(const struct client *client, const struct imapstate_piece *piece)
 {
-    return piece->begins && piece->is_text && !relay_is_whole(piece->octets) &&
-           (client->restore || login_is_at_upstream(client->login) || client->upstream->is_asked_ahead ||
+    return piece->begins && piece->is_text && !words_have_end(piece->octets) &&
+           (client->restore || client->admission || client->upstream->is_asked_ahead ||
             client->way == RELAY_SWALLOWING || client->way == RELAY_AWAITS_GO_UNASKED ||
             client->request.phase == REQUEST_ASKING ||
             imapstate_span_contains_nocase(piece->octets, IMAPSTATE_SPAN("[CAPABILITY ")));
@@ -912,7 +834,7 @@ static bool relay_needs_whole(const struct client *client, const struct imapstat
 /* False: the upstream, or the client, has been given up. */
 static bool relay_up_piece(struct client *client, struct upstream *upstream, const struct imapstate_piece *piece)
 {
-    bool is_first_line = piece->begins && relay_is_whole(piece->octets);
+    bool is_first_line = piece->begins && words_have_end(piece->octets);
     bool is_head =
         piece->begins && piece->is_text && !is_first_line; /* of a line that is too long to be looked at whole */
     if (piece->begins)
@@ -926,7 +848,7 @@ static bool relay_up_piece(struct client *client, struct upstream *upstream, con
         return true;
     }
     if (is_first_line && !relay_is_numbered(piece->octets))
-        return relay_put_line(client, piece->octets, NULL);
+        return rewrite_put_line(client, piece->octets, NULL);
     stream_forward(&client->stream, piece->octets);
     return true;
 }
@@ -945,14 +867,14 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
         if (relay_up_pass(upstream, in, &piece)) {
             if (!relay_needs_whole(client, &piece))
                 break;
-            relay_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
+            client_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
             return false;
         }
         if (stream_is_full(&upstream->stream))
-            relay_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
+            client_distrust_upstream(client, imapstate_strerror(IMAPSTATE_LINE_TOO_LONG));
         return false;
     default:
-        relay_distrust_upstream(client, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
+        client_distrust_upstream(client, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
         return false;
     }
     if (!relay_up_piece(client, upstream, &piece))
@@ -1023,7 +945,7 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
         relay_end_swallowing(client);
     client_set_detail(client, why);
     if (lost->is_woken)
-        choice_login_failed(client, false);
+        choice_give_up(client, ADMISSION_UNREACHABLE);
     else if (imapstate_frame_is_between(&lost->frame) && !lost->has_said_bye)
         client_end(client, "upstream closed", "BYE [UNAVAILABLE] " N_("The mail server has closed the connection."));
     else

@@ -71,10 +71,4 @@ bool relay_ask(struct client *client, struct imapstate_span command);
 /* "* OK [STATECMD tag] ..." (P9) */
 void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command);
 
-/* One line of the upstream's to the client: its capability list, if it has one, rewritten for it, its text in the
- * client's language. command: the one that it answers, or NULL. False: the list does not fit, and the client has been
- * ended, with all that belonged to it. */
-bool relay_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
-    __attribute__((warn_unused_result));
-
 #endif

@@ -172,7 +172,9 @@ static void restore_succeed(struct client *client)
     restore_end(client);
 }
 
-void restore_give_up(struct client *client, const char *answer)
+static const struct admission_asker restore_asker; /* below: it goes on where the login was asked for */
+
+static void restore_give_up(struct client *client, const char *answer)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
     client_say(client, &tag, answer);
@@ -187,7 +189,7 @@ static void restore_fail(struct client *client, const char *command, const char 
     snprintf(words, sizeof words, "%s%s%s", command, *command ? ": " : "", why);
     if (client->restore->is_again) {
         client_set_detail(client, words);
-        choice_login_failed(client, false);
+        choice_give_up(client, ADMISSION_UNREACHABLE);
         return;
     }
     restore_log_token(client, imapstate_buf_span(&client->restore->token), "not restored", words);
@@ -196,7 +198,7 @@ static void restore_fail(struct client *client, const char *command, const char 
         upstream_release(tainted, false);
     session_forget_enabled(&client->session);
     client->restore->phase = RESTORE_REPLACING;
-    if (!login_again(client))
+    if (!choice_log_in(client, &restore_asker))
         restore_give_up(client, RESTORE_UNAVAILABLE);
 }
 
@@ -281,12 +283,47 @@ static void restore_has_upstream(struct client *client, struct imapstate_span na
     }
 }
 
+static void restore_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
+{
+    struct restore *restore = client->restore;
+    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
+    client_hear_alert(client, answer);
+    if (restore->phase == RESTORE_CHOOSING) {
+        restore_has_upstream(client, names);
+        return;
+    }
+    choice_heed_names(client, names);
+    if (!restore->was_lost) {
+        restore_decline(client);
+        return;
+    }
+    client_say(client, &tag, RESTORE_UNAVAILABLE);
+    restore_end(client);
+    choice_forget_credentials(client);
+}
+
+static void restore_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,
+                                 const char *unavailable)
+{
+    const char *words = choice_answer(failure, unavailable);
+    client_hear_alert(client, answer);
+    if (client->restore->is_again)
+        choice_give_up(client, words);
+    else
+        restore_give_up(client, words);
+}
+
+static const struct admission_asker restore_asker = {
+    .admitted = restore_admitted,
+    .failed = restore_not_admitted,
+};
+
 static void restore_choose(struct client *client)
 {
     struct restore *restore = client->restore;
     restore->phase = RESTORE_CHOOSING;
     restore->is_warm = false;
-    switch (choice_make_state(client, imapstate_buf_span(&restore->encoded))) {
+    switch (choice_make_state(client, imapstate_buf_span(&restore->encoded), &restore_asker)) {
     case CHOICE_EXACT:
         restore->is_warm = true;
         restore_has_upstream(client, imapstate_buf_span(&client->upstream->names));
@@ -298,7 +335,7 @@ static void restore_choose(struct client *client)
         break;
     case CHOICE_NONE:
         if (restore->is_again)
-            choice_login_failed(client, false);
+            choice_give_up(client, ADMISSION_UNREACHABLE);
         else
             restore_give_up(client, RESTORE_UNAVAILABLE);
         break;
@@ -422,24 +459,6 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
     }
     client->restore->was_lost = true;
     restore_fail(client, "", why);
-}
-
-void restore_logged_in(struct client *client, struct imapstate_span names)
-{
-    struct restore *restore = client->restore;
-    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
-    if (restore->phase == RESTORE_CHOOSING) {
-        restore_has_upstream(client, names);
-        return;
-    }
-    choice_heed_names(client, names);
-    if (!restore->was_lost) {
-        restore_decline(client);
-        return;
-    }
-    client_say(client, &tag, RESTORE_UNAVAILABLE);
-    restore_end(client);
-    choice_forget_credentials(client);
 }
 
 /* --- SAVESTATE --- */

@@ -38,7 +38,7 @@ void restore_state(struct client *client);
 void restore_savestate(struct client *client);
 
 /* The connection of a restored session is gone before it has shown that it lives: brings another one into all that is
- * in effect. The client notices nothing; then choice_resend() follows, or choice_login_failed(). False if memory is
+ * in effect. The client notices nothing; then choice_resend() follows, or choice_give_up(). False if memory is
  * out. */
 bool restore_again(struct client *client);
 
@@ -47,11 +47,5 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
 
 /* The upstream is gone during a replay. lost has ended, but is still there. */
 void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
-
-/* A login has been made for it. names: the upstream's list. */
-void restore_logged_in(struct client *client, struct imapstate_span names);
-
-/* It is answered so, and the session ends (P6, P18). answer is text of ours. */
-void restore_give_up(struct client *client, const char *answer);
 
 #endif

@@ -38,3 +38,8 @@ bool word_is(struct imapstate_span word, const char *name)
 {
     return imapstate_span_equal_nocase(word, imapstate_span_of(name));
 }
+
+bool words_have_end(struct imapstate_span line)
+{
+    return line.at[line.len - 1] == '\n';
+}

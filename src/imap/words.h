@@ -12,6 +12,9 @@ struct imapstate_span words_next(struct imapstate_span *rest);
  * fewer. */
 struct imapstate_span words_at(struct imapstate_span line, unsigned index);
 
+/* Does the line, which is not empty, have its end? */
+bool words_have_end(struct imapstate_span line);
+
 /* In any case. */
 bool word_is(struct imapstate_span word, const char *name);
 

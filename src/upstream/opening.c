@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admission.h"
 #include "capability.h"
 #include "client.h"
 #include "deadlist.h"
@@ -443,8 +444,8 @@ static void opening_heed(struct upstream *upstream, struct imapstate_span line)
     if (upstream->opening->is_scouting) {
         alerts_add(&upstream->opening->alerts, line);
     } else {
-        login_hear_alert(upstream->client, line);
-        login_hear_bye(upstream->client, line);
+        admission_hear_alert(upstream->client, line);
+        admission_hear_bye(upstream->client, line);
     }
 }
 

@@ -315,7 +315,7 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     bool is_alive = upstream_look(upstream);
     /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
     if (client) {
-        login_tell_alerts(client, imapstate_buf_span(&upstream->alerts));
+        client_tell_alerts(client, imapstate_buf_span(&upstream->alerts));
         imapstate_buf_done(&upstream->alerts);
     }
     if (!is_alive) {

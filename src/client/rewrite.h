@@ -1,0 +1,17 @@
+/* rewrite: a line of the upstream's, as the client is to see it: its capability list (P1), the language of its text. */
+#ifndef CLIENT_REWRITE_H
+#define CLIENT_REWRITE_H
+
+#include <imapstate/command.h>
+#include <imapstate/span.h>
+#include <stdbool.h>
+
+struct client;
+
+/* Puts the line, or the front of one that is too long, to the client: its capability list, if it has one, rewritten,
+ * its text in the client's language. command: the one that it answers, or NULL. False: the list does not fit, and the
+ * client ends. */
+bool rewrite_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
+    __attribute__((warn_unused_result));
+
+#endif

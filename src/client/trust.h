@@ -1,0 +1,22 @@
+/* trust: what the upstream's verdict on a client's credentials says of those of its user: the proof by which parked
+ * connections are kept and found (park.h). */
+#ifndef CLIENT_TRUST_H
+#define CLIENT_TRUST_H
+
+#include <stdbool.h>
+
+struct client;
+struct park_identity;
+
+/* Whose login it is, and by which secret; borrows from the client's credentials. False if that is not known to us
+ * (SCRAM, CRAM-MD5): such a login always goes upstream, and its connection is not parked. */
+bool trust_identify(const struct client *client, struct park_identity *ret_identity);
+
+/* The upstream has taken, or refused, the credentials. */
+void trust_prove(struct client *client);
+void trust_refuse(struct client *client);
+
+/* Of a login that has not been tried to be accepted, as it did not say whose it is: now it has, and goes upstream. */
+void trust_suspect(struct client *client);
+
+#endif
