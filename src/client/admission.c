@@ -123,9 +123,9 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
     if (admission->evidence == 0)
         trust_prove(client);
     /* An idle session that cannot be parked needs no copy. */
-    if (client->upstream->proof) {
-        imapstate_buf_put(&client->upstream->names, names);
-        park_set_alerts(client->upstream->proof, imapstate_buf_span(&admission->alerts));
+    if (client->upstream->kept.proof) {
+        imapstate_buf_put(&client->upstream->kept.names, names);
+        park_set_alerts(client->upstream->kept.proof, imapstate_buf_span(&admission->alerts));
     }
     admission->asker->admitted(client, answer, names);
     session_saw_at_login(&client->session, admission->evidence);

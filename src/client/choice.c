@@ -5,6 +5,7 @@
 #include "capability.h"
 #include "client.h"
 #include "introduction.h"
+#include "proof.h"
 #include "relay.h"
 #include "tag.h"
 #include "trust.h"
@@ -71,7 +72,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
         client->choice.is_repeatable = client->choice.is_complete = true;
     choice_introduce(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
-               client->upstream->resting.len > 0 ? "in a state" : "pristine");
+               client->upstream->kept.state.len > 0 ? "in a state" : "pristine");
     return true;
 }
 
@@ -108,7 +109,7 @@ bool choice_heed_names(struct client *client, struct imapstate_span names)
 
 bool choice_accept(struct client *client, struct imapstate_span *ret_names)
 {
-    struct park_identity identity;
+    struct proof_identity identity;
     struct choice *choice = &client->choice;
     if (!trust_identify(client, &identity))
         return false;
@@ -126,7 +127,7 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
     if (unused)
         upstream_release(unused, false);
     choice->accepted_at_ms = worker_now_ms();
-    *ret_names = imapstate_buf_span(client->upstream ? &client->upstream->names : &choice->reserved->names);
+    *ret_names = imapstate_buf_span(client->upstream ? &client->upstream->kept.names : &choice->reserved->kept.names);
     return true;
 }
 
@@ -283,7 +284,7 @@ bool choice_make(struct client *client)
     if (client->admission)
         return false;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
         return true;
     }
     if (!choice_log_in(client, &choice_asker))
@@ -298,7 +299,7 @@ static bool choice_wake_state(struct client *client, struct imapstate_span state
     while (choice_wake(client, PARK_STATE, state)) {
         struct imapstate_buf shown;
         imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->names), &shown);
+        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->kept.names), &shown);
         imapstate_buf_done(&shown);
         if (!differs)
             return true;
@@ -347,7 +348,7 @@ bool choice_replace(struct client *client, const struct upstream *lost)
                   (is_known && want == PARK_PRISTINE && choice_log_in(client, &choice_asker));
     imapstate_buf_done(&state);
     if (is_woken) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->names));
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
         choice_resend(client);
     }
     choice->is_resending &= is_had;

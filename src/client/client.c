@@ -258,14 +258,14 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
 {
     struct session *session = &client->session;
     bool is_compat = client->listener->imapproxy_compat;
-    imapstate_buf_clear(&upstream->resting);
-    if (!upstream->proof || upstream->names.len == 0 || upstream->has_said_bye || upstream->stream.is_at_eof ||
-        client->worker->is_stopping || session->is_in_doubt)
+    imapstate_buf_clear(&upstream->kept.state);
+    if (!upstream->kept.proof || upstream->kept.names.len == 0 || upstream->has_said_bye ||
+        upstream->stream.is_at_eof || client->worker->is_stopping || session->is_in_doubt)
         return false;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */
     if (is_compat ? session_is_notified(session) || session->is_uncertain
-                  : !session_is_parkable(session, &upstream->resting))
+                  : !session_is_parkable(session, &upstream->kept.state))
         return false;
     *ret_chores = session_is_notified(session) ? UPSTREAM_CHORE_NOTIFY_NONE : 0;
     if (session->has_selected)

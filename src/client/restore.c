@@ -326,10 +326,10 @@ static void restore_choose(struct client *client)
     switch (choice_make_state(client, imapstate_buf_span(&restore->encoded), &restore_asker)) {
     case CHOICE_EXACT:
         restore->is_warm = true;
-        restore_has_upstream(client, imapstate_buf_span(&client->upstream->names));
+        restore_has_upstream(client, imapstate_buf_span(&client->upstream->kept.names));
         break;
     case CHOICE_PRISTINE:
-        restore_has_upstream(client, imapstate_buf_span(&client->upstream->names));
+        restore_has_upstream(client, imapstate_buf_span(&client->upstream->kept.names));
         break;
     case CHOICE_WAITING:
         break;

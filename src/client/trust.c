@@ -2,8 +2,9 @@
 
 #include "client.h"
 #include "park.h"
+#include "proof.h"
 
-bool trust_identify(const struct client *client, struct park_identity *ret_identity)
+bool trust_identify(const struct client *client, struct proof_identity *ret_identity)
 {
     const struct credentials *credentials = client->credentials;
     const struct sasl_identity *identity = &credentials->identity;
@@ -11,7 +12,7 @@ bool trust_identify(const struct client *client, struct park_identity *ret_ident
     struct imapstate_span user = sasl_identity_user(identity);
     bool is_bearer = credentials_passing(credentials) == SASL_RELAYED;
     bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;
-    *ret_identity = (struct park_identity){
+    *ret_identity = (struct proof_identity){
         .upstream = imapstate_span_of(upstream->name),
         .user = user,
         /* XOAUTH2 and OAUTHBEARER say the same in different fields. */
@@ -27,22 +28,22 @@ bool trust_identify(const struct client *client, struct park_identity *ret_ident
 
 void trust_prove(struct client *client)
 {
-    struct park_identity identity;
+    struct proof_identity identity;
     struct upstream *upstream = client->upstream;
-    if (!upstream->proof && trust_identify(client, &identity))
-        upstream->proof = park_prove(&identity, worker_now_ms());
+    if (!upstream->kept.proof && trust_identify(client, &identity))
+        upstream->kept.proof = park_prove(&identity, worker_now_ms());
 }
 
 void trust_refuse(struct client *client)
 {
-    struct park_identity identity;
+    struct proof_identity identity;
     if (trust_identify(client, &identity))
         park_refuse(&identity);
 }
 
 void trust_suspect(struct client *client)
 {
-    struct park_identity identity;
+    struct proof_identity identity;
     if (trust_identify(client, &identity))
         park_suspect(&identity);
 }

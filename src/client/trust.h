@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 struct client;
-struct park_identity;
+struct proof_identity;
 
 /* Whose login it is, and by which secret; borrows from the client's credentials. False if that is not known to us
  * (SCRAM, CRAM-MD5): such a login always goes upstream, and its connection is not parked. */
-bool trust_identify(const struct client *client, struct park_identity *ret_identity);
+bool trust_identify(const struct client *client, struct proof_identity *ret_identity);
 
 /* The upstream has taken, or refused, the credentials. */
 void trust_prove(struct client *client);

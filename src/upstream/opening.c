@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "alert.h"
 #include "capability.h"
 #include "client.h"
 #include "deadlist.h"

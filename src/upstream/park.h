@@ -1,46 +1,43 @@
-/* park: upstream connections that wait for their client to come back. Shared by all workers, behind one lock.
+/* park: upstream connections that wait for their client to come back. Shared by all workers, behind one lock, which
+ * guards the proofs (proof.h) as well: they are reached by what is in here only.
  *
  * A parked connection sits in no event loop and holds no buffer. Whoever takes one owns it alone, and first looks what
- * has arrived on it meanwhile. It serves only whoever proves to be who it belongs to: a *proof* says that the upstream
- * itself took these credentials, for this identity, between these addresses if they are passed on, not longer than
- * reauth_interval ago, and that nobody has tried another secret since (park_suspect()). Local acceptance never extends
- * that. The secret itself is not kept, only a hash under a key that ends with the process. */
+ * has arrived on it meanwhile. It serves only whoever proves to be who it belongs to. Local acceptance never extends a
+ * proof. */
 #ifndef UPSTREAM_PARK_H
 #define UPSTREAM_PARK_H
 
 #include <openssl/ssl.h>
 
-#include "address.h"
-#include "alert.h"
 #include "config.h"
 #include "list.h"
 #include "service.h"
 
 struct proof;
+struct proof_identity;
 
-/* Who logs in, by which secret. Borrowed for the call. */
-struct park_identity {
-    struct imapstate_span upstream;       /* its name */
-    struct imapstate_span user;           /* the authorization identity */
-    struct imapstate_span authentication; /* the authentication identity */
-    struct imapstate_span secret;         /* empty: not known, as nobody can prove by an empty one who he is */
-    bool is_bearer;                       /* a bearer token rather than a password */
-    bool is_compat;                       /* a listener with imapproxy_compat: never mixed with others */
-    /* If addresses are passed on, the client's and where it has connected to; else both NULL. */
-    const struct address *address, *local;
+/* What of a connection outlives the session that has it, whether it is in use or parked. */
+struct kept {
+    struct proof *proof;         /* counted; NULL: not to be parked */
+    struct imapstate_buf names;  /* the upstream's capability list after login, if it may be parked */
+    struct imapstate_buf state;  /* encoded: the very state that it is, or will be, parked in; empty: pristine */
+    struct imapstate_buf alerts; /* for the next session */
+    uint64_t born_at_ms;
+    uint64_t parked_at_ms; /* since a session has had it; 0: one has it */
 };
+
+void kept_init(struct kept *kept);
+void kept_done(struct kept *kept);
+struct kept kept_take(struct kept *kept); /* moves it: kept is as after kept_init() */
 
 struct parked {
     struct list proof_link, age_link; /* the park's */
-    struct proof *proof;              /* counted */
     struct service *service;          /* counted; keeps config */
     const struct config_upstream *config;
-    SSL *ssl;                    /* owned; NULL in clear */
-    int fd;                      /* owned */
-    struct imapstate_buf names;  /* the upstream's capability list after login */
-    struct imapstate_buf state;  /* encoded: the very state that the connection is in; empty: pristine */
-    struct imapstate_buf alerts; /* that came since, for the next session */
-    uint64_t born_at_ms, parked_at_ms, used_at_ms; /* used: when an octet last passed */
+    struct kept kept;
+    SSL *ssl;            /* owned; NULL in clear */
+    int fd;              /* owned */
+    uint64_t used_at_ms; /* when an octet last passed */
 };
 
 /* Limits, from the configuration; at any time, and for what is parked already. Connections to upstreams that are not in
@@ -50,17 +47,17 @@ void park_configure(const struct config *config);
 
 /* The upstream has taken these credentials. The proof is the caller's (park_proof_unref()); NULL if the secret is not
  * known, memory is out or parking is off. What was suspected before is good again. */
-struct proof *park_prove(const struct park_identity *identity, uint64_t now_ms);
+struct proof *park_prove(const struct proof_identity *identity, uint64_t now_ms);
 
 /* The upstream has refused them: what this user has parked by this secret goes, what other users have waits until the
  * secret is taken again. And it is suspected: */
-void park_refuse(const struct park_identity *identity);
+void park_refuse(const struct proof_identity *identity);
 
 /* Somebody logs in by a secret that the upstream is yet to judge. From here on all logins by the authentication
  * identity (from this address), whoever they are for, go upstream until one succeeds there. So a lockout there is never
  * weakened: what may be a guess is never told from the right secret here, be it that the upstream's answer is not
  * waited for, be it that it does not come, be it that many are made at a time. */
-void park_suspect(const struct park_identity *identity);
+void park_suspect(const struct proof_identity *identity);
 
 /* What the upstream has told the user when it last took these credentials (alert.h): whoever is let in by the proof
  * would have been told so, too. */
@@ -79,7 +76,7 @@ enum park_want {
 /* Takes a connection that these credentials match; the caller's from then on. NULL if there is none, or if they must go
  * upstream; unless it is only that there is none, they are suspect then. *ret_proof, if given, is the proof, counted,
  * that matched. */
-struct parked *park_match(const struct park_identity *identity, uint64_t now_ms, struct proof **ret_proof);
+struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms, struct proof **ret_proof);
 
 /* Takes another one of the same proof. */
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms);

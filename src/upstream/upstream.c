@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert.h"
 #include "capability.h"
 #include "client.h"
 #include "evidence.h"
@@ -67,10 +68,7 @@ static void upstream_end(struct grave *grave)
     struct upstream *upstream = list_entry(grave, struct upstream, grave);
     stream_done(&upstream->stream);
     service_unref(upstream->service);
-    park_proof_unref(upstream->proof);
-    imapstate_buf_done(&upstream->names);
-    imapstate_buf_done(&upstream->resting);
-    imapstate_buf_done(&upstream->alerts);
+    kept_done(&upstream->kept);
     flight_free(upstream->idle);
     list_remove(&upstream->link);
     free(upstream);
@@ -133,11 +131,9 @@ static struct upstream *upstream_new(struct worker *worker, struct service *serv
     upstream->service = service_ref(service);
     upstream->config = config;
     upstream->state = (uint8_t)state;
-    upstream->born_at_ms = worker_now_ms();
+    kept_init(&upstream->kept);
+    upstream->kept.born_at_ms = worker_now_ms();
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    imapstate_buf_init(&upstream->names, CAPABILITY_LIST_MAX);
-    imapstate_buf_init(&upstream->resting, IMAPSTATE_STATE_MAX);
-    imapstate_buf_init(&upstream->alerts, ALERTS_MAX);
     stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);
     evtimer_assign(&upstream->timer, worker->base, upstream_on_timer, upstream);
     list_init(&upstream->link);
@@ -231,14 +227,14 @@ bool upstream_line_begins(struct imapstate_span line, const char *words)
  * room. */
 static bool upstream_keep_alert(struct upstream *upstream, struct imapstate_span line)
 {
-    return alerts_add(&upstream->alerts, line) || alerts_have(imapstate_buf_span(&upstream->alerts), line);
+    return alerts_add(&upstream->kept.alerts, line) || alerts_have(imapstate_buf_span(&upstream->kept.alerts), line);
 }
 
 /* Does a line show nothing but what the state says that the connection is to be parked in, or is parked in? */
 static bool upstream_is_accounted(const struct upstream *upstream, struct imapstate_span line)
 {
     unsigned evidence = evidence_read(line);
-    struct imapstate_span encoded = imapstate_buf_span(&upstream->resting);
+    struct imapstate_span encoded = imapstate_buf_span(&upstream->kept.state);
     if (evidence == 0)
         return true;
     struct imapstate_state *state = encoded.len > 0 ? imapstate_state_new(IMAPSTATE_STATE_MAX) : NULL;
@@ -282,17 +278,9 @@ static bool upstream_look(struct upstream *upstream)
 static void upstream_take_parked(struct upstream *upstream, struct parked *parked)
 {
     stream_adopt(&upstream->stream, parked->fd, parked->ssl);
-    upstream->proof = parked->proof;
-    upstream->names = parked->names;
-    upstream->resting = parked->state;
-    upstream->alerts = parked->alerts;
-    upstream->born_at_ms = parked->born_at_ms;
+    upstream->kept = kept_take(&parked->kept);
     parked->fd = -1;
     parked->ssl = NULL;
-    parked->proof = NULL;
-    imapstate_buf_init(&parked->names, 0);
-    imapstate_buf_init(&parked->state, 0);
-    imapstate_buf_init(&parked->alerts, 0);
     parked_free(parked);
 }
 
@@ -307,7 +295,6 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
         return NULL;
     }
     const struct config_park *park = &parked->service->config->park;
-    uint64_t parked_at_ms = parked->parked_at_ms;
     upstream->is_silent = true;
     upstream->is_doubtful = worker_now_ms() >= parked->used_at_ms + park->wake_check_ms;
     stream_bound_silence(parked->fd, park->wake_timeout_ms);
@@ -315,8 +302,9 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     bool is_alive = upstream_look(upstream);
     /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
     if (client) {
-        client_tell_alerts(client, imapstate_buf_span(&upstream->alerts));
-        imapstate_buf_done(&upstream->alerts);
+        client_tell_alerts(client, imapstate_buf_span(&upstream->kept.alerts));
+        imapstate_buf_done(&upstream->kept.alerts);
+        upstream->kept.parked_at_ms = 0;
     }
     if (!is_alive) {
         log_debug("park: found dead, or in doubt");
@@ -329,7 +317,6 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     upstream->is_introduced = true;
     if (!client) {
         upstream->chores = UPSTREAM_CHORE_NOOP;
-        upstream->parked_at_ms = parked_at_ms;
         upstream_say_chores(upstream);
     }
     stream_start(&upstream->stream);
@@ -348,20 +335,13 @@ static void upstream_park(struct upstream *upstream)
     stream_watch_peer(upstream->stream.fd);
     struct parked *parked = parked_new();
     if (parked && stream_give_away(&upstream->stream, &parked->fd, &parked->ssl)) {
-        parked->proof = upstream->proof;
         parked->service = service_ref(upstream->service);
         parked->config = upstream->config;
-        parked->names = upstream->names;
-        parked->state = upstream->resting;
-        parked->alerts = upstream->alerts;
-        parked->born_at_ms = upstream->born_at_ms;
-        parked->parked_at_ms = upstream->parked_at_ms ? upstream->parked_at_ms : worker_now_ms();
+        parked->kept = kept_take(&upstream->kept);
         parked->used_at_ms = worker_now_ms();
-        upstream->proof = NULL;
-        imapstate_buf_init(&upstream->names, 0);
-        imapstate_buf_init(&upstream->resting, 0);
-        imapstate_buf_init(&upstream->alerts, 0);
-        log_debug("park: parked, %s", parked->state.len > 0 ? "in a state" : "pristine");
+        if (parked->kept.parked_at_ms == 0)
+            parked->kept.parked_at_ms = worker_now_ms();
+        log_debug("park: parked, %s", parked->kept.state.len > 0 ? "in a state" : "pristine");
         park_put(parked, worker_now_ms());
     } else {
         parked_free(parked);

@@ -62,13 +62,8 @@ struct upstream {
     struct stream stream;
     struct imapstate_frame frame;
     struct event timer;
-    struct proof *proof;          /* counted; NULL: not to be parked */
-    struct imapstate_buf names;   /* the capability list after login, if it may be parked */
-    struct imapstate_buf resting; /* SETTLING: the encoded state that it will be parked in */
-    struct imapstate_buf alerts;  /* SETTLING: for the next session */
-    struct flight *idle;          /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
-    uint64_t born_at_ms;
-    uint64_t parked_at_ms;  /* of a parked connection that only shows a sign of life; else 0 */
+    struct kept kept;
+    struct flight *idle;    /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
     uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is answered next */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
     bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, though the client's commands may be too */
@@ -108,8 +103,8 @@ void upstream_await_nothing(struct upstream *upstream);
 struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
 
 /* ATTACHED: the client is done with it, nothing is in flight (but upstream->idle, if DONE is a chore), and it may be
- * parked: once the chores are done, in the state that upstream->resting has. waiting, which may be NULL, hears of its
- * end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
+ * parked: once the chores are done, in the state that upstream->kept.state has. waiting, which may be NULL, hears of
+ * its end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
 void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
 
 /* An octet has come on a woken one. */

@@ -4,6 +4,7 @@
 
 #include "configfile.h"
 #include "park.h"
+#include "proof.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -23,9 +24,9 @@ static inline struct service *parking_service(const char *text)
     return service;
 }
 
-static inline struct park_identity parking_identity(const char *user, const char *secret)
+static inline struct proof_identity parking_identity(const char *user, const char *secret)
 {
-    return (struct park_identity){
+    return (struct proof_identity){
         .upstream = IMAPSTATE_SPAN("main"),
         .user = imapstate_span_of(user),
         .authentication = imapstate_span_of(user),
@@ -44,11 +45,11 @@ static inline struct parked *parking_connection(struct service *service, struct 
     assert_non_null(parked);
     parked->fd = ends[0];
     *ret_peer = ends[1];
-    parked->proof = park_proof_ref(proof);
+    parked->kept.proof = park_proof_ref(proof);
     parked->service = service_ref(service);
     parked->config = &service->config->upstreams[0];
-    parked->born_at_ms = parked->parked_at_ms = parked->used_at_ms = now_ms;
-    assert_true(imapstate_buf_put(&parked->state, imapstate_span_of(state)));
+    parked->kept.born_at_ms = parked->kept.parked_at_ms = parked->used_at_ms = now_ms;
+    assert_true(imapstate_buf_put(&parked->kept.state, imapstate_span_of(state)));
     return parked;
 }
 

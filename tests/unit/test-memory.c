@@ -13,6 +13,7 @@
 #include "compression.h"
 #include "parking.h"
 #include "prelude.h"
+#include "proof.h"
 #include "resolver.h"
 #include "session.h"
 
@@ -297,11 +298,11 @@ static bool run_session(void)
 /* A connection is parked and taken. Whatever fails, nothing is left of the account. */
 static bool visit_park(void)
 {
-    struct park_identity identity = parking_identity("ann", "secret");
+    struct proof_identity identity = parking_identity("ann", "secret");
     struct proof *proof = park_prove(&identity, 1), *matched = NULL;
     struct parked *parked = proof ? parked_new() : NULL;
     if (parked) {
-        parked->proof = park_proof_ref(proof);
+        parked->kept.proof = park_proof_ref(proof);
         parked->service = service_ref(service);
         parked->config = &service->config->upstreams[0];
         park_put(parked, 1);

@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdatomic.h>
 
+#include "proof.h"
 #include "worker.h"
 
 #define THREADS       8u
@@ -55,8 +56,8 @@ static unsigned thread_random(struct thread *thread, unsigned below)
 static unsigned connection_of(const struct parked *parked)
 {
     unsigned number = 0;
-    EXPECT(parked->names.len == sizeof number);
-    memcpy(&number, parked->names.at, sizeof number);
+    EXPECT(parked->kept.names.len == sizeof number);
+    memcpy(&number, parked->kept.names.at, sizeof number);
     return number;
 }
 
@@ -66,7 +67,7 @@ static void thread_hold(struct thread *thread, struct parked *parked, const char
     EXPECT(!atomic_exchange(&connections[number].is_held, true));
     EXPECT(!user || strcmp(connections[number].user, user) == 0);
     EXPECT(!state || strcmp(connections[number].state, state) == 0);
-    EXPECT(imapstate_span_equal(imapstate_buf_span(&parked->state), imapstate_span_of(connections[number].state)));
+    EXPECT(imapstate_span_equal(imapstate_buf_span(&parked->kept.state), imapstate_span_of(connections[number].state)));
     EXPECT(send(parked->fd, "", 0, MSG_NOSIGNAL) == 0); /* open, both ends */
     while (place < HELD_MAX && thread->held[place])
         place++;
@@ -85,7 +86,7 @@ static void thread_put(struct thread *thread, unsigned place, bool is_to_end)
     if (!parked)
         return;
     connections[connection_of(parked)].is_held = false;
-    parked->parked_at_ms = parked->used_at_ms = worker_now_ms();
+    parked->kept.parked_at_ms = parked->used_at_ms = worker_now_ms();
     if (is_to_end)
         parked_free(parked);
     else
@@ -109,7 +110,7 @@ static bool thread_find_place(const struct thread *thread, unsigned *ret_number)
 }
 
 /* A login upstream, as good as any. */
-static void thread_log_in(struct thread *thread, const struct park_identity *identity, const char *user)
+static void thread_log_in(struct thread *thread, const struct proof_identity *identity, const char *user)
 {
     unsigned number;
     struct proof *proof = park_prove(identity, worker_now_ms());
@@ -121,13 +122,13 @@ static void thread_log_in(struct thread *thread, const struct park_identity *ide
     struct parked *parked = parking_connection(services[0], proof, state, worker_now_ms(), &connections[number].peer);
     connections[number].user = user;
     connections[number].state = state;
-    EXPECT(imapstate_buf_put(&parked->names, (struct imapstate_span){ (const uint8_t *)&number, sizeof number }));
+    EXPECT(imapstate_buf_put(&parked->kept.names, (struct imapstate_span){ (const uint8_t *)&number, sizeof number }));
     park_proof_unref(proof);
     thread_hold(thread, parked, user, state);
 }
 
 /* A login without the upstream, and the choice of another connection behind it. */
-static void thread_come_back(struct thread *thread, const struct park_identity *identity, const char *user)
+static void thread_come_back(struct thread *thread, const struct proof_identity *identity, const char *user)
 {
     struct proof *proof = NULL;
     struct parked *parked = park_match(identity, worker_now_ms(), &proof);
@@ -157,9 +158,9 @@ static void thread_sweep(struct thread *thread)
 }
 
 /* By one or the other secret, the user's own or that of somebody who acts for all of them. */
-static struct park_identity identity_of(const char *user, bool is_other_secret, bool is_acted_for)
+static struct proof_identity identity_of(const char *user, bool is_other_secret, bool is_acted_for)
 {
-    struct park_identity identity = parking_identity(user, is_other_secret ? "other" : "secret");
+    struct proof_identity identity = parking_identity(user, is_other_secret ? "other" : "secret");
     if (is_acted_for)
         identity.authentication = IMAPSTATE_SPAN("boss");
     return identity;
@@ -168,7 +169,7 @@ static struct park_identity identity_of(const char *user, bool is_other_secret, 
 static void thread_step(struct thread *thread)
 {
     const char *user = users[thread_random(thread, ARRAY_LEN(users))];
-    struct park_identity identity = identity_of(user, thread_random(thread, 8) == 0, thread_random(thread, 3) == 0);
+    struct proof_identity identity = identity_of(user, thread_random(thread, 8) == 0, thread_random(thread, 3) == 0);
     switch (thread_random(thread, 64)) {
     case 0:
         park_refuse(&identity);
@@ -219,7 +220,7 @@ static void take_all(void)
     struct thread thread = { .index = THREADS };
     for (size_t i = 0; i < ARRAY_LEN(users) * 4; i++) {
         const char *user = users[i / 4];
-        struct park_identity identity = identity_of(user, i % 2, i / 2 % 2);
+        struct proof_identity identity = identity_of(user, i % 2, i / 2 % 2);
         struct proof *proof = park_prove(&identity, worker_now_ms());
         struct parked *parked;
         while ((parked = park_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, worker_now_ms()))) {
