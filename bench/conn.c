@@ -19,7 +19,7 @@
 static char input[INPUT_OCTETS];
 static size_t input_at, input_len;
 
-static SSL_CTX *tls; /* NULL in clear */
+static SSL_CTX *tls; /* NULL without TLS */
 
 const char *program = "bench";
 const char *doing = "connecting";

@@ -15,7 +15,7 @@
 
 struct conn {
     int fd;
-    SSL *ssl;          /* NULL in clear */
+    SSL *ssl;          /* NULL without TLS */
     bool quick_ack;    /* what arrives is acknowledged at once. Set behind conn_open(). */
     unsigned fetched;  /* FETCH answers seen */
     unsigned restored; /* untagged STATE seen */
@@ -34,7 +34,7 @@ void tls_close(void);
 
 void conn_open(struct conn *conn, struct in_addr address, uint16_t port);
 void conn_close(struct conn *conn);
-const char *conn_cipher(const struct conn *conn); /* "none" in clear */
+const char *conn_cipher(const struct conn *conn); /* "none" without TLS */
 
 void conn_write(struct conn *conn, const char *at, size_t len);
 void conn_greeting(struct conn *conn);

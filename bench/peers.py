@@ -81,7 +81,7 @@ def process_cpu_s(pid):
 
 
 class Peer:
-    """A program in the foreground, with a port in clear and one with TLS; both are None where it has none."""
+    """A program in the foreground, with a port without TLS and one with it; both are None where it has none."""
 
     name = "peer"
     hint = ""
@@ -315,7 +315,7 @@ backend dovecot
 
 
 class HaproxySplice(Haproxy):
-    """splice(2) moves octets from socket to socket without showing them to the process; only in clear."""
+    """splice(2) moves octets from socket to socket without showing them to the process; only without TLS."""
 
     name = "haproxy-splice"
     option = "option splice-auto"

@@ -104,7 +104,7 @@ def cost_table(results, kind, speed, speed_head, cost, cost_head, bases, has_sta
 
 def fetch_tables(results):
     lines = []
-    for way, title in (("clear", "in clear"), ("tls", "with TLS to the client")):
+    for way, title in (("clear", "unencrypted"), ("tls", "with TLS to the client")):
         kind = ("fetch", way)
         if results.peers(kind):
             lines += [f"### Bodies of 20 MB, {title}", ""]
@@ -134,12 +134,12 @@ def memory_table(results):
     rows = [[peer] + [show(results.median(("memory", way), peer, kib_per_pair), "{:.1f}") for way in ways]
             for peer in peers]
     return [f"### Idle logged-in pairs, {max(counts, default=0):,.0f} of them: resident KiB each", ""] + \
-        table([""] + [{"clear": "in clear", "tls": "TLS to the client"}[way] for way in ways], rows)
+        table([""] + [{"clear": "unencrypted", "tls": "TLS to the client"}[way] for way in ways], rows)
 
 
 def page_tables(results):
     lines = []
-    for way, title in (("clear", "in clear"), ("tls", "with TLS to the client")):
+    for way, title in (("clear", "unencrypted"), ("tls", "with TLS to the client")):
         kinds = [("page", way, style) for style in STYLES if results.peers(("page", way, style))]
         if not kinds:
             continue
@@ -183,13 +183,13 @@ def stall_target(results):
 
 def target_table(results):
     rows = [
-        ratio_target(results, "20 MB bodies in clear, CPU: × HAProxy", ("fetch", "clear"), "haproxy", cpu_s_per_gb, 1.0),
+        ratio_target(results, "20 MB bodies unencrypted, CPU: × HAProxy", ("fetch", "clear"), "haproxy", cpu_s_per_gb, 1.0),
         ratio_target(results, "the same: × HAProxy with splice-auto", ("fetch", "clear"), "haproxy-splice", cpu_s_per_gb,
                      1.0),
         ratio_target(results, "20 MB bodies with TLS, CPU: × HAProxy", ("fetch", "tls"), "haproxy", cpu_s_per_gb, 1.1),
         ratio_target(results, "NOOP one by one, CPU: × nginx", ("noop", "1"), "nginx", cpu_us_per_command, 1.0),
         ratio_target(results, "NOOP 16 in a write, CPU: × nginx", ("noop", "16"), "nginx", cpu_us_per_command, 1.0),
-        memory_target(results, "idle pair in clear, KiB", "clear", 3.0),
+        memory_target(results, "idle pair unencrypted, KiB", "clear", 3.0),
         memory_target(results, "idle pair with TLS, KiB", "tls", 20.0),
         stall_target(results),
     ]

@@ -7,10 +7,10 @@ import report
 BEGIN = "<!-- bench/reconnect writes from here -->"
 END = "<!-- bench/reconnect writes to here -->"
 GROUPS = {
-    ("plain", "clear"): "in clear",
+    ("plain", "clear"): "unencrypted",
     ("plain", "tls"): "with TLS to the client",
-    ("kept", "clear"): "in clear, Dovecot keeps its imap processes too",
-    ("bcrypt", "clear"): "in clear, Dovecot checks bcrypt passwords of cost 10",
+    ("kept", "clear"): "unencrypted, Dovecot keeps its imap processes too",
+    ("bcrypt", "clear"): "unencrypted, Dovecot checks bcrypt passwords of cost 10",
 }
 WARM_ONE, WARM_EACH, WARM_QUIET = "warm, all in one write", "warm, each waits", "warm, no NOTIFY in the token"
 STALLING, AT_ONCE = "imapproxy", "imapproxy, acknowledged at once"
