@@ -193,8 +193,10 @@ void admission_upstream_ready(struct client *client)
 static void admission_connect(struct client *client)
 {
     admission_enter(client, ADMISSION_CONNECTING);
+    struct upstream_owner owner = client_as_owner(client);
+    struct upstream_ends ends = { &client->peer, &client->local };
     if (!client->upstream)
-        client->upstream = upstream_open(client, client->listener->upstream);
+        client->upstream = upstream_open(client->worker, client->service, client->listener->upstream, &owner, &ends);
     if (!client->upstream)
         admission_is_unavailable(client);
     else if (client->upstream->state == UPSTREAM_READY)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "alert.h"
 #include "capability.h"
 #include "client.h"
 #include "introduction.h"
@@ -64,8 +65,14 @@ static void choice_introduce(struct client *client)
 static bool choice_wake(struct client *client, enum park_want want, struct imapstate_span state)
 {
     struct parked *parked;
-    while (!client->upstream && (parked = choice_take(&client->choice, want, state)))
-        client->upstream = upstream_adopt(client->worker, client, parked);
+    struct upstream_owner owner = client_as_owner(client);
+    struct imapstate_buf alerts;
+    imapstate_buf_init(&alerts, ALERTS_MAX);
+    while (!client->upstream && (parked = choice_take(&client->choice, want, state))) {
+        client->upstream = upstream_adopt(client->worker, parked, &owner, &alerts);
+        client_tell_alerts(client, imapstate_buf_span(&alerts));
+        imapstate_buf_done(&alerts);
+    }
     if (!client->upstream)
         return false;
     if (!client->choice.is_resending)

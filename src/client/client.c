@@ -299,12 +299,12 @@ static void client_leave_upstream(struct client *client, bool may_park)
     unsigned chores = 0;
     client->upstream = NULL;
     if (client->resting)
-        client->resting->client = NULL;
+        upstream_disown(client->resting);
     client->resting = NULL;
     if (upstream && (is_clean || is_idling) && may_park && client_may_park(client, upstream, &chores)) {
         if (is_idling)
             chores |= client_end_idling(client, upstream, chores != 0);
-        upstream_settle(upstream, chores, NULL);
+        upstream_settle(upstream, chores, false);
     } else if (upstream) {
         upstream_release(upstream, is_clean);
     }
@@ -328,11 +328,11 @@ bool client_rest_upstream(struct client *client)
         return false;
     client->upstream = NULL;
     client->resting = upstream;
-    upstream_settle(upstream, chores, client);
+    upstream_settle(upstream, chores, true);
     return true;
 }
 
-void client_upstream_rested(struct client *client)
+static void client_upstream_rested(struct client *client)
 {
     client->resting = NULL;
     client_go_on(client);
@@ -902,14 +902,14 @@ void client_unauthenticate(struct client *client)
 
 /* --- upstream --- */
 
-void client_upstream_ready(struct client *client)
+static void client_upstream_ready(struct client *client)
 {
     if (client->admission)
         admission_upstream_ready(client);
     client_go_on(client);
 }
 
-void client_upstream_lost(struct client *client, const char *why)
+static void client_upstream_lost(struct client *client, const char *why)
 {
     const struct upstream *lost = client->upstream;
     client->upstream = NULL;
@@ -918,6 +918,38 @@ void client_upstream_lost(struct client *client, const char *why)
     else if (client->state == CLIENT_AUTHENTICATED)
         relay_upstream_lost(client, lost, why);
     client_go_on(client);
+}
+
+static void client_on_upstream(void *owner, enum upstream_event event, struct upstream *upstream,
+                               struct imapstate_span words)
+{
+    struct client *client = owner;
+    switch (event) {
+    case UPSTREAM_PREPARED:
+        client_upstream_ready(client);
+        break;
+    case UPSTREAM_TOLD:
+        admission_hear_alert(client, words);
+        admission_hear_bye(client, words);
+        break;
+    case UPSTREAM_HEARD:
+        relay_up(client);
+        break;
+    case UPSTREAM_DRAINED:
+        client_go_on(client);
+        break;
+    case UPSTREAM_RESTED:
+        client_upstream_rested(client);
+        break;
+    case UPSTREAM_LOST:
+        client_upstream_lost(client, (const char *)words.at);
+        break;
+    }
+}
+
+struct upstream_owner client_as_owner(struct client *client)
+{
+    return (struct upstream_owner){ client_on_upstream, client, client->id_number };
 }
 
 /* --- the stream --- */

@@ -173,11 +173,9 @@ void client_rearm(struct client *client);
 /* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
  * has its answer, comes back at once. False: there is nothing to wait for. */
 bool client_rest_upstream(struct client *client);
-void client_upstream_rested(struct client *client); /* from upstream.c */
 
-/* From upstream.c. why: words for the log. */
-void client_upstream_ready(struct client *client);
-void client_upstream_lost(struct client *client, const char *why);
+/* Whom an upstream works for that is opened or woken for it. */
+struct upstream_owner client_as_owner(struct client *client);
 
 /* From worker.c: GREETING, and a round of some prelude has ended. */
 void client_round_ended(struct client *client);

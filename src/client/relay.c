@@ -701,14 +701,15 @@ static void relay_up_untagged_bad(struct client *client)
 }
 
 /* What answers the ID or the NOOP that went ahead. */
-static bool relay_up_own(struct upstream *upstream, struct imapstate_span line)
+static bool relay_up_own(struct client *client, struct imapstate_span line)
 {
+    struct upstream *upstream = client->upstream;
     if (!waking_is_own(upstream, line))
         return false;
     if (*line.at == '*')
         return true;
     upstream->is_asked_ahead = false;
-    upstream->client->pipeline.holds_back = false; /* a command with this tag, or one that waits for a sign of life */
+    client->pipeline.holds_back = false; /* a command with this tag, or one that waits for a sign of life */
     return true;
 }
 
@@ -783,7 +784,7 @@ static bool relay_up_line(struct client *client, const struct imapstate_piece *p
         client->upstream->has_said_bye = true;
     if (piece->is_text && relay_names_ours(client, line))
         return false;
-    if (relay_up_own(client->upstream, line))
+    if (relay_up_own(client, line))
         return false;
     if (client->admission)
         return admission_hear(client, line);

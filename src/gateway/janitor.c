@@ -34,7 +34,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         list_remove(&parked->age_link);
-        upstream_adopt(janitor->worker, NULL, parked);
+        upstream_adopt(janitor->worker, parked, NULL, NULL);
     }
 }
 

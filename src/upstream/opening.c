@@ -1,13 +1,12 @@
 #include "opening.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "admission.h"
 #include "alert.h"
 #include "capability.h"
-#include "client.h"
 #include "deadlist.h"
 #include "introduction.h"
 #include "log.h"
@@ -31,6 +30,9 @@
 /* What the gateway says of itself. */
 #define OPENING_OWN_ID "(\"name\" \"imapstate\")"
 
+/* Where there is no client, the PROXY header is LOCAL. */
+static const struct address nobody = { .family = AF_UNIX };
+
 enum opening_step { STEP_GREETING, STEP_CAPABILITY, STEP_STARTTLS, STEP_ID };
 
 /* What is needed only while a connection is being made. */
@@ -40,6 +42,7 @@ struct opening {
     struct resolver_addresses addresses; /* of a name; else none */
     unsigned at;                         /* the one of them being tried */
     struct endpoint endpoint;            /* being tried; len 0: none yet */
+    struct address peer, local;          /* the client's ends, for the PROXY header */
     uint16_t port;
     struct imapstate_buf greeting_names, names;
     struct imapstate_buf answer, id; /* scouting: the ID response as it comes, and its arguments */
@@ -54,7 +57,7 @@ struct opening {
     char why[192];
 };
 
-bool opening_new(struct upstream *upstream)
+bool opening_new(struct upstream *upstream, const struct upstream_ends *ends)
 {
     struct opening *opening = calloc(1, sizeof *opening);
     if (!opening)
@@ -65,6 +68,8 @@ bool opening_new(struct upstream *upstream)
     imapstate_buf_init(&opening->id, INTRODUCTION_MAX);
     imapstate_buf_init(&opening->alerts, ALERTS_MAX);
     snprintf(opening->why, sizeof opening->why, "no address could be reached");
+    opening->peer = ends ? *ends->peer : nobody;
+    opening->local = ends ? *ends->local : nobody;
     upstream->opening = opening;
     return true;
 }
@@ -170,7 +175,8 @@ void opening_hung_up(struct upstream *upstream, const char *why)
     bool was_taken = upstream->state != UPSTREAM_CONNECTING && opening->step == STEP_GREETING;
     if (was_taken && (opening_makes_room(upstream) || opening->presses > 0) &&
         park_press(&opening->presses, &after_ms)) {
-        client_log(upstream->client, LOG_LEVEL_DEBUG, "upstream: %s; tried again", why);
+        log_debug("client=%" PRIx64 " upstream=%s: %s; tried again", upstream->owner.id_number, upstream->config->name,
+                  why);
         opening_try_later(upstream, after_ms);
         return;
     }
@@ -283,7 +289,7 @@ static void opening_finish(struct upstream *upstream)
     opening_free(upstream);
     evtimer_del(&upstream->timer);
     upstream_enter(upstream, UPSTREAM_READY);
-    client_upstream_ready(upstream->client);
+    upstream_tell(upstream, UPSTREAM_PREPARED, (struct imapstate_span){ 0 });
 }
 
 static void opening_say(struct upstream *upstream, enum opening_step step, const char *command)
@@ -442,12 +448,10 @@ static void opening_heed(struct upstream *upstream, struct imapstate_span line)
 {
     if (opening_is_preliminary(upstream))
         return;
-    if (upstream->opening->is_scouting) {
+    if (upstream->opening->is_scouting)
         alerts_add(&upstream->opening->alerts, line);
-    } else {
-        admission_hear_alert(upstream->client, line);
-        admission_hear_bye(upstream->client, line);
-    }
+    else
+        upstream_tell(upstream, UPSTREAM_TOLD, line);
 }
 
 static void opening_hear(struct upstream *upstream, struct imapstate_span line)
@@ -519,7 +523,7 @@ void opening_prepare(struct upstream *upstream)
 
 void opening_introduce(struct upstream *upstream, struct imapstate_span arguments)
 {
-    if (!opening_new(upstream)) {
+    if (!opening_new(upstream, NULL)) {
         upstream_lose(upstream, "out of memory");
         return;
     }
@@ -536,7 +540,7 @@ void opening_introduce(struct upstream *upstream, struct imapstate_span argument
 
 void opening_scout(struct worker *worker, struct service *service, const struct config_upstream *config)
 {
-    struct upstream *upstream = upstream_open_for_nobody(worker, service, config);
+    struct upstream *upstream = upstream_open(worker, service, config, NULL, NULL);
     if (upstream) {
         upstream->opening->is_scouting = true;
         return;
@@ -548,11 +552,9 @@ void opening_scout(struct worker *worker, struct service *service, const struct 
 void opening_connected(struct upstream *upstream)
 {
     if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2) {
-        static const struct address nobody = { .family = AF_UNIX }; /* the header is LOCAL then */
-        const struct client *client = upstream->client;
         struct imapstate_buf header;
         imapstate_buf_init(&header, PROXY_HEADER_MAX);
-        if (proxy_write(client ? &client->peer : &nobody, client ? &client->local : &nobody, &header))
+        if (proxy_write(&upstream->opening->peer, &upstream->opening->local, &header))
             stream_put(&upstream->stream, imapstate_buf_span(&header));
         imapstate_buf_done(&header);
         stream_flush(&upstream->stream);

@@ -15,10 +15,11 @@
 struct config_upstream;
 struct service;
 struct upstream;
+struct upstream_ends;
 struct worker;
 
 /* Makes upstream->opening; false if memory is out. It is freed when the upstream is READY or dies. */
-bool opening_new(struct upstream *upstream);
+bool opening_new(struct upstream *upstream, const struct upstream_ends *ends);
 void opening_free(struct upstream *upstream);
 
 /* The upstream's timer is up: begins, tries the next address, or gives this one up. */

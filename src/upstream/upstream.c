@@ -6,13 +6,11 @@
 
 #include "alert.h"
 #include "capability.h"
-#include "client.h"
 #include "evidence.h"
 #include "log.h"
 #include "moves.h"
 #include "opening.h"
 #include "pipeline.h"
-#include "relay.h"
 #include "status.h"
 #include "tag.h"
 #include "tls.h"
@@ -51,10 +49,21 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next)
         stream_break(&upstream->stream, "unforeseen state");
         return;
     }
-    log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->client ? upstream->client->id_number : 0,
-              upstream->config->name, upstream_state_names[upstream->state], upstream_state_names[next]);
+    log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->owner.id_number, upstream->config->name,
+              upstream_state_names[upstream->state], upstream_state_names[next]);
     upstream->state = (uint8_t)next;
     list_move(&upstream->link, &upstream->worker->upstreams[next]);
+}
+
+void upstream_tell(struct upstream *upstream, enum upstream_event event, struct imapstate_span words)
+{
+    if (upstream->owner.callback)
+        upstream->owner.callback(upstream->owner.owner, event, upstream, words);
+}
+
+void upstream_disown(struct upstream *upstream)
+{
+    upstream->owner = (struct upstream_owner){ 0 };
 }
 
 void upstream_set_timer(struct upstream *upstream, uint64_t after_ms)
@@ -78,26 +87,26 @@ static void upstream_die(struct upstream *upstream)
 {
     if (upstream->state == UPSTREAM_DEAD)
         return;
-    struct client *waiting = upstream->state == UPSTREAM_SETTLING ? upstream->client : NULL;
+    bool is_resting = upstream->state == UPSTREAM_SETTLING;
     upstream_enter(upstream, UPSTREAM_DEAD);
-    upstream->client = NULL;
+    struct upstream_owner owner = upstream->owner;
+    upstream_disown(upstream);
     evtimer_del(&upstream->timer);
     opening_free(upstream);
     stream_pause(&upstream->stream);
     worker_bury(upstream->worker, &upstream->grave, upstream_end);
-    if (waiting)
-        client_upstream_rested(waiting);
+    if (is_resting && owner.callback)
+        owner.callback(owner.owner, UPSTREAM_RESTED, upstream, (struct imapstate_span){ 0 });
 }
 
-/* The connection is of no more use to the client, which is told. */
 void upstream_lose(struct upstream *upstream, const char *why)
 {
-    struct client *client = upstream->client;
+    struct upstream_owner owner = upstream->owner;
     char words[192];
     snprintf(words, sizeof words, "%s", why);
     upstream_die(upstream);
-    if (client)
-        client_upstream_lost(client, words);
+    if (owner.callback)
+        owner.callback(owner.owner, UPSTREAM_LOST, upstream, imapstate_span_of(words));
 }
 
 static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -147,26 +156,20 @@ void upstream_renew_stream(struct upstream *upstream)
     stream_init(&upstream->stream, upstream->worker->base, &upstream->worker->pool, -1, upstream_on_stream, upstream);
 }
 
-struct upstream *upstream_open_for_nobody(struct worker *worker, struct service *service,
-                                          const struct config_upstream *config)
+struct upstream *upstream_open(struct worker *worker, struct service *service, const struct config_upstream *config,
+                               const struct upstream_owner *owner, const struct upstream_ends *ends)
 {
     struct upstream *upstream = upstream_new(worker, service, config, UPSTREAM_RESOLVING);
     if (!upstream)
         return NULL;
-    if (!opening_new(upstream)) {
+    if (!opening_new(upstream, ends)) {
         upstream_die(upstream);
         return NULL;
     }
+    if (owner)
+        upstream->owner = *owner;
     /* A turn later, so that the caller has what it asked for before it hears of it. */
     upstream_set_timer(upstream, 0);
-    return upstream;
-}
-
-struct upstream *upstream_open(struct client *client, const struct config_upstream *config)
-{
-    struct upstream *upstream = upstream_open_for_nobody(client->worker, client->service, config);
-    if (upstream)
-        upstream->client = client;
     return upstream;
 }
 
@@ -207,7 +210,7 @@ void upstream_release(struct upstream *upstream, bool is_clean)
 void upstream_take_leave(struct upstream *upstream)
 {
     upstream_enter(upstream, UPSTREAM_LEAVING);
-    upstream->client = NULL;
+    upstream_disown(upstream);
     upstream_set_timer(upstream, UPSTREAM_LEAVING_MS);
     stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " LOGOUT\r\n"));
     stream_flush(&upstream->stream);
@@ -286,10 +289,11 @@ static void upstream_take_parked(struct upstream *upstream, struct parked *parke
 
 static void upstream_say_chores(struct upstream *upstream);
 
-struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked)
+struct upstream *upstream_adopt(struct worker *worker, struct parked *parked, const struct upstream_owner *owner,
+                                struct imapstate_buf *ret_alerts)
 {
     struct upstream *upstream =
-        upstream_new(worker, parked->service, parked->config, client ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
+        upstream_new(worker, parked->service, parked->config, owner ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
     if (!upstream) {
         parked_free(parked);
         return NULL;
@@ -301,8 +305,8 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
     upstream_take_parked(upstream, parked);
     bool is_alive = upstream_look(upstream);
     /* What an alert says is the user's to know, even if the connection that brought it is of no use any more. */
-    if (client) {
-        client_tell_alerts(client, imapstate_buf_span(&upstream->kept.alerts));
+    if (owner) {
+        imapstate_buf_put(ret_alerts, imapstate_buf_span(&upstream->kept.alerts));
         imapstate_buf_done(&upstream->kept.alerts);
         upstream->kept.parked_at_ms = 0;
     }
@@ -312,10 +316,11 @@ struct upstream *upstream_adopt(struct worker *worker, struct client *client, st
         return NULL;
     }
     imapstate_frame_take_bare_lf(&upstream->frame);
-    upstream->client = client;
     upstream->is_woken = true;
     upstream->is_introduced = true;
-    if (!client) {
+    if (owner) {
+        upstream->owner = *owner;
+    } else {
         upstream->chores = UPSTREAM_CHORE_NOOP;
         upstream_say_chores(upstream);
     }
@@ -454,10 +459,11 @@ static bool upstream_rest(struct upstream *upstream)
     return true;
 }
 
-void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting)
+void upstream_settle(struct upstream *upstream, unsigned chores, bool is_awaited)
 {
     upstream_enter(upstream, UPSTREAM_SETTLING);
-    upstream->client = waiting;
+    if (!is_awaited)
+        upstream_disown(upstream);
     upstream->chores = (uint8_t)chores;
     if (chores == 0) {
         upstream_park(upstream);
@@ -474,7 +480,7 @@ bool upstream_has_written(const struct upstream *upstream)
 
 void upstream_abandon(struct upstream *upstream)
 {
-    if (!upstream->client)
+    if (!upstream->owner.callback)
         upstream_die(upstream);
 }
 
@@ -503,7 +509,7 @@ static void upstream_heard(struct upstream *upstream)
         break;
     case UPSTREAM_LOGGING_IN:
     case UPSTREAM_ATTACHED:
-        relay_up(upstream->client);
+        upstream_tell(upstream, UPSTREAM_HEARD, (struct imapstate_span){ 0 });
         break;
     case UPSTREAM_READY:
         /* Nothing was asked. Whatever it is, it is not a connection to log in on. */
@@ -539,8 +545,7 @@ static void upstream_on_stream(void *owner, enum stream_event event)
         upstream_heard(upstream);
         break;
     case STREAM_DRAINED:
-        if (upstream->client)
-            client_go_on(upstream->client);
+        upstream_tell(upstream, UPSTREAM_DRAINED, (struct imapstate_span){ 0 });
         break;
     case STREAM_GARBLED: /* never: it is not compressed */
     case STREAM_EOF:

@@ -11,7 +11,7 @@
  * sign of life, as SETTLING.
  *
  * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream speaks for itself. From LOGGING_IN on,
- * what it says goes to relay_up(). */
+ * what it says is its owner's to read. */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
 
@@ -23,8 +23,6 @@
 #include "service.h"
 #include "stream.h"
 #include "worker.h"
-
-struct client;
 
 enum upstream_state {
     UPSTREAM_RESOLVING,
@@ -50,13 +48,34 @@ enum upstream_chore {
     UPSTREAM_CHORE_NOOP = 32,
 };
 
+struct upstream;
+
+enum upstream_event {
+    UPSTREAM_PREPARED, /* READY: a login may begin */
+    UPSTREAM_TOLD,     /* before that; words: a line of the server's that may be for the user, as ALERT and BYE are */
+    UPSTREAM_HEARD,    /* LOGGING_IN, ATTACHED: there is input */
+    UPSTREAM_DRAINED,  /* more may be written, as STREAM_DRAINED tells */
+    UPSTREAM_RESTED,   /* SETTLING has ended, and with it the upstream, be it parked or not */
+    UPSTREAM_LOST,     /* it has ended, but is still there for this call; words: why, for the log, with a NUL behind */
+};
+
+typedef void upstream_callback(void *owner, enum upstream_event event, struct upstream *upstream,
+                               struct imapstate_span words);
+
+/* Whom it works for. All zero: nobody. */
+struct upstream_owner {
+    upstream_callback *callback;
+    void *owner;
+    uint64_t id_number; /* for the log */
+};
+
 struct upstream {
     struct list link; /* in worker->upstreams[state] */
     struct grave grave;
     struct worker *worker;                /* borrowed */
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
-    struct client *client;                /* borrowed: whom it works for; NULL when it has been released */
+    struct upstream_owner owner;          /* nobody when it has been released */
     struct opening *opening;              /* owned; only until READY */
     struct capabilities before_login;
     struct stream stream;
@@ -76,13 +95,15 @@ struct upstream {
     bool is_hiding; /* the response that is passing is not the client's (relay.c) */
 };
 
-/* Begins to connect for client; client_upstream_ready() or client_upstream_lost() follows, never from within this call.
- * NULL if memory is out. */
-struct upstream *upstream_open(struct client *client, const struct config_upstream *config);
+/* The two ends of a client's connection, which a PROXY header tells the server. Borrowed for the call. */
+struct upstream_ends {
+    const struct address *peer, *local;
+};
 
-/* The same for no client: a scout's (opening.c). */
-struct upstream *upstream_open_for_nobody(struct worker *worker, struct service *service,
-                                          const struct config_upstream *config);
+/* Begins to connect; PREPARED or LOST follows, never from within this call. NULL if memory is out. owner and ends NULL:
+ * for no client (a scout's). */
+struct upstream *upstream_open(struct worker *worker, struct service *service, const struct config_upstream *config,
+                               const struct upstream_owner *owner, const struct upstream_ends *ends);
 
 /* READY, and nobody's: says LOGOUT, and ends. */
 void upstream_take_leave(struct upstream *upstream);
@@ -97,29 +118,36 @@ void upstream_attach(struct upstream *upstream);
 void upstream_await(struct upstream *upstream);
 void upstream_await_nothing(struct upstream *upstream);
 
-/* Takes a parked connection over for client, ATTACHED, or without one to show a sign of life, SETTLING. What has
- * arrived meanwhile is looked at: NULL if that shows that the connection is of no use any more; parked is taken in any
- * case. Alerts go to the client. */
-struct upstream *upstream_adopt(struct worker *worker, struct client *client, struct parked *parked);
+/* Takes a parked connection over for owner, ATTACHED, or with NULL to show a sign of life, SETTLING. What has arrived
+ * meanwhile is looked at: NULL if that shows that the connection is of no use any more; parked is taken in any case.
+ * Alerts for the owner's user are appended to ret_alerts in any case, too; NULL if owner is. */
+struct upstream *upstream_adopt(struct worker *worker, struct parked *parked, const struct upstream_owner *owner,
+                                struct imapstate_buf *ret_alerts);
 
 /* ATTACHED: the client is done with it, nothing is in flight (but upstream->idle, if DONE is a chore), and it may be
- * parked: once the chores are done, in the state that upstream->kept.state has. waiting, which may be NULL, hears of
- * its end, parked or not, by client_upstream_rested(); who does not wait any more sets upstream->client to NULL. */
-void upstream_settle(struct upstream *upstream, unsigned chores, struct client *waiting);
+ * parked: once the chores are done, in the state that upstream->kept.state has. is_awaited: its owner hears
+ * of its end by RESTED, unless upstream_disown() is called before. */
+void upstream_settle(struct upstream *upstream, unsigned chores, bool is_awaited);
+
+/* Nobody waits for anything of it any more. */
+void upstream_disown(struct upstream *upstream);
 
 /* An octet has come on a woken one. */
 void upstream_is_heard(struct upstream *upstream);
 
-/* Has anything been written for the client that it works for? */
+/* Has anything been written for its owner? */
 bool upstream_has_written(const struct upstream *upstream);
 
-/* The client is done with it. clean: nothing is in flight, so that a LOGOUT can be said. */
+/* Its owner is done with it, and hears of nothing any more. is_clean: nothing is in flight, so that LOGOUT can be said.
+ */
 void upstream_release(struct upstream *upstream, bool is_clean);
 
 /* Ends all that were released, at the end. */
 void upstream_abandon(struct upstream *upstream);
 
-/* From opening.c: the one mover of the state; the timer; the end, of which the client is told; a stream anew. */
+/* From opening.c: tells the owner, if there is one; the one mover of the state; the timer; the end, of which the owner
+ * is told; a stream anew. */
+void upstream_tell(struct upstream *upstream, enum upstream_event event, struct imapstate_span words);
 void upstream_enter(struct upstream *upstream, enum upstream_state next);
 void upstream_set_timer(struct upstream *upstream, uint64_t after_ms);
 void upstream_lose(struct upstream *upstream, const char *why);
