@@ -36,7 +36,7 @@ static void answer_starttls(struct client *client)
 {
     if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
         answer_say(client,
-                   client->stream.ssl ? "BAD " N_("TLS is active already.") : "BAD " N_("STARTTLS is not offered."));
+                   client->stream.ssl ? "BAD " N_("TLS is already active.") : "BAD " N_("STARTTLS is not offered."));
         return;
     }
     answer_say(client, "OK " N_("Begin TLS negotiation now."));
@@ -233,7 +233,7 @@ static void answer_compress(struct client *client)
              imapstate_command_behind_blanks(arguments).len > 0)
         answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
     else if (client->stream.compression)
-        answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is active already."));
+        answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is already active."));
     else if (!(compression = compression_new(&client->worker->pool)))
         answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     else {

@@ -253,13 +253,13 @@ void choice_give_up(struct client *client, const char *answer)
     struct imapstate_span tag = choice_waiting_tag(client);
     if (tag.len > 0)
         client_say(client, &tag, answer);
-    client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
+    client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot continue."));
 }
 
 const char *choice_answer(enum admission_failure failure, const char *unavailable)
 {
     bool is_refused = failure == ADMISSION_REFUSED || failure == ADMISSION_CANCELLED;
-    return is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are not accepted any more.") : unavailable;
+    return is_refused ? "NO [AUTHENTICATIONFAILED] " N_("The credentials are no longer accepted.") : unavailable;
 }
 
 static void choice_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,

@@ -433,7 +433,7 @@ bool client_make_room(struct worker *worker)
     if (!oldest)
         return false;
     client_end(oldest, "gives its place to another client",
-               "BYE [UNAVAILABLE] " N_("Too many connections; who has not logged in makes room for others."));
+               "BYE [UNAVAILABLE] " N_("Too many connections; clients that have not logged in make room for others."));
     client_die(oldest); /* its place is needed now */
     return true;
 }

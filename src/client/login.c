@@ -198,7 +198,7 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
         login_cannot(client);
     } else if (login->is_malformed) {
         /* What the upstream says to "*" is for whoever has cancelled. */
-        login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
+        login_end(client, "NO " N_("The message does not belong to this mechanism."), LOGIN_MALFORMED);
     } else if (login->is_overtaken) {
         login_is_refused_unheard(client, answer);
     } else if (login_was_judged(client)) {
@@ -477,7 +477,7 @@ static void login_begin_mechanism(struct client *client, struct imapstate_span i
 {
     const struct credentials *credentials = client->credentials;
     if (initial.len > 0 && !credentials->mechanism->is_client_first)
-        login_end(client, "NO " N_("The message is none of this mechanism."), LOGIN_MALFORMED);
+        login_end(client, "NO " N_("The message does not belong to this mechanism."), LOGIN_MALFORMED);
     else if (initial.len > 0)
         login_read_message(client, initial, true);
     else if (credentials_want_user(credentials))

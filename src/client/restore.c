@@ -12,7 +12,7 @@
 #include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
-#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored just now.")
+#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored at the moment.")
 
 void restore_free(struct restore *restore)
 {
@@ -178,7 +178,7 @@ static void restore_give_up(struct client *client, const char *answer)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
     client_say(client, &tag, answer);
-    client_end(client, "restore failed", "BYE [UNAVAILABLE] " N_("The session cannot go on."));
+    client_end(client, "restore failed", "BYE [UNAVAILABLE] " N_("The session cannot continue."));
 }
 
 /* P18: the connection may be in half a state. It is replaced while that is possible. */
@@ -395,7 +395,7 @@ static void restore_token(struct client *client, struct imapstate_span arguments
     bool is_valid =
         imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
     if (!is_valid)
-        restore_answer(client, "BAD " N_("STATE takes one token at most."));
+        restore_answer(client, "BAD " N_("STATE takes at most one token."));
     else if (session_is_set_up_otherwise(&client->session) || client->session.is_changed ||
              client->session.may_be_enabled)
         restore_is_not_fresh(client, imapstate_buf_span(&token));
@@ -499,7 +499,7 @@ void restore_savestate(struct client *client)
         return;
     }
     if (!client->session.is_tracking) {
-        restore_answer(client, "NO [CLIENTBUG] " N_("STATE comes first."));
+        restore_answer(client, "NO [CLIENTBUG] " N_("STATE must come first."));
         return;
     }
     struct imapstate_buf token;
@@ -512,7 +512,7 @@ void restore_savestate(struct client *client)
         restore_answer(client, "NO [LIMIT] " N_("State is too large to be saved."));
         break;
     default:
-        restore_answer(client, "NO [UNAVAILABLE] " N_("State cannot be saved just now."));
+        restore_answer(client, "NO [UNAVAILABLE] " N_("State cannot be saved at the moment."));
     }
     imapstate_buf_done(&token);
 }

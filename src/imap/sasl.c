@@ -43,7 +43,7 @@ const char *sasl_strerror(enum sasl_error error)
     case SASL_BASE64:
         return N_("The message is not base64.");
     case SASL_SYNTAX:
-        return N_("The message is none of this mechanism.");
+        return N_("The message does not belong to this mechanism.");
     case SASL_NUL:
         return N_("NUL in an identity or a password.");
     case SASL_TOO_LONG:

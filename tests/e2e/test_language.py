@@ -39,7 +39,7 @@ def lot(scripted, start_gateway):
 def speaks(client, language):
     """The gateway's own words are in this language; None is English."""
     answer = client.bad("STATE one two")
-    return answer.text == (translate(language, "STATE takes one token at most.") if language else b"STATE takes one token at most.")
+    return answer.text == (translate(language, "STATE takes at most one token.") if language else b"STATE takes at most one token.")
 
 
 def speaks_before_login(client, language):
@@ -227,7 +227,7 @@ def test_it_is_ordered_among_pipelined_commands(scripted, gateway):
     client = gateway.session()
     client.send(b"a STATE x y\r\nb NOOP\r\nc LANGUAGE DE\r\nd NOOP\r\ne STATE x y\r\nf LANGUAGE FR\r\ng STATE x y\r\n")
     texts = [client.wait(tag).text for tag in "abcdefg"]
-    msgid = "STATE takes one token at most."
+    msgid = "STATE takes at most one token."
     assert [texts[0], texts[4], texts[6]] == [msgid.encode(), translate("DE", msgid), translate("FR", msgid)]
     assert scripted.sessions[0].names[1:] == ["NOOP", "NAMESPACE", "NOOP", "NAMESPACE"]
 

@@ -221,7 +221,7 @@ def test_a_session_that_needs_an_upstream_hears_why_there_is_none(scripted, lot,
     scripted.greeting = "* BYE Down until noon."
     answer = client.no("NOOP" if command == "NOOP" else f"STATE {token}")
     assert (answer.code, words(answer)) == (b"UNAVAILABLE", b"Down until noon.")
-    assert client.rest() == [b"* BYE [UNAVAILABLE] The session cannot go on.\r\n"]
+    assert client.rest() == [b"* BYE [UNAVAILABLE] The session cannot continue.\r\n"]
 
 
 @pytest.fixture(name="behind_starttls")
