@@ -134,8 +134,8 @@ static void listener_warn_if_clear(struct reading *reading, const struct config_
         return;
     for (size_t i = 0; i < listener->address_count; i++)
         if (!endpoint_is_local(&listener->addresses[i].endpoint))
-            reading_warning(reading, "listener \"%s\": passwords and tokens may arrive in clear on %s", listener->name,
-                            listener->addresses[i].text);
+            reading_warning(reading, "listener \"%s\": passwords and tokens may arrive unencrypted on %s",
+                            listener->name, listener->addresses[i].text);
 }
 
 static void listener_end(struct reading *reading)
@@ -154,12 +154,12 @@ static void upstream_warn(struct reading *reading, const struct config_upstream 
 {
     if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify)
         reading_warning(reading,
-                        "upstream \"%s\": tls_verify is off: whoever can answer in its place reads all passwords",
+                        "upstream \"%s\": tls_verify is off: anybody who can answer in its place gets all passwords",
                         upstream->name);
     bool is_local = upstream->is_unix || strcmp(upstream->host, "localhost") == 0 ||
                     strncmp(upstream->host, "127.", 4) == 0 || strcmp(upstream->host, "::1") == 0;
     if (upstream->tls == CONFIG_TLS_NONE && !is_local)
-        reading_warning(reading, "upstream \"%s\": passwords and mail go to %s in clear", upstream->name,
+        reading_warning(reading, "upstream \"%s\": passwords and mail go to %s unencrypted", upstream->name,
                         upstream->host);
 }
 
@@ -212,7 +212,7 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
     if (name && !listener->upstream)
         reading_error(reading, "listener \"%s\": there is no upstream \"%s\"", listener->name, name);
     if (!name && config->upstream_count > 1)
-        reading_error(reading, "listener \"%s\": there are several upstreams: say which by upstream = \"NAME\"",
+        reading_error(reading, "listener \"%s\": there are several upstreams: name one with upstream = \"NAME\"",
                       listener->name);
 }
 
@@ -317,7 +317,7 @@ static char *configfile_read_text(const char *path, FILE *errors)
     else if (len > CONFIGFILE_OCTETS_MAX)
         wrong = "larger than 1 MiB";
     else if (memchr(text, '\0', len))
-        wrong = "not a text file: it holds a NUL";
+        wrong = "not a text file: it contains a NUL";
     else
         text[len] = '\0';
     if (file)

@@ -87,10 +87,10 @@ static bool grammar_begin(struct grammar *grammar, cfg_t *section)
     grammar->line = (unsigned)grammar->root->line; /* stays at the section's first line until its end */
     if (row->is_named && !grammar_is_name(name))
         grammar_complain(grammar, grammar->line,
-                         "%s \"%s\": a name is made of up to %d letters, digits, \".\", \"-\" and \"_\"", row->keyword,
+                         "%s \"%s\": a name consists of up to %d letters, digits, \".\", \"-\" and \"_\"", row->keyword,
                          name, GRAMMAR_NAME_MAX);
     if (!row->is_named && *begun_at != 0)
-        grammar_complain(grammar, grammar->line, "%s is given more than once: first in line %u", row->keyword,
+        grammar_complain(grammar, grammar->line, "%s is given more than once: first on line %u", row->keyword,
                          *begun_at);
     if (*begun_at == 0)
         *begun_at = grammar->line;
@@ -270,7 +270,7 @@ static bool grammar_strip(struct grammar *grammar, char *text)
         if (quote == '\0')
             quote_line = line;
         else if (quote == '"' && grammar_is_nul_escape(at))
-            grammar_complain(grammar, line, "a string holds a NUL");
+            grammar_complain(grammar, line, "a string contains a NUL");
         if (*at == '\n')
             line++;
         else if ((unsigned char)*at < 0x20 && *at != '\t' && *at != '\r')
@@ -287,7 +287,7 @@ static bool grammar_strip(struct grammar *grammar, char *text)
             refused = grammar_find_only_quoted(at);
         if (quote == '"' && strncmp(at, "${", 2) == 0)
             grammar_complain(grammar, line,
-                             "\"${\": the environment is not looked at; in single quotes it stands for itself");
+                             "\"${\": environment variables are not expanded; in single quotes it stands for itself");
         else if (refused)
             grammar_complain(grammar, line, "\"%s\" is only allowed in quotes (a comment begins with \"#\")", refused);
         if (grammar->is_wrong)

@@ -38,7 +38,7 @@ static bool schema_parse_mechanism(const struct option *option, const char *text
     size_t len = 0;
     for (enum sasl_id id = 0; id < SASL_ID_MAX && len < sizeof known; id++)
         len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", id > 0 ? ", " : "", sasl_get(id)->name);
-    return option_is_wrong(ret_wrong, "%s: \"%s\" is none that can pass: these can: %s", option->name, text, known);
+    return option_is_wrong(ret_wrong, "%s: \"%s\" cannot pass; these can: %s", option->name, text, known);
 }
 
 /* --- languages --- */

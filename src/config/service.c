@@ -21,7 +21,7 @@ static bool service_read_file(const char *path, struct imapstate_buf *ret_text, 
     }
     struct stat status;
     if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0)
-        fprintf(errors, "%s: warning: others than its owner may read this file\n", path);
+        fprintf(errors, "%s: warning: users other than its owner may read this file\n", path);
     uint8_t part[4096];
     ssize_t got;
     bool fits = true;

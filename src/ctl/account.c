@@ -115,11 +115,11 @@ static const char *choose_by_password(const struct account *account, const struc
     if (exchange_offers(exchange, "AUTH=PLAIN"))
         return NULL;
     if (is_disabled && is_clear)
-        return "the server takes no password in clear: leave out --plain, or use --starttls";
+        return "the server accepts no unencrypted passwords: leave out --plain, or use --starttls";
     if (!is_disabled)
         return "user or password has octets that only AUTH=PLAIN can carry, which is not offered";
     return exchange_offers(exchange, "AUTH=OAUTHBEARER") || exchange_offers(exchange, "AUTH=XOAUTH2")
-               ? "the server offers neither LOGIN nor AUTH=PLAIN; but access tokens it takes: --oauth"
+               ? "the server offers neither LOGIN nor AUTH=PLAIN; it does accept access tokens: --oauth"
                : "the server offers neither LOGIN nor AUTH=PLAIN";
 }
 
@@ -127,16 +127,17 @@ static const char *choose_by_token(const struct account *account, const struct e
                                    struct account_login *login)
 {
     if (!is_token(account->secret))
-        return "that is no access token: it has octets that none has (RFC 6750). It stands alone in the first line";
+        return "this is not an access token: it has octets that no token has (RFC 6750). It must be alone on the first "
+               "line";
     if (has_control(account->user))
-        return "the user's name has a control character, which does not go with an access token";
+        return "the user name has a control character, which is not possible with an access token";
     login->mechanism = exchange_offers(exchange, "AUTH=OAUTHBEARER") ? "OAUTHBEARER"
                        : exchange_offers(exchange, "AUTH=XOAUTH2")   ? "XOAUTH2"
                                                                      : NULL;
     if (login->mechanism)
         return NULL;
-    return is_clear ? "the server offers neither AUTH=OAUTHBEARER nor AUTH=XOAUTH2 in clear: leave out --plain, or use "
-                      "--starttls"
+    return is_clear ? "without TLS the server offers neither AUTH=OAUTHBEARER nor AUTH=XOAUTH2: leave out --plain, or "
+                      "use --starttls"
                     : "the server offers neither AUTH=OAUTHBEARER nor AUTH=XOAUTH2";
 }
 

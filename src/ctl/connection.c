@@ -141,7 +141,7 @@ static bool connection_handshake(struct connection *connection)
         failure = connection->target->is_insecure ? NULL : tls_verify_failure(connection->ssl);
         if (failure)
             return connection_fail(
-                connection, "the server's certificate is refused: %s (--ca-file FILE names who is trusted)", failure);
+                connection, "the server's certificate is refused: %s (--ca-file FILE names the CAs to trust)", failure);
         if (!connection_tls_wait(connection, result, "TLS handshake"))
             return false;
     }

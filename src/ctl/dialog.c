@@ -81,7 +81,7 @@ bool dialog_start_tls(struct dialog *dialog)
         return dialog_fail(dialog, "the server refuses STARTTLS");
     /* Somebody in between may have put them there (RFC 9051 section 11.3). */
     if (exchange->in.len > 0)
-        return dialog_fail(dialog, "octets came in clear behind the answer to STARTTLS");
+        return dialog_fail(dialog, "unencrypted octets came after the answer to STARTTLS");
     imapstate_buf_clear(&exchange->names);
     return connection_secure(&dialog->connection);
 }

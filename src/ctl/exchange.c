@@ -52,10 +52,10 @@ static bool exchange_hear_untagged(struct exchange *exchange, struct imapstate_s
     if (begins_with(text, "OK"))
         return true;
     if (is_bye)
-        return exchange_fail(exchange, "the server wants no connection now");
+        return exchange_fail(exchange, "the server accepts no connections now");
     return exchange_fail(exchange, begins_with(text, "PREAUTH")
                                        ? "the server has logged somebody in by itself (PREAUTH)"
-                                       : "this is no IMAP server");
+                                       : "this is not an IMAP server");
 }
 
 static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_span line)
@@ -66,7 +66,7 @@ static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_spa
         command++;
     if (command == exchange->commands + exchange->command_count)
         return exchange_fail(exchange, exchange->has_greeting ? "an answer came that belongs to no command"
-                                                              : "this is no IMAP server");
+                                                              : "this is not an IMAP server");
     struct imapstate_span text = behind(line, strlen(command->tag) + 1);
     if (begins_with(text, "OK"))
         command->status = EXCHANGE_OK;
@@ -107,7 +107,7 @@ static bool exchange_fail_shown(struct exchange *exchange)
 {
     return exchange->transcript->count < TRANSCRIPT_SECRETS_MAX
                ? exchange_fail_memory(exchange)
-               : exchange_fail(exchange, "the server has told more tokens than can be kept secret");
+               : exchange_fail(exchange, "the server has sent more tokens than can be masked");
 }
 
 static bool exchange_hear_piece(struct exchange *exchange, const struct imapstate_piece *piece)
@@ -146,7 +146,7 @@ bool exchange_hear(struct exchange *exchange)
         case IMAPSTATE_FRAME_BAD:
             return exchange_fail(exchange, exchange->has_greeting
                                                ? imapstate_strerror(imapstate_frame_error(&exchange->frame))
-                                               : "this is no IMAP server");
+                                               : "this is not an IMAP server");
         default:
             return true;
         }

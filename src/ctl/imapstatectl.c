@@ -26,21 +26,21 @@ static const char help[] =
     "       imapstatectl keys rotate FILE [--from TIME]\n"
     "       imapstatectl keys list FILE\n"
     "\n"
-    "  try           tell whether an IMAP server has STATE, and what it is worth there; \"imapstatectl try --help\"\n"
-    "                has its options and exit statuses\n"
+    "  try           show whether an IMAP server offers STATE, and what that is worth; \"imapstatectl try --help\"\n"
+    "                lists its options and exit statuses\n"
     "\n"
     "Keys seal the tokens that SAVESTATE gives to clients, and open them again. All gateways of a fleet have the\n"
-    "same file (keys_file in their configuration) and read it again on SIGHUP.\n"
+    "same file (keys_file in their configuration), and reload it on SIGHUP.\n"
     "\n"
     "  keys new      make FILE with one key; refuses if FILE exists\n"
-    "  keys rotate   add a key to FILE; the keys that are in it go on opening\n"
-    "  keys list     show the keys' ids and times and which one seals; never the keys themselves\n"
+    "  keys rotate   add a key to FILE; the keys in it still open tokens\n"
+    "  keys list     show the keys' ids and times and which one seals, but never the keys\n"
     "\n"
-    "  --from TIME   the new key seals from TIME on, not at once. TIME is in UTC, as 2026-11-24T00:00:00Z, or so far\n"
-    "                ahead: +90s, +30m, +2h, +7d, +2w. A fleet needs this: every gateway must have a key\n"
-    "                before the first of them seals with it.\n"
-    "  --help        show this and end\n"
-    "  --version     show the version and end\n"
+    "  --from TIME   the new key seals from TIME on, not at once. TIME is in UTC, like 2026-11-24T00:00:00Z, or an\n"
+    "                offset from now: +90s, +30m, +2h, +7d, +2w. A fleet needs this: every gateway must have a\n"
+    "                key before the first of them seals with it.\n"
+    "  --help        print this and exit\n"
+    "  --version     print the version and exit\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -109,7 +109,7 @@ static int keys_rotate_command(const struct options *options)
     uint32_t id;
     /* Such a key would seal at once, or never if a later one is there: neither is what was asked for. */
     if (options->from_s < options->now_s)
-        return usage_error("--from: the time is past; without --from the new key seals at once", "");
+        return usage_error("--from: the time is in the past; without --from the new key seals at once", "");
     if (!keys_rotate(options->path, options->from_s, &id, stderr))
         return EXIT_FAILURE;
     return say_made(options, id);
@@ -138,7 +138,7 @@ static int keys_list_command(const struct options *options)
     int status = EXIT_FAILURE;
 
     if (options->has_from)
-        return usage_error("--from goes with \"new\" and \"rotate\" only", "");
+        return usage_error("--from only goes with \"new\" and \"rotate\"", "");
     if (keys_read(options->path, &file, stderr)) {
         list_keys(file.keyring, options->now_s);
         if (file.stat.st_mode & 077)
@@ -189,7 +189,7 @@ static int parse_options(int argc, char **argv, struct options *options)
         switch (option) {
         case 'f':
             if (!parse_time(optarg, options->now_s, &options->from_s))
-                return usage_error("--from: neither a time as 2026-11-24T00:00:00Z nor one ahead as +2h: ", optarg);
+                return usage_error("--from: neither a time like 2026-11-24T00:00:00Z nor an offset like +2h: ", optarg);
             options->has_from = true;
             break;
         case 'h':

@@ -175,7 +175,7 @@ static bool put_key_line(struct keys_file *file, const char *path, uint64_t seal
     bool fits = text->len == 0 || text->at[text->len - 1] == '\n' || imapstate_buf_put_byte(text, '\n');
     if (fits && put_new_key(text, file->keyring, seals_from_s, ret_id))
         return true;
-    return say(errors, path, "is full (64 KiB); take out keys whose tokens have all expired");
+    return say(errors, path, "is full (64 KiB); remove keys whose tokens have all expired");
 }
 
 /* Fills the new file, fd, from the old one, path. Closes fd, whatever happens. */
@@ -202,9 +202,9 @@ static bool rotate_resolved(const char *path, const char *new_path, uint64_t sea
 {
     int fd = create_private(new_path);
     if (fd < 0)
-        return errno == EEXIST
-                   ? say(errors, new_path, "exists: a rotation is under way, or one was cut off; then remove that file")
-                   : say_errno(errors, new_path, "cannot create");
+        return errno == EEXIST ? say(errors, new_path,
+                                     "exists: a rotation is under way, or one was cut off; if so, remove this file")
+                               : say_errno(errors, new_path, "cannot create");
     bool is_ready = rotate_into(fd, path, seals_from_s, ret_id, errors);
     if (is_ready && rename(new_path, path) < 0)
         is_ready = say_errno(errors, path, "cannot replace");

@@ -57,7 +57,7 @@ static bool password_ask(const char *prompt, const char *what, struct imapstate_
     bool fits = len <= TERMINAL_MAX && imapstate_buf_put(ret_secret, (struct imapstate_span){ (uint8_t *)text, len });
     sodium_memzero(text, sizeof text);
     if (!fits)
-        return password_fail_as("terminal", what, "is too long for a terminal: --password-file");
+        return password_fail_as("terminal", what, "is too long for a terminal: use --password-file");
     return len > 0 || password_fail_as("terminal", what, "is empty");
 }
 

@@ -20,23 +20,24 @@
 static const char help[] =
     "Usage: imapstatectl try HOST --user NAME [OPTION]...\n"
     "\n"
-    "Tells whether an IMAP server offers STATE, and what that is worth: logs in, sets up, saves; logs in again and\n"
-    "restores in one write; and, to compare, sets up once more without STATE. Shows what was said, secrets masked,\n"
-    "and counts round trips. If the server has no STATE, shows what its set-up costs today. Changes nothing.\n"
+    "Shows whether an IMAP server offers STATE, and what that is worth. It logs in, sets up and saves; logs in again\n"
+    "and restores in one write; and sets up once more without STATE, to compare. It shows what both sides said, with\n"
+    "secrets masked, and counts round trips. Without STATE it shows what the setup costs today. It changes nothing.\n"
     "\n"
     "  --user NAME            the user to log in as\n"
     "  --password-file FILE   the password is the first line of FILE; \"-\" is standard input. Without this option it\n"
-    "                         is asked for on the terminal, or read from standard input if that is none\n"
-    "  --oauth                log in by OAuth: an access token is given in place of the password, in the same ways\n"
-    "  --port PORT            by default 993; 143 with --starttls or --plain\n"
-    "  --starttls             begin in clear and go over to TLS\n"
-    "  --plain                no TLS at all: password and mail go over the wire in clear\n"
-    "  --ca-file FILE         the certificates (PEM) that are trusted, instead of the system's\n"
+    "                         is asked for on the terminal, or read from standard input if that is no terminal\n"
+    "  --oauth                log in with OAuth: an access token is given in place of the password, in the same ways\n"
+    "  --port PORT            the default is 993, or 143 with --starttls or --plain\n"
+    "  --starttls             begin unencrypted and switch to TLS\n"
+    "  --plain                no TLS: password and mail go over the wire unencrypted\n"
+    "  --ca-file FILE         the certificates (PEM) to trust, instead of the system's\n"
     "  --insecure             do not verify the server's certificate\n"
     "  --timeout SECONDS      how long to wait for each answer; 10 by default\n"
-    "  --help                 show this and end\n"
+    "  --help                 print this and exit\n"
     "\n"
-    "Exit status: 0 STATE is offered and restores, 1 failed, 2 wrong usage, 3 no STATE is offered, 4 STATE is offered\n"
+    "Exit status: 0 STATE is offered and restores, 1 failed, 2 wrong usage, 3 STATE is not offered, 4 STATE is "
+    "offered\n"
     "but does not restore.\n";
 
 struct options {
@@ -98,7 +99,8 @@ static int take_option(int option, struct options *options)
         options->target.timeout_ms = (int)number * 1000;
         return -1;
     case 'P':
-        return usage_error("a password in the command line is seen by every user of this machine: --password-file", "");
+        return usage_error("every user of this machine can see a password on the command line: use --password-file",
+                           "");
     case 'h':
         fputs(help, stdout);
         return EXIT_SUCCESS;
@@ -117,7 +119,7 @@ static int check_options(struct options *options)
     if (options->has_starttls && options->has_plain)
         return usage_error("--starttls and --plain exclude each other", "");
     if (options->has_plain && (target->is_insecure || *target->ca_file))
-        return usage_error("with --plain there is no certificate: --insecure and --ca-file mean nothing", "");
+        return usage_error("with --plain there is no certificate: --insecure and --ca-file have no effect", "");
     if (target->is_insecure && *target->ca_file)
         return usage_error("--insecure and --ca-file exclude each other", "");
     target->tls = options->has_plain      ? CONNECTION_PLAIN
@@ -156,11 +158,11 @@ static int parse_options(int argc, char **argv, struct options *options)
 static void warn_of_risks(const struct connection_target *target)
 {
     if (target->is_insecure)
-        fputs("imapstatectl try: warning: --insecure: the server's certificate is not verified. Whoever sits between "
+        fputs("imapstatectl try: warning: --insecure: the server's certificate is not verified. Anybody between "
               "here\nand there can read the password and the mail, and change what is said.\n",
               stderr);
     if (target->tls == CONNECTION_PLAIN)
-        fputs("imapstatectl try: warning: --plain: the password and the mail go over the wire in clear.\n", stderr);
+        fputs("imapstatectl try: warning: --plain: the password and the mail go over the wire unencrypted.\n", stderr);
 }
 
 /* --- what came of it --- */
@@ -226,10 +228,10 @@ static void print_restored(const struct trial *trial)
 
 static void print_no_state(const struct trial *trial)
 {
-    printf(
-        "\nThis server does not offer STATE. To be at its mail a client that sets up needs %u round trips here, each\n"
-        "time it connects. With STATE that is one: imapstated(8) in front of the server brings it.\n",
-        trial->measures[TRIAL_WITHOUT].round_trips);
+    printf("\nThis server does not offer STATE. A client that sets itself up needs %u round trips to be at its mail, "
+           "each\n"
+           "time it connects. With STATE it needs one: imapstated(8) in front of the server makes that possible.\n",
+           trial->measures[TRIAL_WITHOUT].round_trips);
 }
 
 /* A failure goes to standard error, whatever else was said. */

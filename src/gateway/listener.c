@@ -66,7 +66,7 @@ static const char *listener_clear_path(const struct endpoint *endpoint)
     if (lstat(path, &found) < 0)
         return errno == ENOENT ? NULL : strerror(errno);
     if (!S_ISSOCK(found.st_mode))
-        return "something else than a socket has that name; it was left as it is";
+        return "something other than a socket has that name; it was left as it is";
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return strerror(errno);

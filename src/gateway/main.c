@@ -62,7 +62,7 @@ static void main_raise_descriptors(const struct config *config)
     if (limit.rlim_cur < wanted)
         log_warning(
             "file descriptors are limited to %llu, fewer than the %llu that max_clients = %u and park's max = %u need; "
-            "clients beyond are refused",
+            "clients beyond that are refused",
             (unsigned long long)limit.rlim_cur, (unsigned long long)wanted, config->max_clients, config->park.max);
 }
 
@@ -171,7 +171,7 @@ static void main_reload(struct daemon *daemon)
     main_log_lines(text);
     free(text);
     if (!can_follow) {
-        log_error(service ? "reload refused: listeners, their addresses and workers change only by a restart"
+        log_error(service ? "reload refused: listeners, their addresses and workers change only with a restart"
                           : "reload failed; the configuration, keys and certificates stay as they were");
         service_unref(service);
         return;
@@ -297,7 +297,8 @@ static int main_run(struct daemon *daemon)
     main_forbid_dumps(); /* after the change of user, which would allow them again */
     main_warn_of_root(config);
     if (!log_start())
-        log_warning("log: written by whoever logs, as its thread cannot be started: %s", strerror(errno));
+        log_warning("log: each thread writes its own lines, as the log's thread cannot be started: %s",
+                    strerror(errno));
     if (!main_start_workers(daemon))
         main_give_up();
     park_configure(config);
@@ -365,7 +366,7 @@ static int main_usage(FILE *to, int status)
           "  -V, --version      print the version and exit\n"
           "  -h, --help         print this and exit\n"
           "\n"
-          "Signals: SIGHUP reads configuration, certificates and keys anew; SIGTERM ends in order.\n",
+          "Signals: SIGHUP reloads configuration, certificates and keys; SIGTERM shuts down in an orderly way.\n",
           to);
     return status;
 }

@@ -9,7 +9,7 @@
 
 #define ENDPOINT_UNIX "unix:"
 
-static const char not_ipv6[] = "that is no IPv6 address between the brackets";
+static const char not_ipv6[] = "that is not an IPv6 address between the brackets";
 static const char not_port[] = "its port is not from 1 to 65535";
 
 static const char *endpoint_unix_path(const char *text)
@@ -186,6 +186,6 @@ const char *endpoint_split(char *text, const char **ret_host, const char **ret_p
     if (is_bracketed && !endpoint_take_ipv6(*ret_host, &endpoint.sockaddr.in6))
         return not_ipv6;
     if (!is_bracketed && !endpoint_is_host_name(*ret_host))
-        return "that is no host name";
+        return "that is not a host name";
     return *ret_port && !endpoint_take_port(*ret_port, &port) ? not_port : NULL;
 }

@@ -45,9 +45,9 @@ const char *network_parse(const char *text, struct network *ret_network)
             return "an IPv4 network is written as IPv4";
         network.prefix_bits = network_bits_max(&network);
         if (text[len] == '/' && !network_set_prefix(&network, text + len + 1))
-            return "the number behind \"/\" is not a prefix length";
+            return "the number after \"/\" is not a prefix length";
         if (network_has_bits_behind_prefix(&network))
-            return "its address has bits set behind the prefix";
+            return "its address has bits set beyond the prefix";
     }
     *ret_network = network;
     return NULL;

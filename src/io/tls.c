@@ -51,7 +51,7 @@ SSL_CTX *tls_listener_context(const struct config *config, const struct config_l
     else if (SSL_CTX_use_PrivateKey_file(context, listener->tls_key_file, SSL_FILETYPE_PEM) != 1)
         tls_complain(config, listener->line, "tls_key_file", listener->tls_key_file, errors);
     else if (SSL_CTX_check_private_key(context) != 1)
-        tls_complain(config, listener->line, "tls_key_file does not belong to tls_cert_file", "", errors);
+        tls_complain(config, listener->line, "tls_key_file does not match tls_cert_file", "", errors);
     else
         return context;
     SSL_CTX_free(context);

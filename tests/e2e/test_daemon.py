@@ -149,7 +149,7 @@ def test_each_warning_is_a_line(configuration):
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
         f"{configuration.file}:1: warning: park: time is longer than lifetime, at which a connection ends anyway",
-        f'{configuration.file}:8: warning: upstream "main": passwords and mail go to 192.0.2.1 in clear',
+        f'{configuration.file}:8: warning: upstream "main": passwords and mail go to 192.0.2.1 unencrypted',
         f"{configuration.file}: warning: no keys_file: tokens are sealed with a key that ends with this process"]
 
 
@@ -212,7 +212,7 @@ def test_what_is_no_socket_stays_where_a_socket_was_to_be(tmp_path, what):
     elif what != "link to nothing":
         (other if path.is_symlink() else path).write_text("precious")
     before = path.lstat()
-    assert f'listener "unix": unix:{path}: something else than a socket has that name' in run_on_unix(tmp_path, path)
+    assert f'listener "unix": unix:{path}: something other than a socket has that name' in run_on_unix(tmp_path, path)
     after = path.lstat()
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
     if path.is_file():

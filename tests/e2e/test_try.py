@@ -49,7 +49,7 @@ def check_restored(done, saving, restoring, without):
 def test_the_gateway_in_clear(gateway, dovecot):
     done = in_clear(gateway.plain_port, user=dovecot.new_user())
     check_restored(done, 9, 1, 8)
-    assert "no TLS" in done.stdout and "in clear" in done.stderr
+    assert "no TLS" in done.stdout and "unencrypted" in done.stderr
     assert shown(done) == [
         ["LOGIN", "CAPABILITY", "STATE", *SET_UP, "SAVESTATE", "LOGOUT"],
         ["LOGIN", "STATE", "EXAMINE", "LOGOUT"],
@@ -106,7 +106,7 @@ def test_passwords_and_names_of_all_kinds(gateway, user):
 
 def test_dovecot_by_itself(dovecot, authority):
     done = attempt("localhost", "--port", dovecot.tls_port, "--user", dovecot.new_user(), "--ca-file", authority.ca_file)
-    came_to(done, NO_STATE, "This server does not offer STATE.", "needs 7 round trips here")
+    came_to(done, NO_STATE, "This server does not offer STATE.", "needs 7 round trips to be at its mail")
     assert round_trips(done) == {"set up without STATE": 7}
     assert shown(done) == [["LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "NOTIFY", "EXAMINE", "LOGOUT"]]
 
@@ -121,7 +121,7 @@ def test_a_server_that_has_nothing(start_scripted):
     server = start_scripted(greeting="* OK hi", caps_before="IMAP4rev1", caps_after="IMAP4rev1", caps_login="none")
     server.users["ann"] = PASSWORD
     done = in_clear(server.port, password=PASSWORD)
-    came_to(done, NO_STATE, "needs 4 round trips here")
+    came_to(done, NO_STATE, "needs 4 round trips to be at its mail")
     assert shown(done) == [["CAPABILITY", "LOGIN", "CAPABILITY", "EXAMINE", "LOGOUT"]]
     assert re.search(r"in the greeting +there is no list\n +to CAPABILITY before login +no\n +with the login +there is no list\n"
                      r" +to CAPABILITY after login +no\n", done.stdout)
@@ -310,11 +310,11 @@ def test_an_answer_without_an_end(native):
 
 
 @pytest.mark.parametrize("greeting, words", [
-    ("* BYE too many connections", "the server wants no connection now: BYE too many connections"),
+    ("* BYE too many connections", "the server accepts no connections now: BYE too many connections"),
     ("* PREAUTH welcome", "PREAUTH"),
-    ("220 mx.example.org ESMTP", "this is no IMAP server"),
-    (b"SSH-2.0-x\r", "this is no IMAP server"),
-    ("* HELLO", "this is no IMAP server"),
+    ("220 mx.example.org ESMTP", "this is not an IMAP server"),
+    (b"SSH-2.0-x\r", "this is not an IMAP server"),
+    ("* HELLO", "this is not an IMAP server"),
 ])
 def test_a_greeting_that_is_none(start_scripted, greeting, words):
     came_to(in_clear(start_scripted(greeting=greeting).port), FAILED, words)
@@ -336,7 +336,7 @@ def test_a_mailbox_that_cannot_be_opened(native):
 
 def test_a_login_that_is_not_possible(start_scripted):
     server = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED STARTTLS")
-    came_to(in_clear(server.port), FAILED, "takes no password in clear: leave out --plain, or use --starttls")
+    came_to(in_clear(server.port), FAILED, "accepts no unencrypted passwords: leave out --plain, or use --starttls")
     assert server.connections[0].names == []
 
 
@@ -398,7 +398,7 @@ def test_starttls_that_is_refused(start_scripted):
 def test_octets_in_clear_behind_starttls_end_it(start_scripted, injected):
     server = start_scripted()
     server.on("STARTTLS", lambda connection, tag, arguments: connection.send(f"{tag} OK begin\r\n".encode() + injected))
-    came_to(attempt("localhost", "--port", server.port, "--starttls", "--user", "ann"), FAILED, "in clear behind the answer to STARTTLS")
+    came_to(attempt("localhost", "--port", server.port, "--starttls", "--user", "ann"), FAILED, "unencrypted octets came after the answer to STARTTLS")
 
 
 # The password
@@ -554,19 +554,19 @@ def test_a_token_that_is_refused_the_second_time(start_scripted):
 
 def test_a_token_that_is_none(start_scripted):
     server = start_scripted()
-    came_to(by_oauth(server.port, user="ann", token='{"access_token": "x"}'), FAILED, "that is no access token")
+    came_to(by_oauth(server.port, user="ann", token='{"access_token": "x"}'), FAILED, "this is not an access token")
     assert server.connections[0].names == []
 
 
 def test_a_server_that_takes_no_tokens(start_scripted, authority, certificate):
-    came_to(by_oauth(start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN").port, user="ann", token="t0ken"), FAILED, "nor AUTH=XOAUTH2 in clear: leave out --plain")
+    came_to(by_oauth(start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN").port, user="ann", token="t0ken"), FAILED, "nor AUTH=XOAUTH2: leave out --plain")
     server = start_scripted(caps_before="IMAP4rev1 AUTH=PLAIN", tls="implicit", context=Authority.server_context(certificate))
     came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--oauth", "--ca-file", authority.ca_file), FAILED, "nor AUTH=XOAUTH2\n")
 
 
 def test_a_server_that_takes_tokens_only(start_scripted, authority, certificate):
     server = start_scripted(caps_before="IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2", tls="implicit", context=Authority.server_context(certificate))
-    came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--ca-file", authority.ca_file), FAILED, "access tokens it takes: --oauth")
+    came_to(attempt("localhost", "--port", server.port, "--user", "ann", "--ca-file", authority.ca_file), FAILED, "it does accept access tokens: --oauth")
 
 
 def test_a_token_may_be_longer_than_a_password(start_scripted, tmp_path):
@@ -585,7 +585,7 @@ def test_a_token_is_asked_for_on_the_terminal(start_scripted):
 
 def test_what_is_too_long_for_a_terminal_is_not_cut_short(start_scripted):
     status, said = at_the_terminal(start_scripted(), b"Access token of ann at 127.0.0.1: ", b"x" * 5000 + b"\n", "--oauth")
-    assert status == FAILED and b"the access token is too long for a terminal: --password-file" in said
+    assert status == FAILED and b"the access token is too long for a terminal: use --password-file" in said
 
 
 # How it is called

@@ -365,7 +365,7 @@ static const struct {
     { "a repeated section", LISTENER LISTENER UPSTREAM, "x.conf:2: found duplicate title 'l'\n" },
     { "a section without a name", "listener { }\n", "x.conf:1: missing title for section 'listener'\n" },
     { "an empty section name", LISTENER "upstream \"\" { address = a }\n",
-      "x.conf:2: upstream \"\": a name is made of up to 64 letters, digits, \".\", \"-\" and \"_\"\n" },
+      "x.conf:2: upstream \"\": a name consists of up to 64 letters, digits, \".\", \"-\" and \"_\"\n" },
     { "a section that is not closed", LISTENER "upstream u { address = a\n",
       "x.conf:2: a section is not closed: \"}\" is missing at the end of the file\n" },
     { "a comment as in C", IN_FILE("workers = 1 /* x */"),
@@ -377,7 +377,7 @@ static const struct {
     { "the environment", IN_FILE("user = ${USER}"),
       "x.conf:1: \"${\" is only allowed in quotes (a comment begins with \"#\")\n" },
     { "the environment in quotes", IN_FILE("\nuser = \"${USER}\""),
-      "x.conf:2: \"${\": the environment is not looked at; in single quotes it stands for itself\n" },
+      "x.conf:2: \"${\": environment variables are not expanded; in single quotes it stands for itself\n" },
     { "an error behind comments", IN_FILE("# one\n## \" two\nuser = \"a#\\\"b\" # three\n\nuser = '#\"'"),
       "x.conf:5: user is given more than once\n" },
     { "a list where there is none", IN_FILE("user = { a }"), "x.conf:1: unexpected token '{'\n" },
@@ -440,11 +440,11 @@ static const struct {
       "\"unix\"\n" },
 
     { "a mechanism that can never pass", IN_MECHANISMS("{ PLAIN, EXTERNAL }"),
-      "x.conf:3: auth_mechanisms: \"EXTERNAL\" is none that can pass: these can: " CAN_PASS "\n" },
+      "x.conf:3: auth_mechanisms: \"EXTERNAL\" cannot pass; these can: " CAN_PASS "\n" },
     { "an unknown mechanism", IN_MECHANISMS("plane"),
-      "x.conf:3: auth_mechanisms: \"plane\" is none that can pass: these can: " CAN_PASS "\n" },
+      "x.conf:3: auth_mechanisms: \"plane\" cannot pass; these can: " CAN_PASS "\n" },
     { "an empty mechanism", IN_MECHANISMS("\"\""),
-      "x.conf:3: auth_mechanisms: \"\" is none that can pass: these can: " CAN_PASS "\n" },
+      "x.conf:3: auth_mechanisms: \"\" cannot pass; these can: " CAN_PASS "\n" },
     { "a mechanism twice", IN_MECHANISMS("{ PLAIN, LOGIN, plain }"),
       "x.conf:3: auth_mechanisms has \"PLAIN\" twice\n" },
     { "a list of mechanisms twice", IN_MECHANISMS("PLAIN\nauth_mechanisms = LOGIN"),
@@ -455,9 +455,9 @@ static const struct {
       "x.conf:3: imapproxy_compat must be true or false, not \"1\"\n" },
 
     { "a second park", "park {\nmax = 3\n}\n" IN_FILE("park { max = 3 }"),
-      "x.conf:4: park is given more than once: first in line 1\n" },
+      "x.conf:4: park is given more than once: first on line 1\n" },
     { "a second park, both empty", "park { }\n" IN_FILE("park { }"),
-      "x.conf:2: park is given more than once: first in line 1\n" },
+      "x.conf:2: park is given more than once: first on line 1\n" },
     { "a park with a name", IN_FILE("park main { }"), "x.conf:1: missing opening brace for section 'park'\n" },
     { "an unknown option of park", IN_FILE("park {\nper_address = 1 }"), "x.conf:2: no such option 'per_address'\n" },
     { "an option of park from outside", IN_FILE("park { max = 3 }\npark|0|max = 3"), NULL },
@@ -477,14 +477,14 @@ static const struct {
 
     { "an upstream without an address", IN_UPSTREAM("tls = none"), "x.conf:2: upstream \"u\" has no address\n" },
     { "an upstream host that is none", IN_UPSTREAM("address = \"mail example:1\""),
-      "x.conf:3: address \"mail example:1\": that is no host name\n" },
+      "x.conf:3: address \"mail example:1\": that is not a host name\n" },
     { "a unix upstream whose certificate has no name", IN_UPSTREAM("address = \"unix:/s\""),
       "x.conf:2: upstream \"u\": TLS on a unix socket needs tls_name, the name in its certificate\n" },
     { "no upstream", LISTENER, "x.conf: there is no upstream section\n" },
     { "an upstream that is not there", IN_LISTENER("tls = none address = \"127.0.0.1:1\" upstream = v"),
       "x.conf:1: listener \"l\": there is no upstream \"v\"\n" },
     { "several upstreams and no choice", LISTENER UPSTREAM "upstream v { address = a }\n",
-      "x.conf:1: listener \"l\": there are several upstreams: say which by upstream = \"NAME\"\n" },
+      "x.conf:1: listener \"l\": there are several upstreams: name one with upstream = \"NAME\"\n" },
 
     { "several errors at once", "workers = x\nlog_to = y\nlistener l {\n tls = z\n}\nupstream u { address = \"-a\" }\n",
       "x.conf:1: workers must be a number from 0 to 1024, not \"x\"\n"
@@ -493,7 +493,7 @@ static const struct {
       "x.conf:3: listener \"l\" has no address\n"
       "x.conf:3: listener \"l\": tls = implicit needs tls_cert_file\n"
       "x.conf:3: listener \"l\": tls = implicit needs tls_key_file\n"
-      "x.conf:6: address \"-a\": that is no host name\n" },
+      "x.conf:6: address \"-a\": that is not a host name\n" },
 };
 
 TEST(what_is_wrong_is_told_with_its_line)
@@ -529,14 +529,14 @@ static const struct {
     const char *name, *text, *warning;
 } warnings[] = {
     { "no verification", IN_UPSTREAM("address = a\ntls_verify = false"),
-      "x.conf:2: warning: upstream \"u\": tls_verify is off: whoever can answer in its place reads all passwords" },
+      "x.conf:2: warning: upstream \"u\": tls_verify is off: anybody who can answer in its place gets all passwords" },
     { "a remote upstream in clear", IN_UPSTREAM("address = mail.example.org tls = none"),
-      "x.conf:2: warning: upstream \"u\": passwords and mail go to mail.example.org in clear" },
+      "x.conf:2: warning: upstream \"u\": passwords and mail go to mail.example.org unencrypted" },
     { "a public listener in clear", IN_LISTENER("address = { \"127.0.0.1:1\", \"*:1\" } tls = none"),
-      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on *:1" },
+      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive unencrypted on *:1" },
     { "STARTTLS not required",
       IN_LISTENER("address = \"[::]:1\" tls = starttls tls_cert_file = c tls_key_file = k require_tls = no"),
-      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive in clear on [::]:1" },
+      "x.conf:1: warning: listener \"l\": passwords and tokens may arrive unencrypted on [::]:1" },
     { "longer parked than it lives", IN_FILE("\npark {\ntime = 2s lifetime = 1s }"),
       "x.conf:2: warning: park: time is longer than lifetime, at which a connection ends anyway" },
     { "more for one than for all", IN_FILE("park { per_user = 3 max = 2 }"),
@@ -607,7 +607,7 @@ TEST(a_file_that_cannot_be_text_is_refused)
     struct config *config;
     char *errors = read_octets(everything, sizeof(everything), &config);
     assert_null(config);
-    assert_non_null(strstr(errors, ": not a text file: it holds a NUL\n"));
+    assert_non_null(strstr(errors, ": not a text file: it contains a NUL\n"));
     free(errors);
 
     char *large = malloc((1u << 20) + 1);

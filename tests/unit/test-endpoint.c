@@ -67,7 +67,7 @@ TEST(an_endpoint_equals_itself_in_another_notation_and_no_other)
 #define FORMS "write it as \"192.0.2.1:993\", \"[2001:db8::1]:993\", \"*:993\" or \"unix:/path\", in quotes"
 #define PORT  "its port is not from 1 to 65535"
 #define NAME  "a listener takes no host name: write its IP address"
-#define IPV6  "that is no IPv6 address between the brackets"
+#define IPV6  "that is not an IPv6 address between the brackets"
 
 static const struct {
     const char *text, *wrong;
@@ -129,9 +129,9 @@ static const struct {
     { "[2001:db8::5]", "2001:db8::5", NULL, NULL, false },
     { "[::1]:65535", "::1", "65535", NULL, false },
     { "unix:/run/imap", "/run/imap", NULL, NULL, true },
-    { "mail example:1", .wrong = "that is no host name" },
-    { "-a", .wrong = "that is no host name" },
-    { "*:143", .wrong = "that is no host name" },
+    { "mail example:1", .wrong = "that is not a host name" },
+    { "-a", .wrong = "that is not a host name" },
+    { "*:143", .wrong = "that is not a host name" },
     { "mail:imap", .wrong = PORT },
     { "mail:0", .wrong = PORT },
     { "[mail]:1", .wrong = IPV6 },

@@ -98,8 +98,8 @@ static const struct {
       RIVER_EVENTS "2 river 's'\n2 2.from='x'\n2 2.over='y'\n2 end of 2\n3 pond ''\n3 1.a='1'\n3 end of 1\n4 0.a='1'\n"
                    "0 end of 0\n" },
     { "a section without a name that is there three times", RIVER "pond {}\n\npond {}\npond { a = 1 }\n",
-      RIVER_EVENTS "2 pond ''\n2 end of 1\n4 WRONG pond is given more than once: first in line 2\n4 pond ''\n"
-                   "4 end of 1\n5 WRONG pond is given more than once: first in line 2\n5 pond ''\n5 1.a='1'\n"
+      RIVER_EVENTS "2 pond ''\n2 end of 1\n4 WRONG pond is given more than once: first on line 2\n4 pond ''\n"
+                   "4 end of 1\n5 WRONG pond is given more than once: first on line 2\n5 pond ''\n5 1.a='1'\n"
                    "5 end of 1\n0 end of 0\n" },
     { "a name twice", RIVER RIVER, RIVER_EVENTS "2 WRONG found duplicate title 'r'\n" },
     { "a section that is missing", "a = 1\n", "1 0.a='1'\n0 WRONG there is no river section\n0 end of 0\n" },
@@ -128,10 +128,10 @@ static const struct {
     { "an earlier complaint stands, whatever comes behind it", "a 1\nb = \"2\n",
       "1 WRONG missing equal sign after option 'a'\n" },
     { "an octal number that is none", "\na = \"1\\0002\"", "2 WRONG bad escape sequence '\\0002'\n" },
-    { "a NUL by one digit", "\na = \"1\\0\"", "2 WRONG a string holds a NUL\n" },
-    { "a NUL by three digits", "a = \"1\\000x\"", "1 WRONG a string holds a NUL\n" },
-    { "a NUL by its hexadecimal number", "a = \"1\\x00\"", "1 WRONG a string holds a NUL\n" },
-    { "a NUL by one hexadecimal digit", "a = \"\\x0g\"", "1 WRONG a string holds a NUL\n" },
+    { "a NUL by one digit", "\na = \"1\\0\"", "2 WRONG a string contains a NUL\n" },
+    { "a NUL by three digits", "a = \"1\\000x\"", "1 WRONG a string contains a NUL\n" },
+    { "a NUL by its hexadecimal number", "a = \"1\\x00\"", "1 WRONG a string contains a NUL\n" },
+    { "a NUL by one hexadecimal digit", "a = \"\\x0g\"", "1 WRONG a string contains a NUL\n" },
     { "what only looks like a NUL", RIVER "a = \"\\\\0\\x0a\\060\"\nb = '\\0'\n",
       RIVER_EVENTS "2 0.a='\\0\n0'\n3 0.b='\\0'\n0 end of 0\n" },
     { "a control character", RIVER "a = \"\001end\"\n", "2 WRONG control character 0x01\n" },

@@ -70,7 +70,7 @@ TEST(networks_hold_what_one_of_them_holds)
 }
 
 #define FORMS  "write it as \"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\" or \"unix\""
-#define PREFIX "the number behind \"/\" is not a prefix length"
+#define PREFIX "the number after \"/\" is not a prefix length"
 
 static const struct {
     const char *text, *wrong;
@@ -89,9 +89,9 @@ static const struct {
     { "10.0.0.0/", PREFIX },
     { "10.0.0.0/8 ", PREFIX },
     { "10.0.0.0/-1", PREFIX },
-    { "10.0.0.1/31", "its address has bits set behind the prefix" },
+    { "10.0.0.1/31", "its address has bits set beyond the prefix" },
     { "2001:db8::/31", NULL },
-    { "2001:db9::/31", "its address has bits set behind the prefix" },
+    { "2001:db9::/31", "its address has bits set beyond the prefix" },
 };
 
 TEST(what_is_no_network_is_refused)

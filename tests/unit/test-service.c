@@ -63,7 +63,7 @@ static const struct {
     { "one key", KEY_A, 0600, 1, "" },
     { "several", KEY_A KEY_B KEY_Z, 0600, 3, "" },
     { "comments", "# new\n\n" KEY_A, 0600, 1, "" },
-    { "others may read it", KEY_A, 0640, 1, ": warning: others than its owner may read this file\n" },
+    { "others may read it", KEY_A, 0640, 1, ": warning: users other than its owner may read this file\n" },
     { "none that seals yet", KEY_Z, 0600, 1,
       ": warning: no key seals at this time: SAVESTATE is answered NO until one does\n" },
     { "a line that is no key", KEY_A "secret\n", 0600, 0, ":2: key line is malformed\n" },
