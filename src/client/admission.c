@@ -196,7 +196,8 @@ static void admission_connect(struct client *client)
     struct upstream_owner owner = client_as_owner(client);
     struct upstream_ends ends = { &client->peer, &client->local };
     if (!client->upstream)
-        client->upstream = upstream_open(client->worker, client->service, client->listener->upstream, &owner, &ends);
+        client->upstream =
+            upstream_open(client->clients->upstreams, client->service, client->listener->upstream, &owner, &ends);
     if (!client->upstream)
         admission_is_unavailable(client);
     else if (client->upstream->state == UPSTREAM_READY)

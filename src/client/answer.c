@@ -234,7 +234,7 @@ static void answer_compress(struct client *client)
         answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
     else if (client->stream.compression)
         answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is already active."));
-    else if (!(compression = compression_new(&client->worker->pool)))
+    else if (!(compression = compression_new(&client->clients->loop->pool)))
         answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     else {
         answer_say(client, "OK " N_("Compression is active now."));

@@ -18,16 +18,18 @@ void choice_init(struct choice *choice)
     imapstate_buf_init(&choice->sent, CHOICE_RESEND_MAX);
 }
 
-static void choice_give_back(struct choice *choice)
+static void choice_give_back(struct client *client)
 {
+    struct choice *choice = &client->choice;
     if (choice->reserved)
-        park_put(choice->reserved, worker_now_ms());
+        park_put(choice->reserved, client_now_ms(client));
     choice->reserved = NULL;
 }
 
-void choice_done(struct choice *choice)
+void choice_done(struct client *client)
 {
-    choice_give_back(choice);
+    struct choice *choice = &client->choice;
+    choice_give_back(client);
     park_proof_unref(choice->proof);
     imapstate_buf_done(&choice->sent);
     choice_init(choice);
@@ -35,8 +37,9 @@ void choice_done(struct choice *choice)
 
 /* --- taking one --- */
 
-static struct parked *choice_take(struct choice *choice, enum park_want want, struct imapstate_span state)
+static struct parked *choice_take(struct client *client, enum park_want want, struct imapstate_span state)
 {
+    struct choice *choice = &client->choice;
     struct parked *reserved = choice->reserved;
     if (choice->wants_new)
         return NULL;
@@ -44,8 +47,8 @@ static struct parked *choice_take(struct choice *choice, enum park_want want, st
         choice->reserved = NULL;
         return reserved;
     }
-    choice_give_back(choice);
-    return choice->proof ? park_take(choice->proof, want, state, worker_now_ms()) : NULL;
+    choice_give_back(client);
+    return choice->proof ? park_take(choice->proof, want, state, client_now_ms(client)) : NULL;
 }
 
 /* What the client said of itself before there was an upstream (RFC 2971). */
@@ -68,8 +71,8 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     struct upstream_owner owner = client_as_owner(client);
     struct imapstate_buf alerts;
     imapstate_buf_init(&alerts, ALERTS_MAX);
-    while (!client->upstream && (parked = choice_take(&client->choice, want, state))) {
-        client->upstream = upstream_adopt(client->worker, parked, &owner, &alerts);
+    while (!client->upstream && (parked = choice_take(client, want, state))) {
+        client->upstream = upstream_adopt(client->clients->upstreams, parked, &owner, &alerts);
         client_tell_alerts(client, imapstate_buf_span(&alerts));
         imapstate_buf_done(&alerts);
     }
@@ -120,7 +123,7 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
     struct choice *choice = &client->choice;
     if (!trust_identify(client, &identity))
         return false;
-    choice->reserved = park_match(&identity, worker_now_ms(), &choice->proof);
+    choice->reserved = park_match(&identity, client_now_ms(client), &choice->proof);
     if (!choice->reserved)
         return false;
     struct upstream *unused = client->upstream;
@@ -128,12 +131,12 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
     /* Whoever is told that a connection is reused must get one, whatever its state. */
     if (client->listener->imapproxy_compat && !choice_wake(client, PARK_ANY, (struct imapstate_span){ 0 })) {
         client->upstream = unused;
-        choice_done(choice);
+        choice_done(client);
         return false;
     }
     if (unused)
         upstream_release(unused, false);
-    choice->accepted_at_ms = worker_now_ms();
+    choice->accepted_at_ms = client_now_ms(client);
     *ret_names = imapstate_buf_span(client->upstream ? &client->upstream->kept.names : &choice->reserved->kept.names);
     return true;
 }
@@ -178,7 +181,7 @@ bool choice_doubt(struct client *client)
     choice->has_doubted = choice_wanted(client, &want, &state);
     choice->wants_new = choice->has_doubted && want != PARK_ANY;
     if (choice->has_doubted && !choice->wants_new)
-        choice->reserved = choice_take(choice, want, imapstate_buf_span(&state));
+        choice->reserved = choice_take(client, want, imapstate_buf_span(&state));
     imapstate_buf_done(&state);
     return choice->wants_new || choice->reserved;
 }

@@ -40,7 +40,7 @@ struct choice {
 void choice_init(struct choice *choice);
 
 /* Gives the reserved connection back, forgets everything. */
-void choice_done(struct choice *choice);
+void choice_done(struct client *client);
 
 /* A login whose credentials are known: may it be accepted without the upstream? *ret_names is then the list of the
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */

@@ -73,7 +73,7 @@ static bool client_is_newcomer(const struct client *client, const struct address
 
 static void client_count_silent(struct client *client, int more)
 {
-    __atomic_add_fetch(&client->worker->silent, (unsigned)more, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&client->clients->silent, (unsigned)more, __ATOMIC_RELAXED);
 }
 
 void client_enter(struct client *client, enum client_state next)
@@ -86,7 +86,7 @@ void client_enter(struct client *client, enum client_state next)
     client_count_silent(client, (int)(next <= CLIENT_NOT_AUTHENTICATED) - (client->state <= CLIENT_NOT_AUTHENTICATED));
     client->state = (uint8_t)next;
     peers_set_newcomer(&client->place, client_is_newcomer(client, &client->place.address));
-    list_move(&client->link, &client->worker->clients[next]);
+    list_move(&client->link, &client->clients->by_state[next]);
     client_rearm(client);
 }
 
@@ -164,7 +164,7 @@ static void client_log_end(struct client *client, const char *reason)
 {
     if (client->is_unlogged)
         return;
-    uint64_t age_ms = worker_now_ms() - client->began_at_ms;
+    uint64_t age_ms = client_now_ms(client) - client->began_at_ms;
     const struct compression *compression = client->stream.compression;
     char unpacked[80] = "";
     if (compression)
@@ -234,7 +234,7 @@ static void client_bury(struct grave *grave)
     admission_free(client->admission);
     client_forget_credentials(client);
     restore_free(client->restore);
-    choice_done(&client->choice);
+    choice_done(client);
     introduction_free(client->introduction);
     service_unref(client->service);
     list_remove(&client->link);
@@ -248,9 +248,9 @@ static void client_die(struct client *client)
         return;
     client_enter(client, CLIENT_DEAD);
     peers_remove(&client->place);
-    evtimer_del(&client->timer);
+    timer_stop(&client->timer);
     stream_pause(&client->stream);
-    worker_bury(client->worker, &client->grave, client_bury);
+    loop_bury(client->clients->loop, &client->grave, client_bury);
 }
 
 /* The chores that are left before the upstream can serve another session; false if it cannot. */
@@ -260,7 +260,7 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     bool is_compat = client->listener->imapproxy_compat;
     imapstate_buf_clear(&upstream->kept.state);
     if (!upstream->kept.proof || upstream->kept.names.len == 0 || upstream->has_said_bye ||
-        upstream->stream.is_at_eof || client->worker->is_stopping || session->is_in_doubt)
+        upstream->stream.is_at_eof || client->clients->loop->is_stopping || session->is_in_doubt)
         return false;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */
@@ -308,7 +308,7 @@ static void client_leave_upstream(struct client *client, bool may_park)
     } else if (upstream) {
         upstream_release(upstream, is_clean);
     }
-    choice_done(&client->choice);
+    choice_done(client);
     restore_free(client->restore);
     client->restore = NULL;
     login_free(client->login);
@@ -386,7 +386,7 @@ static void client_refuse(struct client *client)
 {
     unsigned more = 0;
     char detail[32];
-    client->is_unlogged = !rate_allows(&rate_of_refusals, worker_now_ms(), &more);
+    client->is_unlogged = !rate_allows(&rate_of_refusals, client_now_ms(client), &more);
     snprintf(detail, sizeof detail, "and %u more", more);
     if (more > 0)
         client_set_detail(client, detail);
@@ -396,17 +396,17 @@ static void client_refuse(struct client *client)
 
 /* --- making room --- */
 
-static struct client *client_first(struct list *clients)
+static struct client *client_first(struct list *state)
 {
-    return list_is_empty(clients) ? NULL : list_entry(clients->next, struct client, link);
+    return list_is_empty(state) ? NULL : list_entry(state->next, struct client, link);
 }
 
 /* Each list is in the order in which its state was entered. */
-static struct client *client_oldest_newcomer(struct worker *worker)
+static struct client *client_oldest_newcomer(struct clients *clients)
 {
     struct client *oldest = NULL;
     for (unsigned state = CLIENT_PROXYING; state <= CLIENT_NOT_AUTHENTICATED; state++) {
-        struct client *first = client_first(&worker->clients[state]);
+        struct client *first = client_first(&clients->by_state[state]);
         if (first && (!oldest || first->began_at_ms < oldest->began_at_ms))
             oldest = first;
     }
@@ -414,9 +414,9 @@ static struct client *client_oldest_newcomer(struct worker *worker)
 }
 
 /* A dialog that was begun and left alone is as silent as no login at all. */
-static struct client *client_oldest_in_dialog(struct worker *worker)
+static struct client *client_oldest_in_dialog(struct clients *clients)
 {
-    list_each_safe(link, &worker->clients[CLIENT_LOGGING_IN])
+    list_each_safe(link, &clients->by_state[CLIENT_LOGGING_IN])
     {
         struct client *client = list_entry(link, struct client, link);
         if (login_wants_line(client))
@@ -425,11 +425,11 @@ static struct client *client_oldest_in_dialog(struct worker *worker)
     return NULL;
 }
 
-bool client_make_room(struct worker *worker)
+bool clients_make_room(struct clients *clients)
 {
-    struct client *oldest = client_oldest_newcomer(worker);
+    struct client *oldest = client_oldest_newcomer(clients);
     if (!oldest)
-        oldest = client_oldest_in_dialog(worker);
+        oldest = client_oldest_in_dialog(clients);
     if (!oldest)
         return false;
     client_end(oldest, "gives its place to another client",
@@ -499,11 +499,9 @@ void client_rearm(struct client *client)
     if (client->state == CLIENT_DEAD)
         return;
     if (client->state == CLIENT_CLOSING)
-        client->active_at_ms = worker_now_ms();
-    uint64_t now_ms = worker_now_ms(), at_ms = client_deadline_ms(client);
-    uint64_t after_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-    struct timeval after = { .tv_sec = (time_t)(after_ms / 1000), .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
-    evtimer_add(&client->timer, &after);
+        client->active_at_ms = client_now_ms(client);
+    uint64_t now_ms = client_now_ms(client), at_ms = client_deadline_ms(client);
+    timer_set(&client->timer, at_ms > now_ms ? at_ms - now_ms : 0);
 }
 
 /* RFC 9051 section 5.4. The configuration allows no less than 30 minutes. */
@@ -521,14 +519,14 @@ static void client_end_idle(struct client *client)
     client_end(client, "idle timeout", bye);
 }
 
-static void client_on_timer(evutil_socket_t fd, short what, void *arg)
+static void client_on_timer(void *owner)
 {
-    struct client *client = arg;
-    if (client_deadline_ms(client) > worker_now_ms()) {
+    struct client *client = owner;
+    if (client_deadline_ms(client) > client_now_ms(client)) {
         client_rearm(client);
         return;
     }
-    if (client->state < CLIENT_CLOSING && client_eof_deadline_ms(client) <= worker_now_ms()) {
+    if (client->state < CLIENT_CLOSING && client_eof_deadline_ms(client) <= client_now_ms(client)) {
         client_close(client, "client disconnected");
         return;
     }
@@ -546,14 +544,14 @@ static void client_on_timer(evutil_socket_t fd, short what, void *arg)
         client_end_idle(client);
         break;
     case CLIENT_GREETING:
-        if (client_can_be_greeted(client) && worker_now_ms() < client_login_deadline_ms(client)) {
+        if (client_can_be_greeted(client) && client_now_ms(client) < client_login_deadline_ms(client)) {
             client_say_greeting(client);
             break;
         }
         /* fall through */
     case CLIENT_LOGGING_IN:
         if (client->login && client->login->phase == LOGIN_DELAYING &&
-            client->login->delayed_until_ms <= worker_now_ms()) {
+            client->login->delayed_until_ms <= client_now_ms(client)) {
             login_delay_is_over(client);
             client_go_on(client);
             break;
@@ -741,7 +739,7 @@ static void client_say_greeting(struct client *client)
     client_go_on(client);
 }
 
-void client_round_ended(struct client *client)
+static void client_round_ended(struct client *client)
 {
     if (prelude_round_has_ended(client->listener->upstream->name, client->round))
         client_say_greeting(client);
@@ -751,14 +749,14 @@ void client_round_ended(struct client *client)
 static void client_greet(struct client *client)
 {
     const struct config_upstream *upstream = client->listener->upstream;
-    enum prelude_turn turn = prelude_take_turn(upstream->name, worker_now_ms(), &client->round);
+    enum prelude_turn turn = prelude_take_turn(upstream->name, client_now_ms(client), &client->round);
     client_enter(client, CLIENT_GREETING);
     if (turn == PRELUDE_FRESH) {
         client_say_greeting(client);
         return;
     }
     if (turn == PRELUDE_ASK)
-        opening_scout(client->worker, client->service, upstream);
+        opening_scout(client->clients->upstreams, client->service, upstream);
     client_round_ended(client);
 }
 
@@ -856,6 +854,19 @@ static void client_hurry(struct client *client)
         stream_acknowledge(&client->stream);
 }
 
+static void client_stop(struct client *client, bool now)
+{
+    if (client->state == CLIENT_CLOSING) {
+        if (now)
+            client_die(client);
+        return;
+    }
+    bool is_resting = client->state != CLIENT_AUTHENTICATED || client->way == RELAY_IDLING ||
+                      (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
+    if (now || is_resting)
+        client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));
+}
+
 static void client_settle(struct client *client)
 {
     if (client->upstream)
@@ -865,7 +876,7 @@ static void client_settle(struct client *client)
         return;
     if (client->stream.is_at_eof && !client_has_business(client))
         client_close(client, "client disconnected");
-    else if (client->worker->is_stopping)
+    else if (client->clients->loop->is_stopping)
         client_stop(client, false);
     else if (!client->upstream || !client->upstream->stream.is_over_high)
         stream_resume(&client->stream);
@@ -894,7 +905,7 @@ void client_unauthenticate(struct client *client)
     client->language = LANGUAGE_DEFAULT;
     client->unauthenticated_octets = 0;
     client->login_failures = 0;
-    client->began_at_ms = worker_now_ms();
+    client->began_at_ms = client_now_ms(client);
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
     if (!is_certain)
         client_end(client, "UNAUTHENTICATE without a flush", "BYE " N_("Compressed data cannot be read."));
@@ -956,7 +967,7 @@ struct upstream_owner client_as_owner(struct client *client)
 
 static void client_on_input(struct client *client)
 {
-    client->active_at_ms = worker_now_ms();
+    client->active_at_ms = client_now_ms(client);
     switch (client->state) {
     case CLIENT_PROXYING:
         client_read_proxy_header(client);
@@ -1043,44 +1054,31 @@ static void client_on_stream(void *owner, enum stream_event event)
     }
 }
 
-void client_stop(struct client *client, bool now)
-{
-    if (client->state == CLIENT_CLOSING) {
-        if (now)
-            client_die(client);
-        return;
-    }
-    bool is_resting = client->state != CLIENT_AUTHENTICATED || client->way == RELAY_IDLING ||
-                      (relay_is_quiet(client) && !client->restore && stream_input(&client->stream).len == 0);
-    if (now || is_resting)
-        client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));
-}
-
-bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct peers_place *place,
-                 const struct address *local)
+bool client_open(struct clients *clients, const struct config_listener *listener, int fd,
+                 const struct peers_place *place, const struct address *local)
 {
     struct client *client = calloc(1, sizeof *client);
     if (!client) {
         close(fd);
         return false;
     }
-    client->worker = worker;
-    client->service = service_ref(worker->service);
+    client->clients = clients;
+    client->service = service_ref(clients->service);
     client->listener = listener;
     client->place = *place;
     client->peer = place->address;
     client->local = *local;
-    client->id_number = worker_new_id(worker);
-    client->began_at_ms = client->active_at_ms = worker_now_ms();
-    stream_init(&client->stream, worker->base, &worker->pool, fd, client_on_stream, client);
+    client->id_number = loop_new_id(clients->loop);
+    client->began_at_ms = client->active_at_ms = client_now_ms(client);
+    stream_init(&client->stream, clients->loop->base, &clients->loop->pool, fd, client_on_stream, client);
     imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
     request_init(&client->request);
     session_init(&client->session);
     choice_init(&client->choice);
     imapstate_buf_init(&client->told, ALERTS_MAX);
-    evtimer_assign(&client->timer, worker->base, client_on_timer, client);
+    timer_init(&client->timer, clients->loop, client_on_timer, client);
     list_init(&client->link);
-    list_move(&client->link, &worker->clients[CLIENT_PROXYING]);
+    list_move(&client->link, &clients->by_state[CLIENT_PROXYING]);
     client_count_silent(client, 1);
     client_rearm(client);
     stream_start(&client->stream);
@@ -1089,4 +1087,43 @@ bool client_open(struct worker *worker, const struct config_listener *listener, 
     else
         client_begin(client);
     return true;
+}
+
+/* --- all of them --- */
+
+void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service)
+{
+    *clients = (struct clients){ .loop = upstreams->loop, .upstreams = upstreams, .service = service_ref(service) };
+    for (size_t state = 0; state < CLIENT_STATE_MAX; state++)
+        list_init(&clients->by_state[state]);
+}
+
+void clients_done(struct clients *clients)
+{
+    service_unref(clients->service);
+}
+
+bool clients_are_gone(const struct clients *clients)
+{
+    for (size_t state = 0; state < CLIENT_STATE_MAX; state++)
+        if (!list_is_empty(&clients->by_state[state]))
+            return false;
+    return true;
+}
+
+void clients_begin_with(struct clients *clients, struct service *service)
+{
+    service_unref(clients->service);
+    clients->service = service;
+}
+
+void clients_round_ended(struct clients *clients)
+{
+    list_each_safe(link, &clients->by_state[CLIENT_GREETING]) client_round_ended(list_entry(link, struct client, link));
+}
+
+void clients_stop(struct clients *clients, bool now)
+{
+    for (size_t state = 0; state < CLIENT_DEAD; state++)
+        list_each_safe(link, &clients->by_state[state]) client_stop(list_entry(link, struct client, link), now);
 }

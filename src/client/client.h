@@ -14,7 +14,9 @@
 #include "address.h"
 #include "catalogue.h"
 #include "choice.h"
+#include "list.h"
 #include "login.h"
+#include "loop.h"
 #include "peers.h"
 #include "pipeline.h"
 #include "request.h"
@@ -22,8 +24,8 @@
 #include "service.h"
 #include "session.h"
 #include "stream.h"
+#include "timer.h"
 #include "upstream.h"
-#include "worker.h"
 
 enum client_state {
     CLIENT_PROXYING,
@@ -37,10 +39,19 @@ enum client_state {
     CLIENT_STATE_MAX,
 };
 
+/* Those of one loop. */
+struct clients {
+    struct loop *loop;                      /* borrowed */
+    struct upstreams *upstreams;            /* borrowed: those of the same loop */
+    struct service *service;                /* counted; what new clients begin with */
+    struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
+    unsigned silent;                        /* atomic: that have not begun to log in */
+};
+
 struct client {
-    struct list link; /* in worker->clients[state] */
+    struct list link; /* in clients->by_state[state] */
     struct grave grave;
-    struct worker *worker;                  /* borrowed */
+    struct clients *clients;                /* borrowed */
     struct service *service;                /* counted: the one that the connection began with */
     const struct config_listener *listener; /* of service */
     struct stream stream;
@@ -58,7 +69,7 @@ struct client {
     struct upstream *resting;        /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
     struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
-    struct event timer;
+    struct timer timer;
     struct address peer, local; /* as the PROXY header has them, or the ID of a trusted client */
     struct peers_place place;   /* that peers_add() knows */
     uint32_t unauthenticated_octets;
@@ -73,19 +84,40 @@ struct client {
     char *detail;     /* owned: more of the reason, for the log; or NULL */
 };
 
+/* Takes a reference of its own to service. */
+void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service);
+void clients_done(struct clients *clients); /* when they are gone */
+bool clients_are_gone(const struct clients *clients);
+
+/* The next ones begin with service, a reference to which is taken over. */
+void clients_begin_with(struct clients *clients, struct service *service);
+
+/* A round of some prelude has ended (loop_poke_all()): those in GREETING look whether it is theirs. */
+void clients_round_ended(struct clients *clients);
+
+/* The daemon is ending. now: whatever is under way. */
+void clients_stop(struct clients *clients, bool now);
+
+/* Milliseconds on its loop's clock. */
+static inline uint64_t client_now_ms(const struct client *client)
+{
+    return loop_now_ms(client->clients->loop);
+}
+
 /* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
  * is closed. */
-bool client_open(struct worker *worker, const struct config_listener *listener, int fd, const struct peers_place *place,
-                 const struct address *local);
+bool client_open(struct clients *clients, const struct config_listener *listener, int fd,
+                 const struct peers_place *place, const struct address *local);
 
 /* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host: it
  * speaks for many. */
 bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer);
 
-/* The worker's client that has gone longest without logging in gives its place away: first of those that have not begun
- * to, then of those that let their own login wait. Never one that waits for an upstream's word. False: there is none.
+/* The one of the clients that has gone longest without logging in gives its place away: first of those that have not
+ * begun to, then of those that let their own login wait. Never one that waits for an upstream's word. False: there is
+ * none.
  */
-bool client_make_room(struct worker *worker);
+bool clients_make_room(struct clients *clients);
 
 /* Does what can be done with what has arrived. Whoever has changed what the client waits for calls this. */
 void client_go_on(struct client *client);
@@ -176,11 +208,5 @@ bool client_rest_upstream(struct client *client);
 
 /* Whom an upstream works for that is opened or woken for it. */
 struct upstream_owner client_as_owner(struct client *client);
-
-/* From worker.c: GREETING, and a round of some prelude has ended. */
-void client_round_ended(struct client *client);
-
-/* From worker.c: the daemon is ending. now: whatever is under way. */
-void client_stop(struct client *client, bool now);
 
 #endif

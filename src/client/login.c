@@ -161,7 +161,7 @@ static void login_delay(struct client *client, struct imapstate_span answer, enu
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return;
     }
-    login->delayed_until_ms = worker_now_ms() + client->service->config->login_failure_delay_ms;
+    login->delayed_until_ms = client_now_ms(client) + client->service->config->login_failure_delay_ms;
     login_enter(client, LOGIN_DELAYING);
     client_rearm(client);
 }
@@ -259,7 +259,7 @@ static void login_is_through(struct client *client)
 {
     login_is_over(client);
     client->login_failures = 0;
-    client->active_at_ms = worker_now_ms();
+    client->active_at_ms = client_now_ms(client);
     client_enter(client, CLIENT_AUTHENTICATED);
     client_heed_offers(client);
     client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", credentials_name(client->credentials));

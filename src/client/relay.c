@@ -916,7 +916,7 @@ static bool relay_up_next(struct client *client, struct upstream *upstream)
 void relay_up(struct client *client)
 {
     struct upstream *upstream = client->upstream;
-    client->active_at_ms = worker_now_ms();
+    client->active_at_ms = client_now_ms(client);
     if (upstream->is_silent && stream_input(&upstream->stream).len > 0)
         upstream_is_heard(upstream);
     while (relay_up_next(client, upstream))

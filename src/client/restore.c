@@ -74,7 +74,7 @@ static enum imapstate_error restore_open(const struct client *client, struct ima
                                          struct restore *restore)
 {
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
-    enum imapstate_error error = imapstate_token_open(client->worker->service->keyring, &binding, (uint64_t)time(NULL),
+    enum imapstate_error error = imapstate_token_open(client->clients->service->keyring, &binding, (uint64_t)time(NULL),
                                                       token, &restore->encoded);
     if (error == IMAPSTATE_OK)
         error = imapstate_state_decode(restore->state, imapstate_buf_span(&restore->encoded));
@@ -465,7 +465,7 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
 
 static enum imapstate_error restore_seal(const struct client *client, struct imapstate_buf *ret_token)
 {
-    const struct service *service = client->worker->service;
+    const struct service *service = client->clients->service;
     struct imapstate_key key;
     uint64_t now_s = (uint64_t)time(NULL);
     if (!imapstate_keyring_sealing(service->keyring, now_s, &key))

@@ -31,7 +31,7 @@ void trust_prove(struct client *client)
     struct proof_identity identity;
     struct upstream *upstream = client->upstream;
     if (!upstream->kept.proof && trust_identify(client, &identity))
-        upstream->kept.proof = park_prove(&identity, worker_now_ms());
+        upstream->kept.proof = park_prove(&identity, client_now_ms(client));
 }
 
 void trust_refuse(struct client *client)

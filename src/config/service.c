@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,16 +71,53 @@ static bool service_make_key(struct service *service, const struct service *prev
     return error == IMAPSTATE_OK;
 }
 
+static void service_complain_of_tls(const struct config *config, unsigned line, const char *what, const char *file,
+                                    FILE *errors)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
+    fprintf(errors, "%s:%u: %s%s%s: %s\n", config->path, line, what, *file ? " " : "", file,
+            reason ? reason : "unknown error");
+    ERR_clear_error();
+}
+
+static SSL_CTX *service_load_listener(const struct config *config, const struct config_listener *listener, FILE *errors)
+{
+    enum tls_wrong wrong;
+    SSL_CTX *context = tls_own_context(listener->tls_cert_file, listener->tls_key_file, &wrong);
+    const struct {
+        const char *what, *file;
+    } parts[] = {
+        [TLS_WRONG_CONTEXT] = { "TLS", "" },
+        [TLS_WRONG_CERTIFICATE] = { "tls_cert_file", listener->tls_cert_file },
+        [TLS_WRONG_KEY] = { "tls_key_file", listener->tls_key_file },
+        [TLS_WRONG_PAIR] = { "tls_key_file does not match tls_cert_file", "" },
+    };
+    if (!context)
+        service_complain_of_tls(config, listener->line, parts[wrong].what, parts[wrong].file, errors);
+    return context;
+}
+
+static SSL_CTX *service_load_upstream(const struct config *config, const struct config_upstream *upstream, FILE *errors)
+{
+    SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
+    if (!context)
+        service_complain_of_tls(config, upstream->line,
+                                *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
+                                upstream->tls_ca_file, errors);
+    return context;
+}
+
 static bool service_load_tls(struct service *service, FILE *errors)
 {
     const struct config *config = service->config;
     bool is_loaded = true;
     for (size_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].tls != CONFIG_TLS_NONE)
-            is_loaded &= !!(service->listener_tls[i] = tls_listener_context(config, &config->listeners[i], errors));
+            is_loaded &= !!(service->listener_tls[i] = service_load_listener(config, &config->listeners[i], errors));
     for (size_t i = 0; i < config->upstream_count; i++)
         if (config->upstreams[i].tls != CONFIG_TLS_NONE)
-            is_loaded &= !!(service->upstream_tls[i] = tls_upstream_context(config, &config->upstreams[i], errors));
+            is_loaded &= !!(service->upstream_tls[i] = service_load_upstream(config, &config->upstreams[i], errors));
     return is_loaded;
 }
 

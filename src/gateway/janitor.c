@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "dns.h"
+#include "list.h"
+#include "loop.h"
 #include "park.h"
 #include "resolver.h"
 #include "upstream.h"
@@ -24,17 +26,19 @@ static void janitor_follow_names(const struct config *config, uint64_t now_ms)
 static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct janitor *janitor = arg;
+    struct worker *worker = janitor->worker;
+    uint64_t now_ms = loop_now_ms(&worker->loop);
     struct list tired;
-    if (janitor->worker->is_stopping)
+    if (worker->loop.is_stopping)
         return;
-    janitor_follow_names(janitor->worker->service->config, worker_now_ms());
+    janitor_follow_names(worker->clients.service->config, now_ms);
     list_init(&tired);
-    park_sweep(worker_now_ms(), &tired);
+    park_sweep(now_ms, &tired);
     list_each_safe(link, &tired)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         list_remove(&parked->age_link);
-        upstream_adopt(janitor->worker, parked, NULL, NULL);
+        upstream_adopt(&worker->upstreams, parked, NULL, NULL);
     }
 }
 
@@ -43,8 +47,8 @@ bool janitor_start(struct janitor *janitor, struct service *service, FILE *error
     janitor->worker = worker_new(JANITOR_INDEX, service, NULL, 0, errors);
     if (!janitor->worker)
         return false;
-    janitor->tick = event_new(janitor->worker->base, -1, EV_PERSIST, janitor_on_tick, janitor);
-    janitor->dns = dns_new(janitor->worker->base);
+    janitor->tick = event_new(janitor->worker->loop.base, -1, EV_PERSIST, janitor_on_tick, janitor);
+    janitor->dns = dns_new(&janitor->worker->loop, park_follow);
     if (janitor->dns && janitor->tick && event_add(janitor->tick, &janitor_period) == 0 &&
         worker_start(janitor->worker))
         return true;

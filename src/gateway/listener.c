@@ -11,9 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "client.h"
+#include "log.h"
+#include "loop.h"
+#include "network.h"
 #include "peers.h"
 #include "rate.h"
+#include "room.h"
 #include "stream.h"
 
 #define LISTENER_BACKLOG 1024
@@ -160,11 +165,12 @@ static void listener_say_bye(const struct config_listener *section, int fd)
 }
 
 /* Strangers bring it about, as often as they like. */
-static void listener_log_refusal(const struct config_listener *section, const struct address *peer, const char *why)
+static void listener_log_refusal(const struct config_listener *section, const struct address *peer, const char *why,
+                                 uint64_t now_ms)
 {
     unsigned more = 0;
     char from[ADDRESS_TEXT_MAX], and_more[32] = "";
-    if (!rate_allows(&rate_of_refusals, worker_now_ms(), &more))
+    if (!rate_allows(&rate_of_refusals, now_ms, &more))
         return;
     if (more > 0)
         snprintf(and_more, sizeof and_more, ", and %u more", more);
@@ -172,33 +178,34 @@ static void listener_log_refusal(const struct config_listener *section, const st
                 and_more);
 }
 
-static void listener_refuse(const struct config_listener *section, int fd, const struct address *peer, const char *why)
+static void listener_refuse(const struct config_listener *section, int fd, const struct address *peer, const char *why,
+                            uint64_t now_ms)
 {
     listener_say_bye(section, fd);
-    listener_log_refusal(section, peer, why);
+    listener_log_refusal(section, peer, why, now_ms);
 }
 
 static enum peers_result listener_add(const struct config *config, const struct peers_place *place,
                                       struct peers_limits *limits)
 {
-    limits->max = config->max_clients + worker_owed_in_all();
+    limits->max = config->max_clients + room_owed_in_all();
     return peers_add(place, limits);
 }
 
 static const char *listener_count(struct listener *listener, const struct config_listener *section,
                                   const struct peers_place *place)
 {
-    const struct config *config = listener->worker->service->config;
+    const struct config *config = listener->room->clients->service->config;
     bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, &place->address);
     struct peers_limits limits = {
         .max_per_address = is_proxy ? 0 : config->max_clients_per_address,
         .max_newcomers_per_address = config->max_unauthenticated_per_address,
     };
     enum peers_result result = listener_add(config, place, &limits);
-    if (result == PEERS_FULL && worker_ask_for_room(listener->worker))
+    if (result == PEERS_FULL && room_ask(listener->room))
         result = listener_add(config, place, &limits);
     /* Another worker may be the one to take the place. */
-    for (int i = 0; result == PEERS_FULL && i < LISTENER_TRIES && client_make_room(listener->worker); i++)
+    for (int i = 0; result == PEERS_FULL && i < LISTENER_TRIES && clients_make_room(listener->room->clients); i++)
         result = listener_add(config, place, &limits);
     switch (result) {
     case PEERS_OK:
@@ -216,8 +223,9 @@ static const char *listener_count(struct listener *listener, const struct config
 
 static void listener_take(struct listener *listener, int fd, const struct sockaddr *sockaddr)
 {
-    struct worker *worker = listener->worker;
-    const struct config *config = worker->service->config;
+    struct clients *clients = listener->room->clients;
+    const struct config *config = clients->service->config;
+    uint64_t now_ms = loop_now_ms(clients->loop);
     const struct config_listener *section = &config->listeners[listener->index];
     struct sockaddr_storage own = { 0 };
     socklen_t own_len = sizeof own;
@@ -227,22 +235,22 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
     if (section->accept_proxy && !networks_hold(&section->trusted_networks, &peer)) {
-        listener_refuse(section, fd, &peer, "not in trusted_networks");
+        listener_refuse(section, fd, &peer, "not in trusted_networks", now_ms);
         return;
     }
     struct peers_place place = { peer, client_may_be_newcomer(section, &peer) };
     const char *refusal = listener_count(listener, section, &place);
     if (refusal) {
-        listener_refuse(section, fd, &peer, refusal);
+        listener_refuse(section, fd, &peer, refusal, now_ms);
         return;
     }
     if (peer.family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         stream_watch_peer(fd);
     }
-    if (!client_open(worker, section, fd, &place, &local)) {
+    if (!client_open(clients, section, fd, &place, &local)) {
         peers_remove(&place);
-        listener_log_refusal(section, &peer, "out of memory");
+        listener_log_refusal(section, &peer, "out of memory", now_ms);
     }
 }
 
@@ -250,7 +258,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
  * wait. False if that did not work either: an upstream's socket has got hold of the reserve. */
 static bool listener_shed(struct listener *listener)
 {
-    const struct config_listener *section = &listener->worker->service->config->listeners[listener->index];
+    const struct config_listener *section = &listener->room->clients->service->config->listeners[listener->index];
     struct sockaddr_storage sockaddr = { 0 };
     socklen_t len = sizeof sockaddr;
     struct address peer;
@@ -267,7 +275,7 @@ static bool listener_shed(struct listener *listener)
     if (fd < 0)
         return false;
     address_set(&peer, (const struct sockaddr *)&sockaddr);
-    listener_log_refusal(section, &peer, "out of file descriptors");
+    listener_log_refusal(section, &peer, "out of file descriptors", loop_now_ms(listener->room->clients->loop));
     return true;
 }
 
@@ -320,8 +328,9 @@ static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
     }
 }
 
-bool listener_start(struct listener *listener, struct worker *worker)
+bool listener_start(struct listener *listener, struct room *room)
 {
+    struct event_base *base = room->clients->loop->base;
     int watched = listener->fd;
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     struct sockaddr_storage own = { 0 };
@@ -332,19 +341,19 @@ bool listener_start(struct listener *listener, struct worker *worker)
         if (watched < 0 || epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0)
             return false;
     }
-    evtimer_assign(&listener->resume_timer, worker->base, listener_on_resume, listener);
-    event_assign(&listener->event, worker->base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
-    listener->worker = worker;
+    evtimer_assign(&listener->resume_timer, base, listener_on_resume, listener);
+    event_assign(&listener->event, base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
+    listener->room = room;
     return event_add(&listener->event, NULL) == 0;
 }
 
 void listener_done(struct listener *listener)
 {
-    if (listener->worker) {
+    if (listener->room) {
         event_del(&listener->event);
         event_del(&listener->resume_timer);
     }
-    listener->worker = NULL;
+    listener->room = NULL;
     if (listener->fd >= 0)
         close(listener->fd);
     if (listener->epoll_fd >= 0)

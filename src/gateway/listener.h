@@ -8,14 +8,14 @@
 
 #include "config.h"
 
-struct worker;
+struct room;
 
 struct listener {
-    struct worker *worker;
-    size_t index;   /* of the section in the configuration, which a reload does not change */
-    int fd;         /* owned, for unix sockets a duplicate */
-    int epoll_fd;   /* owned; -1 but for unix sockets */
-    int reserve_fd; /* owned: given up for a moment when descriptors run out, so that a client can be told */
+    struct room *room; /* borrowed: whose clients they become */
+    size_t index;      /* of the section in the configuration, which a reload does not change */
+    int fd;            /* owned, for unix sockets a duplicate */
+    int epoll_fd;      /* owned; -1 but for unix sockets */
+    int reserve_fd;    /* owned: given up for a moment when descriptors run out, so that a client can be told */
     struct event event;
     struct event resume_timer; /* not even a refusal was possible: tried again later */
 };
@@ -26,7 +26,7 @@ bool listener_open_all(const struct config *config, unsigned workers, struct lis
                        size_t *ret_per_worker, FILE *errors);
 
 /* Begins, and ends, to accept. */
-bool listener_start(struct listener *listener, struct worker *worker);
+bool listener_start(struct listener *listener, struct room *room);
 void listener_done(struct listener *listener);
 
 #endif

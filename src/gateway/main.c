@@ -14,11 +14,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "configfile.h"
 #include "deadlist.h"
 #include "janitor.h"
 #include "listener.h"
 #include "log.h"
+#include "loop.h"
 #include "park.h"
 #include "prelude.h"
 #include "resolver.h"
@@ -152,11 +154,20 @@ static void main_forget_moved(const struct config *before, const struct config *
             prelude_forget(before->upstreams[i].name);
 }
 
+static bool main_has_name(const void *arg, const char *name)
+{
+    const struct config *config = arg;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (!config->upstreams[i].is_unix && strcmp(config->upstreams[i].host, name) == 0)
+            return true;
+    return false;
+}
+
 static void main_reload(struct daemon *daemon)
 {
     /* Whatever becomes of the configuration, who has changed something about names or hosts says so by this. */
     deadlist_expire();
-    resolver_renew(worker_now_ms());
+    resolver_renew(loop_now_ms(&daemon->janitor.worker->loop));
     char *text = NULL;
     size_t len = 0;
     FILE *messages = open_memstream(&text, &len);
@@ -182,7 +193,7 @@ static void main_reload(struct daemon *daemon)
         worker_tell(daemon->workers[i], service);
     worker_tell(daemon->janitor.worker, service);
     park_configure(service->config);
-    resolver_configure(service->config);
+    resolver_configure(main_has_name, service->config);
     main_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);
     daemon->service = service;

@@ -4,44 +4,28 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <pthread.h>
+#include <stdio.h>
 
-#include "list.h"
-#include "pool.h"
+#include "client.h"
+#include "loop.h"
+#include "room.h"
 #include "service.h"
-
-#define WORKER_CLIENT_STATES   8
-#define WORKER_UPSTREAM_STATES 10
-
-/* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack holds it. */
-struct grave {
-    struct list link;
-    void (*end)(struct grave *grave);
-};
+#include "timer.h"
+#include "upstream.h"
 
 struct worker {
-    struct list told_link; /* in the list of all, under its lock */
-    unsigned index;
     pthread_t thread;
-    struct event_base *base;
-    struct service *service;    /* counted; what new sessions begin with */
+    struct loop loop;
+    struct upstreams upstreams;
+    struct clients clients;
     struct listener *listeners; /* owned array */
     size_t listener_count;
-    struct pool pool;
-    struct list clients[WORKER_CLIENT_STATES]; /* by state; counting and sweeping need no search */
-    struct list upstreams[WORKER_UPSTREAM_STATES];
-    struct list graves;
-    unsigned silent; /* atomic: its clients that have not begun to log in */
-    unsigned owed; /* atomic: places that others have given to their clients, and that its silent ones make room for */
-    struct event grave_event, told_event, stop_timer;
-    int told_fd; /* eventfd */
+    struct room room;
+    struct timer stop_timer;
     pthread_mutex_t told_lock;
     struct service *told_service; /* under told_lock; counted; NULL: nothing new */
     bool told_stop;               /* under told_lock */
-    bool is_stopping;
-    uint64_t next_id;
 };
 
 /* NULL after writing why to errors. The worker takes a reference of its own to service. listeners are moved into the
@@ -56,25 +40,5 @@ void worker_join(struct worker *worker);
 
 /* From any thread: new sessions begin with service (a reference of its own is taken); NULL: end in order. */
 void worker_tell(struct worker *worker, struct service *service);
-
-/* From any thread: a round of the prelude has ended, or a name's addresses are known. All workers look to those who
- * wait for it. */
-void worker_tell_all(void);
-
-/* Where max_clients is reached: another worker has so many more silent clients that one of those is to make room. It is
- * told to; until it has, there is one client more. False: it is the worker's own turn. */
-bool worker_ask_for_room(struct worker *worker);
-
-/* How many clients there may be beyond max_clients, as others have been told to make room. */
-unsigned worker_owed_in_all(void);
-
-/* Milliseconds on the monotonic clock. */
-uint64_t worker_now_ms(void);
-
-/* Buries an object; once only. */
-void worker_bury(struct worker *worker, struct grave *grave, void (*end)(struct grave *grave));
-
-/* A name for a session in the log, unique in the process. */
-uint64_t worker_new_id(struct worker *worker);
 
 #endif

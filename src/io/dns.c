@@ -10,11 +10,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "list.h"
 #include "log.h"
-#include "park.h"
+#include "loop.h"
 #include "resolver.h"
-#include "worker.h"
 
 /* A name server has so long at first, and twice as long each time that all have been tried. */
 #define DNS_TIMEOUT_MS 2000
@@ -28,7 +28,8 @@
 #define DNS_PARSED_MAX 256
 
 struct dns {
-    struct event_base *base;
+    struct loop *loop;
+    dns_callback *moved;
     ares_channel channel;        /* NULL: it could not be made */
     uint32_t era;                /* of the resolver, that the channel is of */
     struct ares_options options; /* the channel's: domains to complete a name by, and when */
@@ -84,14 +85,15 @@ static bool question_has_found(const struct question *question)
            question->answer.families[RESOLVER_IPV4].finding == RESOLVER_FOUND;
 }
 
-/* Parked connections end that lead where the name does not lead any more, and those who wait are told. */
+/* Those who wait are told, and whoever follows the name. */
 static void question_answer(struct question *question)
 {
     evtimer_del(&question->hurry);
     question->is_answered = true;
-    if (resolver_learn(question->name, question->era, &question->answer, worker_now_ms()))
-        park_follow(question->name);
-    worker_tell_all();
+    const struct dns *dns = question->dns;
+    if (resolver_learn(question->name, question->era, &question->answer, loop_now_ms(dns->loop)))
+        dns->moved(question->name);
+    loop_poke_all();
 }
 
 static void question_on_hurry(evutil_socket_t fd, short what, void *arg)
@@ -294,7 +296,7 @@ static struct question *question_new(struct dns *dns, const char *name, uint32_t
     question->era = era;
     question->answer.why = "the name has no address";
     memcpy(question->name, name, strlen(name) + 1);
-    evtimer_assign(&question->hurry, dns->base, question_on_hurry, question);
+    evtimer_assign(&question->hurry, dns->loop->base, question_on_hurry, question);
     list_init(&question->link);
     list_move(&question->link, &dns->questions);
     return question;
@@ -365,7 +367,7 @@ static void dns_on_wish(void *arg, int fd, int wants_read, int wants_write)
     socket->fd = fd;
     list_init(&socket->link);
     list_move(&socket->link, &dns->sockets);
-    event_assign(&socket->event, dns->base, fd, events, dns_on_socket, dns);
+    event_assign(&socket->event, dns->loop->base, fd, events, dns_on_socket, dns);
     event_add(&socket->event, NULL);
 }
 
@@ -415,15 +417,15 @@ static void dns_ask(struct dns *dns, const char *name, uint32_t era)
         question_ask(question);
         return;
     }
-    resolver_learn(name, era, &failure, worker_now_ms());
-    worker_tell_all();
+    resolver_learn(name, era, &failure, loop_now_ms(dns->loop));
+    loop_poke_all();
 }
 
 static void dns_look(struct dns *dns)
 {
     char name[RESOLVER_NAME_MAX];
     /* Before the files are read: what changes from here on is noticed. */
-    resolver_watch(worker_now_ms());
+    resolver_watch(loop_now_ms(dns->loop));
     uint32_t era = resolver_era();
     if (era != dns->era || !dns->channel) {
         dns_close(dns);
@@ -455,18 +457,19 @@ static void dns_wake(void *arg)
 
 /* --- life --- */
 
-struct dns *dns_new(struct event_base *base)
+struct dns *dns_new(struct loop *loop, dns_callback *moved)
 {
     struct dns *dns = calloc(1, sizeof *dns);
     if (!dns)
         return NULL;
     ares_library_init(ARES_LIB_INIT_ALL);
-    dns->base = base;
+    dns->loop = loop;
+    dns->moved = moved;
     list_init(&dns->sockets);
     list_init(&dns->questions);
     dns->woken_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    evtimer_assign(&dns->timer, base, dns_on_timer, dns);
-    event_assign(&dns->woken, base, dns->woken_fd, EV_READ | EV_PERSIST, dns_on_woken, dns);
+    evtimer_assign(&dns->timer, loop->base, dns_on_timer, dns);
+    event_assign(&dns->woken, loop->base, dns->woken_fd, EV_READ | EV_PERSIST, dns_on_woken, dns);
     if (dns->woken_fd < 0 || event_add(&dns->woken, NULL) < 0) {
         dns_free(dns);
         return NULL;

@@ -7,12 +7,14 @@
 #ifndef IO_DNS_H
 #define IO_DNS_H
 
-#include <event2/event.h>
-
 struct dns;
+struct loop;
+
+/* A name has lost an address that it had. */
+typedef void dns_callback(const char *name);
 
 /* NULL if memory or descriptors are out. Before the loop's thread begins. */
-struct dns *dns_new(struct event_base *base);
+struct dns *dns_new(struct loop *loop, dns_callback *moved);
 
 /* When the loop's thread has ended. Accepts NULL. */
 void dns_free(struct dns *dns);

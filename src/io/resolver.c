@@ -236,20 +236,12 @@ void resolver_watch(uint64_t now_ms)
     pthread_mutex_unlock(&resolver.lock);
 }
 
-static bool resolver_is_configured(const struct config *config, const char *text)
-{
-    for (size_t i = 0; i < config->upstream_count; i++)
-        if (!config->upstreams[i].is_unix && strcmp(config->upstreams[i].host, text) == 0)
-            return true;
-    return false;
-}
-
-void resolver_configure(const struct config *config)
+void resolver_configure(bool (*is_wanted)(const void *arg, const char *name), const void *arg)
 {
     struct name *name, *next;
     pthread_mutex_lock(&resolver.lock);
     HASH_ITER(hh, resolver.names, name, next)
-    if (!resolver_is_configured(config, name->text))
+    if (!is_wanted(arg, name->text))
         name_free(name);
     pthread_mutex_unlock(&resolver.lock);
 }

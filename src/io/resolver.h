@@ -2,7 +2,7 @@
  * all, and an outage of the name servers hits none that others are spared.
  *
  * It asks nobody itself. One asks, all hear: a name that has to be asked for is wanted, the asker (dns.h) takes it and
- * brings what it has learned, and worker_tell_all() tells those who wait. An answer is kept for its TTL. When that is
+ * brings what it has learned, and loop_poke_all() tells those who wait. An answer is kept for its TTL. When that is
  * over, the next who looks the name up waits for a new answer, but not long: if the name servers fail or dally, the
  * last known addresses go on being used, for as long as that lasts (RFC 8767). That a name does not exist, or has no
  * address, is an answer as well, and ends what was known.
@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include "address.h"
-#include "config.h"
 
 #define RESOLVER_NAME_MAX 256u
 
@@ -62,7 +61,7 @@ struct resolver_answer {
 
 enum resolver_result {
     RESOLVER_KNOWN,   /* *ret_addresses has one at least */
-    RESOLVER_ASKED,   /* look again when worker_tell_all() tells, and after RESOLVER_PATIENCE_MS */
+    RESOLVER_ASKED,   /* look again when loop_poke_all() tells, and after RESOLVER_PATIENCE_MS */
     RESOLVER_UNKNOWN, /* ret_addresses->why tells */
 };
 
@@ -100,8 +99,8 @@ void resolver_renew(uint64_t now_ms);
 /* The same if resolv.conf or the hosts file is another than at the last call. Cheap enough for every login. */
 void resolver_watch(uint64_t now_ms);
 
-/* A reload: names that no upstream of config has are forgotten. */
-void resolver_configure(const struct config *config);
+/* A reload: names that are not wanted any more are forgotten. is_wanted is called under the resolver's lock. */
+void resolver_configure(bool (*is_wanted)(const void *arg, const char *name), const void *arg);
 
 /* Forgets everything, at the end. */
 void resolver_done(void);

@@ -4,15 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-static void tls_complain(const struct config *config, unsigned line, const char *what, const char *file, FILE *errors)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
-    fprintf(errors, "%s:%u: %s%s%s: %s\n", config->path, line, what, *file ? " " : "", file,
-            reason ? reason : "unknown error");
-    ERR_clear_error();
-}
-
 static SSL_CTX *tls_context(const SSL_METHOD *method)
 {
     SSL_CTX *context = SSL_CTX_new(method);
@@ -34,24 +25,23 @@ static int tls_refuse_passphrase(char *buffer, int size, int is_writing, void *a
     return 0; /* a daemon has nobody to ask */
 }
 
-SSL_CTX *tls_listener_context(const struct config *config, const struct config_listener *listener, FILE *errors)
+SSL_CTX *tls_own_context(const char *certificate_file, const char *key_file, enum tls_wrong *ret_wrong)
 {
     ERR_clear_error();
     SSL_CTX *context = tls_context(TLS_server_method());
-    if (!context) {
-        tls_complain(config, listener->line, "TLS", "", errors);
+    *ret_wrong = TLS_WRONG_CONTEXT;
+    if (!context)
         return NULL;
-    }
     /* What clients send holds passwords and tokens. */
     SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_default_passwd_cb(context, tls_refuse_passphrase);
-    if (SSL_CTX_use_certificate_chain_file(context, listener->tls_cert_file) != 1)
-        tls_complain(config, listener->line, "tls_cert_file", listener->tls_cert_file, errors);
-    else if (SSL_CTX_use_PrivateKey_file(context, listener->tls_key_file, SSL_FILETYPE_PEM) != 1)
-        tls_complain(config, listener->line, "tls_key_file", listener->tls_key_file, errors);
+    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
+        *ret_wrong = TLS_WRONG_CERTIFICATE;
+    else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
+        *ret_wrong = TLS_WRONG_KEY;
     else if (SSL_CTX_check_private_key(context) != 1)
-        tls_complain(config, listener->line, "tls_key_file does not match tls_cert_file", "", errors);
+        *ret_wrong = TLS_WRONG_PAIR;
     else
         return context;
     SSL_CTX_free(context);
@@ -71,15 +61,6 @@ SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file)
         return context;
     SSL_CTX_free(context);
     return NULL;
-}
-
-SSL_CTX *tls_upstream_context(const struct config *config, const struct config_upstream *upstream, FILE *errors)
-{
-    SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
-    if (!context)
-        tls_complain(config, upstream->line, *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
-                     upstream->tls_ca_file, errors);
-    return context;
 }
 
 SSL *tls_accept(SSL_CTX *context)
@@ -114,11 +95,6 @@ SSL *tls_peer(SSL_CTX *context, const char *name)
         return ssl;
     SSL_free(ssl);
     return NULL;
-}
-
-SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream)
-{
-    return tls_peer(context, *upstream->tls_name ? upstream->tls_name : upstream->host);
 }
 
 const char *tls_verify_failure(const SSL *ssl)

@@ -3,16 +3,12 @@
 #define IO_TLS_H
 
 #include <openssl/ssl.h>
-#include <stdio.h>
+#include <stdbool.h>
 
-#include "config.h"
-
-/* The context of a listener, its certificate and key loaded; NULL after writing what is wrong to errors, a line each.
- */
-SSL_CTX *tls_listener_context(const struct config *config, const struct config_listener *listener, FILE *errors);
-
-/* The context of an upstream, what it verifies with loaded; NULL likewise. */
-SSL_CTX *tls_upstream_context(const struct config *config, const struct config_upstream *upstream, FILE *errors);
+/* The context of a side that is connected to, its certificate (with its chain) and key loaded, from PEM files. NULL:
+ * OpenSSL's queue of errors tells why, and *ret_wrong what could not be made or loaded: enum tls_wrong. */
+enum tls_wrong { TLS_WRONG_CONTEXT, TLS_WRONG_CERTIFICATE, TLS_WRONG_KEY, TLS_WRONG_PAIR };
+SSL_CTX *tls_own_context(const char *certificate_file, const char *key_file, enum tls_wrong *ret_wrong);
 
 /* The context of a side that connects to others. It verifies them, if at all, by the certificates in ca_file, or by the
  * system's if that is "". NULL: OpenSSL's queue of errors tells why. */
@@ -22,7 +18,6 @@ SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file);
  * verifies it (RFC 9525): a host's name, or an address, which is not sent. */
 SSL *tls_accept(SSL_CTX *context);
 SSL *tls_peer(SSL_CTX *context, const char *name);
-SSL *tls_connect(SSL_CTX *context, const struct config_upstream *upstream);
 
 /* Why the other side's certificate was refused, in static words, or NULL if it was not. */
 const char *tls_verify_failure(const SSL *ssl);

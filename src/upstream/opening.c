@@ -84,8 +84,8 @@ static void opening_report(const struct upstream *upstream, const struct opening
     };
     if (opening->has_names)
         lesson.names = imapstate_buf_span(&opening->names);
-    prelude_end_round(upstream->config->name, &lesson, worker_now_ms());
-    worker_tell_all();
+    prelude_end_round(upstream->config->name, &lesson, upstream_now_ms(upstream));
+    loop_poke_all();
 }
 
 void opening_free(struct upstream *upstream)
@@ -132,9 +132,9 @@ static void opening_try_later(struct upstream *upstream, uint64_t after_ms)
 static void opening_note_dead(const struct upstream *upstream)
 {
     const struct opening *opening = upstream->opening;
-    bool is_silent = opening->deadline_ms > 0 && worker_now_ms() >= opening->deadline_ms;
+    bool is_silent = opening->deadline_ms > 0 && upstream_now_ms(upstream) >= opening->deadline_ms;
     if (opening->at < opening->addresses.count && (is_silent || upstream->state == UPSTREAM_CONNECTING))
-        deadlist_note(&opening->addresses.addresses[opening->at], is_silent, worker_now_ms());
+        deadlist_note(&opening->addresses.addresses[opening->at], is_silent, upstream_now_ms(upstream));
 }
 
 static void opening_has_served(const struct opening *opening)
@@ -186,7 +186,7 @@ void opening_hung_up(struct upstream *upstream, const char *why)
 /* Until the deadline, or until it is time to do something about the silence. */
 static void opening_await(struct upstream *upstream)
 {
-    uint64_t now_ms = worker_now_ms(), deadline_ms = upstream->opening->deadline_ms;
+    uint64_t now_ms = upstream_now_ms(upstream), deadline_ms = upstream->opening->deadline_ms;
     uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     bool is_greeted = upstream->opening->step != STEP_GREETING;
     upstream_set_timer(upstream, is_greeted || left_ms < OPENING_PATIENCE_MS ? left_ms : OPENING_PATIENCE_MS);
@@ -203,7 +203,7 @@ static void opening_connect(struct upstream *upstream)
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
-    opening->deadline_ms = worker_now_ms() + upstream->config->connect_timeout_ms;
+    opening->deadline_ms = upstream_now_ms(upstream) + upstream->config->connect_timeout_ms;
     opening_await(upstream);
     if (!stream_connect(&upstream->stream, &opening->endpoint.sockaddr.any, opening->endpoint.len))
         opening_fail_address(upstream, strerror(upstream->stream.error));
@@ -232,7 +232,7 @@ static void opening_wait_for_addresses(struct upstream *upstream, uint64_t now_m
 static void opening_resolve(struct upstream *upstream)
 {
     struct opening *opening = upstream->opening;
-    uint64_t now_ms = worker_now_ms();
+    uint64_t now_ms = upstream_now_ms(upstream);
     if (opening->deadline_ms == 0)
         opening->deadline_ms = now_ms + upstream->config->connect_timeout_ms;
     opening->wait.is_scouting = opening->is_scouting;
@@ -287,7 +287,7 @@ static void opening_finish(struct upstream *upstream)
     opening_check_id(upstream);
     opening_has_served(upstream->opening);
     opening_free(upstream);
-    evtimer_del(&upstream->timer);
+    timer_stop(&upstream->timer);
     upstream_enter(upstream, UPSTREAM_READY);
     upstream_tell(upstream, UPSTREAM_PREPARED, (struct imapstate_span){ 0 });
 }
@@ -308,7 +308,9 @@ static void opening_secure(struct upstream *upstream)
         opening_fail_address(upstream, "the server does not take the PROXY header");
         return;
     }
-    SSL *ssl = tls_connect(service_upstream_tls(upstream->service, upstream->config), upstream->config);
+    const struct config_upstream *config = upstream->config;
+    SSL *ssl =
+        tls_peer(service_upstream_tls(upstream->service, config), *config->tls_name ? config->tls_name : config->host);
     if (!ssl) {
         opening_fail_address(upstream, "out of memory");
         return;
@@ -357,7 +359,8 @@ static void opening_greeted(struct upstream *upstream, struct imapstate_span lin
     imapstate_buf_put(&opening->greeting_names, names);
     struct imapstate_buf known;
     imapstate_buf_init(&known, CAPABILITY_LIST_MAX);
-    if (opening->is_scouting || !prelude_names_for_greeting(upstream->config->name, names, worker_now_ms(), &known))
+    if (opening->is_scouting ||
+        !prelude_names_for_greeting(upstream->config->name, names, upstream_now_ms(upstream), &known))
         opening_say(upstream, STEP_CAPABILITY, "CAPABILITY");
     else
         opening_has_names(upstream, imapstate_buf_span(&known));
@@ -538,15 +541,15 @@ void opening_introduce(struct upstream *upstream, struct imapstate_span argument
     stream_flush(&upstream->stream);
 }
 
-void opening_scout(struct worker *worker, struct service *service, const struct config_upstream *config)
+void opening_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
 {
-    struct upstream *upstream = upstream_open(worker, service, config, NULL, NULL);
+    struct upstream *upstream = upstream_open(upstreams, service, config, NULL, NULL);
     if (upstream) {
         upstream->opening->is_scouting = true;
         return;
     }
-    prelude_end_round(config->name, &(struct prelude_lesson){ 0 }, worker_now_ms());
-    worker_tell_all();
+    prelude_end_round(config->name, &(struct prelude_lesson){ 0 }, loop_now_ms(upstreams->loop));
+    loop_poke_all();
 }
 
 void opening_connected(struct upstream *upstream)
@@ -587,7 +590,7 @@ static void opening_on_silence(struct upstream *upstream)
 {
     if (opening_is_failing(upstream)) {
         opening_try(upstream);
-    } else if (worker_now_ms() >= upstream->opening->deadline_ms) {
+    } else if (upstream_now_ms(upstream) >= upstream->opening->deadline_ms) {
         opening_fail_address(upstream, "timed out");
     } else {
         opening_makes_room(upstream);

@@ -16,7 +16,7 @@ struct config_upstream;
 struct service;
 struct upstream;
 struct upstream_ends;
-struct worker;
+struct upstreams;
 
 /* Makes upstream->opening; false if memory is out. It is freed when the upstream is READY or dies. */
 bool opening_new(struct upstream *upstream, const struct upstream_ends *ends);
@@ -43,6 +43,6 @@ void opening_introduce(struct upstream *upstream, struct imapstate_span argument
 /* The round of the prelude that the caller has begun: a connection of the gateway's own asks for the list before login
  * and, where the server has ID, for the answer to that, says LOGOUT, and the round ends, maybe from within this call.
  * No client waits for one that parked connections would have to make room for. */
-void opening_scout(struct worker *worker, struct service *service, const struct config_upstream *config);
+void opening_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
 
 #endif

@@ -4,7 +4,7 @@
  * kept by the upstream's name across reloads that leave it where it is.
  *
  * It is asked in rounds. While one goes on nobody begins another: one asks, all hear. A round always ends, and whoever
- * waits for it is told by worker_tell_all(). */
+ * waits for it is told by loop_poke_all(). */
 #ifndef UPSTREAM_PRELUDE_H
 #define UPSTREAM_PRELUDE_H
 

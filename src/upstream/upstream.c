@@ -52,7 +52,7 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next)
     log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->owner.id_number, upstream->config->name,
               upstream_state_names[upstream->state], upstream_state_names[next]);
     upstream->state = (uint8_t)next;
-    list_move(&upstream->link, &upstream->worker->upstreams[next]);
+    list_move(&upstream->link, &upstream->upstreams->by_state[next]);
 }
 
 void upstream_tell(struct upstream *upstream, enum upstream_event event, struct imapstate_span words)
@@ -68,8 +68,7 @@ void upstream_disown(struct upstream *upstream)
 
 void upstream_set_timer(struct upstream *upstream, uint64_t after_ms)
 {
-    struct timeval after = { .tv_sec = (time_t)(after_ms / 1000), .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
-    evtimer_add(&upstream->timer, &after);
+    timer_set(&upstream->timer, after_ms);
 }
 
 static void upstream_end(struct grave *grave)
@@ -91,10 +90,10 @@ static void upstream_die(struct upstream *upstream)
     upstream_enter(upstream, UPSTREAM_DEAD);
     struct upstream_owner owner = upstream->owner;
     upstream_disown(upstream);
-    evtimer_del(&upstream->timer);
+    timer_stop(&upstream->timer);
     opening_free(upstream);
     stream_pause(&upstream->stream);
-    worker_bury(upstream->worker, &upstream->grave, upstream_end);
+    loop_bury(upstream->upstreams->loop, &upstream->grave, upstream_end);
     if (is_resting && owner.callback)
         owner.callback(owner.owner, UPSTREAM_RESTED, upstream, (struct imapstate_span){ 0 });
 }
@@ -109,9 +108,9 @@ void upstream_lose(struct upstream *upstream, const char *why)
         owner.callback(owner.owner, UPSTREAM_LOST, upstream, imapstate_span_of(words));
 }
 
-static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
+static void upstream_on_timer(void *owner)
 {
-    struct upstream *upstream = arg;
+    struct upstream *upstream = owner;
     switch (upstream->state) {
     case UPSTREAM_RESOLVING:
     case UPSTREAM_CONNECTING:
@@ -130,36 +129,38 @@ static void upstream_on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void upstream_on_stream(void *owner, enum stream_event event);
 
-static struct upstream *upstream_new(struct worker *worker, struct service *service,
+static struct upstream *upstream_new(struct upstreams *upstreams, struct service *service,
                                      const struct config_upstream *config, enum upstream_state state)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
     if (!upstream)
         return NULL;
-    upstream->worker = worker;
+    upstream->upstreams = upstreams;
     upstream->service = service_ref(service);
     upstream->config = config;
     upstream->state = (uint8_t)state;
     kept_init(&upstream->kept);
-    upstream->kept.born_at_ms = worker_now_ms();
+    upstream->kept.born_at_ms = upstream_now_ms(upstream);
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    stream_init(&upstream->stream, worker->base, &worker->pool, -1, upstream_on_stream, upstream);
-    evtimer_assign(&upstream->timer, worker->base, upstream_on_timer, upstream);
+    stream_init(&upstream->stream, upstreams->loop->base, &upstreams->loop->pool, -1, upstream_on_stream, upstream);
+    timer_init(&upstream->timer, upstreams->loop, upstream_on_timer, upstream);
     list_init(&upstream->link);
-    list_move(&upstream->link, &worker->upstreams[state]);
+    list_move(&upstream->link, &upstreams->by_state[state]);
     return upstream;
 }
 
 void upstream_renew_stream(struct upstream *upstream)
 {
     stream_done(&upstream->stream);
-    stream_init(&upstream->stream, upstream->worker->base, &upstream->worker->pool, -1, upstream_on_stream, upstream);
+    struct loop *loop = upstream->upstreams->loop;
+    stream_init(&upstream->stream, loop->base, &loop->pool, -1, upstream_on_stream, upstream);
 }
 
-struct upstream *upstream_open(struct worker *worker, struct service *service, const struct config_upstream *config,
-                               const struct upstream_owner *owner, const struct upstream_ends *ends)
+struct upstream *upstream_open(struct upstreams *upstreams, struct service *service,
+                               const struct config_upstream *config, const struct upstream_owner *owner,
+                               const struct upstream_ends *ends)
 {
-    struct upstream *upstream = upstream_new(worker, service, config, UPSTREAM_RESOLVING);
+    struct upstream *upstream = upstream_new(upstreams, service, config, UPSTREAM_RESOLVING);
     if (!upstream)
         return NULL;
     if (!opening_new(upstream, ends)) {
@@ -195,7 +196,7 @@ void upstream_await(struct upstream *upstream)
 
 void upstream_await_nothing(struct upstream *upstream)
 {
-    evtimer_del(&upstream->timer);
+    timer_stop(&upstream->timer);
 }
 
 void upstream_release(struct upstream *upstream, bool is_clean)
@@ -289,18 +290,18 @@ static void upstream_take_parked(struct upstream *upstream, struct parked *parke
 
 static void upstream_say_chores(struct upstream *upstream);
 
-struct upstream *upstream_adopt(struct worker *worker, struct parked *parked, const struct upstream_owner *owner,
+struct upstream *upstream_adopt(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
                                 struct imapstate_buf *ret_alerts)
 {
     struct upstream *upstream =
-        upstream_new(worker, parked->service, parked->config, owner ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
+        upstream_new(upstreams, parked->service, parked->config, owner ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
     if (!upstream) {
         parked_free(parked);
         return NULL;
     }
     const struct config_park *park = &parked->service->config->park;
     upstream->is_silent = true;
-    upstream->is_doubtful = worker_now_ms() >= parked->used_at_ms + park->wake_check_ms;
+    upstream->is_doubtful = upstream_now_ms(upstream) >= parked->used_at_ms + park->wake_check_ms;
     stream_bound_silence(parked->fd, park->wake_timeout_ms);
     upstream_take_parked(upstream, parked);
     bool is_alive = upstream_look(upstream);
@@ -343,11 +344,11 @@ static void upstream_park(struct upstream *upstream)
         parked->service = service_ref(upstream->service);
         parked->config = upstream->config;
         parked->kept = kept_take(&upstream->kept);
-        parked->used_at_ms = worker_now_ms();
+        parked->used_at_ms = upstream_now_ms(upstream);
         if (parked->kept.parked_at_ms == 0)
-            parked->kept.parked_at_ms = worker_now_ms();
+            parked->kept.parked_at_ms = upstream_now_ms(upstream);
         log_debug("park: parked, %s", parked->kept.state.len > 0 ? "in a state" : "pristine");
-        park_put(parked, worker_now_ms());
+        park_put(parked, upstream_now_ms(upstream));
     } else {
         parked_free(parked);
     }
@@ -478,11 +479,51 @@ bool upstream_has_written(const struct upstream *upstream)
     return upstream->stream.out_octets > 0;
 }
 
-void upstream_abandon(struct upstream *upstream)
+/* --- all of them --- */
+
+void upstreams_init(struct upstreams *upstreams, struct loop *loop)
 {
-    if (!upstream->owner.callback)
-        upstream_die(upstream);
+    upstreams->loop = loop;
+    for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
+        list_init(&upstreams->by_state[state]);
 }
+
+bool upstreams_are_gone(const struct upstreams *upstreams)
+{
+    for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
+        if (!list_is_empty(&upstreams->by_state[state]))
+            return false;
+    return true;
+}
+
+void upstreams_look_up(struct upstreams *upstreams)
+{
+    list_each_safe(link, &upstreams->by_state[UPSTREAM_RESOLVING])
+        upstream_set_timer(list_entry(link, struct upstream, link), 0);
+}
+
+static void upstreams_abandon_before(struct upstreams *upstreams, enum upstream_state end)
+{
+    for (unsigned state = 0; state < end; state++)
+        list_each_safe(link, &upstreams->by_state[state])
+        {
+            struct upstream *upstream = list_entry(link, struct upstream, link);
+            if (!upstream->owner.callback)
+                upstream_die(upstream);
+        }
+}
+
+void upstreams_abandon(struct upstreams *upstreams)
+{
+    upstreams_abandon_before(upstreams, UPSTREAM_DEAD);
+}
+
+void upstreams_abandon_scouts(struct upstreams *upstreams)
+{
+    upstreams_abandon_before(upstreams, UPSTREAM_READY);
+}
+
+/* --- the stream --- */
 
 static void upstream_ended(struct upstream *upstream)
 {

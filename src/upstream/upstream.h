@@ -19,10 +19,12 @@
 
 #include "address.h"
 #include "capability.h"
+#include "list.h"
+#include "loop.h"
 #include "park.h"
 #include "service.h"
 #include "stream.h"
-#include "worker.h"
+#include "timer.h"
 
 enum upstream_state {
     UPSTREAM_RESOLVING,
@@ -69,10 +71,16 @@ struct upstream_owner {
     uint64_t id_number; /* for the log */
 };
 
+/* Those of one loop. */
+struct upstreams {
+    struct loop *loop;                        /* borrowed */
+    struct list by_state[UPSTREAM_STATE_MAX]; /* counting and sweeping need no search */
+};
+
 struct upstream {
-    struct list link; /* in worker->upstreams[state] */
+    struct list link; /* in upstreams->by_state[state] */
     struct grave grave;
-    struct worker *worker;                /* borrowed */
+    struct upstreams *upstreams;          /* borrowed */
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
     struct upstream_owner owner;          /* nobody when it has been released */
@@ -80,7 +88,7 @@ struct upstream {
     struct capabilities before_login;
     struct stream stream;
     struct imapstate_frame frame;
-    struct event timer;
+    struct timer timer;
     struct kept kept;
     struct flight *idle;    /* owned; SETTLING: the IDLE that UPSTREAM_CHORE_DONE ends */
     uint8_t chores;         /* set of enum upstream_chore; SETTLING: the lowest is answered next */
@@ -95,6 +103,22 @@ struct upstream {
     bool is_hiding; /* the response that is passing is not the client's (relay.c) */
 };
 
+void upstreams_init(struct upstreams *upstreams, struct loop *loop);
+bool upstreams_are_gone(const struct upstreams *upstreams);
+
+/* A name's addresses may be known now (loop_poke_all()). */
+void upstreams_look_up(struct upstreams *upstreams);
+
+/* The daemon is ending: all end that are nobody's. Before that, the scouts, which have nobody who would end them. */
+void upstreams_abandon(struct upstreams *upstreams);
+void upstreams_abandon_scouts(struct upstreams *upstreams);
+
+/* Milliseconds on its loop's clock. */
+static inline uint64_t upstream_now_ms(const struct upstream *upstream)
+{
+    return loop_now_ms(upstream->upstreams->loop);
+}
+
 /* The two ends of a client's connection, which a PROXY header tells the server. Borrowed for the call. */
 struct upstream_ends {
     const struct address *peer, *local;
@@ -102,8 +126,9 @@ struct upstream_ends {
 
 /* Begins to connect; PREPARED or LOST follows, never from within this call. NULL if memory is out. owner and ends NULL:
  * for no client (a scout's). */
-struct upstream *upstream_open(struct worker *worker, struct service *service, const struct config_upstream *config,
-                               const struct upstream_owner *owner, const struct upstream_ends *ends);
+struct upstream *upstream_open(struct upstreams *upstreams, struct service *service,
+                               const struct config_upstream *config, const struct upstream_owner *owner,
+                               const struct upstream_ends *ends);
 
 /* READY, and nobody's: says LOGOUT, and ends. */
 void upstream_take_leave(struct upstream *upstream);
@@ -121,7 +146,7 @@ void upstream_await_nothing(struct upstream *upstream);
 /* Takes a parked connection over for owner, ATTACHED, or with NULL to show a sign of life, SETTLING. What has arrived
  * meanwhile is looked at: NULL if that shows that the connection is of no use any more; parked is taken in any case.
  * Alerts for the owner's user are appended to ret_alerts in any case, too; NULL if owner is. */
-struct upstream *upstream_adopt(struct worker *worker, struct parked *parked, const struct upstream_owner *owner,
+struct upstream *upstream_adopt(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
                                 struct imapstate_buf *ret_alerts);
 
 /* ATTACHED: the client is done with it, nothing is in flight (but upstream->idle, if DONE is a chore), and it may be
@@ -141,9 +166,6 @@ bool upstream_has_written(const struct upstream *upstream);
 /* Its owner is done with it, and hears of nothing any more. is_clean: nothing is in flight, so that LOGOUT can be said.
  */
 void upstream_release(struct upstream *upstream, bool is_clean);
-
-/* Ends all that were released, at the end. */
-void upstream_abandon(struct upstream *upstream);
 
 /* From opening.c: tells the owner, if there is one; the one mover of the state; the timer; the end, of which the owner
  * is told; a stream anew. */

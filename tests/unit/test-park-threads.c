@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "proof.h"
-#include "worker.h"
 
 #define THREADS       8u
 #define STEPS         10000u
@@ -27,6 +27,13 @@ static struct {
     int peer;
     atomic_bool is_held; /* by a thread; else it is parked, or has ended */
 } connections[CONNECTIONS];
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static struct service *services[2];
 static atomic_uint faults, taken_back;
@@ -86,11 +93,11 @@ static void thread_put(struct thread *thread, unsigned place, bool is_to_end)
     if (!parked)
         return;
     connections[connection_of(parked)].is_held = false;
-    parked->kept.parked_at_ms = parked->used_at_ms = worker_now_ms();
+    parked->kept.parked_at_ms = parked->used_at_ms = now_ms();
     if (is_to_end)
         parked_free(parked);
     else
-        park_put(parked, worker_now_ms());
+        park_put(parked, now_ms());
 }
 
 /* A place for a connection of this thread's making: one that was never used, or whose connection has ended. */
@@ -113,13 +120,13 @@ static bool thread_find_place(const struct thread *thread, unsigned *ret_number)
 static void thread_log_in(struct thread *thread, const struct proof_identity *identity, const char *user)
 {
     unsigned number;
-    struct proof *proof = park_prove(identity, worker_now_ms());
+    struct proof *proof = park_prove(identity, now_ms());
     if (!proof || !thread_find_place(thread, &number)) {
         park_proof_unref(proof);
         return;
     }
     const char *state = states[thread_random(thread, ARRAY_LEN(states))];
-    struct parked *parked = parking_connection(services[0], proof, state, worker_now_ms(), &connections[number].peer);
+    struct parked *parked = parking_connection(services[0], proof, state, now_ms(), &connections[number].peer);
     connections[number].user = user;
     connections[number].state = state;
     EXPECT(imapstate_buf_put(&parked->kept.names, (struct imapstate_span){ (const uint8_t *)&number, sizeof number }));
@@ -131,14 +138,14 @@ static void thread_log_in(struct thread *thread, const struct proof_identity *id
 static void thread_come_back(struct thread *thread, const struct proof_identity *identity, const char *user)
 {
     struct proof *proof = NULL;
-    struct parked *parked = park_match(identity, worker_now_ms(), &proof);
+    struct parked *parked = park_match(identity, now_ms(), &proof);
     const char *state = states[thread_random(thread, ARRAY_LEN(states))];
     EXPECT((parked != NULL) == (proof != NULL));
     if (!parked)
         return;
     taken_back++;
     thread_hold(thread, parked, user, NULL);
-    parked = park_take(proof, *state ? PARK_STATE : PARK_PRISTINE, imapstate_span_of(state), worker_now_ms());
+    parked = park_take(proof, *state ? PARK_STATE : PARK_PRISTINE, imapstate_span_of(state), now_ms());
     if (parked)
         thread_hold(thread, parked, user, state);
     park_proof_unref(proof);
@@ -148,7 +155,7 @@ static void thread_sweep(struct thread *thread)
 {
     struct list tired;
     list_init(&tired);
-    park_sweep(worker_now_ms(), &tired);
+    park_sweep(now_ms(), &tired);
     list_each_safe(link, &tired)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
@@ -221,9 +228,9 @@ static void take_all(void)
     for (size_t i = 0; i < ARRAY_LEN(users) * 4; i++) {
         const char *user = users[i / 4];
         struct proof_identity identity = identity_of(user, i % 2, i / 2 % 2);
-        struct proof *proof = park_prove(&identity, worker_now_ms());
+        struct proof *proof = park_prove(&identity, now_ms());
         struct parked *parked;
-        while ((parked = park_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, worker_now_ms()))) {
+        while ((parked = park_take(proof, PARK_ANY, (struct imapstate_span){ 0 }, now_ms()))) {
             thread_hold(&thread, parked, user, NULL);
             thread_put(&thread, 0, true);
             taken++;

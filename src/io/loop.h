@@ -1,0 +1,82 @@
+/* loop: what all that lives on one event loop shares: its time, its timers, buffers, names for the log, and an orderly
+ * end for what ends on it.
+ *
+ * Everything that a loop holds is touched by its own thread only; others reach it by loop_poke().
+ * A bare loop has no event base and no descriptor: a test gives it the time and has it turn (loop_pass()). */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "agenda.h"
+#include "list.h"
+#include "pool.h"
+
+/* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack holds it. */
+struct grave {
+    struct list link;
+    void (*end)(struct grave *grave);
+};
+
+struct loop;
+typedef void loop_callback(struct loop *loop);
+
+struct loop {
+    struct list link;        /* in the list of all, under its lock */
+    struct event_base *base; /* owned; NULL: a bare loop */
+    struct agenda agenda;    /* of its timers (timer.h) */
+    struct pool pool;
+    struct list graves;
+    loop_callback *told;    /* in its own thread, after a loop_poke() */
+    loop_callback *unwound; /* whatever was buried has been freed; NULL: nobody wants to know */
+    struct event alarm_event, grave_event, told_event;
+    uint64_t alarm_at_ms; /* alarm_event is set for then; UINT64_MAX: it is not */
+    uint64_t next_id;
+    uint64_t bare_now_ms; /* bare: what time it is */
+    unsigned index;       /* in the process; the low octet counts (loop_new_id()) */
+    int told_fd;          /* eventfd; -1: bare */
+    bool is_told;         /* atomic; bare: poked since the last turn */
+    bool is_stopping;     /* its owner's: what ends is not replaced any more */
+};
+
+/* False: memory or descriptors are out (errno). Then it is only good for loop_done(). */
+bool loop_init(struct loop *loop, unsigned index, loop_callback *told);
+void loop_init_bare(struct loop *loop, unsigned index, loop_callback *told);
+
+/* Frees what is buried, and the base. Nothing else may live on it any more. */
+void loop_done(struct loop *loop);
+
+/* Turns until loop_break(). False: it could not. */
+bool loop_run(struct loop *loop);
+void loop_break(struct loop *loop);
+
+/* Bare: it is now_ms, which is never earlier than before. One turn: timers that are due, then what was told, then the
+ * graves. */
+void loop_pass(struct loop *loop, uint64_t now_ms);
+
+/* Milliseconds on the monotonic clock. */
+uint64_t loop_now_ms(const struct loop *loop);
+
+/* Buries an object; once only. */
+void loop_bury(struct loop *loop, struct grave *grave, void (*end)(struct grave *grave));
+
+/* unwound is called a turn later, be something buried or not. */
+void loop_unwind(struct loop *loop);
+
+/* A name for a session in the log, unique in the process. */
+uint64_t loop_new_id(struct loop *loop);
+
+/* From any thread: its told is called, in its own. */
+void loop_poke(struct loop *loop);
+
+/* From any thread: a round of the prelude has ended, or a name's addresses are known. All loops look to those who wait
+ * for it. */
+void loop_poke_all(void);
+
+/* --- for timer --- */
+
+/* The agenda may have another first appointment. */
+void loop_arm(struct loop *loop);
+
+#endif

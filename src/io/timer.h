@@ -1,0 +1,21 @@
+/* timer: one call of a loop's, once some time has passed. */
+#ifndef IO_TIMER_H
+#define IO_TIMER_H
+
+#include "agenda.h"
+
+struct loop;
+
+struct timer {
+    struct appointment due;
+    struct loop *loop; /* borrowed */
+};
+
+/* callback is called from the loop, never from within a call of the owner's. */
+void timer_init(struct timer *timer, struct loop *loop, agenda_callback *callback, void *owner);
+
+/* Once, in so many milliseconds; 0: in the loop's next turn. What was set before does not count any more. */
+void timer_set(struct timer *timer, uint64_t after_ms);
+void timer_stop(struct timer *timer);
+
+#endif
