@@ -243,7 +243,7 @@ static void relay_begin_command(struct client *client, const struct imapstate_pi
 {
     /* Its "+" would be IDLE's, or the literal's: nobody could tell. */
     if (line->command->id == IMAPSTATE_COMMAND_IDLE && piece->literal.announced) {
-        relay_distrust(client, "literal behind IDLE");
+        relay_distrust(client, "literal after IDLE");
         return;
     }
     struct flight *flight = pipeline_push(&client->pipeline, line->command, line->tag);
@@ -433,11 +433,11 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_behind_string(piece)) {
-        relay_distrust(client, "no end of a string behind a literal");
+        relay_distrust(client, "no end of a string after a literal");
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_certain_line(client, piece)) {
-        relay_distrust(client, "no arguments of APPEND behind a literal");
+        relay_distrust(client, "no arguments of APPEND after a literal");
         return RELAY_DOWN_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {
@@ -765,7 +765,7 @@ static bool relay_up_noise(struct client *client, const struct imapstate_piece *
     client->session.is_uncertain = true;
     bool is_certain = words_have_end(piece->octets) && !relay_ends_in_braces(piece->octets);
     if (!is_certain)
-        client_distrust_upstream(client, "a line that is no response may announce a literal");
+        client_distrust_upstream(client, "a line that is not a response may announce a literal");
     return is_certain;
 }
 
@@ -899,7 +899,7 @@ static bool relay_up_first(struct client *client, struct upstream *upstream)
         upstream_lose(upstream, "its session had expired: BYE to the first command");
         return false;
     case WAKING_UNFIT:
-        upstream_lose(upstream, "it does not serve: the first command was answered as by no server that does");
+        upstream_lose(upstream, "it does not work: no working server would answer the first command like that");
         return false;
     }
     return true;

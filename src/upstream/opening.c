@@ -305,7 +305,7 @@ static void opening_secure(struct upstream *upstream)
 {
     if (!stream_is_drained(&upstream->stream)) {
         /* What is left of a PROXY header would be lost. */
-        opening_fail_address(upstream, "the server does not take the PROXY header");
+        opening_fail_address(upstream, "the server does not accept the PROXY header");
         return;
     }
     const struct config_upstream *config = upstream->config;
@@ -402,7 +402,7 @@ static void opening_hear_greeting(struct upstream *upstream, struct imapstate_sp
     else if (upstream_line_begins(line, "* BYE"))
         opening_is_turned_away(upstream, line);
     else
-        opening_fail_address(upstream, "the server's greeting is none of IMAP");
+        opening_fail_address(upstream, "the server's greeting is not IMAP");
 }
 
 /* Has the server been asked as the scout asks it? Behind a PROXY header it may have another answer for each client. */
@@ -430,7 +430,7 @@ static void opening_hear_tagged(struct upstream *upstream, bool is_ok)
             opening_fail_address(upstream, "the server refuses STARTTLS");
         else if (stream_input(&upstream->stream).len > 0)
             /* Written by whoever sits between us and the server, to be taken for the server's own under TLS. */
-            opening_fail_address(upstream, "octets in clear behind the answer to STARTTLS");
+            opening_fail_address(upstream, "unencrypted octets after the answer to STARTTLS");
         else
             opening_secure(upstream);
         return;

@@ -364,7 +364,7 @@ def test_octets_behind_the_upstreams_answer_to_starttls_are_refused(start_script
     server.on("STARTTLS", lambda c, tag, arguments: c.send(f"{tag} OK begin\r\n".encode() + injected))
     gateway = start_gateway(upstream(server.port, tls="starttls", **trusting))
     assert_unavailable(gateway, server)
-    gateway.wait_log("octets in clear behind the answer to STARTTLS")
+    gateway.wait_log("unencrypted octets after the answer to STARTTLS")
 
 
 @pytest.mark.parametrize("injected", [b"imapstate OK begin", b"* OK one\r\nimapstate OK begin\r\nimapstate OK again", b"+ OK", b"x OK done"])
