@@ -8,6 +8,7 @@
 #include "language.h"
 #include "prelude.h"
 #include "relay.h"
+#include "words.h"
 
 /* The tagged answer, with which the request is done. */
 static void answer_say(struct client *client, const char *answer)
@@ -226,11 +227,10 @@ static void answer_before_login(struct client *client)
 static void answer_compress(struct client *client)
 {
     struct compression *compression;
-    struct imapstate_span arguments = request_arguments(&client->request), name = request_take_word(&arguments);
+    struct imapstate_span arguments = request_arguments(&client->request), name = words_next(&arguments);
     if (!client->listener->compress)
         answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
-    else if (!imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("DEFLATE")) ||
-             imapstate_command_behind_blanks(arguments).len > 0)
+    else if (!imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("DEFLATE")) || words_behind_blanks(arguments).len > 0)
         answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
     else if (client->stream.compression)
         answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is already active."));

@@ -411,7 +411,7 @@ static bool login_read_arguments(struct imapstate_span arguments, struct sasl_id
 {
     return imapstate_command_login_string(&arguments, &identity->authentication) == IMAPSTATE_OK &&
            imapstate_command_login_string(&arguments, &identity->password) == IMAPSTATE_OK &&
-           imapstate_command_behind_blanks(arguments).len == 0;
+           words_behind_blanks(arguments).len == 0;
 }
 
 static void login_is_in_clear(struct client *client)
@@ -492,9 +492,9 @@ void login_authenticate(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request), tag = request_tag(&client->request);
     /* Blanks count for nothing, as with Dovecot and Courier: mutt (by GSASL) sends one where it has no message. */
-    struct imapstate_span name = request_take_word(&arguments), initial = request_take_word(&arguments);
+    struct imapstate_span name = words_next(&arguments), initial = words_next(&arguments);
     const struct sasl_mechanism *mechanism = sasl_find(name);
-    if (name.len == 0 || imapstate_command_behind_blanks(arguments).len > 0) {
+    if (name.len == 0 || words_behind_blanks(arguments).len > 0) {
         client_say(client, &tag,
                    "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));
         return;

@@ -1,10 +1,11 @@
 #include "exchange.h"
 
-#include "capability.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "capability.h"
+#include "words.h"
 
 /* Octets that may wait: of an answer without an end, and of a flight. */
 #define EXCHANGE_MAX (1u << 20)
@@ -22,14 +23,6 @@ static bool exchange_fail_memory(struct exchange *exchange)
 
 /* --- what the server says --- */
 
-/* Does text begin with the word and an SP? In any case. */
-static bool begins_with(struct imapstate_span text, const char *word)
-{
-    size_t len = strlen(word);
-    return text.len > len && text.at[len] == ' ' &&
-           imapstate_span_equal_nocase((struct imapstate_span){ text.at, len }, imapstate_span_of(word));
-}
-
 static struct imapstate_span behind(struct imapstate_span text, size_t len)
 {
     return (struct imapstate_span){ text.at + len, text.len - len };
@@ -43,34 +36,34 @@ static bool exchange_keep_refusal(struct exchange *exchange, struct imapstate_sp
 
 static bool exchange_hear_untagged(struct exchange *exchange, struct imapstate_span text)
 {
-    bool is_bye = begins_with(text, "BYE");
+    struct imapstate_span word = words_at(text, 0);
+    bool is_bye = word_is(word, "BYE");
     if (is_bye && !exchange_keep_refusal(exchange, text))
         return false;
     if (exchange->has_greeting)
         return true;
     exchange->has_greeting = true;
-    if (begins_with(text, "OK"))
+    if (word_is(word, "OK"))
         return true;
     if (is_bye)
         return exchange_fail(exchange, "the server accepts no connections now");
-    return exchange_fail(exchange, begins_with(text, "PREAUTH")
-                                       ? "the server has logged somebody in by itself (PREAUTH)"
-                                       : "this is not an IMAP server");
+    return exchange_fail(exchange, word_is(word, "PREAUTH") ? "the server has logged somebody in by itself (PREAUTH)"
+                                                            : "this is not an IMAP server");
 }
 
-static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_span line)
+static bool exchange_hear_tagged(struct exchange *exchange, struct imapstate_span tag, struct imapstate_span text)
 {
     struct exchange_command *command = exchange->commands;
     while (command < exchange->commands + exchange->command_count &&
-           (command->status != EXCHANGE_PENDING || !begins_with(line, command->tag)))
+           (command->status != EXCHANGE_PENDING || !word_is(tag, command->tag)))
         command++;
     if (command == exchange->commands + exchange->command_count)
         return exchange_fail(exchange, exchange->has_greeting ? "an answer came that belongs to no command"
                                                               : "this is not an IMAP server");
-    struct imapstate_span text = behind(line, strlen(command->tag) + 1);
-    if (begins_with(text, "OK"))
+    struct imapstate_span word = words_at(text, 0);
+    if (word_is(word, "OK"))
         command->status = EXCHANGE_OK;
-    else if (begins_with(text, "NO"))
+    else if (word_is(word, "NO"))
         command->status = EXCHANGE_NO;
     else
         command->status = EXCHANGE_BAD;
@@ -87,7 +80,7 @@ static bool exchange_hear_question(struct exchange *exchange, struct imapstate_s
 /* The first line of a response. */
 static bool exchange_hear_response(struct exchange *exchange, struct imapstate_span octets)
 {
-    struct imapstate_span line = imapstate_span_without_line_end(octets), names;
+    struct imapstate_span line = imapstate_span_without_line_end(octets), text = line, tag = words_first(&text), names;
 
     imapstate_visit_response(exchange->visit, octets);
     if (capability_find(octets, &names)) {
@@ -97,9 +90,7 @@ static bool exchange_hear_response(struct exchange *exchange, struct imapstate_s
     }
     if (line.len > 0 && line.at[0] == '+')
         return exchange_hear_question(exchange, behind(line, line.len > 1 && line.at[1] == ' ' ? 2 : 1));
-    if (begins_with(line, "*"))
-        return exchange_hear_untagged(exchange, behind(line, 2));
-    return exchange_hear_tagged(exchange, line);
+    return word_is(tag, "*") ? exchange_hear_untagged(exchange, text) : exchange_hear_tagged(exchange, tag, text);
 }
 
 /* A line that could not be shown. */
@@ -196,10 +187,8 @@ static struct exchange_command *exchange_next_command(struct exchange *exchange,
     struct exchange_command *command = &exchange->commands[exchange->command_count++];
     *command = (struct exchange_command){ .status = EXCHANGE_PENDING };
     snprintf(command->tag, sizeof command->tag, "A%u", ++exchange->number);
-    size_t len = 0;
-    while (len < name.len && name.at[len] != ' ' && len + 1 < sizeof command->name)
-        len++;
-    memcpy(command->name, name.at, len);
+    struct imapstate_span word = words_next(&name);
+    snprintf(command->name, sizeof command->name, "%.*s", (int)word.len, (const char *)word.at);
     return command;
 }
 
@@ -248,16 +237,7 @@ bool exchange_put_continuation(struct exchange *exchange, struct imapstate_span 
 
 bool exchange_offers(const struct exchange *exchange, const char *word)
 {
-    struct imapstate_span names = imapstate_buf_span(&exchange->names);
-    while (names.len > 0) {
-        size_t len = 0;
-        while (len < names.len && names.at[len] != ' ')
-            len++;
-        if (imapstate_span_equal_nocase((struct imapstate_span){ names.at, len }, imapstate_span_of(word)))
-            return true;
-        names = behind(names, len < names.len ? len + 1 : len);
-    }
-    return false;
+    return words_have(imapstate_buf_span(&exchange->names), imapstate_span_of(word));
 }
 
 enum exchange_status exchange_status(const struct exchange *exchange, size_t index)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "words.h"
+
 #define SECRET_MAX 65536u
 
 void transcript_init(struct transcript *transcript, FILE *to)
@@ -63,27 +65,12 @@ void transcript_print(const struct transcript *transcript, FILE *to, struct imap
     }
 }
 
-/* Takes a word and the SPs behind it off *in. */
-static struct imapstate_span word_take(struct imapstate_span *in)
-{
-    size_t len = 0, taken;
-    while (len < in->len && in->at[len] != ' ')
-        len++;
-    for (taken = len; taken < in->len && in->at[taken] == ' '; taken++)
-        ;
-    struct imapstate_span word = { in->at, len };
-    *in = (struct imapstate_span){ in->at + taken, in->len - taken };
-    return word;
-}
-
 static bool transcript_line(struct transcript *transcript, char side, struct imapstate_span line)
 {
     struct imapstate_span text = imapstate_span_without_line_end(line), rest = text;
-    word_take(&rest);
-    struct imapstate_span word = word_take(&rest);
-    if ((imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("STATE")) ||
-         imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("SAVESTATE"))) &&
-        !transcript_hide(transcript, rest))
+    words_next(&rest);
+    struct imapstate_span word = words_next(&rest);
+    if ((word_is(word, "STATE") || word_is(word, "SAVESTATE")) && !transcript_hide(transcript, rest))
         return false;
     fprintf(transcript->to, "%c: ", side);
     transcript_print(transcript, transcript->to, text);

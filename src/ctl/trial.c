@@ -9,6 +9,7 @@
 #include "exchange.h"
 #include "sasl.h"
 #include "transcript.h"
+#include "words.h"
 
 #define TEXT_MAX  65536u
 #define LOGIN_MAX 524288u /* AUTHENTICATE and the message */
@@ -261,9 +262,8 @@ static enum trial_result trial_first(struct trial *trial, struct dialog *dialog)
 
 static void put_name(struct imapstate_buf *names, struct imapstate_span command)
 {
-    const uint8_t *space = memchr(command.at, ' ', command.len);
-    imapstate_buf_printf(names, "%s%.*s", names->len > 0 ? ", " : "",
-                         (int)(space ? (size_t)(space - command.at) : command.len), (const char *)command.at);
+    struct imapstate_span name = words_next(&command);
+    imapstate_buf_printf(names, "%s%.*s", names->len > 0 ? ", " : "", (int)name.len, (const char *)name.at);
 }
 
 /* What was restored, and what is left to be sent. */

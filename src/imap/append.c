@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "octet.h"
+#include "words.h"
+
 /* What a part of a CATENATE list must go on with. */
 enum append_part { APPEND_PART_ENDS, APPEND_PART_STRING, APPEND_PART_LITERAL };
 
@@ -14,15 +17,10 @@ struct append {
     enum append_part part; /* of that list */
 };
 
-static bool append_is_word(struct imapstate_span atom, const char *word)
-{
-    return imapstate_span_equal_nocase(atom, imapstate_span_of(word));
-}
-
 /* Wildcards and backslashes are not in RFC 9051's atoms, but in flags, and servers differ about mailboxes. */
 static bool append_is_atom_octet(uint8_t byte)
 {
-    return byte > ' ' && byte < 0x7f && byte != '{' && byte != '(' && byte != ')' && byte != '"';
+    return octet_is(byte, OCTET_LIST) || byte == '\\';
 }
 
 static bool append_is_end(struct imapstate_span rest)
@@ -37,15 +35,13 @@ static bool append_heed(struct append *append, bool is_list, struct imapstate_sp
     if (append->is_in_list) {
         bool is_string = append->part == APPEND_PART_STRING && !is_list;
         bool begins = append->part == APPEND_PART_ENDS;
-        if (!is_string && !(begins && (append_is_word(atom, "URL") || append_is_word(atom, "TEXT"))))
+        if (!is_string && !(begins && (word_is(atom, "URL") || word_is(atom, "TEXT"))))
             return false;
-        append->part = is_string                     ? APPEND_PART_ENDS
-                       : append_is_word(atom, "URL") ? APPEND_PART_STRING
-                                                     : APPEND_PART_LITERAL;
+        append->part = is_string ? APPEND_PART_ENDS : word_is(atom, "URL") ? APPEND_PART_STRING : APPEND_PART_LITERAL;
     } else if (append->depth == 0 && append->names > 0) {
         append->names--;
     } else {
-        append->is_behind_name = append->depth == 0 && append_is_word(atom, "CATENATE");
+        append->is_behind_name = append->depth == 0 && word_is(atom, "CATENATE");
     }
     return true;
 }

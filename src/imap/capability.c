@@ -2,24 +2,10 @@
 
 #include <string.h>
 
+#include "octet.h"
+#include "response.h"
 #include "sasl.h"
 #include "words.h"
-
-/* Takes the next word off names. Whatever is no printable ASCII counts as a space: no capability can hold it. */
-static bool names_next(struct imapstate_span *names, struct imapstate_span *ret_word)
-{
-    while (names->len && (names->at[0] <= ' ' || names->at[0] >= 0x7f)) {
-        names->at++;
-        names->len--;
-    }
-    *ret_word = (struct imapstate_span){ names->at, 0 };
-    while (names->len && names->at[0] > ' ' && names->at[0] < 0x7f) {
-        names->at++;
-        names->len--;
-        ret_word->len++;
-    }
-    return ret_word->len > 0;
-}
 
 /* If word begins with prefix, in any case: what is behind it. */
 static bool word_behind(struct imapstate_span word, struct imapstate_span prefix, struct imapstate_span *ret_rest)
@@ -76,20 +62,8 @@ void capability_parse(struct imapstate_span names, struct capabilities *ret_capa
     struct imapstate_span word;
 
     *ret_capabilities = (struct capabilities){ 0 };
-    while (names_next(&names, &word))
+    while ((word = words_next(&names)).len > 0)
         capabilities_add(ret_capabilities, word);
-}
-
-/* RFC 9051 section 9: a capability is an atom. What is none could end the code that it stands in, or announce a
- * literal. */
-static bool word_is_atom(struct imapstate_span word)
-{
-    static const char not_in_atoms[] = "(){%*\"\\]";
-
-    for (size_t i = 0; i < word.len; i++)
-        if (memchr(not_in_atoms, word.at[i], sizeof not_in_atoms - 1))
-            return false;
-    return true;
 }
 
 static bool mechanism_passes(struct imapstate_span name, const struct capability_view *view)
@@ -106,7 +80,10 @@ static bool word_passes(struct imapstate_span word, const struct capability_view
                                            "LOGIN-REFERRALS", "MAILBOX-REFERRALS", "LITERAL-" };
     struct imapstate_span rest;
 
-    if (!word_is_atom(word) || word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))
+    /* RFC 9051 section 9: a capability is an atom. What is none could end the code that it stands in, or announce a
+     * literal; and where a "[" stands in a code, its end is a guess (response.h). */
+    if (!octets_are(word, OCTET_ATOM) || memchr(word.at, '[', word.len) ||
+        word_behind(word, IMAPSTATE_SPAN("COMPRESS="), &rest))
         return false;
     for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++)
         if (word_is(word, removed[i]))
@@ -119,23 +96,13 @@ static bool word_passes(struct imapstate_span word, const struct capability_view
     return !view->is_before_login || !word_is(word, "LANGUAGE");
 }
 
-static bool list_has(struct imapstate_span list, struct imapstate_span word)
-{
-    struct imapstate_span listed;
-
-    while (names_next(&list, &listed))
-        if (imapstate_span_equal_nocase(listed, word))
-            return true;
-    return false;
-}
-
 static bool list_has_all(struct imapstate_span list, struct imapstate_span names)
 {
     struct imapstate_span word;
     bool has_all = true;
 
-    while (has_all && names_next(&names, &word))
-        has_all = list_has(list, word);
+    while (has_all && (word = words_next(&names)).len > 0)
+        has_all = words_have(list, word);
     return has_all;
 }
 
@@ -148,7 +115,7 @@ bool capability_is_same(struct imapstate_span one, struct imapstate_span other)
 static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_span word)
 {
     if (buf->len > begin) {
-        if (list_has((struct imapstate_span){ buf->at + begin, buf->len - begin }, word))
+        if (words_have((struct imapstate_span){ buf->at + begin, buf->len - begin }, word))
             return true;
         if (!imapstate_buf_put_byte(buf, ' '))
             return false;
@@ -187,11 +154,11 @@ bool capability_rewrite(struct imapstate_span names, const struct capability_vie
                         struct imapstate_buf *ret_names)
 {
     size_t begin = ret_names->len;
-    bool offers_language = view->has_language && !list_has(names, IMAPSTATE_SPAN("LANGUAGE"));
+    bool offers_language = view->has_language && !words_have(names, IMAPSTATE_SPAN("LANGUAGE"));
     struct imapstate_span word;
     bool fits = true;
 
-    while (fits && names_next(&names, &word))
+    while (fits && (word = words_next(&names)).len > 0)
         if (word_passes(word, view))
             fits = list_put(ret_names, begin, word);
     fits = fits && list_put_ours(ret_names, begin, view, offers_language);
@@ -200,68 +167,33 @@ bool capability_rewrite(struct imapstate_span names, const struct capability_vie
     return fits;
 }
 
-static void skip_spaces(struct imapstate_span *line)
-{
-    while (line->len && line->at[0] == ' ') {
-        line->at++;
-        line->len--;
-    }
-}
-
-/* Takes a word and the spaces behind it off the front of line. */
-static struct imapstate_span take_word(struct imapstate_span *line)
-{
-    struct imapstate_span word = { line->at, 0 };
-
-    while (word.len < line->len && word.at[word.len] != ' ')
-        word.len++;
-    line->at += word.len;
-    line->len -= word.len;
-    skip_spaces(line);
-    return word;
-}
-
 static bool is_status(struct imapstate_span word)
 {
     return word_is(word, "OK") || word_is(word, "NO") || word_is(word, "BAD") || word_is(word, "BYE") ||
            word_is(word, "PREAUTH");
 }
 
-/* What is between the brackets of a code that stands at the front of text. */
-static bool find_code(struct imapstate_span text, struct imapstate_span *ret_code)
+/* The line end too, and a CR of which the LF is still to come. */
+static struct imapstate_span without_blanks_behind(struct imapstate_span in)
 {
-    const uint8_t *end = text.len && text.at[0] == '[' ? memchr(text.at, ']', text.len) : NULL;
-
-    if (!end)
-        return false;
-    *ret_code = (struct imapstate_span){ text.at + 1, (size_t)(end - text.at - 1) };
-    return true;
+    while (in.len > 0 && (words_is_blank(in.at[in.len - 1]) || in.at[in.len - 1] == '\r' || in.at[in.len - 1] == '\n'))
+        in.len--;
+    return in;
 }
 
 bool capability_find(struct imapstate_span line, struct imapstate_span *ret_names)
 {
-    while (line.len && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
-        line.len--;
-    if (line.len == 0)
-        return false;
-    struct imapstate_span tag = take_word(&line);
+    struct imapstate_span in = line, names;
+    struct imapstate_span tag = words_first(&in), word = words_next(&in);
     if (tag.len == 0 || word_is(tag, "+"))
         return false;
-    struct imapstate_span rest = line;
-    struct imapstate_span word = take_word(&rest);
-    if (is_status(word)) {
-        if (!find_code(rest, &rest))
-            return false;
-        word = take_word(&rest);
-    } else if (!word_is(tag, "*")) {
+    if (is_status(word) ? !imapstate_response_has_code(in, "CAPABILITY", &names)
+                        : !word_is(tag, "*") || !word_is(word, "CAPABILITY"))
         return false;
-    }
-    while (rest.len && rest.at[rest.len - 1] == ' ')
-        rest.len--;
-    if (!word_is(word, "CAPABILITY") || rest.len == 0)
-        return false;
-    *ret_names = rest;
-    return true;
+    names = without_blanks_behind(words_behind_blanks(is_status(word) ? names : in));
+    if (names.len > 0)
+        *ret_names = names;
+    return names.len > 0;
 }
 
 uint32_t capability_nonsync_max(const struct capabilities *capabilities)

@@ -49,11 +49,11 @@ bool capability_may_use_login(const struct capability_view *view);
  *   - AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
  *   - before login: the upstream's LANGUAGE, which the gateway could not answer; and AUTH= and SASL-IR where the client
  *     may not log in;
- *   - words that are no atom: in a response code or at a line's end they would be read as something else.
- * Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), LANGUAGE where the upstream has none,
- * STATE, XIMAPPROXY, COMPRESS=DEFLATE (after login only). False if it does not fit; then nothing was appended. The time
- * it takes grows with the length of names times that of the result: real lists stay below 2 KiB, so let ret_names->max
- * be a few KiB. */
+ *   - words that are no atom, or have "[" in them: in a response code or at a line's end they would be read as
+ * something else. Ours come at the end: STARTTLS and LOGINDISABLED (both before login only), LANGUAGE where the
+ * upstream has none, STATE, XIMAPPROXY, COMPRESS=DEFLATE (after login only). False if it does not fit; then nothing was
+ * appended. The time it takes grows with the length of names times that of the result: real lists stay below 2 KiB, so
+ * let ret_names->max be a few KiB. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
 

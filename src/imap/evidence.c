@@ -62,7 +62,7 @@ unsigned evidence_read(struct imapstate_span line)
 {
     struct imapstate_span rest = line;
     struct status status;
-    if (!word_is(words_next(&rest), "*"))
+    if (!word_is(words_first(&rest), "*"))
         return 0;
     struct imapstate_span name = words_next(&rest);
     if (is_number(name))
@@ -98,19 +98,16 @@ unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline)
 
 /* --- what accounts for it --- */
 
-static bool names_have(struct imapstate_span names, struct imapstate_span wanted)
+bool evidence_names_enable(struct imapstate_span names, struct imapstate_span name)
 {
-    for (struct imapstate_span word = words_next(&names); word.len > 0; word = words_next(&names))
-        if (imapstate_span_equal_nocase(word, wanted) || (word_is(wanted, "CONDSTORE") && word_is(word, "QRESYNC")))
-            return true;
-    return false;
+    return words_have(names, name) || (word_is(name, "CONDSTORE") && words_have(names, IMAPSTATE_SPAN("QRESYNC")));
 }
 
 bool evidence_has_enabled(const struct imapstate_state *state, struct imapstate_span name)
 {
     struct imapstate_entry entry;
     for (size_t i = 0; state && imapstate_state_at(state, i, &entry); i++)
-        if (entry.kind == IMAPSTATE_ENTRY_ENABLE && names_have(entry.value, name))
+        if (entry.kind == IMAPSTATE_ENTRY_ENABLE && evidence_names_enable(entry.value, name))
             return true;
     return false;
 }

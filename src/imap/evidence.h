@@ -29,8 +29,11 @@ unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline);
 /* Is all of it, unasked, what a connection in this state says? state may be NULL: pristine. */
 bool evidence_is_accounted(unsigned evidence, const struct imapstate_state *state);
 
-/* Has the state this name enabled, itself or by what another one brings along (RFC 7162 section 3.2.3: QRESYNC brings
- * CONDSTORE)? */
+/* Do names, SP between, switch this one on, itself or by what another one brings along (RFC 7162 section 3.2.3: QRESYNC
+ * brings CONDSTORE, whether or not the server says so)? */
+bool evidence_names_enable(struct imapstate_span names, struct imapstate_span name);
+
+/* Has the state this name enabled? */
 bool evidence_has_enabled(const struct imapstate_state *state, struct imapstate_span name);
 
 #endif

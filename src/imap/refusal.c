@@ -15,8 +15,7 @@ static bool has_any_code(const struct status *status, const char *const *codes, 
  * begins: further on, a server may repeat what the client chose. */
 static bool says_too_many(struct imapstate_span text)
 {
-    return imapstate_span_equal_nocase(words_at(text, 0), IMAPSTATE_SPAN("Too")) &&
-           imapstate_span_equal_nocase(words_at(text, 1), IMAPSTATE_SPAN("many")) &&
+    return word_is(words_at(text, 0), "Too") && word_is(words_at(text, 1), "many") &&
            (imapstate_span_contains_nocase(words_at(text, 2), IMAPSTATE_SPAN("connections")) ||
             imapstate_span_contains_nocase(words_at(text, 3), IMAPSTATE_SPAN("connections")));
 }

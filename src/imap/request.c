@@ -111,14 +111,3 @@ struct imapstate_span request_arguments(const struct request *request)
         end--;
     return (struct imapstate_span){ line.arguments.at, (size_t)(end - line.arguments.at) };
 }
-
-struct imapstate_span request_take_word(struct imapstate_span *arguments)
-{
-    struct imapstate_span word = imapstate_command_behind_blanks(*arguments);
-    size_t len = 0;
-    while (len < word.len && !memchr(" \t\r\n", word.at[len], 4))
-        len++;
-    *arguments = (struct imapstate_span){ word.at + len, word.len - len };
-    word.len = len;
-    return word;
-}

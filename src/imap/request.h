@@ -43,8 +43,4 @@ bool request_has_arguments(const struct request *request); /* an SP follows the 
 struct imapstate_span request_tag(const struct request *request);
 struct imapstate_span request_arguments(const struct request *request);
 
-/* Takes the next word off the front of *arguments, up to a blank (SP, HT) or a line end, and the blanks before it.
- * Empty at the end. */
-struct imapstate_span request_take_word(struct imapstate_span *arguments);
-
 #endif

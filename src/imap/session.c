@@ -83,14 +83,7 @@ bool session_track(struct session *session, const char *upstream)
 
 static bool session_has_enabled(const struct session *session, struct imapstate_span name)
 {
-    /* RFC 7162 section 3.2.3: QRESYNC includes CONDSTORE, whether or not the server says so. */
-    bool is_included = imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("CONDSTORE"));
-    struct imapstate_span rest = imapstate_buf_span(&session->enabled);
-    for (struct imapstate_span word = words_next(&rest); word.len > 0; word = words_next(&rest))
-        if (imapstate_span_equal_nocase(word, name) ||
-            (is_included && imapstate_span_equal_nocase(word, IMAPSTATE_SPAN("QRESYNC"))))
-            return true;
-    return false;
+    return evidence_names_enable(imapstate_buf_span(&session->enabled), name);
 }
 
 static void session_add_enabled(struct session *session, struct imapstate_span names)
@@ -174,8 +167,6 @@ void session_sent_literal(struct session *session, const struct imapstate_comman
 static void session_saw_language(struct session *session, struct imapstate_span rest)
 {
     imapstate_buf_clear(&session->language);
-    while (rest.len > 0 && *rest.at == ' ')
-        rest.at++, rest.len--;
     if (rest.len == 0 || *rest.at != '(')
         return;
     rest.at++, rest.len--;
@@ -189,8 +180,6 @@ static void session_saw_language(struct session *session, struct imapstate_span 
 static void session_saw_comparator(struct session *session, struct imapstate_span rest)
 {
     imapstate_buf_clear(&session->comparator);
-    while (rest.len > 0 && *rest.at == ' ')
-        rest.at++, rest.len--;
     if (rest.len > 0 && *rest.at != '(')
         imapstate_command_astring(&rest, &session->comparator);
 }

@@ -1,16 +1,7 @@
 #include "status.h"
 
-/* Takes the word at the front of *in, and the SP behind it. */
-static struct imapstate_span status_take_word(struct imapstate_span *in)
-{
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && in->at[word.len] != ' ')
-        word.len++;
-    size_t taken = word.len < in->len ? word.len + 1 : word.len;
-    in->at += taken;
-    in->len -= taken;
-    return word;
-}
+#include "response.h"
+#include "words.h"
 
 static bool status_read_word(struct imapstate_span word, enum status_word *ret_word)
 {
@@ -19,7 +10,7 @@ static bool status_read_word(struct imapstate_span word, enum status_word *ret_w
         [STATUS_BYE] = "BYE", [STATUS_PREAUTH] = "PREAUTH",
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!imapstate_span_equal_nocase(word, imapstate_span_of(words[i])))
+        if (!word_is(word, words[i]))
             continue;
         *ret_word = (enum status_word)i;
         return true;
@@ -27,34 +18,9 @@ static bool status_read_word(struct imapstate_span word, enum status_word *ret_w
     return false;
 }
 
-/* Takes "[...]" and the SP behind it off the front of *in. False if it does not end. */
-static bool status_take_code(struct imapstate_span *in, struct imapstate_span *ret_code)
-{
-    unsigned depth = 0;
-    bool is_quoted = false;
-    for (size_t at = 0; at < in->len; at++) {
-        uint8_t byte = in->at[at];
-        if (is_quoted && byte == '\\')
-            at++;
-        else if (byte == '"')
-            is_quoted = !is_quoted;
-        else if (!is_quoted && byte == '[')
-            depth++;
-        else if (!is_quoted && byte == ']' && --depth == 0) {
-            *ret_code = (struct imapstate_span){ in->at + 1, at - 1 };
-            size_t taken = at + 1 + (at + 1 < in->len && in->at[at + 1] == ' ');
-            in->at += taken;
-            in->len -= taken;
-            return true;
-        }
-    }
-    return false;
-}
-
 bool status_has_code(const struct status *status, const char *name)
 {
-    struct imapstate_span code = status->code;
-    return code.len > 0 && imapstate_span_equal_nocase(status_take_word(&code), imapstate_span_of(name));
+    return imapstate_response_is_code(status->code, name, NULL);
 }
 
 bool status_doubts_connection(const struct status *status)
@@ -67,10 +33,10 @@ bool status_parse(struct imapstate_span line, struct status *ret_status)
 {
     struct status status = { 0 };
     line = imapstate_span_without_line_end(line);
-    status.tag = status_take_word(&line);
-    if (status.tag.len == 0 || *status.tag.at == '+' || !status_read_word(status_take_word(&line), &status.word))
+    status.tag = words_first(&line);
+    if (status.tag.len == 0 || *status.tag.at == '+' || !status_read_word(words_next(&line), &status.word))
         return false;
-    if (line.len == 0 || *line.at != '[' || status_take_code(&line, &status.code))
+    if (line.len == 0 || *line.at != '[' || imapstate_response_take_code(&line, &status.code))
         status.text = line;
     status.has_alert = status_has_code(&status, "ALERT");
     *ret_status = status;

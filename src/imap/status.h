@@ -15,10 +15,8 @@ struct status {
     bool has_alert; /* the code is ALERT: the text is for the user, as it is (RFC 9051 section 7.1) */
 };
 
-/* Takes one whole response line, line end included, apart. False: it is no status response. By its grammar a code ends
- * at the first "]"; but servers put quoted strings and brackets into codes, so one that stands in quotes, or belongs
- * to a "[" of the code's own, is passed over. If its end cannot be found, where the text begins is unknown, and both
- * are empty. */
+/* Takes one whole response line, line end included, apart. False: it is no status response. Where a code ends stands in
+ * response.h. If its end cannot be found, where the text begins is unknown, and both are empty. */
 bool status_parse(struct imapstate_span line, struct status *ret_status);
 
 /* Is name (upper case) the code's name? */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "catalogue.h"
+#include "response.h"
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -198,14 +199,6 @@ static const struct {
     /* clang-format on */
 };
 
-static bool wording_begins(struct imapstate_span code, const char *words)
-{
-    size_t len = strlen(words);
-    return code.len >= len && (code.len == len || code.at[len] == ' ') &&
-           imapstate_span_equal_nocase((struct imapstate_span){ code.at, len },
-                                       (struct imapstate_span){ (const uint8_t *)words, len });
-}
-
 static bool wording_is_about(const char *responses, const struct imapstate_command *command)
 {
     if (responses == EITHER)
@@ -219,7 +212,7 @@ static const char *wording_of_code(const struct imapstate_command *command, enum
                                    struct imapstate_span code)
 {
     for (size_t i = 0; i < ARRAY_LEN(wording_codes); i++)
-        if (wording_begins(code, wording_codes[i].code) && wording_codes[i].statuses & 1u << status &&
+        if (imapstate_response_is_code(code, wording_codes[i].code, NULL) && wording_codes[i].statuses & 1u << status &&
             wording_is_about(wording_codes[i].responses, command))
             return wording_codes[i].text;
     return NULL;

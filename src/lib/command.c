@@ -3,6 +3,9 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "octet.h"
+#include "words.h"
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Sets of states, and kinds of literals, short enough for a table. */
@@ -154,52 +157,9 @@ const struct imapstate_command *imapstate_command_find(struct imapstate_span nam
     return &command_unknown;
 }
 
-/* RFC 9051 section 9: ASTRING-CHAR, that is ATOM-CHAR and "]". */
-static bool is_astring_char(uint8_t byte)
-{
-    switch (byte) {
-    case '(':
-    case ')':
-    case '{':
-    case '%':
-    case '*':
-    case '"':
-    case '\\':
-        return false;
-    default:
-        return byte > ' ' && byte < 0x7f;
-    }
-}
-
-static bool is_atom_char(uint8_t byte)
-{
-    return is_astring_char(byte) && byte != ']';
-}
-
-static bool is_blank(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static bool is_loose_char(uint8_t byte)
 {
-    return !is_blank(byte) && byte != '"' && byte != '\r' && byte != '\n' && byte != '\0';
-}
-
-static bool is_tag_char(uint8_t byte)
-{
-    return is_astring_char(byte) && byte != '+';
-}
-
-/* Takes the octets of a kind off the front of *in. */
-static struct imapstate_span word_take(struct imapstate_span *in, bool (*is_of_kind)(uint8_t))
-{
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && is_of_kind(in->at[word.len]))
-        word.len++;
-    in->at += word.len;
-    in->len -= word.len;
-    return word;
+    return !words_is_blank(byte) && byte != '"' && byte != '\r' && byte != '\n' && byte != '\0';
 }
 
 static bool sp_take(struct imapstate_span *in)
@@ -219,14 +179,14 @@ static bool is_word_end(struct imapstate_span in)
 /* Takes the name: one word, or "UID" and the one behind it. */
 static enum imapstate_error name_take(struct imapstate_span *in, struct imapstate_span *ret_name)
 {
-    *ret_name = word_take(in, is_atom_char);
+    *ret_name = octets_take(in, OCTET_ATOM);
     if (ret_name->len == 0 || !is_word_end(*in))
         return IMAPSTATE_SYNTAX;
     if (in->len == 0 || !imapstate_span_equal_nocase(*ret_name, IMAPSTATE_SPAN("UID")))
         return IMAPSTATE_OK;
     struct imapstate_span behind = *in;
     sp_take(&behind);
-    struct imapstate_span second = word_take(&behind, is_atom_char);
+    struct imapstate_span second = octets_take(&behind, OCTET_ATOM);
     if (second.len == 0 || !is_word_end(behind))
         return IMAPSTATE_SYNTAX;
     ret_name->len += 1 + second.len;
@@ -238,7 +198,7 @@ enum imapstate_error imapstate_command_parse(struct imapstate_span line, struct 
 {
     struct imapstate_span in = imapstate_span_without_line_end(line);
     *ret_line = (struct imapstate_command_line){ .command = &command_unknown };
-    struct imapstate_span tag = word_take(&in, is_tag_char);
+    struct imapstate_span tag = octets_take(&in, OCTET_TAG);
     if (tag.len == 0 || !is_word_end(in))
         return IMAPSTATE_SYNTAX;
     ret_line->tag = tag;
@@ -446,7 +406,7 @@ static enum imapstate_error value_put(struct imapstate_buf *value, struct imapst
 
 static enum imapstate_error atom_read(struct imapstate_span *in, struct imapstate_buf *value)
 {
-    struct imapstate_span atom = word_take(in, is_astring_char);
+    struct imapstate_span atom = octets_take(in, OCTET_ASTRING);
     if (atom.len == 0 || (in->len > 0 && in->at[0] >= 0x80))
         return IMAPSTATE_SYNTAX;
     return value_put(value, atom);
@@ -456,8 +416,12 @@ static enum imapstate_error atom_read(struct imapstate_span *in, struct imapstat
  * none of them takes. */
 static enum imapstate_error loose_atom_read(struct imapstate_span *in, struct imapstate_buf *value)
 {
-    struct imapstate_span atom = word_take(in, is_loose_char);
-    if (atom.len == 0 || (in->len > 0 && !is_blank(in->at[0])))
+    struct imapstate_span atom = { in->at, 0 };
+    while (atom.len < in->len && is_loose_char(in->at[atom.len]))
+        atom.len++;
+    in->at += atom.len;
+    in->len -= atom.len;
+    if (atom.len == 0 || (in->len > 0 && !words_is_blank(in->at[0])))
         return IMAPSTATE_SYNTAX;
     return value_put(value, atom);
 }
@@ -550,7 +514,7 @@ enum imapstate_error imapstate_command_astring(struct imapstate_span *in, struct
 
 enum imapstate_error imapstate_command_login_string(struct imapstate_span *in, struct imapstate_buf *ret_value)
 {
-    struct imapstate_span rest = imapstate_command_behind_blanks(*in);
+    struct imapstate_span rest = words_behind_blanks(*in);
     enum imapstate_error error = string_read(&rest, ret_value, loose_atom_read);
     if (error == IMAPSTATE_OK)
         *in = rest;
@@ -559,9 +523,7 @@ enum imapstate_error imapstate_command_login_string(struct imapstate_span *in, s
 
 struct imapstate_span imapstate_command_behind_blanks(struct imapstate_span in)
 {
-    while (in.len > 0 && is_blank(*in.at))
-        in.at++, in.len--;
-    return in;
+    return words_behind_blanks(in);
 }
 
 bool imapstate_command_is_quotable(struct imapstate_span value)

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "octet.h"
 #include "response.h"
+#include "words.h"
 
 #define TAG_PREFIX_MAX 16u
 #define TAG_SIZE       (TAG_PREFIX_MAX + sizeof("4294967295"))
@@ -54,20 +56,6 @@ static const char *kind_command(enum imapstate_entry_kind kind)
     return "NOTIFY";
 }
 
-/* RFC 9051 section 9: ASTRING-CHAR. */
-static bool is_astring_char(uint8_t octet)
-{
-    return octet > 0x20 && octet < 0x7f && !memchr("(){%*\"\\", octet, 7);
-}
-
-static bool is_atomic(struct imapstate_span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (!is_astring_char(value.at[i]))
-            return false;
-    return value.len > 0;
-}
-
 static bool replay_put_literal(struct imapstate_replay *replay, struct imapstate_span literal)
 {
     struct imapstate_buf *wire = &replay->wire;
@@ -103,7 +91,7 @@ static bool replay_put_arguments(struct imapstate_replay *replay, const struct i
 {
     if (entry->kind == IMAPSTATE_ENTRY_NOTIFY)
         return replay_put_notify(replay, entry->value);
-    if (entry->kind == IMAPSTATE_ENTRY_ENABLE || is_atomic(entry->value))
+    if (entry->kind == IMAPSTATE_ENTRY_ENABLE || octets_are(entry->value, OCTET_ASTRING))
         return imapstate_buf_put(&replay->wire, entry->value);
     return imapstate_command_put_quoted(&replay->wire, entry->value);
 }
@@ -200,11 +188,10 @@ static struct step *replay_in_flight(struct imapstate_replay *replay, enum imaps
 static void step_confirm(struct step *step, struct imapstate_span name)
 {
     struct imapstate_span left = imapstate_buf_span(&step->value);
-    while (left.len > 0) {
-        struct imapstate_span word = response_word(&left);
+    struct imapstate_span word;
+    while ((word = words_next(&left)).len > 0)
         if (imapstate_span_equal_nocase(word, name))
             memset(step->value.at + (word.at - step->value.at), ' ', word.len);
-    }
 }
 
 static bool is_blank(struct imapstate_span value)
@@ -223,11 +210,11 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
         struct step *step = &replay->steps[i];
         if (step->kind != IMAPSTATE_ENTRY_ENABLE)
             continue;
-        for (struct imapstate_span left = names; left.len > 0;) {
-            struct imapstate_span name = response_word(&left);
+        struct imapstate_span left = names, name;
+        while ((name = words_next(&left)).len > 0) {
             step_confirm(step, name);
             /* RFC 7162 section 3.2.3: whether or not the server says so. */
-            if (response_is(name, "QRESYNC"))
+            if (word_is(name, "QRESYNC"))
                 step_confirm(step, IMAPSTATE_SPAN("CONDSTORE"));
         }
         step->is_proven = is_blank(imapstate_buf_span(&step->value));
@@ -259,35 +246,35 @@ static void step_prove_language(struct step *step, struct imapstate_span in)
 static bool replay_is_named(const struct imapstate_replay *replay, struct imapstate_span in)
 {
     for (size_t i = 0; i < replay->step_count; i++)
-        if (response_code_names(in, imapstate_span_of(replay->steps[i].tag)))
+        if (imapstate_response_code_names(in, imapstate_span_of(replay->steps[i].tag)))
             return true;
     return false;
 }
 
 static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *replay, struct imapstate_span in)
 {
-    struct imapstate_span word = response_word(&in);
-    bool is_status = response_is(word, "OK") || response_is(word, "NO") || response_is(word, "BAD");
+    struct imapstate_span word = words_next(&in);
+    bool is_status = word_is(word, "OK") || word_is(word, "NO") || word_is(word, "BAD");
     struct step *language = replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE);
     struct step *comparator = replay_in_flight(replay, IMAPSTATE_ENTRY_COMPARATOR);
 
-    if (response_is(word, "CAPABILITY"))
+    if (word_is(word, "CAPABILITY"))
         return IMAPSTATE_REPLAY_HOLD;
-    if (is_status && response_code(in, "CAPABILITY", NULL))
+    if (is_status && imapstate_response_has_code(in, "CAPABILITY", NULL))
         return IMAPSTATE_REPLAY_HOLD;
     if (is_status && replay_is_named(replay, in))
         return IMAPSTATE_REPLAY_HIDE;
-    if (response_is(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
+    if (word_is(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
         replay_prove_enable(replay, in);
         return IMAPSTATE_REPLAY_HIDE;
     }
-    if (response_is(word, "LANGUAGE") && language) {
+    if (word_is(word, "LANGUAGE") && language) {
         step_prove_language(language, in);
         return IMAPSTATE_REPLAY_HIDE;
     }
-    if (response_is(word, "NAMESPACE") && language)
+    if (word_is(word, "NAMESPACE") && language)
         return IMAPSTATE_REPLAY_HIDE;
-    if (response_is(word, "COMPARATOR") && comparator) {
+    if (word_is(word, "COMPARATOR") && comparator) {
         comparator->is_proven = step_is_chosen(comparator, &in);
         return IMAPSTATE_REPLAY_HIDE;
     }
@@ -305,11 +292,11 @@ static void replay_continuation(struct imapstate_replay *replay)
 static void replay_check_status(struct imapstate_replay *replay, const struct step *step, struct imapstate_span status)
 {
     const char *command = kind_command(step->kind);
-    if (response_is(status, "NO"))
+    if (word_is(status, "NO"))
         replay_fail(replay, command, "refused with NO");
-    else if (response_is(status, "BAD"))
+    else if (word_is(status, "BAD"))
         replay_fail(replay, command, "refused with BAD");
-    else if (!response_is(status, "OK"))
+    else if (!word_is(status, "OK"))
         replay_fail(replay, command, "answered with neither OK, NO nor BAD");
     else if (replay->written < step->end)
         replay_fail(replay, command, "answered before its literal was sent");
@@ -327,26 +314,26 @@ static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *repla
         replay_fail(replay, "", "an answer came that belongs to no command");
         return IMAPSTATE_REPLAY_HIDE;
     }
-    replay_check_status(replay, step, response_word(&in));
+    replay_check_status(replay, step, words_next(&in));
     step->is_answered = true;
     if (replay->written < step->end) {
         /* The literal was refused: what is left of this command must not be sent (RFC 9051 section 4.3). */
         replay->written = step->end;
         replay->stop_next = replay->stop_count;
     }
-    if (response_code(in, "ALERT", NULL))
+    if (imapstate_response_has_code(in, "ALERT", NULL))
         return IMAPSTATE_REPLAY_ALERT;
-    return response_code(in, "CAPABILITY", NULL) ? IMAPSTATE_REPLAY_HOLD : IMAPSTATE_REPLAY_HIDE;
+    return imapstate_response_has_code(in, "CAPABILITY", NULL) ? IMAPSTATE_REPLAY_HOLD : IMAPSTATE_REPLAY_HIDE;
 }
 
 enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *replay, struct imapstate_span line)
 {
     struct imapstate_span in = imapstate_span_without_line_end(line);
-    struct imapstate_span first = response_word(&in);
+    struct imapstate_span first = words_first(&in);
 
-    if (response_is(first, "*"))
+    if (word_is(first, "*"))
         return replay_untagged(replay, in);
-    if (!response_is(first, "+"))
+    if (!word_is(first, "+"))
         return replay_tagged(replay, first, in);
     replay_continuation(replay);
     return IMAPSTATE_REPLAY_HIDE;

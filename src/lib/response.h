@@ -1,56 +1,27 @@
-/* response: a server's line in its words (RFC 9051 section 7). Spans borrow from the line. */
+/* response: the response code of a status response, "[NAME arguments]" before its text (RFC 9051 section 7.1).
+ *
+ * Where a code ends: by the grammar (RFC 9051 section 9, resp-text-code) at the first "]", if nobody knows the code;
+ * but codes that are known hold quoted strings (BADCHARSET; INPROGRESS, RFC 9585), and servers put URLs with brackets
+ * there (REFERRAL, BADURL). So a "]" that stands in a quoted string, or closes a "[" of the same word, is passed over.
+ * Where none is left then, a quote or a bracket was an octet like others, and the first "]" ends the code after all. In
+ * a bare tag or a flag, where none may be, a "]" ends it. Spans borrow from what they are read from. */
 #ifndef LIB_RESPONSE_H
 #define LIB_RESPONSE_H
 
 #include <imapstate/span.h>
-#include <string.h>
 
-/* Takes the first word off *in, and the SP behind it. */
-static inline struct imapstate_span response_word(struct imapstate_span *in)
-{
-    struct imapstate_span word = { in->at, 0 };
-    while (word.len < in->len && in->at[word.len] != ' ')
-        word.len++;
-    size_t taken = word.len < in->len ? word.len + 1 : word.len;
-    *in = (struct imapstate_span){ in->at + taken, in->len - taken };
-    return word;
-}
+/* Takes the code at the front of *text, which follows OK, NO, BAD, BYE or PREAUTH, and the SP behind it, off. ret_code
+ * is what stands between the brackets. False: there is none, or it has no end; *text is as before then. */
+bool imapstate_response_take_code(struct imapstate_span *text, struct imapstate_span *ret_code);
 
-static inline bool response_is(struct imapstate_span word, const char *name)
-{
-    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
-}
+/* Is name (any case; or a name and its first arguments: "ANNOTATE TOOBIG") what the code begins with, up to an SP or
+ * its end? What stands behind goes to ret_arguments, which may be NULL. */
+bool imapstate_response_is_code(struct imapstate_span code, const char *name, struct imapstate_span *ret_arguments);
 
-/* Is name the response code at the front of text, which follows OK, NO, BAD, BYE or PREAUTH? What stands between it and
- * the "]" goes to ret_arguments, which may be NULL. */
-static inline bool response_code(struct imapstate_span text, const char *name, struct imapstate_span *ret_arguments)
-{
-    struct imapstate_span word = imapstate_span_of(name);
-    size_t end = 1 + word.len;
-    if (text.len <= end || text.at[0] != '[' || (text.at[end] != ']' && text.at[end] != ' ') ||
-        !imapstate_span_equal_nocase((struct imapstate_span){ text.at + 1, word.len }, word))
-        return false;
-    size_t begin = text.at[end] == ' ' ? end + 1 : end;
-    for (end = begin; end < text.len && text.at[end] != ']'; end++)
-        ;
-    if (ret_arguments)
-        *ret_arguments = (struct imapstate_span){ text.at + begin, end - begin };
-    return true;
-}
+/* Both: is name the code at the front of text? */
+bool imapstate_response_has_code(struct imapstate_span text, const char *name, struct imapstate_span *ret_arguments);
 
-/* Does the response code at the front of text name tag, bare or in quotes? [INPROGRESS ("A1" 3 10)], RFC 9585. */
-static inline bool response_code_names(struct imapstate_span text, struct imapstate_span tag)
-{
-    if (text.len == 0 || text.at[0] != '[')
-        return false;
-    for (size_t at = 1, begin = 1; at < text.len && text.at[begin - 1] != ']'; at++) {
-        if (!memchr(" ()[]\"", text.at[at], 6))
-            continue;
-        if (imapstate_span_equal((struct imapstate_span){ text.at + begin, at - begin }, tag))
-            return true;
-        begin = at + 1;
-    }
-    return false;
-}
+/* Does the code at the front of text name tag, bare or in quotes? [INPROGRESS ("A1" 3 10)], RFC 9585. */
+bool imapstate_response_code_names(struct imapstate_span text, struct imapstate_span tag);
 
 #endif

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "octet.h"
+#include "words.h"
+
 /* The encoding: a version, then for each entry its kind (1 octet), the length of its value (2, big endian), the value.
  */
 #define ENCODING_VERSION 1u
@@ -83,40 +86,10 @@ void imapstate_state_clear(struct imapstate_state *state)
     imapstate_buf_clear(&state->entries);
 }
 
-/* RFC 9051 section 9: ATOM-CHAR. */
-static bool is_atom_char(uint8_t octet)
-{
-    return octet > 0x20 && octet < 0x7f && !memchr("(){%*\"\\]", octet, 8);
-}
-
-/* Takes the next name off names, of which any number of SPs may stand between. */
-static bool next_name(struct imapstate_span *names, struct imapstate_span *ret_name)
-{
-    while (names->len > 0 && names->at[0] == ' ')
-        *names = (struct imapstate_span){ names->at + 1, names->len - 1 };
-    size_t len = 0;
-    while (len < names->len && names->at[len] != ' ')
-        len++;
-    if (len == 0)
-        return false;
-    *ret_name = (struct imapstate_span){ names->at, len };
-    *names = (struct imapstate_span){ names->at + len, names->len - len };
-    return true;
-}
-
-static bool names_contain(struct imapstate_span names, struct imapstate_span name)
-{
-    struct imapstate_span other;
-    while (next_name(&names, &other))
-        if (imapstate_span_equal_nocase(other, name))
-            return true;
-    return false;
-}
-
 static bool entries_enable(struct imapstate_span entries, struct imapstate_span name)
 {
     for (struct position at = { .end = 0 }; next_entry(entries, &at);)
-        if (at.entry.kind == IMAPSTATE_ENTRY_ENABLE && names_contain(at.entry.value, name))
+        if (at.entry.kind == IMAPSTATE_ENTRY_ENABLE && words_have(at.entry.value, name))
             return true;
     return false;
 }
@@ -124,13 +97,13 @@ static bool entries_enable(struct imapstate_span entries, struct imapstate_span 
 /* At least one name, all of them atoms. */
 static bool names_are_valid(struct imapstate_span names)
 {
-    bool has_name = false;
-    for (size_t i = 0; i < names.len; i++) {
-        if (names.at[i] != ' ' && !is_atom_char(names.at[i]))
-            return false;
-        has_name |= names.at[i] != ' ';
+    struct imapstate_span name = octets_take(&names, OCTET_ATOM);
+    bool has_name = name.len > 0;
+    while (names.len > 0 && *names.at == ' ') {
+        names.at++, names.len--;
+        has_name |= octets_take(&names, OCTET_ATOM).len > 0;
     }
-    return has_name;
+    return has_name && names.len == 0;
 }
 
 /* RFC 5646 and RFC 4790 have ASCII without controls; and what goes into a quoted string of any server. */
@@ -243,9 +216,8 @@ enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struc
     if (!names_are_valid(names))
         return IMAPSTATE_SYNTAX;
     imapstate_buf_init(&fresh, names.len);
-    while (has_memory && next_name(&names, &name))
-        if (!entries_enable(imapstate_buf_span(&state->entries), name) &&
-            !names_contain(imapstate_buf_span(&fresh), name))
+    while (has_memory && (name = words_next(&names)).len > 0)
+        if (!entries_enable(imapstate_buf_span(&state->entries), name) && !words_have(imapstate_buf_span(&fresh), name))
             has_memory = names_put(&fresh, name);
     enum imapstate_error error = IMAPSTATE_OK;
     if (!has_memory)

@@ -1,6 +1,7 @@
 #include <imapstate/token.h>
 
 #include "base64.h"
+#include "words.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -251,13 +252,10 @@ static int name_compare(const void *a, const void *b)
 static size_t names_sort(unsigned format, struct imapstate_span text, struct imapstate_span *ret_names)
 {
     size_t count = 0;
-    for (size_t begin = 0, end; begin < text.len; begin = end + 1) {
-        for (end = begin; end < text.len && text.at[end] != ' ';)
-            end++;
-        struct imapstate_span name = { text.at + begin, end - begin };
+    struct imapstate_span name;
+    while ((name = words_next(&text)).len > 0)
         if (counts(format, name))
             ret_names[count++] = name;
-    }
     qsort(ret_names, count, sizeof *ret_names, name_compare);
     return count;
 }

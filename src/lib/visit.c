@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "lines.h"
+#include "octet.h"
 #include "response.h"
 #include "saved.h"
+#include "words.h"
 
 /* A command that is not answered. */
 struct flight {
@@ -53,16 +55,7 @@ static struct imapstate_span flight_command(const struct flight *flight)
 /* The row of a command's first word. Those of two words ("UID FETCH") are nothing that is stored. */
 static const struct imapstate_command *command_row(struct imapstate_span command)
 {
-    return imapstate_command_find(response_word(&command));
-}
-
-/* RFC 9051 section 9: tag. One with "]" is legal, though it is never announced (P9). */
-static bool tag_is_valid(struct imapstate_span tag)
-{
-    for (size_t i = 0; i < tag.len; i++)
-        if (tag.at[i] <= 0x20 || tag.at[i] >= 0x7f || memchr("(){%*\"\\+", tag.at[i], 8))
-            return false;
-    return tag.len > 0;
+    return imapstate_command_find(words_next(&command));
 }
 
 static bool visit_add_flight(struct imapstate_visit *visit, struct imapstate_span tag, struct imapstate_span command)
@@ -162,10 +155,7 @@ bool imapstate_visit_has_token(const struct imapstate_visit *visit)
 /* A token of another server may be no atom. */
 static bool put_token(struct imapstate_buf *out, struct imapstate_span token)
 {
-    for (size_t i = 0; i < token.len; i++)
-        if (memchr("(){%*\"\\]", token.at[i], 8))
-            return imapstate_command_put_quoted(out, token);
-    return imapstate_buf_put(out, token);
+    return octets_are(token, OCTET_ATOM) ? imapstate_buf_put(out, token) : imapstate_command_put_quoted(out, token);
 }
 
 static bool put_command(struct imapstate_buf *out, struct imapstate_span tag, const char *name,
@@ -181,7 +171,7 @@ static bool visit_put(struct imapstate_visit *visit, struct imapstate_span tag, 
                       struct imapstate_span token, struct imapstate_buf *out)
 {
     size_t len_before = out->len;
-    if (tag_is_valid(tag) && put_command(out, tag, name, token) &&
+    if (octets_are(tag, OCTET_TAG) && put_command(out, tag, name, token) &&
         visit_add_flight(visit, tag, imapstate_span_of(name)))
         return true;
     out->len = len_before;
@@ -204,7 +194,7 @@ bool imapstate_visit_put_state(struct imapstate_visit *visit, struct imapstate_s
 enum imapstate_error imapstate_visit_sent(struct imapstate_visit *visit, struct imapstate_span tag,
                                           struct imapstate_span command)
 {
-    if (!tag_is_valid(tag) || !is_for_the_client(command))
+    if (!octets_are(tag, OCTET_TAG) || !is_for_the_client(command))
         return IMAPSTATE_SYNTAX;
     return visit_add_flight(visit, tag, command) ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
 }
@@ -307,9 +297,8 @@ static void visit_see_savestate(struct imapstate_visit *visit, struct imapstate_
 static void visit_see_capabilities(struct imapstate_visit *visit, struct imapstate_span names)
 {
     visit->offer = IMAPSTATE_VISIT_OFFER_NO;
-    while (names.len > 0)
-        if (response_is(response_word(&names), "STATE"))
-            visit->offer = IMAPSTATE_VISIT_OFFER_YES;
+    if (words_have(names, IMAPSTATE_SPAN("STATE")))
+        visit->offer = IMAPSTATE_VISIT_OFFER_YES;
 }
 
 static void visit_see_announcement(struct imapstate_visit *visit, struct imapstate_span tag)
@@ -323,17 +312,17 @@ static void visit_see_announcement(struct imapstate_visit *visit, struct imapsta
 
 static void visit_untagged(struct imapstate_visit *visit, struct imapstate_span in)
 {
-    struct imapstate_span word = response_word(&in), arguments;
-    if (response_is(word, "CAPABILITY"))
+    struct imapstate_span word = words_next(&in), arguments;
+    if (word_is(word, "CAPABILITY"))
         visit_see_capabilities(visit, in);
-    else if (response_is(word, "STATE"))
+    else if (word_is(word, "STATE"))
         visit_see_state(visit, in);
-    else if (response_is(word, "SAVESTATE"))
+    else if (word_is(word, "SAVESTATE"))
         visit_see_savestate(visit, in);
-    else if (response_is(word, "OK") || response_is(word, "PREAUTH")) {
-        if (response_code(in, "CAPABILITY", &arguments))
+    else if (word_is(word, "OK") || word_is(word, "PREAUTH")) {
+        if (imapstate_response_has_code(in, "CAPABILITY", &arguments))
             visit_see_capabilities(visit, arguments);
-        else if (response_code(in, "STATECMD", &arguments))
+        else if (imapstate_response_has_code(in, "STATECMD", &arguments))
             visit_see_announcement(visit, arguments);
     }
 }
@@ -420,23 +409,23 @@ static void visit_answered(struct imapstate_visit *visit, const struct flight *f
 
 static void visit_tagged(struct imapstate_visit *visit, struct imapstate_span tag, struct imapstate_span in)
 {
-    struct imapstate_span status = response_word(&in), names;
+    struct imapstate_span status = words_next(&in), names;
     struct flight **at = visit_flight(visit, tag), *flight = *at;
 
-    if (response_code(in, "CAPABILITY", &names))
+    if (imapstate_response_has_code(in, "CAPABILITY", &names))
         visit_see_capabilities(visit, names);
     if (!flight)
         return;
     *at = flight->next;
-    visit_answered(visit, flight, response_is(status, "OK"));
+    visit_answered(visit, flight, word_is(status, "OK"));
     flight_free(flight);
 }
 
 void imapstate_visit_response(struct imapstate_visit *visit, struct imapstate_span line)
 {
-    struct imapstate_span in = imapstate_span_without_line_end(line), first = response_word(&in);
-    if (response_is(first, "*"))
+    struct imapstate_span in = imapstate_span_without_line_end(line), first = words_first(&in);
+    if (word_is(first, "*"))
         visit_untagged(visit, in);
-    else if (!response_is(first, "+"))
+    else if (!word_is(first, "+"))
         visit_tagged(visit, first, in);
 }

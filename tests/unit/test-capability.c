@@ -311,6 +311,8 @@ static const struct {
     { "a code in any case", "a1 ok [capability IMAP4rev1 ] x\r\n", "IMAP4rev1" },
     { "a code in a NO", "a1 NO [CAPABILITY IMAP4rev1] not now\r\n", "IMAP4rev1" },
     { "a code ends at the first bracket", "* OK [CAPABILITY A B] see [CAPABILITY C]\r\n", "A B" },
+    { "but for one in quotes", "* OK [CAPABILITY A X=\"]\" B] x\r\n", "A X=\"]\" B" },
+    { "two SP in the status", "a1  OK  [CAPABILITY A B] x\r\n", "A B" },
     { "a tag may be any word", "CAPABILITY OK [CAPABILITY A] x\r\n", "A" },
     { "text that holds a list is none", "* OK see [CAPABILITY A] there\r\n", NULL },
     { "text behind another code is none", "* OK [ALERT] [CAPABILITY A] x\r\n", NULL },
@@ -340,6 +342,34 @@ TEST(a_list_is_found_where_it_can_stand_and_only_there)
             continue;
         CHECK_SPAN(finds[i].name, names, imapstate_span_of(finds[i].want));
         CHECK_ROW(finds[i].name, names.at >= line.at && names.at + names.len <= line.at + line.len);
+    }
+}
+
+TEST(what_could_be_read_as_something_else_is_left_out)
+{
+    static const struct {
+        const char *name;
+        struct imapstate_span names;
+        const char *want;
+    } rows[] = {
+        { "blanks", IMAPSTATE_SPAN("\tIMAP4rev1 \t ID  "), "IMAP4rev1 ID LITERAL+" },
+        { "a quoted string", IMAPSTATE_SPAN("IMAP4rev1 X=\"]\""), "IMAP4rev1 LITERAL+" },
+        { "the end of a code", IMAPSTATE_SPAN("IMAP4rev1 X] ID"), "IMAP4rev1 ID LITERAL+" },
+        { "a bracket that opens", IMAPSTATE_SPAN("IMAP4rev1 X[ ID"), "IMAP4rev1 ID LITERAL+" },
+        { "a literal", IMAPSTATE_SPAN("IMAP4rev1 {3}"), "IMAP4rev1 LITERAL+" },
+        { "a control",
+          IMAPSTATE_SPAN("IMAP4rev1 I\x01"
+                         "D I\0D ID"),
+          "IMAP4rev1 ID LITERAL+" },
+        { "8-bit octets", IMAPSTATE_SPAN("IMAP4rev1 \xc3\xa4 ID\xff"), "IMAP4rev1 LITERAL+" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct capability_view view = { 0 };
+        struct imapstate_buf list;
+        imapstate_buf_init(&list, 256);
+        CHECK_ROW(rows[i].name, capability_rewrite(rows[i].names, &view, &list));
+        CHECK_SPAN(rows[i].name, imapstate_buf_span(&list), imapstate_span_of(rows[i].want));
+        imapstate_buf_done(&list);
     }
 }
 
@@ -393,6 +423,7 @@ int main(void)
         cmocka_unit_test(the_login_command_goes_with_the_mechanisms_of_passwords),
         cmocka_unit_test(what_the_gateway_acts_on_is_read_from_the_list),
         cmocka_unit_test(a_list_is_found_where_it_can_stand_and_only_there),
+        cmocka_unit_test(what_could_be_read_as_something_else_is_left_out),
         cmocka_unit_test(a_line_that_is_cut_gives_no_name_that_was_not_in_it),
         cmocka_unit_test(lists_are_the_same_in_whatever_order_and_case),
     };

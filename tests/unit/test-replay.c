@@ -346,6 +346,8 @@ static const struct transcript {
         { HOLD, "* CAPABILITY IMAP4rev1\r\n" },
         { HOLD, "* capability\r\n" },
         { HOLD, "* OK [CAPABILITY IMAP4rev1] more\r\n" },
+        { HOLD, "*  OK  [CAPABILITY IMAP4rev1] two SP\r\n" },
+        { HOLD, "* OK [CAPABILITY IMAP4rev1 X=\"]\" Y] a bracket in quotes\r\n" },
         { HOLD, "* NO [capability x]\r\n" },
         { HIDE, "* ENABLED A\r\n" },
         { HOLD, "x1 OK [CAPABILITY IMAP4rev1] more\r\n" } },

@@ -229,18 +229,6 @@ TEST(of_a_line_that_is_too_long_only_the_tag_is_kept)
     }
 }
 
-TEST(words_are_taken_between_blanks_and_before_a_line_end)
-{
-    struct imapstate_span in = IMAPSTATE_SPAN(" \t one  two\tthree \r\n");
-    CHECK_SPAN("first", request_take_word(&in), IMAPSTATE_SPAN("one"));
-    CHECK_SPAN("behind two SP", request_take_word(&in), IMAPSTATE_SPAN("two"));
-    CHECK_SPAN("behind HT", request_take_word(&in), IMAPSTATE_SPAN("three"));
-    CHECK_SPAN("at a line end", request_take_word(&in), IMAPSTATE_SPAN(""));
-    CHECK_SPAN("which stays", in, IMAPSTATE_SPAN("\r\n"));
-    in = (struct imapstate_span){ NULL, 0 };
-    CHECK_SPAN("nothing", request_take_word(&in), IMAPSTATE_SPAN(""));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,7 +238,6 @@ int main(void)
         cmocka_unit_test(what_has_a_complaint_ends_at_its_first_line_if_a_literal_has_to_be_asked_for),
         cmocka_unit_test(a_request_that_is_done_begins_again),
         cmocka_unit_test(of_a_line_that_is_too_long_only_the_tag_is_kept),
-        cmocka_unit_test(words_are_taken_between_blanks_and_before_a_line_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

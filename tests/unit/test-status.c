@@ -34,7 +34,8 @@ static const struct {
     { "no SP behind the code", "a OK [X]text\r\n", STATUS_OK, "a", "X", "text", false },
     { "a code alone", "a OK [X]\r\n", STATUS_OK, "a", "X", "", false },
     { "a code that does not end", "a OK [X text\r\n", STATUS_OK, "a", "", "", false },
-    { "a code that ends in quotes only", "a OK [X \"text]\r\n", STATUS_OK, "a", "", "", false },
+    { "a quote that is none", "a OK [X 5\"] text\r\n", STATUS_OK, "a", "X 5\"", "text", false },
+    { "two SP", "a  OK  [ALERT]  text\r\n", STATUS_OK, "a", "ALERT", " text", true },
     { "a backslash at the end of quotes", "a OK [X \"text\\\r\n", STATUS_OK, "a", "", "", false },
     { "no text", "a OK\r\n", STATUS_OK, "a", "", "", false },
     { "no text but SP", "a OK \r\n", STATUS_OK, "a", "", "", false },
@@ -88,7 +89,8 @@ TEST(code_is_known_by_its_name)
     struct status status;
     assert_true(status_parse(IMAPSTATE_SPAN("a OK [UIDNEXT 5] x\r\n"), &status));
     assert_true(status_has_code(&status, "UIDNEXT"));
-    assert_false(status_has_code(&status, "UIDNEXT 5"));
+    assert_true(status_has_code(&status, "UIDNEXT 5"));
+    assert_false(status_has_code(&status, "UIDNEXT 55"));
     assert_false(status_has_code(&status, "UID"));
     assert_true(status_parse(IMAPSTATE_SPAN("a OK x\r\n"), &status));
     assert_false(status_has_code(&status, "UIDNEXT"));
