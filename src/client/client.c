@@ -1070,7 +1070,7 @@ bool client_open(struct clients *clients, const struct config_listener *listener
     client->local = *local;
     client->id_number = loop_new_id(clients->loop);
     client->began_at_ms = client->active_at_ms = client_now_ms(client);
-    stream_init(&client->stream, clients->loop->base, &clients->loop->pool, fd, client_on_stream, client);
+    stream_init(&client->stream, clients->loop, fd, client_on_stream, client);
     imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
     request_init(&client->request);
     session_init(&client->session);

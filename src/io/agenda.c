@@ -84,8 +84,9 @@ uint64_t agenda_first_ms(const struct agenda *agenda)
     return agenda->first ? agenda->first->at_ms : UINT64_MAX;
 }
 
-void agenda_keep(struct agenda *agenda, uint64_t now_ms)
+bool agenda_keep(struct agenda *agenda, uint64_t now_ms)
 {
+    bool has_called = false;
     uint64_t last = agenda->set_count;
     agenda->kept_ms = now_ms;
     /* What is set meanwhile is behind all that is due: when it is the first, nothing else is left. */
@@ -93,5 +94,7 @@ void agenda_keep(struct agenda *agenda, uint64_t now_ms)
         struct appointment *due = agenda->first;
         agenda_cancel(agenda, due);
         due->callback(due->owner);
+        has_called = true;
     }
+    return has_called;
 }

@@ -32,7 +32,7 @@ void agenda_cancel(struct agenda *agenda, struct appointment *appointment); /* o
 uint64_t agenda_first_ms(const struct agenda *agenda);
 
 /* Calls all that are due, each of which is not set any more then, and may be freed by its callback. What is set
- * meanwhile waits for the next time, even if it is due. */
-void agenda_keep(struct agenda *agenda, uint64_t now_ms);
+ * meanwhile waits for the next time, even if it is due. False: none was. */
+bool agenda_keep(struct agenda *agenda, uint64_t now_ms);
 
 #endif

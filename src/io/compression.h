@@ -1,7 +1,7 @@
 /* compression: both directions of a connection that COMPRESS has begun on (RFC 4978): octets in, octets out, no I/O.
  *
  * Packed octets are what is on the wire, raw deflate (RFC 1951). Outgoing ones go to a buffer of the caller's. Incoming
- * ones wait here, in a buffer borrowed from the worker's pool, until they have been unpacked.
+ * ones wait here, in a buffer borrowed from the loop's pool, until they have been unpacked.
  *
  * Between compression_flush() and the next compression_pack() there is no compressor: a new one may go on in the same
  * stream, as a flush ends on an octet and what comes behind need not refer to what came before. Only the last octets

@@ -65,8 +65,7 @@ static void loop_on_graves(evutil_socket_t fd, short what, void *arg)
 
 void loop_unwind(struct loop *loop)
 {
-    if (loop->base)
-        event_active(&loop->grave_event, EV_TIMEOUT, 1);
+    watch_call(&loop->grave_watch);
 }
 
 void loop_bury(struct loop *loop, struct grave *grave, void (*end)(struct grave *grave))
@@ -91,7 +90,7 @@ void loop_poke(struct loop *loop)
 {
     uint64_t one = 1;
     if (!loop->base)
-        __atomic_store_n(&loop->is_told, true, __ATOMIC_RELEASE);
+        watch_call(&loop->told_watch);
     else if (write(loop->told_fd, &one, sizeof one) < 0)
         log_error("eventfd: %s", strerror(errno));
 }
@@ -108,7 +107,7 @@ static void loop_on_told(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *loop = arg;
     uint64_t count;
-    while (read(loop->told_fd, &count, sizeof count) > 0)
+    while (loop->told_fd >= 0 && read(loop->told_fd, &count, sizeof count) > 0)
         ;
     loop->told(loop);
 }
@@ -125,13 +124,11 @@ void loop_break(struct loop *loop)
     event_base_loopbreak(loop->base);
 }
 
-void loop_pass(struct loop *loop, uint64_t now_ms)
+bool loop_pass(struct loop *loop, uint64_t now_ms)
 {
     loop->bare_now_ms = now_ms;
-    agenda_keep(&loop->agenda, now_ms);
-    if (__atomic_exchange_n(&loop->is_told, false, __ATOMIC_ACQUIRE))
-        loop->told(loop);
-    loop_on_graves(-1, 0, loop);
+    bool was_due = agenda_keep(&loop->agenda, now_ms);
+    return watches_turn(&loop->watches) || was_due;
 }
 
 /* --- life --- */
@@ -163,9 +160,17 @@ static void loop_prepare(struct loop *loop, unsigned index, loop_callback *told)
     list_init(&loop->link);
 }
 
+static void loop_begin(struct loop *loop)
+{
+    watches_init(&loop->watches, loop->base);
+    watch_init(&loop->grave_watch, &loop->watches, -1, 0, loop_on_graves, loop);
+    watch_init(&loop->told_watch, &loop->watches, loop->told_fd, EV_READ | EV_PERSIST, loop_on_told, loop);
+}
+
 void loop_init_bare(struct loop *loop, unsigned index, loop_callback *told)
 {
     loop_prepare(loop, index, told);
+    loop_begin(loop);
     loop_enlist(loop);
 }
 
@@ -177,9 +182,8 @@ bool loop_init(struct loop *loop, unsigned index, loop_callback *told)
     if (loop->told_fd < 0 || !loop->base)
         return false;
     evtimer_assign(&loop->alarm_event, loop->base, loop_on_alarm, loop);
-    event_assign(&loop->grave_event, loop->base, -1, 0, loop_on_graves, loop);
-    event_assign(&loop->told_event, loop->base, loop->told_fd, EV_READ | EV_PERSIST, loop_on_told, loop);
-    if (event_add(&loop->told_event, NULL) < 0)
+    loop_begin(loop);
+    if (!watch_begin(&loop->told_watch))
         return false;
     loop_enlist(loop);
     return true;

@@ -12,6 +12,7 @@
 #include "agenda.h"
 #include "list.h"
 #include "pool.h"
+#include "watch.h"
 
 /* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack holds it. */
 struct grave {
@@ -30,13 +31,14 @@ struct loop {
     struct list graves;
     loop_callback *told;    /* in its own thread, after a loop_poke() */
     loop_callback *unwound; /* whatever was buried has been freed; NULL: nobody wants to know */
-    struct event alarm_event, grave_event, told_event;
+    struct watches watches; /* whatever is watched on it */
+    struct watch grave_watch, told_watch;
+    struct event alarm_event;
     uint64_t alarm_at_ms; /* alarm_event is set for then; UINT64_MAX: it is not */
     uint64_t next_id;
     uint64_t bare_now_ms; /* bare: what time it is */
     unsigned index;       /* in the process; the low octet counts (loop_new_id()) */
     int told_fd;          /* eventfd; -1: bare */
-    bool is_told;         /* atomic; bare: poked since the last turn */
     bool is_stopping;     /* its owner's: what ends is not replaced any more */
 };
 
@@ -51,9 +53,9 @@ void loop_done(struct loop *loop);
 bool loop_run(struct loop *loop);
 void loop_break(struct loop *loop);
 
-/* Bare: it is now_ms, which is never earlier than before. One turn: timers that are due, then what was told, then the
- * graves. */
-void loop_pass(struct loop *loop, uint64_t now_ms);
+/* Bare: it is now_ms, which is never earlier than before. One turn: timers that are due, then what
+ * loop.watches.is_ready has of descriptors, and whatever follows from that. False: there was nothing to do. */
+bool loop_pass(struct loop *loop, uint64_t now_ms);
 
 /* Milliseconds on the monotonic clock. */
 uint64_t loop_now_ms(const struct loop *loop);
@@ -67,7 +69,7 @@ void loop_unwind(struct loop *loop);
 /* A name for a session in the log, unique in the process. */
 uint64_t loop_new_id(struct loop *loop);
 
-/* From any thread: its told is called, in its own. */
+/* From any thread (a bare one: from its own): its told is called, in its own. */
 void loop_poke(struct loop *loop);
 
 /* From any thread: a round of the prelude has ended, or a name's addresses are known. All loops look to those who wait

@@ -1,4 +1,4 @@
-/* pool: read buffers that connections borrow while octets wait in them. One a worker, no locks.
+/* pool: read buffers that connections borrow while octets wait in them. One a loop, no locks.
  *
  * An idle connection holds none. Some are kept when they come back: glibc would trim and fault the pages again
  * otherwise, which costs more than the copying itself. */

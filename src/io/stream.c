@@ -1,7 +1,6 @@
 #include "stream.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sodium.h>
@@ -12,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "pool.h"
+
 /* Below this a forwarded span is copied behind the octets before it rather than written by itself: one TLS record, one
  * segment. */
 #define STREAM_JOIN_MAX 16384u
@@ -19,33 +20,33 @@
 static void stream_on_read(evutil_socket_t fd, short what, void *arg);
 static void stream_on_write(evutil_socket_t fd, short what, void *arg);
 
-static void stream_assign_events(struct stream *stream)
+static void stream_init_watches(struct stream *stream)
 {
-    event_assign(&stream->read_event, stream->base, stream->fd, EV_READ | EV_PERSIST, stream_on_read, stream);
-    event_assign(&stream->write_event, stream->base, stream->fd, EV_WRITE, stream_on_write, stream);
+    struct watches *watches = &stream->loop->watches;
+    watch_init(&stream->read_watch, watches, stream->fd, EV_READ | EV_PERSIST, stream_on_read, stream);
+    watch_init(&stream->write_watch, watches, stream->fd, EV_WRITE, stream_on_write, stream);
 }
 
-void stream_init(struct stream *stream, struct event_base *base, struct pool *pool, int fd, stream_callback *callback,
-                 void *owner)
+void stream_init(struct stream *stream, struct loop *loop, int fd, stream_callback *callback, void *owner)
 {
-    *stream = (struct stream){ .base = base, .pool = pool, .fd = fd, .callback = callback, .owner = owner };
+    *stream = (struct stream){ .loop = loop, .fd = fd, .callback = callback, .owner = owner };
     imapstate_buf_init(&stream->out, STREAM_OUT_MAX);
-    stream_assign_events(stream);
+    stream_init_watches(stream);
 }
 
 static void stream_release_input(struct stream *stream)
 {
     if (stream->in)
         sodium_memzero(stream->in + stream->in_from, stream->in_to - stream->in_from);
-    pool_give(stream->pool, stream->in);
+    pool_give(&stream->loop->pool, stream->in);
     stream->in = NULL;
     stream->in_from = stream->in_to = 0;
 }
 
 void stream_done(struct stream *stream)
 {
-    event_del(&stream->read_event);
-    event_del(&stream->write_event);
+    watch_stop(&stream->read_watch);
+    watch_stop(&stream->write_watch);
     SSL_free(stream->ssl);
     stream->ssl = NULL;
     compression_free(stream->compression);
@@ -65,21 +66,21 @@ static void stream_fail(struct stream *stream, int error)
         return;
     stream->is_closed = true;
     stream->error = error;
-    event_del(&stream->write_event);
-    event_active(&stream->read_event, EV_READ, 1);
+    watch_stop(&stream->write_watch);
+    watch_call(&stream->read_watch);
 }
 
 static void stream_tell_closed(struct stream *stream)
 {
-    event_del(&stream->read_event);
-    event_del(&stream->write_event);
+    watch_stop(&stream->read_watch);
+    watch_stop(&stream->write_watch);
     stream->callback(stream->owner, STREAM_CLOSED);
 }
 
 static void stream_on_again(struct stream *stream)
 {
     /* A turn of the loop later: the owner is in the middle of something. */
-    event_active(&stream->read_event, EV_READ, 1);
+    watch_call(&stream->read_watch);
 }
 
 /* Told a turn of the loop later, when the owner has seen the input before it. */
@@ -88,7 +89,7 @@ static void stream_reach_eof(struct stream *stream)
     if (stream->is_closed || stream->is_at_eof)
         return;
     stream->is_at_eof = stream->owes_eof = true;
-    event_del(&stream->read_event);
+    watch_stop(&stream->read_watch);
     stream_on_again(stream);
 }
 
@@ -144,8 +145,8 @@ bool stream_connect(struct stream *stream, const struct sockaddr *address, sockl
         return false;
     }
     stream->is_connecting = true;
-    stream_assign_events(stream);
-    event_add(&stream->write_event, NULL);
+    stream_init_watches(stream);
+    watch_begin(&stream->write_watch);
     return true;
 }
 
@@ -153,7 +154,7 @@ void stream_adopt(struct stream *stream, int fd, SSL *ssl)
 {
     stream->fd = fd;
     stream->ssl = ssl;
-    stream_assign_events(stream);
+    stream_init_watches(stream);
 }
 
 bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl)
@@ -161,8 +162,8 @@ bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl)
     if (stream->is_closed || stream->is_at_eof || stream->fd < 0 || stream->compression || stream_pending(stream) > 0 ||
         stream->in_from != stream->in_to || (stream->ssl && SSL_pending(stream->ssl) > 0))
         return false;
-    event_del(&stream->read_event);
-    event_del(&stream->write_event);
+    watch_stop(&stream->read_watch);
+    watch_stop(&stream->write_watch);
     *ret_fd = stream->fd;
     *ret_ssl = stream->ssl;
     stream->fd = -1;
@@ -174,7 +175,7 @@ bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl)
 void stream_start(struct stream *stream)
 {
     if (!stream->is_paused && !stream->is_closed)
-        event_add(&stream->read_event, NULL);
+        watch_begin(&stream->read_watch);
 }
 
 /* --- input --- */
@@ -225,7 +226,7 @@ void stream_consume_wiping(struct stream *stream, size_t octets)
 static bool stream_make_room(struct stream *stream)
 {
     if (!stream->in) {
-        stream->in = pool_take(stream->pool);
+        stream->in = pool_take(&stream->loop->pool);
         if (!stream->in) {
             stream_fail(stream, ENOMEM);
             return false;
@@ -253,7 +254,7 @@ static bool stream_tls_waits(struct stream *stream, int result, bool is_writing)
     case SSL_ERROR_WANT_WRITE:
         if (!is_writing)
             stream->read_wants_write = true;
-        event_add(&stream->write_event, NULL);
+        watch_begin(&stream->write_watch);
         return true;
     case SSL_ERROR_ZERO_RETURN:
         stream_reach_eof(stream);
@@ -428,7 +429,7 @@ void stream_pause(struct stream *stream)
     if (stream->is_paused || stream->is_closed || (stream->is_at_eof && !stream->owes_eof))
         return;
     stream->is_paused = true;
-    event_del(&stream->read_event);
+    watch_stop(&stream->read_watch);
 }
 
 bool stream_read_now(struct stream *stream)
@@ -446,7 +447,7 @@ void stream_resume(struct stream *stream)
         return;
     stream->is_paused = false;
     if (!stream->is_at_eof)
-        event_add(&stream->read_event, NULL);
+        watch_begin(&stream->read_watch);
     stream_rearm(stream);
 }
 
@@ -611,7 +612,7 @@ void stream_flush(struct stream *stream)
         stream->is_over_high = true;
     /* DRAINED is owed even if all has been written at once: it was said that there is no room. */
     if ((stream->out.len > 0 || stream->is_over_high) && !stream->write_wants_read)
-        event_add(&stream->write_event, NULL);
+        watch_begin(&stream->write_watch);
 }
 
 static void stream_on_connected(struct stream *stream)
@@ -694,7 +695,7 @@ void stream_secure(struct stream *stream, SSL *ssl)
         return;
     }
     stream->is_paused = false;
-    event_add(&stream->read_event, NULL);
+    watch_begin(&stream->read_watch);
     stream_on_again(stream);
 }
 

@@ -1,22 +1,22 @@
 /* stream: a socket, plain or TLS, compressed or not, with an input buffer, an output buffer and watermarks.
  *
  * Input: stream_input() is what has arrived and was not consumed; the owner consumes it from the front. The buffer is
- * borrowed from the worker's pool and given back when it is empty, so an idle stream has none.
+ * borrowed from the loop's pool and given back when it is empty, so an idle stream has none.
  * Output: stream_put() copies, stream_forward() borrows; both only queue. stream_flush() writes it all in one go.
  * Whatever was forwarded must stay where it is until the next stream_put(), stream_flush() or stream_done(). Where the
  * stream is compressed both pack at once, and what is queued, bounded and counted is packed.
- * The owner is told by its callback and may end the stream there only by way of the worker's reaper
- * (worker_reap()): the stream touches itself after the callback returns. */
+ * The owner is told by its callback and may end the stream there only by way of a grave (loop_bury()): the stream
+ * touches itself after the callback returns. */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
-#include <event2/event_struct.h>
 #include <imapstate/span.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
 #include "compression.h"
-#include "pool.h"
+#include "loop.h"
+#include "watch.h"
 
 /* Output held: above HIGH the other side is not read any more, below LOW it is again. With one buffer of input each way
  * and what one pass over it adds, a session stays well below 1 MiB. */
@@ -39,8 +39,7 @@ enum stream_event {
 typedef void stream_callback(void *owner, enum stream_event event);
 
 struct stream {
-    struct event_base *base;         /* borrowed */
-    struct pool *pool;               /* borrowed: the worker's */
+    struct loop *loop;               /* borrowed */
     SSL *ssl;                        /* owned; NULL in clear */
     struct compression *compression; /* owned; NULL: octets are as they are */
     stream_callback *callback;
@@ -61,12 +60,11 @@ struct stream {
     bool wants_drained : 1;                          /* the owner waits for the last octet to leave */
     bool write_wants_read : 1, read_wants_write : 1; /* TLS */
     const char *fault;                               /* static words, or NULL: errno has none for it */
-    struct event read_event, write_event;
+    struct watch read_watch, write_watch;
 };
 
 /* Takes fd (or -1, for stream_connect()). */
-void stream_init(struct stream *stream, struct event_base *base, struct pool *pool, int fd, stream_callback *callback,
-                 void *owner);
+void stream_init(struct stream *stream, struct loop *loop, int fd, stream_callback *callback, void *owner);
 
 /* Closes at once, wipes and frees what it holds. */
 void stream_done(struct stream *stream);

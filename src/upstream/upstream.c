@@ -142,7 +142,7 @@ static struct upstream *upstream_new(struct upstreams *upstreams, struct service
     kept_init(&upstream->kept);
     upstream->kept.born_at_ms = upstream_now_ms(upstream);
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    stream_init(&upstream->stream, upstreams->loop->base, &upstreams->loop->pool, -1, upstream_on_stream, upstream);
+    stream_init(&upstream->stream, upstreams->loop, -1, upstream_on_stream, upstream);
     timer_init(&upstream->timer, upstreams->loop, upstream_on_timer, upstream);
     list_init(&upstream->link);
     list_move(&upstream->link, &upstreams->by_state[state]);
@@ -152,8 +152,7 @@ static struct upstream *upstream_new(struct upstreams *upstreams, struct service
 void upstream_renew_stream(struct upstream *upstream)
 {
     stream_done(&upstream->stream);
-    struct loop *loop = upstream->upstreams->loop;
-    stream_init(&upstream->stream, loop->base, &loop->pool, -1, upstream_on_stream, upstream);
+    stream_init(&upstream->stream, upstream->upstreams->loop, -1, upstream_on_stream, upstream);
 }
 
 struct upstream *upstream_open(struct upstreams *upstreams, struct service *service,
