@@ -68,7 +68,7 @@ def rows_of(results):
                 rows.append((name, pages, results.median(("rate", *group), name, visits.visits_per_s)))
         groups.append((title[0].upper() + title[1:], rows))
     links = [(name, visits.us_all(results, ("link",), name), None) for name in results.peers(("link",))]
-    groups.append(("In clear, a round trip of 50 ms to the client", [row for row in links if row[1]]))
+    groups.append(("Unencrypted, a round trip of 50 ms to the client", [row for row in links if row[1]]))
     return [(title, rows) for title, rows in groups if rows]
 
 

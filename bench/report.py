@@ -4,7 +4,7 @@ import math
 import statistics
 
 KIB = 1024
-STYLES = {"step": "each waits", "behind": "one write behind LOGIN", "all": "LOGIN in that write too"}
+STYLES = {"step": "each waits", "behind": "one write after LOGIN", "all": "LOGIN in that write too"}
 BEGIN = "<!-- bench/relay writes from here -->"
 END = "<!-- bench/relay writes to here -->"
 

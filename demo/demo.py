@@ -45,7 +45,7 @@ def main(arguments):
     if arguments == ["--stop"]:
         return stop()
     if keeper_pid():
-        print("It is up already, and starts anew.")
+        print("It is already up: restarting.")
         if status := stop():
             return status
     for port in (STARTTLS_PORT, TLS_PORT):
@@ -63,9 +63,9 @@ def main(arguments):
     print(f"\nUp: 127.0.0.1:{STARTTLS_PORT} (STARTTLS), 127.0.0.1:{TLS_PORT} (TLS), user {USER}, password {PASSWORD}; "
           f"CA {relative(RUN / 'ca.pem')}, log {relative(RUN / 'imapstated.log')}")
     if arguments == ["--detach"]:
-        print("./run --stop ends it.")
+        print("To stop it: ./run --stop")
         return 0
-    print("Ctrl-C ends it.", flush=True)
+    print("To stop it: Ctrl-C", flush=True)
     return wait_for_interrupt(keeper)
 
 
@@ -79,13 +79,13 @@ def wait_for_interrupt(keeper):
 def stop():
     keeper = keeper_pid()
     if not keeper:
-        print("it is not up")
+        print("not running")
         return 0
     os.kill(keeper, signal.SIGTERM)
     deadline = time.monotonic() + 30
     while keeper_pid() == keeper:
         if time.monotonic() > deadline:
-            return fail(f"process {keeper} does not end")
+            return fail(f"process {keeper} does not exit")
         time.sleep(0.05)
     print("stopped")
     return 0
@@ -151,7 +151,7 @@ def keep(writing):
         while gateway.poll() is None and dovecot._process.poll() is None:
             if signal.sigtimedwait(ends, 0.5):
                 return 0
-        print("a server has ended by itself", file=sys.stderr)
+        print("a server has exited by itself", file=sys.stderr)
         return 1
     finally:
         if gateway and gateway.poll() is None:

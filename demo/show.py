@@ -155,16 +155,16 @@ class Demo:
 
 def main(*arguments):
     demo = Demo(*arguments)
-    demo.examples("Example 1 of the draft: a client verifies that there is STATE, sets itself up, and gets a token.",
-                  "Example 2 of the draft: it connects at a future time.")
+    demo.examples("Example 1 of the draft: a client checks for STATE, sets itself up, and gets a token.",
+                  "Example 2 of the draft: the client connects again later.")
     first, *others = set_ups()
-    rounds = [demo.round(first, "A client without a token sets its session up, step by step, and saves it.",
-                         "The next connection without STATE: all of it again.",
+    rounds = [demo.round(first, "A client without a token sets up its session, step by step, and saves it.",
+                         "The next connection without STATE: the whole setup again.",
                          "The next connection with STATE: one write. The gateway logs in upstream and replays (cold).",
-                         "Once more. The upstream connection of before was parked, and is still in that state (warm).")]
+                         "Once more. The last upstream connection was parked, and is still in that state (warm).")]
     rounds += [demo.round(set_up, None, None, None, None) for set_up in others]
-    print(f"\n{f'from the connect to the mail, {len(rounds)} times':36}{'round trips':>12}{'median ms':>11}   the gateway's log")
-    for name, results in zip(("set up anew", "restored by STATE, cold", "restored by STATE, warm"), zip(*rounds)):
+    print(f"\n{f'from connect to mail, {len(rounds)} times':36}{'round trips':>12}{'median ms':>11}   the gateway's log")
+    for name, results in zip(("set up again", "restored by STATE, cold", "restored by STATE, warm"), zip(*rounds)):
         round_trips, times, words = zip(*results)
         print(f"{name:36}{max(round_trips):12}{statistics.median(times):11.1f}   {' '.join(sorted(set(words)))}")
 
