@@ -6,13 +6,14 @@
 #include "alert.h"
 #include "capability.h"
 #include "client.h"
+#include "connecting.h"
 #include "introduction.h"
 #include "moves.h"
-#include "opening.h"
 #include "refusal.h"
 #include "status.h"
 #include "tag.h"
 #include "trust.h"
+#include "upstreams.h"
 #include "words.h"
 
 /* Octets of an answer with what the upstream has said when it hung up. */
@@ -184,7 +185,7 @@ void admission_upstream_ready(struct client *client)
     struct imapstate_buf arguments;
     imapstate_buf_init(&arguments, INTRODUCTION_MAX);
     if (client_introduction(client, client->upstream, &arguments))
-        opening_introduce(client->upstream, imapstate_buf_span(&arguments));
+        connecting_introduce(client->upstream, imapstate_buf_span(&arguments));
     else
         admission_send(client);
     imapstate_buf_done(&arguments);
@@ -197,7 +198,7 @@ static void admission_connect(struct client *client)
     struct upstream_ends ends = { &client->peer, &client->local };
     if (!client->upstream)
         client->upstream =
-            upstream_open(client->clients->upstreams, client->service, client->listener->upstream, &owner, &ends);
+            upstreams_open(client->clients->upstreams, client->service, client->listener->upstream, &owner, &ends);
     if (!client->upstream)
         admission_is_unavailable(client);
     else if (client->upstream->state == UPSTREAM_READY)

@@ -10,6 +10,7 @@
 #include "relay.h"
 #include "tag.h"
 #include "trust.h"
+#include "upstreams.h"
 #include "waking.h"
 
 void choice_init(struct choice *choice)
@@ -72,7 +73,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     struct imapstate_buf alerts;
     imapstate_buf_init(&alerts, ALERTS_MAX);
     while (!client->upstream && (parked = choice_take(client, want, state))) {
-        client->upstream = upstream_adopt(client->clients->upstreams, parked, &owner, &alerts);
+        client->upstream = upstreams_wake(client->clients->upstreams, parked, &owner, &alerts);
         client_tell_alerts(client, imapstate_buf_span(&alerts));
         imapstate_buf_done(&alerts);
     }

@@ -12,13 +12,14 @@
 #include "capability.h"
 #include "introduction.h"
 #include "moves.h"
-#include "opening.h"
 #include "peers.h"
 #include "prelude.h"
 #include "proxy.h"
 #include "rate.h"
 #include "relay.h"
+#include "settling.h"
 #include "tls.h"
+#include "upstreams.h"
 
 /* Octets of more of the reason. */
 #define CLIENT_DETAIL_MAX 91u
@@ -267,15 +268,14 @@ static bool client_may_park(struct client *client, struct upstream *upstream, un
     if (is_compat ? session_is_notified(session) || session->is_uncertain
                   : !session_is_parkable(session, &upstream->kept.state))
         return false;
-    *ret_chores = session_is_notified(session) ? UPSTREAM_CHORE_NOTIFY_NONE : 0;
+    *ret_chores = session_is_notified(session) ? SETTLING_NOTIFY_NONE : 0;
     if (session->has_selected)
-        *ret_chores |=
-            session->offers.unselect ? UPSTREAM_CHORE_UNSELECT : UPSTREAM_CHORE_EXAMINE | UPSTREAM_CHORE_CHECK;
+        *ret_chores |= session->offers.unselect ? SETTLING_UNSELECT : SETTLING_EXAMINE | SETTLING_CHECK;
     /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. And if a server has ended
      * IDLE by itself, what it says to DONE may still be on its way. */
-    bool needs_good_end = *ret_chores & UPSTREAM_CHORE_CHECK;
+    bool needs_good_end = *ret_chores & SETTLING_CHECK;
     if (needs_good_end || (*ret_chores == 0 && (session->was_refused || session->has_said_done)))
-        *ret_chores |= UPSTREAM_CHORE_NOOP;
+        *ret_chores |= SETTLING_NOOP;
     upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
     return true;
 }
@@ -286,7 +286,7 @@ static unsigned client_end_idling(struct client *client, struct upstream *upstre
 {
     const struct flight *idle = client->pipeline.first;
     upstream->idle = pipeline_take(&client->pipeline, (struct imapstate_span){ idle->tag, idle->tag_len });
-    return has_other_chores ? UPSTREAM_CHORE_DONE : UPSTREAM_CHORE_DONE | UPSTREAM_CHORE_NOOP;
+    return has_other_chores ? SETTLING_DONE : SETTLING_DONE | SETTLING_NOOP;
 }
 
 /* Lets go of the upstream and of all that was only for it. */
@@ -304,7 +304,7 @@ static void client_leave_upstream(struct client *client, bool may_park)
     if (upstream && (is_clean || is_idling) && may_park && client_may_park(client, upstream, &chores)) {
         if (is_idling)
             chores |= client_end_idling(client, upstream, chores != 0);
-        upstream_settle(upstream, chores, false);
+        settling_begin(upstream, chores, false);
     } else if (upstream) {
         upstream_release(upstream, is_clean);
     }
@@ -328,7 +328,7 @@ bool client_rest_upstream(struct client *client)
         return false;
     client->upstream = NULL;
     client->resting = upstream;
-    upstream_settle(upstream, chores, true);
+    settling_begin(upstream, chores, true);
     return true;
 }
 
@@ -756,7 +756,7 @@ static void client_greet(struct client *client)
         return;
     }
     if (turn == PRELUDE_ASK)
-        opening_scout(client->clients->upstreams, client->service, upstream);
+        upstreams_scout(client->clients->upstreams, client->service, upstream);
     client_round_ended(client);
 }
 

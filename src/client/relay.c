@@ -7,6 +7,7 @@
 #include "capability.h"
 #include "client.h"
 #include "evidence.h"
+#include "fitness.h"
 #include "language.h"
 #include "moves.h"
 #include "rewrite.h"
@@ -887,18 +888,18 @@ static bool relay_up_step(struct client *client, struct upstream *upstream)
 /* A connection that was parked speaks: false if there is nothing to pass on. */
 static bool relay_up_first(struct client *client, struct upstream *upstream)
 {
-    switch (waking_read(client, upstream)) {
-    case WAKING_OWN:
+    switch (fitness_read(client, upstream)) {
+    case FITNESS_OWN:
         return true;
-    case WAKING_FIT:
+    case FITNESS_FIT:
         choice_heard(client);
         return true;
-    case WAKING_MORE:
+    case FITNESS_MORE:
         return false; /* more follows, or its end */
-    case WAKING_EXPIRED:
+    case FITNESS_EXPIRED:
         upstream_lose(upstream, "its session had expired: BYE to the first command");
         return false;
-    case WAKING_UNFIT:
+    case FITNESS_UNFIT:
         upstream_lose(upstream, "it does not work: no working server would answer the first command like that");
         return false;
     }
@@ -918,7 +919,7 @@ void relay_up(struct client *client)
     struct upstream *upstream = client->upstream;
     client->active_at_ms = client_now_ms(client);
     if (upstream->is_silent && stream_input(&upstream->stream).len > 0)
-        upstream_is_heard(upstream);
+        waking_heard(upstream);
     while (relay_up_next(client, upstream))
         ;
     stream_flush(&client->stream);

@@ -8,7 +8,7 @@
 #include "loop.h"
 #include "park.h"
 #include "resolver.h"
-#include "upstream.h"
+#include "upstreams.h"
 
 /* Once a second: times of parked connections are kept to that. */
 static const struct timeval janitor_period = { .tv_sec = 1 };
@@ -38,7 +38,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         list_remove(&parked->age_link);
-        upstream_adopt(&worker->upstreams, parked, NULL, NULL);
+        upstreams_wake(&worker->upstreams, parked, NULL, NULL);
     }
 }
 

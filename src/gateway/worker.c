@@ -7,6 +7,7 @@
 #include "list.h"
 #include "listener.h"
 #include "log.h"
+#include "upstreams.h"
 
 /* --- the end --- */
 

@@ -1,48 +1,87 @@
-/* opening: what an upstream connection goes through until somebody can log in on it: name resolution, addresses tried
- * in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never in clear by accident: STARTTLS that is
- * missing or refused, a PREAUTH greeting, octets before the handshake end it. It moves the upstream from RESOLVING to
- * READY, or loses it.
+/* opening: how far a connection to a server has come, and where else it could be made. Only what is known of that; who
+ * acts on it is connecting.c.
  *
- * A server that has no room for one more connection shows it by hanging up, or by BYE, in place of its greeting
- * (Courier's MAXPERIP), or by silence until another connection has ended (its MAXDAEMONS, Cyrus's maxchild). Parked
- * connections to it give way then, the oldest first: one for each of a few tries, or for each second of silence. */
+ *   GREETING -> CAPABILITY -> (READY)              GREETING -> (READY): the list of the greeting is known already
+ *       |           |    '--> STARTTLS -> CAPABILITY
+ *       |-----------|-------> ID -> (READY)        a scout; or a client's ID, which has a connection to itself
+ *       '-----------'---'---> FAILING -> GREETING  this address is given up, or tried again, as soon as its stream has
+ *                                                  unwound
+ *
+ * The addresses of a server's name are tried in turn, those last that could not be connected to (deadlist.h). A server
+ * that has no room for one more connection shows it by hanging up, or by BYE, in place of its greeting (Courier's
+ * MAXPERIP), or by silence until another connection has ended (its MAXDAEMONS, Cyrus's maxchild). Parked connections to
+ * it give way then, the oldest first: one for each of a few tries, or for each second of silence. */
 #ifndef UPSTREAM_OPENING_H
 #define UPSTREAM_OPENING_H
 
-#include <imapstate/span.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-struct config_upstream;
-struct service;
-struct upstream;
-struct upstream_ends;
-struct upstreams;
+#include <imapstate/span.h>
 
-/* Makes upstream->opening; false if memory is out. It is freed when the upstream is READY or dies. */
-bool opening_new(struct upstream *upstream, const struct upstream_ends *ends);
-void opening_free(struct upstream *upstream);
+#include "address.h"
+#include "config.h"
+#include "endpoint.h"
+#include "resolver.h"
 
-/* The upstream's timer is up: begins, tries the next address, or gives this one up. */
-void opening_on_timer(struct upstream *upstream);
+enum opening_step {
+    OPENING_GREETING, /* until there is one; RESOLVING and CONNECTING included */
+    OPENING_CAPABILITY,
+    OPENING_STARTTLS,
+    OPENING_ID,
+    OPENING_FAILING,
+    OPENING_STEP_MAX,
+};
 
-/* The stream: connected, under TLS, has input, has ended. */
-void opening_connected(struct upstream *upstream);
-void opening_secured(struct upstream *upstream);
-void opening_prepare(struct upstream *upstream);
-void opening_fail_address(struct upstream *upstream, const char *why);
+struct opening {
+    const struct config_upstream *config; /* borrowed */
+    struct scout *scout;                  /* owned; NULL: for a client */
+    struct resolver_wait wait;
+    struct resolver_addresses addresses; /* of a name; else none */
+    unsigned at;                         /* the one of them being tried */
+    struct endpoint endpoint;            /* being tried; len 0: none yet */
+    struct address peer, local;          /* the client's ends, for the PROXY header; AF_UNIX: it has none */
+    uint16_t port;
+    struct imapstate_buf names; /* CAPABILITY: the untagged answer */
+    uint64_t deadline_ms;       /* of this address, or of the name's resolution; 0: that has not begun */
+    uint8_t step;               /* enum opening_step; opening_enter() alone writes it */
+    uint8_t presses;            /* how often an address was tried again since a parked connection was given up for it */
+    bool is_secure;             /* TLS has begun, or was on from the beginning */
+    char why[192];              /* why the last address has failed */
+};
 
-/* The stream has ended: the same, but a server that has hung up is tried again if a parked connection can give way. */
-void opening_hung_up(struct upstream *upstream, const char *why);
+/* NULL if memory is out. scout is taken in any case. */
+struct opening *opening_new(const struct config_upstream *config, struct scout *scout);
+void opening_free(struct opening *opening); /* accepts NULL */
 
-/* This address has been given up, and what its stream still tells is of no interest. */
-bool opening_is_failing(const struct upstream *upstream);
+/* False: that is not foreseen, with a line in the log. */
+bool opening_enter(struct opening *opening, enum opening_step next);
 
-/* READY: sends ID with these arguments; READY again follows. What it is answered is nobody's. */
-void opening_introduce(struct upstream *upstream, struct imapstate_span arguments);
+/* Where to connect to. KNOWN: opening_address() has it. ASKED: look again when it is told that names are known, and
+ * after *ret_wait_ms, which is 0 when the time for it is over. UNKNOWN: opening->addresses.why tells. */
+enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms);
 
-/* The round of the prelude that the caller has begun: a connection of the gateway's own asks for the list before login
- * and, where the server has ID, for the answer to that, says LOGOUT, and the round ends, maybe from within this call.
- * No client waits for one that parked connections would have to make room for. */
-void opening_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
+/* The endpoint to be tried, whose time begins now. */
+const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_ms);
+
+/* How long to wait from now: until its time is over, or until something is to be done about the silence. */
+uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms);
+bool opening_is_late(const struct opening *opening, uint64_t now_ms);
+
+/* This address has failed, before it was connected to or later; why, for the log. True: there is another one. */
+bool opening_fail(struct opening *opening, bool was_connecting, const char *why, uint64_t now_ms);
+
+/* It has served. */
+void opening_succeed(const struct opening *opening);
+
+/* A server that has no room: gives up a parked connection to it. False: there is none, or nobody may for this one. */
+bool opening_makes_room(const struct opening *opening);
+
+/* It has hung up in place of a greeting. True: it is tried again after so long, as a parked connection has given way.
+ */
+bool opening_tries_again(struct opening *opening, uint64_t *ret_after_ms);
+
+/* Is TLS yet to come, so that nobody knows whose words these are? */
+bool opening_is_preliminary(const struct opening *opening);
 
 #endif

@@ -1,0 +1,20 @@
+/* fitness: what the first lines tell that come on a connection which was parked. Until then another one may take its
+ * place (choice.h). */
+#ifndef CLIENT_FITNESS_H
+#define CLIENT_FITNESS_H
+
+struct client;
+struct upstream;
+
+enum fitness {
+    FITNESS_MORE,    /* what has come so far may become any of the others */
+    FITNESS_OWN,     /* a line that is about what was said ahead: it tells nothing of the session's commands */
+    FITNESS_FIT,     /* the connection serves the session */
+    FITNESS_EXPIRED, /* BYE, and another connection may take its place */
+    FITNESS_UNFIT,   /* an answer that no working connection gives, and another one is to take its place */
+};
+
+/* Looks at the line that begins the upstream's input, which is not empty. */
+enum fitness fitness_read(struct client *client, const struct upstream *upstream);
+
+#endif

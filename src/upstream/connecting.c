@@ -1,0 +1,459 @@
+#include "connecting.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "capability.h"
+#include "log.h"
+#include "opening.h"
+#include "prelude.h"
+#include "proxy.h"
+#include "scout.h"
+#include "tag.h"
+#include "tls.h"
+#include "upstream.h"
+#include "words.h"
+
+/* Of the reason in a line of log. */
+#define CONNECTING_WHY_SIZE 160
+
+/* What the gateway says of itself. */
+#define CONNECTING_OWN_ID "(\"name\" \"imapstate\")"
+
+static const struct imapstate_span no_words;
+
+static void connecting_enter(struct upstream *upstream, enum opening_step next)
+{
+    if (!opening_enter(upstream->opening, next))
+        stream_break(&upstream->stream, "unforeseen state");
+}
+
+bool connecting_is_failing(const struct upstream *upstream)
+{
+    return upstream->opening && upstream->opening->step == OPENING_FAILING;
+}
+
+/* --- addresses --- */
+
+/* What is left of this try is of no interest; another begins. */
+static void connecting_try_later(struct upstream *upstream, uint64_t after_ms)
+{
+    connecting_enter(upstream, OPENING_FAILING);
+    stream_pause(&upstream->stream);
+    upstream_set_timer(upstream, after_ms);
+}
+
+/* This address did not lead to a usable server: the next one, if there is one. */
+static void connecting_fail(struct upstream *upstream, const char *why)
+{
+    struct opening *opening = upstream->opening;
+    if (opening_fail(opening, upstream->state == UPSTREAM_CONNECTING, why, upstream_now_ms(upstream)))
+        connecting_try_later(upstream, 0);
+    else
+        upstream_lose(upstream, opening->why);
+}
+
+/* The same, but a server that has hung up is tried again if a parked connection can give way. */
+static void connecting_hung_up(struct upstream *upstream, const char *why)
+{
+    uint64_t after_ms;
+    if (upstream->state == UPSTREAM_CONNECTING || !opening_tries_again(upstream->opening, &after_ms)) {
+        connecting_fail(upstream, why);
+        return;
+    }
+    log_debug("client=%" PRIx64 " upstream=%s: %s; tried again", upstream->owner.id_number, upstream->config->name,
+              why);
+    connecting_try_later(upstream, after_ms);
+}
+
+static void connecting_await(struct upstream *upstream)
+{
+    upstream_set_timer(upstream, opening_patience_ms(upstream->opening, upstream_now_ms(upstream)));
+}
+
+static void connecting_try(struct upstream *upstream)
+{
+    const struct endpoint *endpoint = opening_begin_try(upstream->opening, upstream_now_ms(upstream));
+    connecting_enter(upstream, OPENING_GREETING);
+    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
+    upstream_renew_stream(upstream);
+    upstream_enter(upstream, UPSTREAM_CONNECTING);
+    connecting_await(upstream);
+    if (!stream_connect(&upstream->stream, &endpoint->sockaddr.any, endpoint->len))
+        connecting_fail(upstream, strerror(upstream->stream.error));
+}
+
+/* RESOLVING: at first, and again whenever there may be news of the name's addresses. */
+static void connecting_look_up(struct upstream *upstream)
+{
+    uint64_t wait_ms;
+    switch (opening_look_up(upstream->opening, upstream_now_ms(upstream), &wait_ms)) {
+    case RESOLVER_KNOWN:
+        connecting_try(upstream);
+        break;
+    case RESOLVER_ASKED:
+        if (wait_ms > 0)
+            upstream_set_timer(upstream, wait_ms);
+        else
+            connecting_fail(upstream, "name resolution timed out");
+        break;
+    case RESOLVER_UNKNOWN:
+        connecting_fail(upstream, upstream->opening->addresses.why);
+        break;
+    }
+}
+
+static void connecting_on_silence(struct upstream *upstream)
+{
+    if (connecting_is_failing(upstream)) {
+        connecting_try(upstream);
+    } else if (opening_is_late(upstream->opening, upstream_now_ms(upstream))) {
+        connecting_fail(upstream, "timed out");
+    } else {
+        opening_makes_room(upstream->opening);
+        connecting_await(upstream);
+    }
+}
+
+void connecting_on_timer(struct upstream *upstream)
+{
+    if (upstream->state == UPSTREAM_RESOLVING)
+        connecting_look_up(upstream);
+    else
+        connecting_on_silence(upstream);
+}
+
+bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends, struct scout *scout)
+{
+    upstream->opening = opening_new(upstream->config, scout);
+    if (!upstream->opening)
+        return false;
+    if (ends) {
+        upstream->opening->peer = *ends->peer;
+        upstream->opening->local = *ends->local;
+    }
+    upstream_set_timer(upstream, 0);
+    return true;
+}
+
+/* --- prepared --- */
+
+/* Told once for each upstream, not at each login. */
+static void connecting_check_id(const struct upstream *upstream)
+{
+    bool is_wanted = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    if (is_wanted && prelude_misses_id(upstream->config->name, upstream->before_login.id))
+        log_warning("upstream=%s: send_client_address = \"id\" has no effect, as the server does not offer ID",
+                    upstream->config->name);
+}
+
+static void connecting_finish(struct upstream *upstream)
+{
+    bool is_scouting = upstream->opening->scout;
+    if (!is_scouting)
+        connecting_check_id(upstream);
+    opening_succeed(upstream->opening);
+    opening_free(upstream->opening);
+    upstream->opening = NULL;
+    upstream_await_nothing(upstream);
+    upstream_enter(upstream, UPSTREAM_READY);
+    if (is_scouting) /* it has seen what there is to see */
+        upstream_take_leave(upstream);
+    else
+        upstream_tell(upstream, UPSTREAM_PREPARED, no_words);
+}
+
+static void connecting_say(struct upstream *upstream, enum opening_step step, const char *command)
+{
+    connecting_enter(upstream, step);
+    if (step == OPENING_CAPABILITY)
+        imapstate_buf_clear(&upstream->opening->names);
+    stream_printf(&upstream->stream, UPSTREAM_TAG " %s\r\n", command);
+    stream_flush(&upstream->stream);
+}
+
+static void connecting_secure(struct upstream *upstream)
+{
+    if (!stream_is_drained(&upstream->stream)) {
+        /* What is left of a PROXY header would be lost. */
+        connecting_fail(upstream, "the server does not accept the PROXY header");
+        return;
+    }
+    const struct config_upstream *config = upstream->config;
+    SSL *ssl =
+        tls_peer(service_upstream_tls(upstream->service, config), *config->tls_name ? config->tls_name : config->host);
+    if (!ssl) {
+        connecting_fail(upstream, "out of memory");
+        return;
+    }
+    upstream_enter(upstream, UPSTREAM_SECURING);
+    stream_secure(&upstream->stream, ssl);
+}
+
+/* The list before login is known: what now? */
+static void connecting_has_names(struct upstream *upstream, struct imapstate_span names)
+{
+    struct scout *scout = upstream->opening->scout;
+    capability_parse(names, &upstream->before_login);
+    if (opening_is_preliminary(upstream->opening)) {
+        if (upstream->before_login.starttls)
+            connecting_say(upstream, OPENING_STARTTLS, "STARTTLS");
+        else
+            connecting_fail(upstream, "the server offers no STARTTLS");
+        return;
+    }
+    if (scout)
+        scout_learn_names(scout, names);
+    if (scout && upstream->before_login.id)
+        connecting_say(upstream, OPENING_ID, "ID " CONNECTING_OWN_ID);
+    else
+        connecting_finish(upstream);
+}
+
+/* --- the greeting --- */
+
+static void connecting_greeted(struct upstream *upstream, struct imapstate_span line)
+{
+    struct scout *scout = upstream->opening->scout;
+    struct imapstate_span names = { 0 };
+    struct imapstate_buf known;
+    bool has_names = capability_find(line, &names);
+    imapstate_buf_init(&known, CAPABILITY_LIST_MAX);
+    if (has_names && opening_is_preliminary(upstream->opening)) {
+        connecting_has_names(upstream, names);
+    } else if (scout || !has_names ||
+               !prelude_names_for_greeting(upstream->config->name, names, upstream_now_ms(upstream), &known)) {
+        if (scout)
+            scout_learn_greeting_names(scout, names);
+        connecting_say(upstream, OPENING_CAPABILITY, "CAPABILITY");
+    } else {
+        connecting_has_names(upstream, imapstate_buf_span(&known));
+    }
+    imapstate_buf_done(&known);
+}
+
+/* Why, in the server's own words, as far as they can stand in a line of log. */
+static void connecting_quote_bye(const char *head, struct imapstate_span line, char ret_why[CONNECTING_WHY_SIZE])
+{
+    int len = snprintf(ret_why, CONNECTING_WHY_SIZE, "%s:", head);
+    line = imapstate_span_without_line_end(line);
+    for (size_t at = strlen("* BYE"); at < line.len && len + 1 < CONNECTING_WHY_SIZE; at++)
+        ret_why[len++] = line.at[at] >= 0x20 && line.at[at] < 0x7f ? (char)line.at[at] : '?';
+    ret_why[len] = '\0';
+}
+
+static void connecting_is_turned_away(struct upstream *upstream, struct imapstate_span line)
+{
+    char why[CONNECTING_WHY_SIZE];
+    connecting_quote_bye("the server greets with BYE", line, why);
+    connecting_hung_up(upstream, why);
+}
+
+static void connecting_is_hung_up_on(struct upstream *upstream, struct imapstate_span line)
+{
+    char why[CONNECTING_WHY_SIZE];
+    connecting_quote_bye("the server says BYE", line, why);
+    connecting_fail(upstream, why);
+}
+
+/* Does a line begin with these two words, whatever stands behind them? */
+static bool connecting_is(struct imapstate_span line, const char *tag, const char *word)
+{
+    return word_is(words_at(line, 0), tag) && word_is(words_at(line, 1), word);
+}
+
+static void connecting_hear_greeting(struct upstream *upstream, struct imapstate_span line)
+{
+    if (connecting_is(line, "*", "OK"))
+        connecting_greeted(upstream, line);
+    else if (connecting_is(line, "*", "PREAUTH"))
+        /* Somebody is logged in already, and STARTTLS is not possible any more: an attacker's way to have us go on in
+         * clear. */
+        connecting_fail(upstream, "the server greets with PREAUTH");
+    else if (connecting_is(line, "*", "BYE"))
+        connecting_is_turned_away(upstream, line);
+    else
+        connecting_fail(upstream, "the server's greeting is not IMAP");
+}
+
+/* --- answers --- */
+
+/* Has the server been asked as the scout asks it? Behind a PROXY header it may have another answer for each client. */
+static bool connecting_is_comparable(const struct upstream *upstream)
+{
+    return !upstream->opening->scout && !opening_is_preliminary(upstream->opening) &&
+           upstream->config->send_client_address != CONFIG_CLIENT_ADDRESS_PROXY_V2;
+}
+
+static void connecting_hear_capability(struct upstream *upstream, bool is_ok)
+{
+    struct imapstate_span names = imapstate_buf_span(&upstream->opening->names);
+    if (!is_ok || names.len == 0) {
+        connecting_fail(upstream, "the server does not answer CAPABILITY");
+        return;
+    }
+    if (connecting_is_comparable(upstream))
+        prelude_compare(upstream->config->name, names);
+    connecting_has_names(upstream, names);
+}
+
+static void connecting_hear_starttls(struct upstream *upstream, bool is_ok)
+{
+    if (!is_ok)
+        connecting_fail(upstream, "the server refuses STARTTLS");
+    else if (stream_input(&upstream->stream).len > 0)
+        /* Written by whoever sits between us and the server, to be taken for the server's own under TLS. */
+        connecting_fail(upstream, "unencrypted octets after the answer to STARTTLS");
+    else
+        connecting_secure(upstream);
+}
+
+static void connecting_hear_tagged(struct upstream *upstream, bool is_ok)
+{
+    switch ((enum opening_step)upstream->opening->step) {
+    case OPENING_CAPABILITY:
+        connecting_hear_capability(upstream, is_ok);
+        break;
+    case OPENING_STARTTLS:
+        connecting_hear_starttls(upstream, is_ok);
+        break;
+    case OPENING_ID:
+        connecting_finish(upstream);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the server has to say to whoever connects, for the client whose login this is, or for all who are let in without
+ * it; and what it says as it hangs up. Not what came in clear where TLS is to come: who knows whose words they are? */
+static void connecting_heed(struct upstream *upstream, struct imapstate_span line)
+{
+    if (opening_is_preliminary(upstream->opening))
+        return;
+    if (upstream->opening->scout)
+        scout_hear_line(upstream->opening->scout, line);
+    else
+        upstream_tell(upstream, UPSTREAM_TOLD, line);
+}
+
+static void connecting_hear(struct upstream *upstream, struct imapstate_span line)
+{
+    struct opening *opening = upstream->opening;
+    struct imapstate_span names;
+    if (opening->step == OPENING_GREETING)
+        connecting_hear_greeting(upstream, line);
+    else if (word_is(words_at(line, 0), UPSTREAM_TAG))
+        connecting_hear_tagged(upstream, connecting_is(line, UPSTREAM_TAG, "OK"));
+    else if (connecting_is(line, "*", "BYE"))
+        connecting_is_hung_up_on(upstream, line);
+    else if (opening->step == OPENING_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
+        imapstate_buf_put(&opening->names, names);
+    else if (*line.at != '*')
+        connecting_fail(upstream, "the server answers what was not asked");
+}
+
+static void connecting_hear_piece(struct upstream *upstream, const struct imapstate_piece *piece, bool is_line)
+{
+    struct opening *opening = upstream->opening;
+    if (opening->scout && opening->step == OPENING_ID)
+        scout_hear_piece(opening->scout, piece);
+    if (!is_line || !piece->begins)
+        return;
+    connecting_heed(upstream, piece->octets);
+    if (upstream->opening == opening) /* whoever was told may have let go of it */
+        connecting_hear(upstream, piece->octets);
+}
+
+/* Is the stream still where this pass over its input began? */
+static bool connecting_goes_on(const struct upstream *upstream, const SSL *ssl)
+{
+    return upstream->opening && !connecting_is_failing(upstream) && upstream->stream.ssl == ssl &&
+           upstream->state == UPSTREAM_PREPARING;
+}
+
+/* --- the stream --- */
+
+void connecting_heard(struct upstream *upstream)
+{
+    SSL *ssl = upstream->stream.ssl;
+    while (connecting_goes_on(upstream, ssl)) {
+        struct imapstate_piece piece;
+        enum imapstate_frame_result result =
+            imapstate_frame_next(&upstream->frame, stream_input(&upstream->stream), &piece);
+        if (result == IMAPSTATE_FRAME_MORE && !stream_is_full(&upstream->stream))
+            return;
+        if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL) {
+            connecting_fail(upstream, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
+            return;
+        }
+        stream_consume(&upstream->stream, piece.octets.len);
+        connecting_hear_piece(upstream, &piece, result == IMAPSTATE_FRAME_LINE);
+    }
+}
+
+static void connecting_put_proxy_header(struct upstream *upstream)
+{
+    struct imapstate_buf header;
+    imapstate_buf_init(&header, PROXY_HEADER_MAX);
+    if (proxy_write(&upstream->opening->peer, &upstream->opening->local, &header))
+        stream_put(&upstream->stream, imapstate_buf_span(&header));
+    imapstate_buf_done(&header);
+    stream_flush(&upstream->stream);
+}
+
+void connecting_connected(struct upstream *upstream)
+{
+    if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2)
+        connecting_put_proxy_header(upstream);
+    if (upstream->config->tls == CONFIG_TLS_IMPLICIT) {
+        connecting_secure(upstream);
+        return;
+    }
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    stream_start(&upstream->stream);
+}
+
+void connecting_secured(struct upstream *upstream)
+{
+    upstream->opening->is_secure = true;
+    imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    /* RFC 9051 section 6.2.1: what was known of the capabilities before TLS is void. */
+    if (upstream->config->tls == CONFIG_TLS_STARTTLS)
+        connecting_say(upstream, OPENING_CAPABILITY, "CAPABILITY");
+}
+
+void connecting_ended(struct upstream *upstream)
+{
+    const struct stream *stream = &upstream->stream;
+    const char *refused = stream->is_securing ? tls_verify_failure(stream->ssl) : NULL;
+    char why[CONNECTING_WHY_SIZE];
+    snprintf(why, sizeof why, "%s%s", refused ? "certificate refused: " : "",
+             refused ? refused : stream_failure(stream));
+    if (refused)
+        connecting_fail(upstream, why);
+    else
+        connecting_hung_up(upstream, why);
+}
+
+/* --- ID --- */
+
+void connecting_introduce(struct upstream *upstream, struct imapstate_span arguments)
+{
+    upstream->opening = opening_new(upstream->config, NULL);
+    if (!upstream->opening) {
+        upstream_lose(upstream, "out of memory");
+        return;
+    }
+    upstream->opening->is_secure = true;
+    connecting_enter(upstream, OPENING_ID);
+    upstream->is_introduced = true;
+    upstream_enter(upstream, UPSTREAM_PREPARING);
+    upstream_await(upstream);
+    stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));
+    stream_put(&upstream->stream, arguments);
+    stream_put(&upstream->stream, IMAPSTATE_SPAN("\r\n"));
+    stream_flush(&upstream->stream);
+}

@@ -1,0 +1,196 @@
+#include "upstreams.h"
+
+#include "connecting.h"
+#include "park.h"
+#include "scout.h"
+#include "settling.h"
+#include "upstream.h"
+#include "waking.h"
+
+/* --- who hears what --- */
+
+#define BIT(event) (1u << (event))
+/* Every stream may end. */
+#define ENDS (BIT(STREAM_EOF) | BIT(STREAM_CLOSED))
+
+/* Which events are of interest in which state. All others were on their way when the state changed, and are dropped. */
+static const unsigned upstreams_heed[UPSTREAM_STATE_MAX] = {
+    [UPSTREAM_CONNECTING] = BIT(STREAM_CONNECTED) | ENDS,
+    [UPSTREAM_SECURING] = BIT(STREAM_SECURE) | ENDS,
+    [UPSTREAM_PREPARING] = BIT(STREAM_INPUT) | BIT(STREAM_DRAINED) | ENDS,
+    [UPSTREAM_READY] = BIT(STREAM_INPUT) | BIT(STREAM_DRAINED) | ENDS,
+    [UPSTREAM_LOGGING_IN] = BIT(STREAM_INPUT) | BIT(STREAM_DRAINED) | ENDS,
+    [UPSTREAM_ATTACHED] = BIT(STREAM_INPUT) | BIT(STREAM_DRAINED) | ENDS,
+    [UPSTREAM_SETTLING] = BIT(STREAM_INPUT) | BIT(STREAM_DRAINED) | ENDS,
+    [UPSTREAM_LEAVING] = BIT(STREAM_INPUT) | ENDS,
+};
+
+static void upstreams_heard(struct upstream *upstream)
+{
+    switch (upstream->state) {
+    case UPSTREAM_PREPARING:
+        connecting_heard(upstream);
+        break;
+    case UPSTREAM_READY:
+        /* Nothing was asked. Whatever it is, it is not a connection to log in on. */
+        upstream_lose(upstream, "the server speaks unasked before login");
+        break;
+    case UPSTREAM_SETTLING:
+        settling_heard(upstream);
+        break;
+    case UPSTREAM_LEAVING:
+        stream_consume(&upstream->stream, stream_input(&upstream->stream).len);
+        break;
+    default:
+        upstream_tell(upstream, UPSTREAM_HEARD, (struct imapstate_span){ 0 });
+    }
+}
+
+static void upstreams_ended(struct upstream *upstream)
+{
+    if (upstream->state < UPSTREAM_READY)
+        connecting_ended(upstream);
+    else if (upstream->state == UPSTREAM_LEAVING || upstream->state == UPSTREAM_SETTLING)
+        upstream_die(upstream);
+    else
+        upstream_lose(upstream, stream_failure(&upstream->stream));
+}
+
+static void upstreams_on_stream(void *owner, enum stream_event event)
+{
+    struct upstream *upstream = owner;
+    if (!(upstreams_heed[upstream->state] & BIT(event)) || connecting_is_failing(upstream))
+        return;
+    switch (event) {
+    case STREAM_CONNECTED:
+        connecting_connected(upstream);
+        break;
+    case STREAM_SECURE:
+        connecting_secured(upstream);
+        break;
+    case STREAM_INPUT:
+        upstreams_heard(upstream);
+        break;
+    case STREAM_DRAINED:
+        upstream_tell(upstream, UPSTREAM_DRAINED, (struct imapstate_span){ 0 });
+        break;
+    case STREAM_EOF:
+    case STREAM_CLOSED:
+        upstreams_ended(upstream);
+        break;
+    case STREAM_GARBLED: /* never: it is not compressed */
+        break;
+    }
+}
+
+static void upstreams_on_timer(void *owner)
+{
+    struct upstream *upstream = owner;
+    switch (upstream->state) {
+    case UPSTREAM_RESOLVING:
+    case UPSTREAM_CONNECTING:
+    case UPSTREAM_SECURING:
+    case UPSTREAM_PREPARING:
+        connecting_on_timer(upstream);
+        break;
+    case UPSTREAM_SETTLING:
+    case UPSTREAM_LEAVING:
+        upstream_die(upstream);
+        break;
+    default:
+        upstream_lose(upstream, "answer timed out");
+    }
+}
+
+/* --- how they come about --- */
+
+static struct upstream *upstreams_connect(struct upstreams *upstreams, struct service *service,
+                                          const struct config_upstream *config, const struct upstream_ends *ends,
+                                          struct scout *scout)
+{
+    struct upstream *upstream = upstream_new(upstreams, service, config, UPSTREAM_RESOLVING);
+    if (!upstream) {
+        scout_free(scout);
+        return NULL;
+    }
+    if (connecting_begin(upstream, ends, scout))
+        return upstream;
+    upstream_die(upstream);
+    return NULL;
+}
+
+struct upstream *upstreams_open(struct upstreams *upstreams, struct service *service,
+                                const struct config_upstream *config, const struct upstream_owner *owner,
+                                const struct upstream_ends *ends)
+{
+    struct upstream *upstream = upstreams_connect(upstreams, service, config, ends, NULL);
+    if (upstream)
+        upstream->owner = *owner;
+    return upstream;
+}
+
+void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
+{
+    struct scout *scout = scout_new(config->name, upstreams->loop);
+    if (scout)
+        upstreams_connect(upstreams, service, config, NULL, scout);
+}
+
+struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
+                                struct imapstate_buf *ret_alerts)
+{
+    struct upstream *upstream =
+        upstream_new(upstreams, parked->service, parked->config, owner ? UPSTREAM_ATTACHED : UPSTREAM_SETTLING);
+    if (!upstream) {
+        parked_free(parked);
+        return NULL;
+    }
+    if (waking_begin(upstream, parked, owner, ret_alerts))
+        return upstream;
+    upstream_die(upstream);
+    return NULL;
+}
+
+/* --- all of them --- */
+
+void upstreams_init(struct upstreams *upstreams, struct loop *loop)
+{
+    *upstreams = (struct upstreams){ .loop = loop, .on_stream = upstreams_on_stream, .on_timer = upstreams_on_timer };
+    for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
+        list_init(&upstreams->by_state[state]);
+}
+
+bool upstreams_are_gone(const struct upstreams *upstreams)
+{
+    for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
+        if (!list_is_empty(&upstreams->by_state[state]))
+            return false;
+    return true;
+}
+
+void upstreams_look_up(struct upstreams *upstreams)
+{
+    list_each_safe(link, &upstreams->by_state[UPSTREAM_RESOLVING])
+        upstream_set_timer(list_entry(link, struct upstream, link), 0);
+}
+
+static void upstreams_abandon_before(struct upstreams *upstreams, enum upstream_state end)
+{
+    for (unsigned state = 0; state < end; state++)
+        list_each_safe(link, &upstreams->by_state[state])
+        {
+            struct upstream *upstream = list_entry(link, struct upstream, link);
+            if (!upstream->owner.callback)
+                upstream_die(upstream);
+        }
+}
+
+void upstreams_abandon(struct upstreams *upstreams)
+{
+    upstreams_abandon_before(upstreams, UPSTREAM_DEAD);
+}
+
+void upstreams_abandon_scouts(struct upstreams *upstreams)
+{
+    upstreams_abandon_before(upstreams, UPSTREAM_READY);
+}
