@@ -10,6 +10,8 @@
 #include "prelude.h"
 #include "proxy.h"
 #include "scout.h"
+#include "service.h"
+#include "stream.h"
 #include "tag.h"
 #include "tls.h"
 #include "upstream.h"

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "alert.h"
 #include "capability.h"
 #include "log.h"
@@ -16,7 +17,7 @@
 #include "tag.h"
 
 /* A capability list and a state come to it, each in as much memory as it takes. */
-_Static_assert(sizeof(struct parked) <= 256, "a parked connection in clear is to stay below 1 KiB");
+_Static_assert(sizeof(struct parked) <= 256, "an unencrypted parked connection is to stay below 1 KiB");
 
 /* Everything in here is guarded by the lock: the proofs, their accounts and what hangs on them as well. A connection
  * that was taken out is its taker's. */

@@ -35,7 +35,7 @@ struct parked {
     struct service *service;          /* counted; keeps config */
     const struct config_upstream *config;
     struct kept kept;
-    SSL *ssl;            /* owned; NULL in clear */
+    SSL *ssl;            /* owned; NULL without TLS */
     int fd;              /* owned */
     uint64_t used_at_ms; /* when an octet last passed */
 };

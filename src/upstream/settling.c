@@ -7,7 +7,9 @@
 #include "log.h"
 #include "park.h"
 #include "pipeline.h"
+#include "service.h"
 #include "status.h"
+#include "stream.h"
 #include "tag.h"
 #include "upstream.h"
 

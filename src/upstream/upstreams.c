@@ -1,9 +1,11 @@
 #include "upstreams.h"
 
 #include "connecting.h"
+#include "list.h"
 #include "park.h"
 #include "scout.h"
 #include "settling.h"
+#include "stream.h"
 #include "upstream.h"
 #include "waking.h"
 

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "park.h"
 #include "settling.h"
+#include "stream.h"
 #include "tag.h"
 #include "upstream.h"
 #include "words.h"
