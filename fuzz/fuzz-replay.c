@@ -18,19 +18,7 @@ static struct imapstate_state *take_state(struct imapstate_span *in)
     while (in->len >= 2 && in->at[0] != 0) {
         size_t len = in->at[1] < in->len - 2 ? in->at[1] : in->len - 2;
         struct imapstate_span value = { in->at + 2, len };
-        switch (in->at[0] % 4) {
-        case 0:
-            imapstate_state_enable(state, value);
-            break;
-        case 1:
-            imapstate_state_language(state, value);
-            break;
-        case 2:
-            imapstate_state_comparator(state, value);
-            break;
-        default:
-            imapstate_state_notify(state, value);
-        }
+        imapstate_state_record(state, (enum imapstate_entry_kind)(in->at[0] % 4 + 1), value);
         *in = (struct imapstate_span){ in->at + 2 + len, in->len - 2 - len };
     }
     return state;

@@ -28,16 +28,16 @@ static void record(struct imapstate_state *state, uint8_t what, struct imapstate
     switch (what % 6) {
     case 0:
     case 1:
-        imapstate_state_enable(state, value);
+        imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, value);
         break;
     case 2:
-        imapstate_state_language(state, value);
+        imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, value);
         break;
     case 3:
-        imapstate_state_comparator(state, value);
+        imapstate_state_record(state, IMAPSTATE_ENTRY_COMPARATOR, value);
         break;
     case 4:
-        imapstate_state_notify(state, value);
+        imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, value);
         break;
     default:
         imapstate_state_remove(state, (enum imapstate_entry_kind)(what / 6 % 6));

@@ -4,6 +4,7 @@
 
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+#include <imapstate/storable.h>
 
 /* RFC 9051 section 3: the connection states in which a command may be sent, as a set. */
 enum imapstate_command_in {
@@ -40,13 +41,6 @@ enum imapstate_command_id {
     IMAPSTATE_COMMAND_UNSELECT,
 };
 
-/* How the effect of a command enters the session's state (docs/protocol.md, "What is stored"). */
-enum imapstate_command_stored {
-    IMAPSTATE_STORED_NEVER,
-    IMAPSTATE_STORED_APPEND, /* each adds what is new */
-    IMAPSTATE_STORED_LAST,   /* a later one replaces it and moves to the end */
-};
-
 /* Which literals its arguments can hold. */
 enum imapstate_command_literals {
     IMAPSTATE_LITERALS_NONE,       /* takes no string: a server may well not look for a literal, so one that comes
@@ -72,7 +66,7 @@ struct imapstate_command {
     const char *name; /* upper case; with its UID prefix where it has one: "UID FETCH" */
     uint8_t id;       /* enum imapstate_command_id */
     uint8_t allowed;  /* set of enum imapstate_command_in */
-    uint8_t stored;   /* enum imapstate_command_stored */
+    uint8_t stored;   /* enum imapstate_entry_kind: what its effect leaves in the session's state (storable.h) */
     uint8_t literals; /* enum imapstate_command_literals */
     uint8_t enables;  /* enum imapstate_command_enables */
     bool repeatable;  /* may run twice without harm, if no octet of an answer to the first has come */

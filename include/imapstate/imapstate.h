@@ -9,6 +9,7 @@
 #include <imapstate/replay.h>
 #include <imapstate/span.h>
 #include <imapstate/state.h>
+#include <imapstate/storable.h>
 #include <imapstate/token.h>
 #include <imapstate/visit.h>
 

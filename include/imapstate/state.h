@@ -7,17 +7,10 @@
 
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+#include <imapstate/storable.h>
 
 /* Octets in the encoding of any state. */
 #define IMAPSTATE_STATE_MAX 65535u
-
-enum imapstate_entry_kind {
-    IMAPSTATE_ENTRY_ENABLE = 1,     /* RFC 5161; value: capability names, upper case, SP between */
-    IMAPSTATE_ENTRY_LANGUAGE = 2,   /* RFC 5255; value: the language tag chosen */
-    IMAPSTATE_ENTRY_COMPARATOR = 3, /* RFC 5255; value: the comparator chosen */
-    IMAPSTATE_ENTRY_NOTIFY = 4,     /* RFC 5465; value: the arguments as sent ("NONE", "SET ..."), literals included as
-                                     * "{n}" or "{n+}", CRLF, octets; without the command's line end */
-};
 
 struct imapstate_entry {
     enum imapstate_entry_kind kind;
@@ -31,23 +24,20 @@ struct imapstate_state;
 IMAPSTATE_API struct imapstate_state *imapstate_state_new(size_t max);
 IMAPSTATE_API void imapstate_state_free(struct imapstate_state *state);
 
-/* Records confirmed commands; the value must not be borrowed from the state itself. Each gives STATE_TOO_LARGE if the
- * encoding would pass max, NO_MEMORY, and SYNTAX for a value that is empty or cannot be put on the wire again: a name
- * that is no atom, a language or comparator that is not printable ASCII, NOTIFY arguments that imapstate_notify_next()
- * does not take. On error ENABLE leaves the state as it was; the others, which replace an earlier entry of their kind,
- * have removed it all the same (P9): what was true no longer is.
+/* Records a confirmed command; the value must not be borrowed from the state itself. Gives STATE_TOO_LARGE if the
+ * encoding would pass max, NO_MEMORY, STATE_INVALID if kind is none, and SYNTAX for a value that is empty or cannot be
+ * put on the wire again: a name that is no atom, a language or comparator that is not printable ASCII, NOTIFY arguments
+ * that imapstate_notify_next() does not take. On error ENABLE leaves the state as it was; the others, which replace an
+ * earlier entry of their kind, have removed it all the same (P9): what was true no longer is.
  *
- * enable: names (SP between, any case) that are on after the command. Those in the state already are left out; the rest
- * becomes one entry, merged into the last one if that is an ENABLE too, never across another kind: UTF8=ACCEPT
- * changes how NOTIFY's mailbox names are read. */
-IMAPSTATE_API enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struct imapstate_span names);
-IMAPSTATE_API enum imapstate_error imapstate_state_language(struct imapstate_state *state, struct imapstate_span tag);
-IMAPSTATE_API enum imapstate_error imapstate_state_comparator(struct imapstate_state *state,
-                                                              struct imapstate_span name);
-IMAPSTATE_API enum imapstate_error imapstate_state_notify(struct imapstate_state *state,
-                                                          struct imapstate_span arguments);
+ * Of ENABLE the value is the names (SP between, any case) that are on after the command. Those in the state already are
+ * left out; the rest becomes one entry, merged into the last one if that is an ENABLE too, never across another kind:
+ * UTF8=ACCEPT changes how NOTIFY's mailbox names are read. */
+IMAPSTATE_API enum imapstate_error imapstate_state_record(struct imapstate_state *state, enum imapstate_entry_kind kind,
+                                                          struct imapstate_span value);
 
-/* A command of this kind took effect that cannot be stored: what it replaces goes (P9). For ENABLE nothing goes. */
+/* A command of this kind took effect that cannot be stored: what it replaces goes (P9). For ENABLE, which replaces
+ * nothing, nothing goes. */
 IMAPSTATE_API void imapstate_state_remove(struct imapstate_state *state, enum imapstate_entry_kind kind);
 
 /* The entries in their order. False if index is not below the count. */

@@ -20,7 +20,7 @@ static const struct flight *fitness_first(const struct client *client)
 {
     const struct flight *first = client->pipeline.first;
     bool is_plain = first && !first->is_ours && first->command->repeatable &&
-                    first->command->stored == IMAPSTATE_STORED_NEVER && first->command->id != IMAPSTATE_COMMAND_ID;
+                    first->command->stored == IMAPSTATE_ENTRY_NONE && first->command->id != IMAPSTATE_COMMAND_ID;
     return is_plain ? first : NULL;
 }
 

@@ -252,7 +252,7 @@ static void relay_begin_command(struct client *client, const struct imapstate_pi
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
         return;
     }
-    flight->is_capturing = line->command->stored != IMAPSTATE_STORED_NEVER;
+    flight->is_capturing = line->command->stored != IMAPSTATE_ENTRY_NONE;
     flight->is_behind_done = client->session.has_said_done;
     client->sending = flight;
     choice_forget_credentials(client);
@@ -305,7 +305,7 @@ bool relay_pass(struct client *client, struct imapstate_span tag, const struct i
 /* What is kept of a command until it is answered. How long a literal of a storable one is, only the octets tell. */
 static size_t relay_kept_octets(const struct imapstate_piece *piece, const struct imapstate_command_line *line)
 {
-    if (line->command->stored == IMAPSTATE_STORED_NEVER)
+    if (line->command->stored == IMAPSTATE_ENTRY_NONE)
         return line->tag.len;
     return piece->literal.announced ? line->tag.len + IMAPSTATE_LINE_MAX : piece->octets.len;
 }
@@ -320,7 +320,7 @@ static bool relay_must_wait(const struct client *client, const struct imapstate_
         return true;
     if (client->upstream->is_asked_ahead && imapstate_span_equal(line->tag, IMAPSTATE_SPAN(WAKING_TAG)))
         return true;
-    return line->command->stored != IMAPSTATE_STORED_NEVER && pipeline_has_command(pipeline, line->command);
+    return line->command->stored != IMAPSTATE_ENTRY_NONE && pipeline_has_command(pipeline, line->command);
 }
 
 enum relay_down { RELAY_DOWN_TAKEN, RELAY_DOWN_COLLECTED, RELAY_DOWN_NOT_YET };

@@ -231,7 +231,7 @@ static struct imapstate_state *restore_silenced(const struct restore *restore)
     for (size_t i = 0; silenced && imapstate_state_at(restore->share, i, &entry); i++) {
         bool is_set =
             entry.kind == IMAPSTATE_ENTRY_NOTIFY && !imapstate_span_equal_nocase(entry.value, IMAPSTATE_SPAN("NONE"));
-        if (is_set && imapstate_state_notify(silenced, entry.value) != IMAPSTATE_OK) {
+        if (is_set && imapstate_state_record(silenced, IMAPSTATE_ENTRY_NOTIFY, entry.value) != IMAPSTATE_OK) {
             imapstate_state_free(silenced);
             silenced = NULL;
         }

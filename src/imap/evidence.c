@@ -48,10 +48,14 @@ static unsigned evidence_of_name(struct imapstate_span name)
         const char *name;
         enum evidence evidence;
     } rows[] = {
-        { "ENABLED", EVIDENCE_ENABLED },   { "LANGUAGE", EVIDENCE_LANGUAGE }, { "COMPARATOR", EVIDENCE_COMPARATOR },
-        { "STATUS", EVIDENCE_STATUS },     { "METADATA", EVIDENCE_METADATA }, { "VANISHED", EVIDENCE_VANISHED },
+        { "STATUS", EVIDENCE_STATUS },
+        { "METADATA", EVIDENCE_METADATA },
+        { "VANISHED", EVIDENCE_VANISHED },
         { "UIDFETCH", EVIDENCE_UIDFETCH },
     };
+    const struct imapstate_storable *storable = imapstate_storable_of_response(name);
+    if (storable)
+        return EVIDENCE_OF_KIND(storable->kind);
     for (size_t i = 0; i < COUNT(rows); i++)
         if (word_is(name, rows[i].name))
             return rows[i].evidence;
@@ -75,24 +79,31 @@ unsigned evidence_read(struct imapstate_span line)
 
 /* --- who asked for it --- */
 
-/* The responses that commands ask for. */
+/* The responses that commands ask for, but for those that prove a storable one. */
 static const struct {
     enum evidence evidence;
     const char *command;
 } answers[] = {
-    { EVIDENCE_ENABLED, "ENABLE" }, { EVIDENCE_LANGUAGE, "LANGUAGE" },    { EVIDENCE_COMPARATOR, "COMPARATOR" },
-    { EVIDENCE_STATUS, "STATUS" },  { EVIDENCE_STATUS, "LIST" }, /* RFC 5819 */
-    { EVIDENCE_STATUS, "XLIST" },   { EVIDENCE_METADATA, "GETMETADATA" }, { EVIDENCE_METADATA, "SETMETADATA" },
-    { EVIDENCE_METADATA, "LIST" }, /* RFC 9590 */
+    { EVIDENCE_STATUS, "STATUS" },        { EVIDENCE_STATUS, "LIST" }, /* RFC 5819 */
+    { EVIDENCE_STATUS, "XLIST" },         { EVIDENCE_METADATA, "GETMETADATA" },
+    { EVIDENCE_METADATA, "SETMETADATA" }, { EVIDENCE_METADATA, "LIST" }, /* RFC 9590 */
 };
+
+static unsigned evidence_of_answer(const struct imapstate_command *command)
+{
+    const struct imapstate_storable *storable = imapstate_storable_find(command->stored);
+    unsigned evidence = storable && storable->response ? EVIDENCE_OF_KIND(storable->kind) : 0;
+    for (size_t i = 0; i < COUNT(answers); i++)
+        if (strcmp(command->name, answers[i].command) == 0)
+            evidence |= answers[i].evidence;
+    return evidence;
+}
 
 unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline)
 {
     for (const struct flight *flight = pipeline->first; evidence && flight; flight = flight->next)
-        for (size_t i = 0; i < COUNT(answers); i++)
-            if (!flight->is_answered && (evidence & answers[i].evidence) &&
-                strcmp(flight->command->name, answers[i].command) == 0)
-                evidence &= ~(unsigned)answers[i].evidence;
+        if (!flight->is_answered)
+            evidence &= ~evidence_of_answer(flight->command);
     return evidence;
 }
 

@@ -7,10 +7,13 @@
 
 #include "pipeline.h"
 
+/* The response that proves a storable command of a kind that has one: ENABLED, LANGUAGE, COMPARATOR (storable.h). */
+#define EVIDENCE_OF_KIND(kind) (1u << ((kind)-1))
+
 enum evidence {
-    EVIDENCE_ENABLED = 1,    /* ENABLED (RFC 5161) */
-    EVIDENCE_LANGUAGE = 2,   /* LANGUAGE (RFC 5255 section 3.3) */
-    EVIDENCE_COMPARATOR = 4, /* COMPARATOR (RFC 5255 section 4.8) */
+    EVIDENCE_ENABLED = EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_ENABLE),
+    EVIDENCE_LANGUAGE = EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_LANGUAGE),
+    EVIDENCE_COMPARATOR = EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_COMPARATOR),
     EVIDENCE_STATUS = 8,     /* STATUS: without a command for it, it is NOTIFY's (RFC 5465 section 5) */
     EVIDENCE_METADATA = 16,  /* METADATA: likewise, or that of ENABLE METADATA (RFC 5464 section 4.4.2) */
     EVIDENCE_VANISHED = 32,  /* QRESYNC (RFC 7162 section 3.2.10), or UIDONLY */

@@ -133,6 +133,19 @@ void session_restore(struct session *session, struct imapstate_state *state, str
     }
 }
 
+/* What the untagged answer to the command of this kind in flight has chosen; NULL for a kind without a choice. */
+static struct imapstate_buf *session_choice(struct session *session, unsigned kind)
+{
+    switch (kind) {
+    case IMAPSTATE_ENTRY_LANGUAGE:
+        return &session->language;
+    case IMAPSTATE_ENTRY_COMPARATOR:
+        return &session->comparator;
+    default:
+        return NULL;
+    }
+}
+
 /* --- on the way down --- */
 
 void session_sent_line(struct session *session, const struct imapstate_command *command,
@@ -145,12 +158,10 @@ void session_sent_line(struct session *session, const struct imapstate_command *
     if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
         session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
-    if (command->id == IMAPSTATE_COMMAND_LANGUAGE) {
-        imapstate_buf_clear(&session->language);
-        session->has_chosen_language = false;
-    } else if (command->id == IMAPSTATE_COMMAND_COMPARATOR) {
-        imapstate_buf_clear(&session->comparator);
-        session->has_chosen_comparator = false;
+    struct imapstate_buf *choice = session_choice(session, command->stored);
+    if (choice) {
+        imapstate_buf_clear(choice);
+        session->chosen &= (uint8_t)~EVIDENCE_OF_KIND(command->stored);
     }
 }
 
@@ -163,27 +174,6 @@ void session_sent_literal(struct session *session, const struct imapstate_comman
 
 /* --- on the way up --- */
 
-/* RFC 5255 section 3.3: "* LANGUAGE (DE)" with one tag names the one in use; with more it is a list to choose from. */
-static void session_saw_language(struct session *session, struct imapstate_span rest)
-{
-    imapstate_buf_clear(&session->language);
-    if (rest.len == 0 || *rest.at != '(')
-        return;
-    rest.at++, rest.len--;
-    if (imapstate_command_astring(&rest, &session->language) != IMAPSTATE_OK)
-        return;
-    if (rest.len == 0 || *rest.at != ')')
-        imapstate_buf_clear(&session->language);
-}
-
-/* RFC 5255 section 4.8: the first string is the comparator in use. */
-static void session_saw_comparator(struct session *session, struct imapstate_span rest)
-{
-    imapstate_buf_clear(&session->comparator);
-    if (rest.len > 0 && *rest.at != '(')
-        imapstate_command_astring(&rest, &session->comparator);
-}
-
 /* RFC 5465 section 5.8: from here on it is as if NOTIFY NONE had been said. A token has to say that, too. */
 static void session_saw_overflow(struct session *session)
 {
@@ -191,46 +181,35 @@ static void session_saw_overflow(struct session *session)
     const struct imapstate_span none = IMAPSTATE_SPAN("NONE");
     for (size_t i = 0; session->state && imapstate_state_at(session->state, i, &entry); i++)
         if (entry.kind == IMAPSTATE_ENTRY_NOTIFY) {
-            imapstate_state_notify(session->state, none);
+            imapstate_state_record(session->state, IMAPSTATE_ENTRY_NOTIFY, none);
             break;
         }
 }
 
 /* A command for a language or a comparator has one untagged answer. A second one is that of a command that nobody knows
- * of, and which of the two was last is a guess. */
-static unsigned session_saw_choice(struct session *session, unsigned evidence)
+ * of, and which of the two was last is a guess: returned as not asked for. */
+static unsigned session_saw_choice(struct session *session, const struct imapstate_storable *storable,
+                                   struct imapstate_span arguments)
 {
-    bool is_second = evidence == EVIDENCE_LANGUAGE ? session->has_chosen_language : session->has_chosen_comparator;
-    if (evidence == EVIDENCE_LANGUAGE)
-        session->has_chosen_language = true;
-    else
-        session->has_chosen_comparator = true;
-    return is_second ? evidence : 0;
+    struct imapstate_buf *choice = session_choice(session, storable->kind);
+    unsigned second = session->chosen & EVIDENCE_OF_KIND(storable->kind);
+    imapstate_buf_clear(choice);
+    imapstate_storable_choice(storable, arguments, choice);
+    session->chosen |= (uint8_t)EVIDENCE_OF_KIND(storable->kind);
+    return second;
 }
 
 void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line)
 {
     unsigned evidence = evidence_read(line), unasked = evidence ? evidence_unasked(evidence, pipeline) : 0;
-    words_next(&line); /* "*" */
-    words_next(&line);
-    switch (evidence) {
-    case EVIDENCE_ENABLED:
+    words_first(&line); /* "*" */
+    const struct imapstate_storable *storable = evidence ? imapstate_storable_of_response(words_next(&line)) : NULL;
+    if (storable && storable->proof == IMAPSTATE_PROOF_NAMES)
         session_add_enabled(session, line);
-        break;
-    case EVIDENCE_LANGUAGE:
-        session_saw_language(session, line);
-        unasked |= session_saw_choice(session, evidence);
-        break;
-    case EVIDENCE_COMPARATOR:
-        session_saw_comparator(session, line);
-        unasked |= session_saw_choice(session, evidence);
-        break;
-    case EVIDENCE_OVERFLOW:
+    else if (storable)
+        unasked |= session_saw_choice(session, storable, line);
+    else if (evidence == EVIDENCE_OVERFLOW)
         session_saw_overflow(session);
-        break;
-    default:
-        break;
-    }
     session->seen |= (uint16_t)unasked;
 }
 
@@ -265,47 +244,24 @@ static bool session_enabled_of(const struct session *session, struct imapstate_s
     return is_any;
 }
 
-/* What a completed command has made true: the kind of the entry, and its value (empty if that is not known).
- * False if nothing has changed. */
-static bool session_effect(const struct session *session, const struct flight *flight,
-                           enum imapstate_entry_kind *ret_kind, struct imapstate_buf *ret_value)
+/* What a completed command has made true: the value of its entry (empty if that is not known). False if nothing has
+ * changed. */
+static bool session_effect(struct session *session, const struct flight *flight,
+                           const struct imapstate_storable *storable, struct imapstate_buf *ret_value)
 {
     struct imapstate_span arguments = imapstate_buf_span(&flight->arguments);
-    switch (flight->command->id) {
-    case IMAPSTATE_COMMAND_ENABLE:
-        *ret_kind = IMAPSTATE_ENTRY_ENABLE;
+    switch ((enum imapstate_proof)storable->proof) {
+    case IMAPSTATE_PROOF_NAMES:
         return session_enabled_of(session, arguments, ret_value);
-    case IMAPSTATE_COMMAND_LANGUAGE:
-        *ret_kind = IMAPSTATE_ENTRY_LANGUAGE;
-        imapstate_buf_put(ret_value, imapstate_buf_span(&session->language));
+    case IMAPSTATE_PROOF_CHOICE_LISTED:
+    case IMAPSTATE_PROOF_CHOICE:
+        imapstate_buf_put(ret_value, imapstate_buf_span(session_choice(session, storable->kind)));
         return arguments.len > 0 || flight->is_too_large;
-    case IMAPSTATE_COMMAND_COMPARATOR:
-        *ret_kind = IMAPSTATE_ENTRY_COMPARATOR;
-        imapstate_buf_put(ret_value, imapstate_buf_span(&session->comparator));
-        return arguments.len > 0 || flight->is_too_large;
-    case IMAPSTATE_COMMAND_NOTIFY:
-        *ret_kind = IMAPSTATE_ENTRY_NOTIFY;
-        imapstate_buf_put(ret_value, arguments);
-        return true;
-    default:
-        return false;
+    case IMAPSTATE_PROOF_ANSWER:
+        break;
     }
-}
-
-static enum imapstate_error session_store(struct imapstate_state *state, enum imapstate_entry_kind kind,
-                                          struct imapstate_span value)
-{
-    switch (kind) {
-    case IMAPSTATE_ENTRY_ENABLE:
-        return imapstate_state_enable(state, value);
-    case IMAPSTATE_ENTRY_LANGUAGE:
-        return imapstate_state_language(state, value);
-    case IMAPSTATE_ENTRY_COMPARATOR:
-        return imapstate_state_comparator(state, value);
-    case IMAPSTATE_ENTRY_NOTIFY:
-        return imapstate_state_notify(state, value);
-    }
-    return IMAPSTATE_STATE_INVALID;
+    imapstate_buf_put(ret_value, arguments);
+    return true;
 }
 
 /* Whether or not anybody keeps it, it has been done to the connection. */
@@ -314,7 +270,7 @@ static void session_take_effect(struct session *session, enum imapstate_entry_ki
     session->is_changed = true;
     if (!session->in_effect)
         session->in_effect = imapstate_state_new(IMAPSTATE_STATE_MAX);
-    if (!session->in_effect || session_store(session->in_effect, kind, value) != IMAPSTATE_OK)
+    if (!session->in_effect || imapstate_state_record(session->in_effect, kind, value) != IMAPSTATE_OK)
         session->is_uncertain = true;
 }
 
@@ -326,7 +282,7 @@ static bool session_track_effect(struct session *session, struct imapstate_span 
         return false;
     /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
     if (!is_unknown && !memchr(tag.at, ']', tag.len))
-        return session_store(session->state, kind, value) == IMAPSTATE_OK;
+        return imapstate_state_record(session->state, kind, value) == IMAPSTATE_OK;
     imapstate_state_remove(session->state, kind);
     return false;
 }
@@ -342,36 +298,33 @@ static bool session_find_effect(const struct session *session, enum imapstate_en
 }
 
 /* Was the question which language or comparator is in use answered with another one than the one that was set? */
-static bool session_is_told_otherwise(const struct session *session, const struct flight *flight)
+static bool session_is_told_otherwise(struct session *session, const struct flight *flight)
 {
+    const struct imapstate_buf *told = session_choice(session, flight->command->stored);
     struct imapstate_entry entry;
-    bool is_language = flight->command->id == IMAPSTATE_COMMAND_LANGUAGE;
-    if (flight->arguments.len > 0 || (!is_language && flight->command->id != IMAPSTATE_COMMAND_COMPARATOR))
-        return false;
-    struct imapstate_span told = imapstate_buf_span(is_language ? &session->language : &session->comparator);
-    return told.len > 0 &&
-           session_find_effect(session, is_language ? IMAPSTATE_ENTRY_LANGUAGE : IMAPSTATE_ENTRY_COMPARATOR, &entry) &&
-           !imapstate_span_equal_nocase(entry.value, told);
+    return told && told->len > 0 && flight->arguments.len == 0 &&
+           session_find_effect(session, flight->command->stored, &entry) &&
+           !imapstate_span_equal_nocase(entry.value, imapstate_buf_span(told));
 }
 
-/* What it has set nobody knows: it was too large to be kept, or answered before all of it had gone up. Other commands
- * than NOTIFY are answered by what is on. */
-static bool session_is_unknown(const struct flight *flight)
+/* What it has set nobody knows: it was too large to be kept, or answered before all of it had gone up, with no response
+ * to say what is on. */
+static bool session_is_unknown(const struct flight *flight, const struct imapstate_storable *storable)
 {
-    return flight->is_too_large || (flight->is_answered && flight->command->id == IMAPSTATE_COMMAND_NOTIFY);
+    return flight->is_too_large || (flight->is_answered && storable->proof == IMAPSTATE_PROOF_ANSWER);
 }
 
-static bool session_completed_storable(struct session *session, const struct flight *flight)
+static bool session_completed_storable(struct session *session, const struct flight *flight,
+                                       const struct imapstate_storable *storable)
 {
-    enum imapstate_entry_kind kind;
+    bool is_announced = false, is_unknown = session_is_unknown(flight, storable);
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
-    bool is_announced = false;
-    session->is_uncertain |= session_is_unknown(flight) || session_is_told_otherwise(session, flight);
-    if (session_effect(session, flight, &kind, &value)) {
+    session->is_uncertain |= is_unknown || session_is_told_otherwise(session, flight);
+    if (session_effect(session, flight, storable, &value)) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
-        session_take_effect(session, kind, imapstate_buf_span(&value));
-        is_announced = session_track_effect(session, tag, kind, imapstate_buf_span(&value), session_is_unknown(flight));
+        session_take_effect(session, storable->kind, imapstate_buf_span(&value));
+        is_announced = session_track_effect(session, tag, storable->kind, imapstate_buf_span(&value), is_unknown);
     }
     imapstate_buf_done(&value);
     return is_announced;
@@ -408,7 +361,7 @@ static void session_completed_selection(struct session *session, const struct fl
 /* Is its OK worth something? What needs no mail store any front end can answer (Exchange: NOOP). */
 static bool session_needs_store(const struct imapstate_command *command)
 {
-    return !(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED) && command->stored == IMAPSTATE_STORED_NEVER &&
+    return !(command->allowed & IMAPSTATE_IN_NOT_AUTHENTICATED) && command->stored == IMAPSTATE_ENTRY_NONE &&
            command->id != IMAPSTATE_COMMAND_NAMESPACE && command->id != IMAPSTATE_COMMAND_IDLE;
 }
 
@@ -428,18 +381,17 @@ bool session_completed(struct session *session, const struct flight *flight, enu
         session->is_uncertain = true;
     if (flight->is_behind_done && flight->command->id != IMAPSTATE_COMMAND_IDLE)
         session->has_said_done = false;
-    if (flight->command->stored == IMAPSTATE_STORED_NEVER) {
+    const struct imapstate_storable *storable = imapstate_storable_find(flight->command->stored);
+    if (!storable) {
         session_completed_selection(session, flight, status);
         return false;
     }
     if (status == STATUS_OK)
-        return session_completed_storable(session, flight);
+        return session_completed_storable(session, flight, storable);
     /* ENABLE may have switched on some of its names all the same, NOTIFY all notifications off (RFC 5465 section 5.8).
      * That LANGUAGE and COMPARATOR then change nothing is said in RFC 5255, but for a server that names a choice. */
-    uint8_t id = flight->command->id;
-    session->is_uncertain |= id == IMAPSTATE_COMMAND_ENABLE || id == IMAPSTATE_COMMAND_NOTIFY ||
-                             (id == IMAPSTATE_COMMAND_LANGUAGE && session->language.len > 0) ||
-                             (id == IMAPSTATE_COMMAND_COMPARATOR && session->comparator.len > 0);
+    const struct imapstate_buf *choice = session_choice(session, storable->kind);
+    session->is_uncertain |= !choice || choice->len > 0;
     return false;
 }
 

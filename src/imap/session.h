@@ -37,10 +37,10 @@ struct session {
     bool was_refused : 1;                      /* the last answer was no OK */
     bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
     bool has_said_done : 1; /* DONE was sent, and no command behind it has been answered */
-    bool has_chosen_language : 1, has_chosen_comparator : 1; /* the command in flight has had its untagged answer */
-    uint16_t seen;    /* enum evidence: what the upstream has shown to be on without being asked */
-    uint8_t restored; /* enum session_restored */
-    uint8_t selected; /* enum session_selected */
+    uint8_t chosen;         /* enum evidence: the command in flight has had this, its untagged answer */
+    uint16_t seen;          /* enum evidence: what the upstream has shown to be on without being asked */
+    uint8_t restored;       /* enum session_restored */
+    uint8_t selected;       /* enum session_selected */
 };
 
 void session_init(struct session *session);

@@ -22,7 +22,7 @@
 
 /* A replayed command. */
 struct step {
-    enum imapstate_entry_kind kind;
+    const struct imapstate_storable *storable;
     char tag[TAG_SIZE];
     struct imapstate_buf value; /* the entry's. Of ENABLE, names that some ENABLED confirmed are overwritten by SP. */
     size_t begin, end;          /* octets in wire */
@@ -40,21 +40,6 @@ struct imapstate_replay {
     uint32_t nonsync_max;
     const char *reason, *reason_command; /* static; what failed first, NULL before */
 };
-
-static const char *kind_command(enum imapstate_entry_kind kind)
-{
-    switch (kind) {
-    case IMAPSTATE_ENTRY_ENABLE:
-        return "ENABLE";
-    case IMAPSTATE_ENTRY_LANGUAGE:
-        return "LANGUAGE";
-    case IMAPSTATE_ENTRY_COMPARATOR:
-        return "COMPARATOR";
-    case IMAPSTATE_ENTRY_NOTIFY:
-        break;
-    }
-    return "NOTIFY";
-}
 
 static bool replay_put_literal(struct imapstate_replay *replay, struct imapstate_span literal)
 {
@@ -87,13 +72,14 @@ static bool replay_put_notify(struct imapstate_replay *replay, struct imapstate_
     return true;
 }
 
-static bool replay_put_arguments(struct imapstate_replay *replay, const struct imapstate_entry *entry)
+static bool replay_put_arguments(struct imapstate_replay *replay, const struct imapstate_storable *storable,
+                                 struct imapstate_span value)
 {
-    if (entry->kind == IMAPSTATE_ENTRY_NOTIFY)
-        return replay_put_notify(replay, entry->value);
-    if (entry->kind == IMAPSTATE_ENTRY_ENABLE || octets_are(entry->value, OCTET_ASTRING))
-        return imapstate_buf_put(&replay->wire, entry->value);
-    return imapstate_command_put_quoted(&replay->wire, entry->value);
+    if (storable->proof == IMAPSTATE_PROOF_ANSWER)
+        return replay_put_notify(replay, value);
+    if (storable->proof == IMAPSTATE_PROOF_NAMES || octets_are(value, OCTET_ASTRING))
+        return imapstate_buf_put(&replay->wire, value);
+    return imapstate_command_put_quoted(&replay->wire, value);
 }
 
 static bool replay_add_step(struct imapstate_replay *replay, const struct imapstate_entry *entry,
@@ -101,14 +87,15 @@ static bool replay_add_step(struct imapstate_replay *replay, const struct imapst
 {
     struct step *step = &replay->steps[replay->step_count++];
 
-    step->kind = entry->kind;
-    step->is_proven = entry->kind == IMAPSTATE_ENTRY_NOTIFY;
+    step->storable = imapstate_storable_find(entry->kind);
+    step->is_proven = step->storable->proof == IMAPSTATE_PROOF_ANSWER;
     snprintf(step->tag, sizeof step->tag, "%s%u", tag_prefix, (unsigned)replay->step_count);
     imapstate_buf_init(&step->value, entry->value.len);
     step->begin = replay->wire.len;
     if (!imapstate_buf_put(&step->value, entry->value) ||
-        !imapstate_buf_printf(&replay->wire, "%s %s ", step->tag, kind_command(entry->kind)) ||
-        !replay_put_arguments(replay, entry) || !imapstate_buf_put(&replay->wire, IMAPSTATE_SPAN("\r\n")))
+        !imapstate_buf_printf(&replay->wire, "%s %s ", step->tag, step->storable->command) ||
+        !replay_put_arguments(replay, step->storable, entry->value) ||
+        !imapstate_buf_put(&replay->wire, IMAPSTATE_SPAN("\r\n")))
         return false;
     step->end = replay->wire.len;
     return true;
@@ -179,7 +166,7 @@ static bool step_is_in_flight(const struct imapstate_replay *replay, const struc
 static struct step *replay_in_flight(struct imapstate_replay *replay, enum imapstate_entry_kind kind)
 {
     for (size_t i = 0; i < replay->step_count; i++)
-        if (replay->steps[i].kind == kind && step_is_in_flight(replay, &replay->steps[i]))
+        if (replay->steps[i].storable->kind == kind && step_is_in_flight(replay, &replay->steps[i]))
             return &replay->steps[i];
     return NULL;
 }
@@ -208,7 +195,7 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
 {
     for (size_t i = 0; i < replay->step_count; i++) {
         struct step *step = &replay->steps[i];
-        if (step->kind != IMAPSTATE_ENTRY_ENABLE)
+        if (step->storable->proof != IMAPSTATE_PROOF_NAMES)
             continue;
         struct imapstate_span left = names, name;
         while ((name = words_next(&left)).len > 0) {
@@ -221,25 +208,25 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
     }
 }
 
-/* Is the step's value the astring at the front of *in? Moves *in behind it. */
-static bool step_is_chosen(const struct step *step, struct imapstate_span *in)
+static void step_prove_choice(struct step *step, struct imapstate_span arguments)
 {
     struct imapstate_buf chosen;
     imapstate_buf_init(&chosen, step->value.len); /* a longer one is another */
-    bool is_chosen = imapstate_command_astring(in, &chosen) == IMAPSTATE_OK &&
-                     imapstate_span_equal_nocase(imapstate_buf_span(&chosen), imapstate_buf_span(&step->value));
+    step->is_proven = imapstate_storable_choice(step->storable, arguments, &chosen) == IMAPSTATE_OK &&
+                      imapstate_span_equal_nocase(imapstate_buf_span(&chosen), imapstate_buf_span(&step->value));
     imapstate_buf_done(&chosen);
-    return is_chosen;
 }
 
-/* RFC 5255 section 3.3: with more than one tag the server lists what it has; with one it tells its choice. */
-static void step_prove_language(struct step *step, struct imapstate_span in)
+/* Does the untagged response of this name answer a step? What it proves, it proves. */
+static bool replay_prove(struct imapstate_replay *replay, struct imapstate_span name, struct imapstate_span arguments)
 {
-    step->is_proven = in.len > 0 && in.at[0] == '(';
-    if (!step->is_proven)
-        return;
-    in = (struct imapstate_span){ in.at + 1, in.len - 1 };
-    step->is_proven = step_is_chosen(step, &in) && imapstate_span_equal(in, IMAPSTATE_SPAN(")"));
+    const struct imapstate_storable *storable = imapstate_storable_of_response(name);
+    struct step *step = storable ? replay_in_flight(replay, storable->kind) : NULL;
+    if (step && storable->proof == IMAPSTATE_PROOF_NAMES)
+        replay_prove_enable(replay, arguments);
+    else if (step)
+        step_prove_choice(step, arguments);
+    return step;
 }
 
 /* RFC 9585: the client knows of none of these commands. in is what follows OK, NO or BAD. */
@@ -255,8 +242,6 @@ static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *rep
 {
     struct imapstate_span word = words_next(&in);
     bool is_status = word_is(word, "OK") || word_is(word, "NO") || word_is(word, "BAD");
-    struct step *language = replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE);
-    struct step *comparator = replay_in_flight(replay, IMAPSTATE_ENTRY_COMPARATOR);
 
     if (word_is(word, "CAPABILITY"))
         return IMAPSTATE_REPLAY_HOLD;
@@ -264,20 +249,11 @@ static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *rep
         return IMAPSTATE_REPLAY_HOLD;
     if (is_status && replay_is_named(replay, in))
         return IMAPSTATE_REPLAY_HIDE;
-    if (word_is(word, "ENABLED") && replay_in_flight(replay, IMAPSTATE_ENTRY_ENABLE)) {
-        replay_prove_enable(replay, in);
+    if (replay_prove(replay, word, in))
         return IMAPSTATE_REPLAY_HIDE;
-    }
-    if (word_is(word, "LANGUAGE") && language) {
-        step_prove_language(language, in);
+    /* RFC 5255 section 3.4: a language may translate the namespaces. */
+    if (word_is(word, "NAMESPACE") && replay_in_flight(replay, IMAPSTATE_ENTRY_LANGUAGE))
         return IMAPSTATE_REPLAY_HIDE;
-    }
-    if (word_is(word, "NAMESPACE") && language)
-        return IMAPSTATE_REPLAY_HIDE;
-    if (word_is(word, "COMPARATOR") && comparator) {
-        comparator->is_proven = step_is_chosen(comparator, &in);
-        return IMAPSTATE_REPLAY_HIDE;
-    }
     return IMAPSTATE_REPLAY_PASS;
 }
 
@@ -291,7 +267,7 @@ static void replay_continuation(struct imapstate_replay *replay)
 
 static void replay_check_status(struct imapstate_replay *replay, const struct step *step, struct imapstate_span status)
 {
-    const char *command = kind_command(step->kind);
+    const char *command = step->storable->command;
     if (word_is(status, "NO"))
         replay_fail(replay, command, "refused with NO");
     else if (word_is(status, "BAD"))
@@ -367,6 +343,6 @@ const char *imapstate_replay_reason(const struct imapstate_replay *replay, const
     }
     if (!unproven)
         return "nothing failed";
-    *ret_command = kind_command(unproven->kind);
-    return unproven->kind == IMAPSTATE_ENTRY_ENABLE ? "not everything was enabled" : "not chosen again";
+    *ret_command = unproven->storable->command;
+    return unproven->storable->proof == IMAPSTATE_PROOF_NAMES ? "not everything was enabled" : "not chosen again";
 }

@@ -162,7 +162,8 @@ void imapstate_state_remove(struct imapstate_state *state, enum imapstate_entry_
     struct imapstate_buf *entries = &state->entries;
     struct position before = { .end = 0 }, at = { .end = 0 };
 
-    if (kind == IMAPSTATE_ENTRY_ENABLE)
+    const struct imapstate_storable *storable = imapstate_storable_find(kind);
+    if (!storable || !storable->replaces)
         return;
     do {
         before = at;
@@ -207,7 +208,7 @@ static bool names_put(struct imapstate_buf *names, struct imapstate_span name)
     return fits;
 }
 
-enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struct imapstate_span names)
+static enum imapstate_error state_add_names(struct imapstate_state *state, struct imapstate_span names)
 {
     struct imapstate_buf fresh;
     struct imapstate_span name;
@@ -226,18 +227,6 @@ enum imapstate_error imapstate_state_enable(struct imapstate_state *state, struc
         error = state_append_names(state, imapstate_buf_span(&fresh));
     imapstate_buf_done(&fresh);
     return error;
-}
-
-enum imapstate_error imapstate_state_language(struct imapstate_state *state, struct imapstate_span tag)
-{
-    imapstate_state_remove(state, IMAPSTATE_ENTRY_LANGUAGE);
-    return is_printable(tag) ? state_append(state, IMAPSTATE_ENTRY_LANGUAGE, tag) : IMAPSTATE_SYNTAX;
-}
-
-enum imapstate_error imapstate_state_comparator(struct imapstate_state *state, struct imapstate_span name)
-{
-    imapstate_state_remove(state, IMAPSTATE_ENTRY_COMPARATOR);
-    return is_printable(name) ? state_append(state, IMAPSTATE_ENTRY_COMPARATOR, name) : IMAPSTATE_SYNTAX;
 }
 
 /* How many octets the quoted string at the front of in takes; 0 if its end is missing or it holds what none can. */
@@ -312,10 +301,17 @@ static bool notify_is_valid(struct imapstate_span arguments)
     return true;
 }
 
-enum imapstate_error imapstate_state_notify(struct imapstate_state *state, struct imapstate_span arguments)
+enum imapstate_error imapstate_state_record(struct imapstate_state *state, enum imapstate_entry_kind kind,
+                                            struct imapstate_span value)
 {
-    imapstate_state_remove(state, IMAPSTATE_ENTRY_NOTIFY);
-    return notify_is_valid(arguments) ? state_append(state, IMAPSTATE_ENTRY_NOTIFY, arguments) : IMAPSTATE_SYNTAX;
+    const struct imapstate_storable *storable = imapstate_storable_find(kind);
+    if (!storable)
+        return IMAPSTATE_STATE_INVALID;
+    if (storable->proof == IMAPSTATE_PROOF_NAMES)
+        return state_add_names(state, value);
+    imapstate_state_remove(state, kind);
+    bool is_valid = storable->proof == IMAPSTATE_PROOF_ANSWER ? notify_is_valid(value) : is_printable(value);
+    return is_valid ? state_append(state, kind, value) : IMAPSTATE_SYNTAX;
 }
 
 bool imapstate_state_encode(const struct imapstate_state *state, struct imapstate_buf *ret_octets)
@@ -326,21 +322,6 @@ bool imapstate_state_encode(const struct imapstate_state *state, struct imapstat
         return true;
     ret_octets->len = len_before;
     return false;
-}
-
-static enum imapstate_error state_record(struct imapstate_state *state, const struct imapstate_entry *entry)
-{
-    switch (entry->kind) {
-    case IMAPSTATE_ENTRY_ENABLE:
-        return imapstate_state_enable(state, entry->value);
-    case IMAPSTATE_ENTRY_LANGUAGE:
-        return imapstate_state_language(state, entry->value);
-    case IMAPSTATE_ENTRY_COMPARATOR:
-        return imapstate_state_comparator(state, entry->value);
-    case IMAPSTATE_ENTRY_NOTIFY:
-        return imapstate_state_notify(state, entry->value);
-    }
-    return IMAPSTATE_STATE_INVALID;
 }
 
 /* Records the entries one after the other and compares: what no session could have recorded is not the same then. */
@@ -357,7 +338,7 @@ enum imapstate_error imapstate_state_decode(struct imapstate_state *state, struc
         return IMAPSTATE_STATE_TOO_LARGE;
     imapstate_buf_init(&fresh.entries, state->entries.max);
     while (error == IMAPSTATE_OK && next_entry(entries, &at))
-        error = state_record(&fresh, &at.entry);
+        error = imapstate_state_record(&fresh, at.entry.kind, at.entry.value);
     if (error != IMAPSTATE_OK && error != IMAPSTATE_NO_MEMORY)
         error = IMAPSTATE_STATE_INVALID;
     if (error == IMAPSTATE_OK && !imapstate_span_equal(imapstate_buf_span(&fresh.entries), entries))

@@ -373,7 +373,8 @@ static void visit_cover(struct imapstate_visit *visit, const struct flight *flig
     struct imapstate_span command = flight_command(flight);
     bool has_arguments = memchr(command.at, ' ', command.len) != NULL;
     /* Without arguments LANGUAGE and COMPARATOR are queries. */
-    if (flight->command->stored == IMAPSTATE_STORED_LAST && has_arguments)
+    const struct imapstate_storable *storable = imapstate_storable_find(flight->command->stored);
+    if (storable && storable->replaces && has_arguments)
         visit_uncover(visit, flight->command);
     if (flight->is_announced && visit_is_tracking(visit) &&
         !lines_contain(imapstate_buf_span(&visit->covered), command))

@@ -111,9 +111,11 @@ TEST(a_state_accounts_for_what_it_says_and_for_nothing_else)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
         if (rows[i].enabled)
-            assert_int_equal(imapstate_state_enable(state, imapstate_span_of(rows[i].enabled)), IMAPSTATE_OK);
+            assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, imapstate_span_of(rows[i].enabled)),
+                             IMAPSTATE_OK);
         if (rows[i].notify)
-            assert_int_equal(imapstate_state_notify(state, imapstate_span_of(rows[i].notify)), IMAPSTATE_OK);
+            assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, imapstate_span_of(rows[i].notify)),
+                             IMAPSTATE_OK);
         for (unsigned bit = 1; bit <= EVIDENCE_OVERFLOW; bit *= 2) {
             CHECK_ROW(rows[i].enabled  ? rows[i].enabled
                       : rows[i].notify ? rows[i].notify
@@ -138,7 +140,8 @@ TEST(a_name_is_enabled_by_itself_or_by_what_brings_it)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
-        assert_int_equal(imapstate_state_enable(state, imapstate_span_of(rows[i].enabled)), IMAPSTATE_OK);
+        assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, imapstate_span_of(rows[i].enabled)),
+                         IMAPSTATE_OK);
         CHECK_ROW(rows[i].name, evidence_has_enabled(state, imapstate_span_of(rows[i].name)) == rows[i].is_on);
         imapstate_state_free(state);
     }

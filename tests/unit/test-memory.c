@@ -114,12 +114,12 @@ static const struct imapstate_token_binding token_binding = {
 
 static bool set_up(struct imapstate_state *state)
 {
-    return imapstate_state_enable(state, IMAPSTATE_SPAN("QRESYNC CONDSTORE")) == IMAPSTATE_OK &&
-           imapstate_state_language(state, IMAPSTATE_SPAN("de")) == IMAPSTATE_OK &&
-           imapstate_state_comparator(state, IMAPSTATE_SPAN("i;octet")) == IMAPSTATE_OK &&
-           imapstate_state_notify(state, IMAPSTATE_SPAN("SET (mailboxes {3}\r\nf\xc3\xa4 (MessageNew))")) ==
-               IMAPSTATE_OK &&
-           imapstate_state_language(state, IMAPSTATE_SPAN("fr")) == IMAPSTATE_OK;
+    return imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC CONDSTORE")) == IMAPSTATE_OK &&
+           imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_SPAN("de")) == IMAPSTATE_OK &&
+           imapstate_state_record(state, IMAPSTATE_ENTRY_COMPARATOR, IMAPSTATE_SPAN("i;octet")) == IMAPSTATE_OK &&
+           imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY,
+                                  IMAPSTATE_SPAN("SET (mailboxes {3}\r\nf\xc3\xa4 (MessageNew))")) == IMAPSTATE_OK &&
+           imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_SPAN("fr")) == IMAPSTATE_OK;
 }
 
 /* A session's state as a token. */

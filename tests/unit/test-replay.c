@@ -571,7 +571,8 @@ TEST(the_largest_state_can_be_rendered)
     static uint8_t value[IMAPSTATE_STATE_MAX];
     memset(value, '"', sizeof value);
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
-    assert_int_equal(imapstate_state_comparator(state, (struct imapstate_span){ value, IMAPSTATE_STATE_MAX - 4 }),
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_COMPARATOR,
+                                            (struct imapstate_span){ value, IMAPSTATE_STATE_MAX - 4 }),
                      IMAPSTATE_OK);
     struct imapstate_replay *replay =
         imapstate_replay_new(state, (struct imapstate_replay_literals){ 0 }, "sixteen.letters.");

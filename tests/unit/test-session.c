@@ -52,9 +52,9 @@ static void walk_restore(struct walk *walk, char kind, const char *value, bool i
 {
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
     struct imapstate_span span = imapstate_span_of(value);
-    enum imapstate_error error = kind == 'E'   ? imapstate_state_enable(state, span)
-                                 : kind == 'L' ? imapstate_state_language(state, span)
-                                               : imapstate_state_notify(state, span);
+    enum imapstate_error error = kind == 'E'   ? imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, span)
+                                 : kind == 'L' ? imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, span)
+                                               : imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, span);
     assert_int_equal(error, IMAPSTATE_OK);
     session_restore(&walk->session, state, is_upstreams ? session_copy(state) : imapstate_state_new(64),
                     SESSION_RESTORED_COLD);

@@ -262,7 +262,8 @@ TEST(what_cannot_go_on_the_wire_again_is_not_recorded)
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         struct imapstate_state *state = imapstate_state_new(MAX);
         record_all(state, "E A|L xx|E B|C yy|N NONE|E D");
-        CHECK_ROW(refused[i].name, record(state, refused[i].kind, refused[i].value) == IMAPSTATE_SYNTAX);
+        CHECK_ROW(refused[i].name,
+                  imapstate_state_record(state, kind_of(refused[i].kind), refused[i].value) == IMAPSTATE_SYNTAX);
         show(state, &text);
         /* ENABLE cannot take anything back; of the others, what was true no longer is (P9). */
         const char *want = refused[i].kind == 'E'   ? "E A|L xx|E B|C yy|N NONE|E D"
@@ -317,7 +318,8 @@ TEST(notify_arguments_come_apart_at_literals)
         }
         CHECK_ROW(parts[i].name, parts[i].want[count].text.len == 0);
         struct imapstate_state *state = imapstate_state_new(MAX);
-        CHECK_ROW(parts[i].name, imapstate_state_notify(state, parts[i].arguments) == IMAPSTATE_OK);
+        CHECK_ROW(parts[i].name,
+                  imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, parts[i].arguments) == IMAPSTATE_OK);
         imapstate_state_free(state);
     }
 }
@@ -328,19 +330,25 @@ TEST(what_does_not_fit_is_refused_and_replaces_nothing_but_its_kind)
     imapstate_buf_init(&text, MAX);
     struct imapstate_state *state = imapstate_state_new(1 + (3 + 3) + (3 + 2)); /* "E A B" and "L de" */
     record_all(state, "E A");
-    assert_int_equal(imapstate_state_language(state, IMAPSTATE_SPAN("de-1901")), IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_SPAN("de-1901")),
+                     IMAPSTATE_STATE_TOO_LARGE);
     record_all(state, "L de");
-    assert_int_equal(imapstate_state_enable(state, IMAPSTATE_SPAN("B")), IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("B")),
+                     IMAPSTATE_STATE_TOO_LARGE);
     record_all(state, "-L|E B|L de");
-    assert_int_equal(imapstate_state_enable(state, IMAPSTATE_SPAN("X")), IMAPSTATE_STATE_TOO_LARGE);
-    assert_int_equal(imapstate_state_enable(state, IMAPSTATE_SPAN("a b")), IMAPSTATE_OK);
-    assert_int_equal(imapstate_state_comparator(state, IMAPSTATE_SPAN("c")), IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("X")),
+                     IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("a b")), IMAPSTATE_OK);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_COMPARATOR, IMAPSTATE_SPAN("c")),
+                     IMAPSTATE_STATE_TOO_LARGE);
     show(state, &text);
     CHECK_SPAN("full", imapstate_buf_span(&text), IMAPSTATE_SPAN("E A B|L de"));
-    assert_int_equal(imapstate_state_language(state, IMAPSTATE_SPAN("fra")), IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_SPAN("fra")),
+                     IMAPSTATE_STATE_TOO_LARGE);
     show(state, &text);
     CHECK_SPAN("replaced by nothing", imapstate_buf_span(&text), IMAPSTATE_SPAN("E A B"));
-    assert_int_equal(imapstate_state_enable(state, IMAPSTATE_SPAN("LONGER")), IMAPSTATE_STATE_TOO_LARGE);
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("LONGER")),
+                     IMAPSTATE_STATE_TOO_LARGE);
     record_all(state, "E DEFG");
     show(state, &text);
     CHECK_SPAN("merged to the last octet", imapstate_buf_span(&text), IMAPSTATE_SPAN("E A B DEFG"));
@@ -355,9 +363,11 @@ TEST(limits_are_those_of_the_encoding)
     imapstate_buf_init(&encoded, sizeof octets);
     memset(octets, 'x', sizeof octets);
     struct imapstate_state *state = imapstate_state_new(SIZE_MAX);
-    assert_int_equal(imapstate_state_notify(state, (struct imapstate_span){ octets, IMAPSTATE_STATE_MAX - 3 }),
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY,
+                                            (struct imapstate_span){ octets, IMAPSTATE_STATE_MAX - 3 }),
                      IMAPSTATE_STATE_TOO_LARGE);
-    assert_int_equal(imapstate_state_notify(state, (struct imapstate_span){ octets, IMAPSTATE_STATE_MAX - 4 }),
+    assert_int_equal(imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY,
+                                            (struct imapstate_span){ octets, IMAPSTATE_STATE_MAX - 4 }),
                      IMAPSTATE_OK);
     assert_true(imapstate_state_encode(state, &encoded));
     assert_int_equal(encoded.len, IMAPSTATE_STATE_MAX);
@@ -369,7 +379,8 @@ TEST(limits_are_those_of_the_encoding)
     static const size_t too_small[] = { 0, 1, 4 };
     for (size_t i = 0; i < ARRAY_LEN(too_small); i++) {
         smaller = imapstate_state_new(too_small[i]);
-        assert_int_equal(imapstate_state_enable(smaller, IMAPSTATE_SPAN("A")), IMAPSTATE_STATE_TOO_LARGE);
+        assert_int_equal(imapstate_state_record(smaller, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("A")),
+                         IMAPSTATE_STATE_TOO_LARGE);
         assert_int_equal(imapstate_state_count(smaller), 0);
         imapstate_state_free(smaller);
     }
