@@ -68,6 +68,7 @@ void wires_end(void)
         list_remove(&wire->link);
         imapstate_buf_done(&wire->in);
         imapstate_buf_done(&wire->out);
+        free(wire->taken);
         free(wire);
     }
 }
@@ -113,6 +114,26 @@ void wire_reset(struct wire *wire)
 {
     imapstate_buf_clear(&wire->in);
     wire->error = ECONNRESET;
+}
+
+void wires_hang_up(void)
+{
+    for (struct list *link = wires.next; link != &wires; link = link->next)
+        wire_end(list_entry(link, struct wire, link));
+}
+
+const char *wire_take(struct wire *wire)
+{
+    size_t len = wire->out.len;
+    free(wire->taken);
+    wire->taken = malloc(len + 1);
+    if (!wire->taken)
+        abort();
+    if (len > 0)
+        memcpy(wire->taken, wire->out.at, len);
+    wire->taken[len] = '\0';
+    imapstate_buf_clear(&wire->out);
+    return wire->taken;
 }
 
 unsigned wires_count(void)

@@ -27,7 +27,8 @@ struct wire {
     enum wire_state state;
     int error;                /* REFUSED, or reset: errno; else 0 */
     struct imapstate_buf in;  /* to the gateway, not read yet */
-    struct imapstate_buf out; /* from the gateway; the test clears it */
+    struct imapstate_buf out; /* from the gateway; the test clears it, or takes it: */
+    char *taken;              /* owned: wire_take() */
     size_t room;              /* so many octets more may be written before it is full */
     size_t piece;             /* no more than so many are read at a time; 0: no limit */
     bool is_at_eof;           /* the peer sends no more */
@@ -53,6 +54,12 @@ void wire_refuse(struct wire *wire, int error);
 void wire_feed(struct wire *wire, struct imapstate_span octets);
 void wire_end(struct wire *wire);   /* end of file behind what was fed */
 void wire_reset(struct wire *wire); /* and what was fed is lost */
+
+/* All peers do. */
+void wires_hang_up(void);
+
+/* What the gateway has written since the last call; NUL-terminated, valid until the next. */
+const char *wire_take(struct wire *wire);
 
 /* How many there are whose gateway's end is open. */
 unsigned wires_count(void);
