@@ -9,6 +9,7 @@
 #include "connecting.h"
 #include "introduction.h"
 #include "moves.h"
+#include "origin.h"
 #include "refusal.h"
 #include "status.h"
 #include "tag.h"
@@ -184,7 +185,7 @@ void admission_upstream_ready(struct client *client)
 {
     struct imapstate_buf arguments;
     imapstate_buf_init(&arguments, INTRODUCTION_MAX);
-    if (client_introduction(client, client->upstream, &arguments))
+    if (origin_introduction(client, client->upstream, &arguments))
         connecting_introduce(client->upstream, imapstate_buf_span(&arguments));
     else
         admission_send(client);
@@ -193,9 +194,9 @@ void admission_upstream_ready(struct client *client)
 
 static void admission_connect(struct client *client)
 {
-    admission_enter(client, ADMISSION_CONNECTING);
     struct upstream_owner owner = client_as_owner(client);
     struct upstream_ends ends = { &client->peer, &client->local };
+    admission_enter(client, ADMISSION_CONNECTING);
     if (!client->upstream)
         client->upstream =
             upstreams_open(client->clients->upstreams, client->service, client->listener->upstream, &owner, &ends);

@@ -4,10 +4,15 @@
 #include "capability.h"
 #include "catalogue.h"
 #include "client.h"
+#include "greeting.h"
 #include "introduction.h"
 #include "language.h"
+#include "leaving.h"
+#include "login.h"
+#include "origin.h"
 #include "prelude.h"
 #include "relay.h"
+#include "restore.h"
 #include "words.h"
 
 /* The tagged answer, with which the request is done. */
@@ -43,14 +48,14 @@ static void answer_starttls(struct client *client)
     answer_say(client, "OK " N_("Begin TLS negotiation now."));
     stream_flush(&client->stream);
     if (stream_is_drained(&client->stream))
-        client_secure(client);
+        greeting_secure(client);
     else
         client_close(client, "slow reader before STARTTLS");
 }
 
 static void answer_logout(struct client *client)
 {
-    if (client->state == CLIENT_AUTHENTICATED && client_rest_upstream(client))
+    if (client->state == CLIENT_AUTHENTICATED && leaving_rest_upstream(client))
         return;
     client_say(client, NULL, "BYE " N_("Logging out."));
     answer_say(client, "OK " N_("Logout completed."));
@@ -96,9 +101,9 @@ static void answer_id(struct client *client)
     bool has_upstream = client->upstream;
     if (!is_offered)
         answer_say(client, "BAD " N_("ID is not offered."));
-    else if (!(has_upstream ? answer_pass_id(client, arguments) : client_introduce(client, arguments)))
+    else if (!(has_upstream ? answer_pass_id(client, arguments) : origin_introduce(client, arguments)))
         answer_say(client, "BAD " N_("Invalid arguments."));
-    else if (!has_upstream && client->state < CLIENT_CLOSING)
+    else if (!has_upstream && !client_is_ending(client))
         answer_known_id(client);
 }
 
@@ -126,6 +131,11 @@ static void answer_language_chosen(struct client *client)
     answer_say(client, "OK " N_("Language changed by LANGUAGE command."));
 }
 
+static void answer_language_asked(void *client)
+{
+    answer_language_chosen(client);
+}
+
 /* Not ours to answer: before login, or when the upstream, which has just been chosen, turns out to have LANGUAGE. */
 static void answer_language_is_theirs(struct client *client)
 {
@@ -139,7 +149,7 @@ static void answer_choose_language(struct client *client, uint8_t language)
 {
     const struct languages chosen = { .offered = LANGUAGE_BIT(language) };
     bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
-    if (is_authenticated && (!choice_make(client) || !relay_is_quiet(client)))
+    if (is_authenticated && (!choice_make(client) || !client_is_at_rest(client)))
         return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
     if (!client_has_language(client)) {
         answer_language_is_theirs(client);
@@ -149,8 +159,8 @@ static void answer_choose_language(struct client *client, uint8_t language)
     answer_put_languages(client, &chosen);
     if (!is_authenticated || !client->session.offers.namespace)
         answer_language_chosen(client);
-    else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE")))
-        client->request.phase = REQUEST_ASKING;
+    else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE"), answer_language_asked))
+        request_asks(&client->request);
 }
 
 static void answer_language(struct client *client)
@@ -180,11 +190,6 @@ static void answer_language(struct client *client)
         answer_say(client, "BAD " N_("Invalid arguments."));
         break;
     }
-}
-
-void answer_asked(struct client *client)
-{
-    answer_language_chosen(client);
 }
 
 static void answer_before_login(struct client *client)
@@ -246,7 +251,7 @@ static void answer_compress(struct client *client)
 static void answer_unauthenticate(struct client *client)
 {
     answer_say(client, "OK " N_("Unauthenticated."));
-    client_unauthenticate(client);
+    leaving_unauthenticate(client);
 }
 
 /* Before there is an upstream; afterwards it is asked. */
@@ -348,7 +353,7 @@ static void answer_begin(struct client *client, const struct imapstate_piece *pi
     request_begin(&client->request, line.command, piece, complaint);
 }
 
-static const char *answer_to_frame_error(enum imapstate_error error)
+const char *answer_to_frame_error(enum imapstate_error error)
 {
     switch (error) {
     case IMAPSTATE_LINE_TOO_LONG:
@@ -369,84 +374,40 @@ static const char *answer_to_frame_error(enum imapstate_error error)
     }
 }
 
-/* The answer that a client waits for, if the input is the first line of a command: BAD, before the end. */
-static void answer_bad_line(struct client *client)
+void answer_take(struct client *client, const struct imapstate_piece *piece)
 {
-    bool is_command =
-        client->way == RELAY_BETWEEN && client->request.phase == REQUEST_NONE && !login_wants_line(client);
-    struct imapstate_command_line line;
-    imapstate_command_parse(stream_input(&client->stream), &line);
-    if (is_command && line.tag.len > 0 && client_may_speak(client))
-        client_say(client, &line.tag, answer_to_frame_error(imapstate_frame_error(&client->frame)));
-}
-
-void answer_bad_frame(struct client *client)
-{
-    client->session.is_uncertain = true; /* never to be parked */
-    answer_bad_line(client);
-    client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
-    client_end(client, "input that cannot be framed", "BYE " N_("Command cannot be read with certainty."));
-}
-
-bool answer_count_before_login(struct client *client, size_t octets)
-{
-    if (client->state == CLIENT_AUTHENTICATED)
-        return true;
-    client->unauthenticated_octets += (uint32_t)octets;
-    if (client->unauthenticated_octets <= ANSWER_BEFORE_LOGIN_MAX)
-        return true;
-    client_end(client, "too much input before login", "BYE " N_("Too much input before login."));
-    return false;
-}
-
-/* A piece of a command that the gateway answers itself. */
-void answer_collect(struct client *client, const struct imapstate_piece *piece)
-{
-    if (!answer_count_before_login(client, piece->octets.len))
-        return;
     if (piece->begins)
         answer_begin(client, piece);
     else
         request_add(&client->request, piece);
     if (client->request.phase == REQUEST_COMPLETE && piece->literal.announced)
         imapstate_frame_literal_refused(&client->frame);
-    stream_consume_wiping(&client->stream, piece->octets.len);
 }
 
-static bool answer_collect_step(struct client *client)
-{
-    struct imapstate_piece piece;
-    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
-    case IMAPSTATE_FRAME_LINE:
-    case IMAPSTATE_FRAME_LITERAL:
-        answer_collect(client, &piece);
-        return true;
-    case IMAPSTATE_FRAME_BAD:
-        answer_bad_frame(client);
-        return false;
-    default:
-        return false;
-    }
-}
-
-bool answer_step(struct client *client)
+bool answer_takes_input(const struct client *client)
 {
     /* Whoever does not read its answers gets no further ones. */
-    if (!stream_has_room(&client->stream))
+    return client->request.phase < REQUEST_OWES_GO && stream_has_room((struct stream *)&client->stream);
+}
+
+static bool answer_say_go(struct client *client)
+{
+    if (!client_may_speak(client))
         return false;
-    if (client->request.phase == REQUEST_OWES_GO) {
-        if (!client_may_speak(client))
-            return false;
-        stream_put(&client->stream, IMAPSTATE_SPAN("+ OK\r\n"));
-        imapstate_frame_literal_go(&client->frame);
-        client->request.phase = REQUEST_COLLECTING;
-        return true;
-    }
-    if (client->request.phase < REQUEST_COMPLETE)
-        return answer_collect_step(client);
+    stream_put(&client->stream, IMAPSTATE_SPAN("+ OK\r\n"));
+    imapstate_frame_literal_go(&client->frame);
+    request_said_go(&client->request);
+    return true;
+}
+
+bool answer_go_on(struct client *client)
+{
+    if (client->request.phase < REQUEST_OWES_GO || !stream_has_room(&client->stream))
+        return false;
+    if (client->request.phase == REQUEST_OWES_GO)
+        return answer_say_go(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
-    if (client->request.phase == REQUEST_ASKING || client->resting || client->restore || client->admission ||
-        (client->state == CLIENT_AUTHENTICATED && !relay_is_quiet(client)))
+    if (client->state == CLIENT_AUTHENTICATED && !client_is_at_rest(client))
         return false;
     answer_run(client);
     return true;

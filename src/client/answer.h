@@ -6,23 +6,17 @@
 
 struct client;
 
-/* Octets of commands before login, in all. */
-#define ANSWER_BEFORE_LOGIN_MAX 65536u
+/* A piece of such a command, which the caller consumes: of one that begins, or of the one that is being collected. */
+void answer_take(struct client *client, const struct imapstate_piece *piece);
 
-/* Takes a piece of the client's input into the request that is being collected, or answers it. False: nothing to do, or
- * something has to come first. */
-bool answer_step(struct client *client);
+/* Is there room for such a piece? */
+bool answer_takes_input(const struct client *client);
 
-/* A piece of a command that is ours, from relay.c, which has met its first line. It is consumed. */
-void answer_collect(struct client *client, const struct imapstate_piece *piece);
+/* Says the "+" that is owed, or carries out what has been collected. False: there is none, or something has to come
+ * first. */
+bool answer_go_on(struct client *client);
 
-/* The frame has said BAD: the client hears so, and is ended. */
-void answer_bad_frame(struct client *client);
-
-/* Octets of input before login are counted; false: there were too many, and the client has been ended. */
-bool answer_count_before_login(struct client *client, size_t octets);
-
-/* The upstream has answered what relay_ask() asked for the command that waits. */
-void answer_asked(struct client *client);
+/* What a client is answered whose command cannot be framed: as client_say() takes it. */
+const char *answer_to_frame_error(enum imapstate_error error);
 
 #endif

@@ -7,7 +7,6 @@
 #include "client.h"
 #include "introduction.h"
 #include "proof.h"
-#include "relay.h"
 #include "tag.h"
 #include "trust.h"
 #include "upstreams.h"
@@ -16,7 +15,7 @@
 void choice_init(struct choice *choice)
 {
     *choice = (struct choice){ 0 };
-    imapstate_buf_init(&choice->sent, CHOICE_RESEND_MAX);
+    resend_init(&choice->resend);
 }
 
 static void choice_give_back(struct client *client)
@@ -32,7 +31,7 @@ void choice_done(struct client *client)
     struct choice *choice = &client->choice;
     choice_give_back(client);
     park_proof_unref(choice->proof);
-    imapstate_buf_done(&choice->sent);
+    resend_done(&choice->resend);
     choice_init(choice);
 }
 
@@ -79,8 +78,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     }
     if (!client->upstream)
         return false;
-    if (!client->choice.is_resending)
-        client->choice.is_repeatable = client->choice.is_complete = true;
+    resend_begin(&client->choice.resend);
     choice_introduce(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->kept.state.len > 0 ? "in a state" : "pristine");
@@ -189,31 +187,27 @@ bool choice_doubt(struct client *client)
 
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)
 {
-    struct choice *choice = &client->choice;
-    if (!client->upstream->is_woken)
-        return;
-    choice->is_repeatable &= is_repeatable;
-    choice->is_complete = choice->is_complete && imapstate_buf_put(&choice->sent, octets);
+    if (client->upstream->is_woken)
+        resend_add(&client->choice.resend, octets, is_repeatable);
 }
 
 void choice_heard(struct client *client)
 {
     client->upstream->is_woken = false;
-    if (!client->choice.is_resending)
-        imapstate_buf_done(&client->choice.sent);
+    resend_forget(&client->choice.resend);
     if (!client->restore && !client->admission)
         choice_forget_credentials(client);
 }
 
 void choice_resend(struct client *client)
 {
-    struct choice *choice = &client->choice;
-    if (!choice->is_resending)
+    struct resend *resend = &client->choice.resend;
+    if (!resend->is_due)
         return;
-    choice->is_resending = false;
-    stream_put(&client->upstream->stream, imapstate_buf_span(&choice->sent));
+    resend->is_due = false;
+    stream_put(&client->upstream->stream, imapstate_buf_span(&resend->sent));
     if (!client->upstream->is_woken)
-        imapstate_buf_done(&choice->sent);
+        resend_forget(resend);
 }
 
 /* --- the new login --- */
@@ -229,7 +223,7 @@ static void choice_admitted(struct client *client, struct imapstate_span answer,
 /* May it have been carried out, with an effect? */
 static bool choice_may_have_run(const struct client *client, const struct flight *flight)
 {
-    return client->choice.was_sent && !flight->may_repeat;
+    return client->choice.resend.may_have_run && !flight->may_repeat;
 }
 
 /* The tag of the command that is here as a whole and of which nothing has gone up; empty if there is none. What is here
@@ -336,32 +330,40 @@ enum choice_result choice_make_state(struct client *client, struct imapstate_spa
 
 bool choice_may_replace(const struct client *client, const struct upstream *lost)
 {
-    const struct choice *choice = &client->choice;
-    bool may_run = choice->is_repeatable || !upstream_has_written(lost);
-    return lost->is_woken && choice->is_complete && may_run && relay_may_resend(client) &&
-           !session_is_notified(&client->session);
+    return lost->is_woken && resend_is_allowed(&client->choice.resend, upstream_has_written(lost)) &&
+           down_may_resend(client) && !session_is_notified(&client->session);
 }
 
-bool choice_replace(struct client *client, const struct upstream *lost)
+void choice_cannot_replace(struct client *client)
 {
-    struct choice *choice = &client->choice;
-    choice->was_sent |= upstream_has_written(lost);
+    client->choice.resend.is_due = false;
+}
+
+/* Pristine, or of imapproxy's kind of reuse. */
+static bool choice_replace_by(struct client *client, enum park_want want, struct imapstate_span state)
+{
+    if (choice_wake(client, want, state)) {
+        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
+        choice_resend(client);
+        return true;
+    }
+    return want == PARK_PRISTINE && choice_log_in(client, &choice_asker);
+}
+
+enum choice_replacement choice_replace(struct client *client, const struct upstream *lost)
+{
+    struct resend *resend = &client->choice.resend;
+    resend->may_have_run |= upstream_has_written(lost);
     if (!choice_may_replace(client, lost))
-        return false;
+        return CHOICE_LOST;
     struct imapstate_buf state;
     enum park_want want;
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
-    bool is_known = choice_wanted(client, &want, &state);
-    choice->is_resending = is_known;
-    bool is_again = is_known && want == PARK_STATE;
-    bool is_woken = is_known && !is_again && choice_wake(client, want, imapstate_buf_span(&state));
-    bool is_had = is_woken || (is_again && restore_again(client)) ||
-                  (is_known && want == PARK_PRISTINE && choice_log_in(client, &choice_asker));
+    resend->is_due = choice_wanted(client, &want, &state);
+    bool is_restore = resend->is_due && want == PARK_STATE;
+    bool is_replaced = resend->is_due && !is_restore && choice_replace_by(client, want, imapstate_buf_span(&state));
     imapstate_buf_done(&state);
-    if (is_woken) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
-        choice_resend(client);
-    }
-    choice->is_resending &= is_had;
-    return is_had;
+    if (!is_restore && !is_replaced)
+        choice_cannot_replace(client);
+    return is_restore ? CHOICE_RESTORE : is_replaced ? CHOICE_REPLACED : CHOICE_LOST;
 }

@@ -14,6 +14,7 @@
 
 #include "admission.h"
 #include "park.h"
+#include "resend.h"
 
 struct client;
 struct upstream;
@@ -21,20 +22,13 @@ struct upstream;
 /* A session without a command that needs an upstream gets one after this time. */
 #define CHOICE_DELAY_MS 10000u
 
-/* Octets written to a connection that has not shown yet that it lives. */
-#define CHOICE_RESEND_MAX 65536u
-
 struct choice {
-    struct parked *reserved;   /* owned */
-    struct proof *proof;       /* counted; NULL: the login went upstream */
-    struct imapstate_buf sent; /* to a woken connection; written again to the one that replaces it */
+    struct parked *reserved; /* owned */
+    struct proof *proof;     /* counted; NULL: the login went upstream */
+    struct resend resend;    /* what went up on a woken connection */
     uint64_t accepted_at_ms;
-    bool wants_new;     /* what is parked is in doubt: only a new login will do */
-    bool has_doubted;   /* one was, and another has taken its place: its answers stand */
-    bool was_sent;      /* what awaits a new connection may have run */
-    bool is_repeatable; /* all commands that were sent may run twice */
-    bool is_complete;   /* sent has them all */
-    bool is_resending;  /* sent awaits a new connection */
+    bool wants_new;   /* what is parked is in doubt: only a new login will do */
+    bool has_doubted; /* one was, and another has taken its place: its answers stand */
 };
 
 void choice_init(struct choice *choice);
@@ -97,9 +91,15 @@ void choice_forget_credentials(struct client *client);
 /* What was written to a connection that is gone goes up on the one that has taken its place, if there is any. */
 void choice_resend(struct client *client);
 
-/* The chosen connection turned out dead before that. True: another one has taken its place, or is being made. False:
- * nothing can be done without running something twice. lost has ended, but is still there. */
-bool choice_replace(struct client *client, const struct upstream *lost);
+enum choice_replacement {
+    CHOICE_REPLACED, /* another one has taken its place, or is being made */
+    CHOICE_RESTORE,  /* one in the same state is needed: restore_again(); if that fails, choice_cannot_replace() */
+    CHOICE_LOST,     /* nothing can be done without running something twice */
+};
+
+/* The chosen connection turned out dead before that. lost has ended, but is still there. */
+enum choice_replacement choice_replace(struct client *client, const struct upstream *lost);
+void choice_cannot_replace(struct client *client);
 
 /* Would nothing run twice if another took the place of this one, which has not shown yet that it lives? */
 bool choice_may_replace(const struct client *client, const struct upstream *lost);

@@ -14,13 +14,12 @@
 #include "address.h"
 #include "catalogue.h"
 #include "choice.h"
+#include "down.h"
 #include "list.h"
-#include "login.h"
 #include "loop.h"
 #include "peers.h"
 #include "pipeline.h"
 #include "request.h"
-#include "restore.h"
 #include "service.h"
 #include "session.h"
 #include "stream.h"
@@ -45,6 +44,7 @@ struct clients {
     struct upstreams *upstreams;            /* borrowed: those of the same loop */
     struct service *service;                /* counted; what new clients begin with */
     struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
+    upstream_callback *on_upstream;         /* told of all that becomes of their upstreams */
     unsigned silent;                        /* atomic: that have not begun to log in */
 };
 
@@ -76,51 +76,22 @@ struct client {
     uint32_t round; /* GREETING: of the prelude; its end is waited for */
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
+    uint64_t timer_at_ms; /* when the timer fires at the latest */
     uint16_t login_failures;
-    uint8_t state;    /* enum client_state; client_enter() alone writes it */
-    uint8_t way;      /* enum relay_way; relay.c alone writes it */
-    bool is_unlogged; /* one of too many refusals: no line says that it ends */
-    uint8_t language; /* catalogue.h's number: of all human text that the client gets from us */
-    char *detail;     /* owned: more of the reason, for the log; or NULL */
+    uint8_t state;      /* enum client_state; client_enter() alone writes it */
+    uint8_t down;       /* enum down; down_enter() alone writes it */
+    bool is_in_turn;    /* dispatch.c: an event is being worked on */
+    bool is_unlogged;   /* one of too many refusals: no line says that it ends */
+    uint8_t language;   /* catalogue.h's number: of all human text that the client gets from us */
+    const char *ending; /* static: why it ends, once that is known; else NULL */
+    char *detail;       /* owned: more of the reason, for the log; or NULL */
 };
-
-/* Takes a reference of its own to service. */
-void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service);
-void clients_done(struct clients *clients); /* when they are gone */
-bool clients_are_gone(const struct clients *clients);
-
-/* The next ones begin with service, a reference to which is taken over. */
-void clients_begin_with(struct clients *clients, struct service *service);
-
-/* A round of some prelude has ended (loop_poke_all()): those in GREETING look whether it is theirs. */
-void clients_round_ended(struct clients *clients);
-
-/* The daemon is ending. now: whatever is under way. */
-void clients_stop(struct clients *clients, bool now);
-
-/* Milliseconds on its loop's clock. */
-static inline uint64_t client_now_ms(const struct client *client)
-{
-    return loop_now_ms(client->clients->loop);
-}
-
-/* Takes fd, which was accepted on listener; the connection has been counted by peers_add(). False if memory is out: fd
- * is closed. */
-bool client_open(struct clients *clients, const struct config_listener *listener, int fd,
-                 const struct peers_place *place, const struct address *local);
 
 /* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host: it
  * speaks for many. */
 bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer);
 
-/* The one of the clients that has gone longest without logging in gives its place away: first of those that have not
- * begun to, then of those that let their own login wait. Never one that waits for an upstream's word. False: there is
- * none.
- */
-bool clients_make_room(struct clients *clients);
-
-/* Does what can be done with what has arrived. Whoever has changed what the client waits for calls this. */
-void client_go_on(struct client *client);
+bool client_is_newcomer(const struct client *client, const struct address *peer);
 
 /* May a line of the gateway's own go to the client now? Not within a response of the upstream's that has passed in
  * part. */
@@ -137,14 +108,25 @@ void client_say(struct client *client, const struct imapstate_span *tag, const c
 /* "* CAPABILITY" with the names that this client sees. */
 void client_say_names(struct client *client, const struct imapstate_buf *names);
 
-/* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. */
+/* Is nothing under way: no command in flight or on its way, no response passing, no login and no restore? */
+bool client_is_at_rest(const struct client *client);
+
+/* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
+bool client_is_idling(const struct client *client);
+
+/* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. The first
+ * reason counts. */
 void client_end(struct client *client, const char *reason, const char *bye);
+
+/* The end, after what has been written has left. It is carried out when this turn is over (dispatch.h), so that nobody
+ * up the stack holds what is freed by it. */
+void client_close(struct client *client, const char *reason);
+
+/* Nothing more is done for it, or read from it. */
+bool client_is_ending(const struct client *client);
 
 /* What the upstream says makes no sense: the end, and its connection is never parked. */
 void client_distrust_upstream(struct client *client, const char *detail);
-
-/* The end, after what has been written has left. */
-void client_close(struct client *client, const char *reason);
 
 /* More of the reason, for the log line at the end; cut to what fits. Never a secret. */
 void client_set_detail(struct client *client, const char *detail);
@@ -152,6 +134,17 @@ void client_set_detail(struct client *client, const char *detail);
 /* A line of log about this client. */
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* PROXYING, with all zero before: accepted on listener, of clients->service, and counted by peers_add(). Its stream and
+ * its timer are dispatch.c's to begin. */
+void client_init(struct client *client, struct clients *clients, const struct config_listener *listener,
+                 const struct peers_place *place, const struct address *local);
+
+/* Milliseconds on its loop's clock. */
+static inline uint64_t client_now_ms(const struct client *client)
+{
+    return loop_now_ms(client->clients->loop);
+}
 
 /* The one mover of the state. */
 void client_enter(struct client *client, enum client_state next);
@@ -173,13 +166,6 @@ bool client_may_carry_secrets(const struct client *client);
 /* What of an upstream's list this client sees. */
 struct capability_view client_view(const struct client *client, bool is_before_login);
 
-/* An ID before there is an upstream. False: its arguments are none of an ID. The client may have been ended. */
-bool client_introduce(struct client *client, struct imapstate_span arguments);
-
-/* The arguments for the upstream's first ID: false if there is nothing to introduce, or if the upstream has no ID. */
-bool client_introduction(const struct client *client, const struct upstream *upstream,
-                         struct imapstate_buf *ret_arguments);
-
 /* What the upstream offers, as far as is known: before login, by its list before login. */
 struct capabilities client_offers(const struct client *client);
 
@@ -194,17 +180,6 @@ bool client_is_translated(const struct client *client);
 
 /* What this client sees of the upstream's list before login. False if memory is out. */
 bool client_names(const struct client *client, struct imapstate_buf *ret_names);
-
-/* From answer.c: TLS begins; the session is over, the connection is not (RFC 8437). */
-void client_secure(struct client *client);
-void client_unauthenticate(struct client *client);
-
-/* The time of the next deadline has changed. */
-void client_rearm(struct client *client);
-
-/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
- * has its answer, comes back at once. False: there is nothing to wait for. */
-bool client_rest_upstream(struct client *client);
 
 /* Whom an upstream works for that is opened or woken for it. */
 struct upstream_owner client_as_owner(struct client *client);

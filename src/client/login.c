@@ -4,8 +4,8 @@
 
 #include "admission.h"
 #include "alert.h"
-#include "answer.h"
 #include "capability.h"
+#include "choice.h"
 #include "client.h"
 #include "moves.h"
 #include "prelude.h"
@@ -163,7 +163,6 @@ static void login_delay(struct client *client, struct imapstate_span answer, enu
     }
     login->delayed_until_ms = client_now_ms(client) + client->service->config->login_failure_delay_ms;
     login_enter(client, LOGIN_DELAYING);
-    client_rearm(client);
 }
 
 void login_delay_is_over(struct client *client)
@@ -547,32 +546,18 @@ bool login_wants_line(const struct client *client)
     return client->login && (client->login->phase == LOGIN_PROMPTING || admission_wants_line(client->admission));
 }
 
-bool login_step(struct client *client)
+/* A command that has overtaken the challenge is none of the dialog's: that is withdrawn. */
+bool login_go_on(struct client *client)
 {
-    if (!login_wants_line(client))
+    if (!login_wants_line(client) || !login_is_overtaken(client))
         return false;
-    if (login_is_overtaken(client)) {
-        client->login->is_overtaken = true;
-        admission_withdraw(client);
-        return false;
-    }
-    struct imapstate_piece piece;
-    imapstate_frame_expect_continuation(&client->frame);
-    switch (imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece)) {
-    case IMAPSTATE_FRAME_LINE:
-        break;
-    case IMAPSTATE_FRAME_BAD:
-        answer_bad_frame(client);
-        return false;
-    default:
-        imapstate_frame_expect_command(&client->frame);
-        return false;
-    }
-    if (!answer_count_before_login(client, piece.octets.len))
-        return false;
-    size_t line_end = piece.is_bare_lf ? 1 : 2;
-    login_read_line(client, (struct imapstate_span){ piece.octets.at, piece.octets.len - line_end });
-    if (client->state < CLIENT_CLOSING)
-        stream_consume_wiping(&client->stream, piece.octets.len);
+    client->login->is_overtaken = true;
+    admission_withdraw(client);
     return true;
+}
+
+void login_take_line(struct client *client, const struct imapstate_piece *piece)
+{
+    size_t line_end = piece->is_bare_lf ? 1 : 2;
+    login_read_line(client, (struct imapstate_span){ piece->octets.at, piece->octets.len - line_end });
 }

@@ -7,6 +7,7 @@
 #ifndef CLIENT_LOGIN_H
 #define CLIENT_LOGIN_H
 
+#include <imapstate/frame.h>
 #include <imapstate/span.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,8 +36,11 @@ void login_authenticate(struct client *client);
 /* Does the client's next line belong to the dialog? */
 bool login_wants_line(const struct client *client);
 
-/* Reads that line. False: nothing to do now. */
-bool login_step(struct client *client);
+/* Reads that line, which the caller consumes. */
+void login_take_line(struct client *client, const struct imapstate_piece *piece);
+
+/* Goes on with what needs no further octet. False: there is nothing. */
+bool login_go_on(struct client *client);
 
 /* The connection ends in the middle of it. */
 void login_is_abandoned(struct client *client);

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-#include "answer.h"
+#include "admission.h"
 #include "append.h"
 #include "capability.h"
 #include "client.h"
 #include "evidence.h"
 #include "fitness.h"
 #include "language.h"
-#include "moves.h"
+#include "restore.h"
 #include "rewrite.h"
 #include "status.h"
 #include "tag.h"
@@ -21,67 +21,6 @@
 
 /* So much of "* 12 FETCH (...)" is waited for, so that an unasked MODSEQ is seen however the network has cut it. */
 #define RELAY_NUMBERED_HELD 512u
-
-/* --- the way down --- */
-
-#define BIT(way) MOVES_BIT(way)
-
-static const unsigned relay_may_enter[RELAY_WAY_MAX] = {
-    [RELAY_BETWEEN] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING) |
-                      BIT(RELAY_IDLE_ASKED),
-    [RELAY_AWAITS_GO] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING),
-    [RELAY_AWAITS_GO_UNASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_SENDING) | BIT(RELAY_SWALLOWING),
-    [RELAY_SENDING] = BIT(RELAY_BETWEEN) | BIT(RELAY_AWAITS_GO) | BIT(RELAY_AWAITS_GO_UNASKED) | BIT(RELAY_SENDING) |
-                      BIT(RELAY_SWALLOWING) | BIT(RELAY_SWALLOWED),
-    [RELAY_SWALLOWING] = BIT(RELAY_BETWEEN) | BIT(RELAY_SWALLOWED),
-    [RELAY_SWALLOWED] = BIT(RELAY_BETWEEN),
-    [RELAY_IDLE_ASKED] = BIT(RELAY_BETWEEN) | BIT(RELAY_IDLING),
-    [RELAY_IDLING] = BIT(RELAY_BETWEEN),
-};
-
-static const char *const relay_way_names[RELAY_WAY_MAX] = {
-    "BETWEEN", "AWAITS_GO", "AWAITS_GO_UNASKED", "SENDING", "SWALLOWING", "SWALLOWED", "IDLE_ASKED", "IDLING",
-};
-
-static const struct moves relay_moves = { "way down", relay_way_names, relay_may_enter };
-
-static void relay_enter(struct client *client, enum relay_way next)
-{
-    if (!moves_allow(&relay_moves, client->way, next)) {
-        stream_break(&client->stream, "unforeseen state");
-        return;
-    }
-    client->way = (uint8_t)next;
-    if (next == RELAY_BETWEEN)
-        client->sending = NULL;
-}
-
-void relay_forget(struct client *client)
-{
-    relay_enter(client, RELAY_BETWEEN);
-    pipeline_done(&client->pipeline);
-}
-
-static bool relay_has_only(const struct client *client, unsigned flights)
-{
-    return client->pipeline.count == flights && client_may_speak(client) &&
-           !(client->upstream && client->upstream->is_asked_ahead);
-}
-
-bool relay_is_quiet(const struct client *client)
-{
-    return client->way == RELAY_BETWEEN && relay_has_only(client, 0);
-}
-
-bool relay_is_idling(const struct client *client)
-{
-    return client->way == RELAY_IDLING && relay_has_only(client, 1);
-}
-
-bool relay_may_resend(const struct client *client)
-{
-    return client->way != RELAY_SENDING && client->way != RELAY_SWALLOWING && client->way != RELAY_SWALLOWED;
-}
 
 /* --- down --- */
 
@@ -185,27 +124,27 @@ static void relay_forward_asking(struct client *client, const struct imapstate_p
     relay_forward(client, piece->is_bare_lf ? IMAPSTATE_SPAN("\r\n") : (struct imapstate_span){ end - 2, 2 });
 }
 
-static enum relay_way relay_forward_announcing(struct client *client, const struct imapstate_piece *piece,
-                                               struct imapstate_span arguments)
+static enum down relay_forward_announcing(struct client *client, const struct imapstate_piece *piece,
+                                          struct imapstate_span arguments)
 {
     bool is_answered = client->sending->is_answered;
     session_sent_literal(&client->session, client->sending->command);
     if (!piece->literal.synchronizing && !relay_may_stream(client, piece, arguments)) {
         relay_forward_asking(client, piece);
-        return is_answered ? RELAY_SWALLOWING : RELAY_AWAITS_GO_UNASKED;
+        return is_answered ? DOWN_SWALLOWING : DOWN_AWAITS_GO_UNASKED;
     }
     relay_forward_line(client, piece);
     if (piece->literal.synchronizing && is_answered) {
         /* RFC 9051 section 4.3: no "+" will come, and the client has its answer. */
         imapstate_frame_literal_refused(&client->frame);
-        return RELAY_SWALLOWED;
+        return DOWN_SWALLOWED;
     }
     if (piece->literal.synchronizing)
-        return RELAY_AWAITS_GO;
+        return DOWN_AWAITS_GO;
     client->sending->has_unasked_literal = true;
-    client->session.is_uncertain = true; /* never to be parked */
-    client->choice.is_complete = false;  /* another upstream might not take it so */
-    return RELAY_SENDING;
+    client->session.is_uncertain = true;  /* never to be parked */
+    resend_spoil(&client->choice.resend); /* another upstream might not take it so */
+    return DOWN_SENDING;
 }
 
 /* What is kept of a storable command is what goes up, so that a state is the same however a client writes it. */
@@ -227,12 +166,12 @@ static void relay_send_line(struct client *client, const struct imapstate_piece 
     relay_capture_line(client, piece, arguments);
     session_sent_line(&client->session, client->sending->command, arguments);
     if (piece->literal.announced) {
-        relay_enter(client, relay_forward_announcing(client, piece, arguments));
+        down_enter(client, relay_forward_announcing(client, piece, arguments));
         return;
     }
     struct flight *flight = client->sending;
     relay_forward_line(client, piece);
-    relay_enter(client, flight->command->id == IMAPSTATE_COMMAND_IDLE ? RELAY_IDLE_ASKED : RELAY_BETWEEN);
+    down_enter(client, flight->command->id == IMAPSTATE_COMMAND_IDLE ? DOWN_IDLE_ASKED : DOWN_BETWEEN);
     if (flight->is_answered) {
         pipeline_remove(&client->pipeline, flight);
         flight_free(flight);
@@ -281,10 +220,11 @@ static bool relay_say(struct client *client, struct flight *flight, struct imaps
     return is_said;
 }
 
-bool relay_ask(struct client *client, struct imapstate_span command)
+bool relay_ask(struct client *client, struct imapstate_span command, flight_answered *answered)
 {
     struct flight *flight =
         pipeline_push(&client->pipeline, imapstate_command_find(command), IMAPSTATE_SPAN(RELAY_TAG));
+    client->pipeline.answered = answered;
     if (flight)
         flight->is_ours = true;
     return relay_say(client, flight, (struct imapstate_span){ 0 });
@@ -323,8 +263,6 @@ static bool relay_must_wait(const struct client *client, const struct imapstate_
     return line->command->stored != IMAPSTATE_ENTRY_NONE && pipeline_has_command(pipeline, line->command);
 }
 
-enum relay_down { RELAY_DOWN_TAKEN, RELAY_DOWN_COLLECTED, RELAY_DOWN_NOT_YET };
-
 static enum relay_down relay_down_command(struct client *client, const struct imapstate_piece *piece)
 {
     struct imapstate_command_line line;
@@ -332,20 +270,18 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
     if (error != IMAPSTATE_OK || piece->has_nul || piece->refused != IMAPSTATE_OK ||
         relay_is_ours(client, line.command) || relay_is_doubtful_id(&line, piece) ||
-        !append_begins_well(&line, piece, &is_in_list)) {
-        answer_collect(client, piece);
-        return RELAY_DOWN_COLLECTED;
-    }
+        !append_begins_well(&line, piece, &is_in_list))
+        return RELAY_OURS;
     if (!choice_make(client))
-        return RELAY_DOWN_NOT_YET;
+        return RELAY_NOT_YET;
     client->pipeline.holds_back = choice_awaits_life(client, relay_may_repeat(client, line.command, piece)) ||
                                   relay_must_wait(client, piece, &line);
     if (client->pipeline.holds_back)
-        return RELAY_DOWN_NOT_YET;
+        return RELAY_NOT_YET;
     relay_begin_command(client, piece, &line);
     if (client->sending)
         client->sending->is_in_list = is_in_list;
-    return RELAY_DOWN_TAKEN;
+    return RELAY_TAKEN;
 }
 
 /* RFC 9051 section 6.3.13 */
@@ -359,7 +295,7 @@ static void relay_down_done(struct client *client, const struct imapstate_piece 
     }
     relay_forward_line(client, piece);
     client->session.has_said_done = true;
-    relay_enter(client, RELAY_BETWEEN);
+    down_enter(client, DOWN_BETWEEN);
 }
 
 static void relay_up_completed(struct client *client, const struct flight *flight, const struct status *status,
@@ -374,7 +310,7 @@ static bool relay_end_swallowing(struct client *client)
     struct imapstate_span line = imapstate_buf_span(&flight->held);
     struct status status;
     pipeline_remove(&client->pipeline, flight);
-    relay_enter(client, RELAY_BETWEEN);
+    down_enter(client, DOWN_BETWEEN);
     if (line.len > 0 && status_parse(line, &status))
         relay_up_completed(client, flight, &status, line);
     stream_flush(&client->stream); /* line is gone with the flight */
@@ -390,7 +326,7 @@ static void relay_swallow(struct client *client, enum imapstate_frame_result res
     if (is_asking)
         imapstate_frame_literal_refused(&client->frame);
     if (is_asking || (result == IMAPSTATE_FRAME_LINE && piece->ends))
-        relay_enter(client, RELAY_SWALLOWED);
+        down_enter(client, DOWN_SWALLOWED);
 }
 
 /* RFC 9051 section 9: SP, ")" or the line's end stand behind a string. A server that says "+" to a message of no octets
@@ -416,39 +352,39 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
 {
     if (piece->is_continuation) {
         relay_down_done(client, piece);
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     if (piece->begins)
         return relay_down_command(client, piece);
     if (piece->has_nul) {
         /* The command's beginning has gone up already; what a server makes of the rest is anybody's guess. */
         relay_distrust(client, imapstate_strerror(IMAPSTATE_NUL));
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
-    if (client->way == RELAY_SWALLOWING) {
+    if (client->down == DOWN_SWALLOWING) {
         relay_swallow(client, result, piece);
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     if (piece->refused != IMAPSTATE_OK) {
         relay_distrust(client, imapstate_strerror(piece->refused));
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_behind_string(piece)) {
         relay_distrust(client, "no end of a string after a literal");
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE && !relay_is_certain_line(client, piece)) {
         relay_distrust(client, "no arguments of APPEND after a literal");
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {
         relay_send_line(client, piece, piece->octets);
-        return RELAY_DOWN_TAKEN;
+        return RELAY_TAKEN;
     }
     client->sending->may_repeat &= client->sending->command->repeatable;
     relay_capture(client, piece->octets);
     relay_forward(client, piece->octets);
-    return RELAY_DOWN_TAKEN;
+    return RELAY_TAKEN;
 }
 
 static bool relay_has_room(const struct client *client)
@@ -463,70 +399,43 @@ static bool relay_is_message(const struct client *client, enum imapstate_frame_r
            client->sending->command->literals == IMAPSTATE_LITERALS_MESSAGE;
 }
 
-/* Until the upstream has said something to what has gone up, nothing follows. */
-static bool relay_awaits_word(const struct client *client)
-{
-    return client->way == RELAY_AWAITS_GO || client->way == RELAY_AWAITS_GO_UNASKED || client->way == RELAY_IDLE_ASKED;
-}
-
 bool relay_awaits_upstream(const struct client *client)
 {
-    switch ((enum relay_way)client->way) {
-    case RELAY_BETWEEN:
-    case RELAY_AWAITS_GO_UNASKED: /* what follows may be here already */
-    case RELAY_SWALLOWED:
-    case RELAY_IDLE_ASKED:
+    switch ((enum down)client->down) {
+    case DOWN_BETWEEN:
+    case DOWN_AWAITS_GO_UNASKED: /* what follows may be here already */
+    case DOWN_SWALLOWED:
+    case DOWN_IDLE_ASKED:
         return true;
-    case RELAY_SENDING:
+    case DOWN_SENDING:
         return stream_input(&client->stream).len > 0 && !relay_has_room(client);
     default:
         return false;
     }
 }
 
-bool relay_down_step(struct client *client)
+enum relay_down relay_down(struct client *client, enum imapstate_frame_result result,
+                           const struct imapstate_piece *piece)
 {
-    /* A line that is held back is not looked at anew with each octet that arrives, from whomever. */
-    if (client->restore || client->admission || relay_awaits_word(client) || client->pipeline.holds_back ||
-        !relay_has_room(client))
-        return false;
-    if (client->way == RELAY_SWALLOWED)
-        return relay_end_swallowing(client);
-    struct imapstate_frame before = client->frame;
-    if (client->way == RELAY_IDLING && imapstate_frame_is_between(&client->frame))
-        imapstate_frame_expect_continuation(&client->frame);
-    struct imapstate_piece piece;
-    enum imapstate_frame_result result = imapstate_frame_next(&client->frame, stream_input(&client->stream), &piece);
-    switch (result) {
-    case IMAPSTATE_FRAME_LINE:
-    case IMAPSTATE_FRAME_LITERAL:
-        break;
-    case IMAPSTATE_FRAME_BAD:
-        answer_bad_frame(client);
-        return false;
-    default:
-        /* Whether the line is DONE or a command is decided when it is there: the upstream may end IDLE by itself. What
-         * has been searched stays searched. */
-        imapstate_frame_expect_command(&client->frame);
-        return false;
-    }
-    switch (relay_down_piece(client, result, &piece)) {
-    case RELAY_DOWN_NOT_YET:
-        client->frame = before;
-        return false;
-    case RELAY_DOWN_TAKEN:
-        /* The piece may have been the end of the client, and with it of the whole input. */
-        if (client->state >= CLIENT_CLOSING)
-            return false;
-        if (relay_is_message(client, result))
-            stream_consume_message(&client->stream, piece.octets.len);
-        else
-            stream_consume(&client->stream, piece.octets.len);
-        return true;
-    case RELAY_DOWN_COLLECTED:
-        return true;
-    }
-    return false;
+    enum relay_down taken = relay_down_piece(client, result, piece);
+    return taken == RELAY_TAKEN && relay_is_message(client, result) ? RELAY_TAKEN_MESSAGE : taken;
+}
+
+/* A line that is held back is not looked at anew with each octet that arrives, from whomever. */
+static bool relay_may_go_down(const struct client *client)
+{
+    return !client->restore && !client->admission && !down_awaits_word(client) && !client->pipeline.holds_back &&
+           relay_has_room(client);
+}
+
+bool relay_takes_input(const struct client *client)
+{
+    return client->down != DOWN_SWALLOWED && relay_may_go_down(client);
+}
+
+bool relay_go_on(struct client *client)
+{
+    return client->down == DOWN_SWALLOWED && relay_may_go_down(client) && relay_end_swallowing(client);
 }
 
 /* --- up --- */
@@ -540,16 +449,16 @@ static bool relay_is_numbered(struct imapstate_span line)
 /* True: the "+" is the client's. */
 static bool relay_up_continue(struct client *client)
 {
-    switch (client->way) {
-    case RELAY_AWAITS_GO:
-        relay_enter(client, RELAY_SENDING);
+    switch (client->down) {
+    case DOWN_AWAITS_GO:
+        down_enter(client, DOWN_SENDING);
         imapstate_frame_literal_go(&client->frame);
         return true;
-    case RELAY_AWAITS_GO_UNASKED:
-        relay_enter(client, RELAY_SENDING);
+    case DOWN_AWAITS_GO_UNASKED:
+        down_enter(client, DOWN_SENDING);
         return false;
-    case RELAY_IDLE_ASKED:
-        relay_enter(client, RELAY_IDLING);
+    case DOWN_IDLE_ASKED:
+        down_enter(client, DOWN_IDLING);
         return true;
     default:
         /* The server has seen a literal or a dialog where we saw none. */
@@ -575,7 +484,7 @@ static void relay_up_asked(struct client *client, const struct status *status, s
         stream_put(&client->stream, IMAPSTATE_SPAN("*"));
         stream_put(&client->stream, (struct imapstate_span){ line.at + status->tag.len, line.len - status->tag.len });
     }
-    answer_asked(client);
+    client->pipeline.answered(client);
 }
 
 /* RFC 5255: where LANGUAGE is the upstream's, our own lines follow. */
@@ -611,23 +520,23 @@ static void relay_up_completed(struct client *client, const struct flight *fligh
  * upstream reads next. */
 static bool relay_up_refused(struct client *client, struct flight *flight)
 {
-    switch (client->way) {
-    case RELAY_AWAITS_GO:
+    switch (client->down) {
+    case DOWN_AWAITS_GO:
         /* RFC 9051 section 4.3: the server refuses the literal; the next line is a command. */
         imapstate_frame_literal_refused(&client->frame);
         flight->is_answered = true;
         break;
-    case RELAY_AWAITS_GO_UNASKED:
+    case DOWN_AWAITS_GO_UNASKED:
         /* The client knows nothing of it and sends on: the octets, and whatever else the command has. */
         flight->is_answered = true;
-        relay_enter(client, RELAY_SWALLOWING);
+        down_enter(client, DOWN_SWALLOWING);
         return true;
-    case RELAY_SENDING:
+    case DOWN_SENDING:
         return flight->has_unasked_literal;
     default:
         break;
     }
-    relay_enter(client, RELAY_BETWEEN);
+    down_enter(client, DOWN_BETWEEN);
     return true;
 }
 
@@ -668,7 +577,7 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
         pipeline_remove(&client->pipeline, flight);
         relay_up_completed(client, flight, &status, line);
         flight_free(flight);
-    } else if (client->way != RELAY_SWALLOWING) {
+    } else if (client->down != DOWN_SWALLOWING) {
         flight->is_answered = true;
         relay_up_completed(client, flight, &status, line);
     } else if (!imapstate_buf_put(&flight->held, line)) {
@@ -828,7 +737,7 @@ static bool relay_needs_whole(const struct client *client, const struct imapstat
 {
     return piece->begins && piece->is_text && !words_have_end(piece->octets) &&
            (client->restore || client->admission || client->upstream->is_asked_ahead ||
-            client->way == RELAY_SWALLOWING || client->way == RELAY_AWAITS_GO_UNASKED ||
+            client->down == DOWN_SWALLOWING || client->down == DOWN_AWAITS_GO_UNASKED ||
             client->request.phase == REQUEST_ASKING ||
             imapstate_span_contains_nocase(piece->octets, IMAPSTATE_SPAN("[CAPABILITY ")));
 }
@@ -843,7 +752,7 @@ static bool relay_up_piece(struct client *client, struct upstream *upstream, con
         relay_weigh(client, piece->octets, is_first_line);
     if (piece->begins)
         upstream->is_hiding = (is_first_line || is_head) && !relay_up_line(client, piece);
-    if (client->upstream != upstream || client->state >= CLIENT_CLOSING)
+    if (client->upstream != upstream || client_is_ending(client))
         return false;
     if (upstream->is_hiding) {
         upstream->is_hiding = !is_head; /* what has gone on is the begin of it only */
@@ -922,14 +831,18 @@ void relay_up(struct client *client)
         waking_heard(upstream);
     while (relay_up_next(client, upstream))
         ;
-    stream_flush(&client->stream);
-    client_go_on(client);
-    if (client->upstream != upstream || client->state >= CLIENT_CLOSING)
-        return;
-    if (client->stream.is_over_high)
-        stream_pause(&upstream->stream);
-    else
-        stream_resume(&upstream->stream);
+}
+
+/* True: another connection has taken its place, or is being made. */
+static bool relay_replace(struct client *client, const struct upstream *lost)
+{
+    enum choice_replacement replacement = choice_replace(client, lost);
+    if (replacement != CHOICE_RESTORE)
+        return replacement == CHOICE_REPLACED;
+    if (restore_again(client))
+        return true;
+    choice_cannot_replace(client);
+    return false;
 }
 
 void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why)
@@ -940,9 +853,9 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
         restore_upstream_lost(client, lost, why);
         return;
     }
-    if (choice_replace(client, lost))
+    if (relay_replace(client, lost))
         return;
-    bool holds = client->way == RELAY_SWALLOWING || client->way == RELAY_SWALLOWED;
+    bool holds = client->down == DOWN_SWALLOWING || client->down == DOWN_SWALLOWED;
     if (holds && imapstate_frame_is_between(&lost->frame))
         relay_end_swallowing(client);
     client_set_detail(client, why);

@@ -4,39 +4,32 @@
 #define CLIENT_RELAY_H
 
 #include <imapstate/command.h>
+#include <imapstate/frame.h>
 #include <imapstate/span.h>
 #include <stdbool.h>
+
+#include "pipeline.h"
 
 struct client;
 struct upstream;
 
-/* The way down: what the client's next octets are, and what has to come first.
- *
- *   BETWEEN -> AWAITS_GO ---------> SENDING -> BETWEEN       AWAITS_GO: {n}, which the client waits for, too
- *           -> AWAITS_GO_UNASKED -> SENDING                  ..._UNASKED: {n+}, whose octets the client sends anyway
- *                                -> SWALLOWING -> SWALLOWED -> BETWEEN
- *                                                            SWALLOWING: refused; the rest is for nobody
- *                                                            SWALLOWED: all of it; its answer waits until it
- *                                                            can be said
- *           -> SENDING (literals that pass unasked)
- *           -> IDLE_ASKED -> IDLING -> BETWEEN
- *   SENDING may go back to either AWAITS_GO, for the command's next literal, and to SWALLOWING or SWALLOWED if a
- * command whose literals pass unasked was answered before it has such a one. An answer, or the end of the upstream,
- * leads from any of them to BETWEEN. */
-enum relay_way {
-    RELAY_BETWEEN,
-    RELAY_AWAITS_GO,
-    RELAY_AWAITS_GO_UNASKED,
-    RELAY_SENDING,
-    RELAY_SWALLOWING,
-    RELAY_SWALLOWED,
-    RELAY_IDLE_ASKED, /* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+" ... */
-    RELAY_IDLING,     /* ... and then only DONE */
-    RELAY_WAY_MAX,
+enum relay_down {
+    RELAY_TAKEN,
+    RELAY_TAKEN_MESSAGE, /* it may be message data */
+    RELAY_OURS,          /* it begins a command that the gateway answers itself, or one that nobody should see */
+    RELAY_NOT_YET,       /* something has to come first */
 };
 
-/* Takes one piece of the client's input further. False: nothing to do, or something has to come first. */
-bool relay_down_step(struct client *client);
+/* Takes a piece of the client's input to the upstream. The caller consumes it, or, if it is NOT_YET, frames it again.
+ */
+enum relay_down relay_down(struct client *client, enum imapstate_frame_result result,
+                           const struct imapstate_piece *piece);
+
+/* Can the next piece be taken, whatever it is? */
+bool relay_takes_input(const struct client *client);
+
+/* Goes on with what needs no further octet. False: there is nothing. */
+bool relay_go_on(struct client *client);
 
 /* Passes on what the upstream has sent. */
 void relay_up(struct client *client);
@@ -44,29 +37,18 @@ void relay_up(struct client *client);
 /* The upstream of an authenticated client is gone. lost has ended, but is still there. */
 void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
-/* Is nothing in flight, and no command's octets on their way? */
-bool relay_is_quiet(const struct client *client);
-
-/* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
-bool relay_is_idling(const struct client *client);
-
 /* Sends a command of the client's that the gateway has written anew, with nothing in flight. False if memory is out:
  * the session has ended. */
 bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,
                 struct imapstate_span arguments);
-/* Nothing is in flight any more: the upstream has been let go of. */
-void relay_forget(struct client *client);
 
 /* Is it for the upstream to let what is in flight go on, be there no further octet from the client? */
 bool relay_awaits_upstream(const struct client *client);
 
-/* Is all that has gone up there in whole lines, so that another upstream can be sent it again? */
-bool relay_may_resend(const struct client *client);
-
 /* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
- * answers go to the client; answer_asked() is called in place of the tagged one. False if memory is out: the session
+ * answers go to the client; answered(client) is called in place of the tagged one. False if memory is out: the session
  * has ended. */
-bool relay_ask(struct client *client, struct imapstate_span command);
+bool relay_ask(struct client *client, struct imapstate_span command, flight_answered *answered);
 
 /* "* OK [STATECMD tag] ..." (P9) */
 void relay_announce(struct client *client, struct imapstate_span tag, const struct imapstate_command *command);

@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "client.h"
+#include "clients.h"
 #include "log.h"
 #include "loop.h"
 #include "network.h"
@@ -248,7 +249,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         stream_watch_peer(fd);
     }
-    if (!client_open(clients, section, fd, &place, &local)) {
+    if (!clients_accept(clients, section, fd, &place, &local)) {
         peers_remove(&place);
         listener_log_refusal(section, &peer, "out of memory", now_ms);
     }

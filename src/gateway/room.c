@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "clients.h"
 #include "loop.h"
 #include "peers.h"
 

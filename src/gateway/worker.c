@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "list.h"
+#include "clients.h"
 #include "listener.h"
 #include "log.h"
 #include "upstreams.h"

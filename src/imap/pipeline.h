@@ -13,6 +13,9 @@
 #define PIPELINE_FLIGHTS_MAX 1024u
 #define PIPELINE_OCTETS_MAX  (96u * 1024)
 
+/* A command of the gateway's own has its tagged answer, which nobody else is told of. */
+typedef void flight_answered(void *owner);
+
 struct flight {
     struct flight *next;
     const struct imapstate_command *command; /* static */
@@ -20,9 +23,9 @@ struct flight {
     struct imapstate_buf held;               /* its tagged answer, which came before the client had sent all of it */
     bool is_capturing : 1;        /* arguments are being collected: the command is storable and has fitted so far */
     bool has_unasked_literal : 1; /* octets of a literal went up with it that the upstream had not asked for */
+    bool is_ours : 1;             /* the gateway's own: pipeline->answered hears of its answer */
     bool is_answered : 1;         /* before all of it had gone up; it stays until the client has sent the rest */
     bool is_too_large : 1;        /* storable, but its arguments did not fit */
-    bool is_ours : 1;             /* the client did not send it: relay_ask() */
     bool may_repeat : 1; /* what of it has gone up may go up again: it cannot have run, or runs twice without harm */
     bool is_in_list : 1; /* of CATENATE, behind the literal that is under way: append.h */
     bool is_behind_done : 1; /* an IDLE was ended before it, and nothing has shown yet that the upstream knows */
@@ -32,6 +35,7 @@ struct flight {
 
 struct pipeline {
     struct flight *first, *last; /* owned, in the order sent */
+    flight_answered *answered;   /* of the one that is ours: there is one at most */
     uint32_t octets;             /* that they all hold, but for one answer that may be held */
     uint16_t count;
     bool holds_back; /* a command waits until one in flight is answered: pipeline_remove() ends that */

@@ -111,3 +111,13 @@ struct imapstate_span request_arguments(const struct request *request)
         end--;
     return (struct imapstate_span){ line.arguments.at, (size_t)(end - line.arguments.at) };
 }
+
+void request_said_go(struct request *request)
+{
+    request->phase = REQUEST_COLLECTING;
+}
+
+void request_asks(struct request *request)
+{
+    request->phase = REQUEST_ASKING;
+}

@@ -21,7 +21,7 @@ struct request {
     struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
     const struct imapstate_command *command;
     const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
-    uint8_t phase;
+    uint8_t phase;         /* enum request_phase; request.c alone writes it */
 };
 
 void request_init(struct request *request);
@@ -36,6 +36,12 @@ const char *request_to_refused(enum imapstate_error refused);
 
 /* A further piece. */
 void request_add(struct request *request, const struct imapstate_piece *piece);
+
+/* OWES_GO: "+" has been said. */
+void request_said_go(struct request *request);
+
+/* COMPLETE: the upstream is being asked; request_done() follows. */
+void request_asks(struct request *request);
 
 /* The tag, "*" if there is none that an answer could carry, and what stands behind the command's name and its SP,
  * without the line end. Borrowed from the request. */

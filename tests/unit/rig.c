@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients.h"
 #include "configfile.h"
 #include "list.h"
 #include "park.h"
@@ -182,7 +183,7 @@ struct wire *rig_come(struct rig *rig)
     if (result != PEERS_OK)
         return NULL;
     struct wire *wire = wire_new();
-    if (!client_open(&rig->clients, &config->listeners[0], wire->fd, &place, &local))
+    if (!clients_accept(&rig->clients, &config->listeners[0], wire->fd, &place, &local))
         rig_fail("out of memory");
     rig_pass(rig, 0);
     return wire;

@@ -1,0 +1,122 @@
+#include "greeting.h"
+
+#include "capability.h"
+#include "client.h"
+#include "origin.h"
+#include "prelude.h"
+#include "proxy.h"
+#include "tls.h"
+#include "upstreams.h"
+
+/* It waits for a list, but there is an older one. */
+bool greeting_can_be_said(const struct client *client)
+{
+    if (client->state != CLIENT_GREETING)
+        return false;
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    bool is_known = prelude_names(client->listener->upstream->name, &names);
+    imapstate_buf_done(&names);
+    return is_known;
+}
+
+void greeting_say(struct client *client)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    if (client_names(client, &names)) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* OK [CAPABILITY "));
+        stream_put(&client->stream, imapstate_buf_span(&names));
+        stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("imapstate ready.")));
+    } else {
+        client_say(client, NULL, "OK " N_("imapstate ready."));
+    }
+    imapstate_buf_done(&names);
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+}
+
+void greeting_round_ended(struct client *client)
+{
+    if (prelude_round_has_ended(client->listener->upstream->name, client->round))
+        greeting_say(client);
+}
+
+/* Whoever finds that the list is old asks, and all others wait for that. */
+static void greeting_begin(struct client *client)
+{
+    const struct config_upstream *upstream = client->listener->upstream;
+    enum prelude_turn turn = prelude_take_turn(upstream->name, client_now_ms(client), &client->round);
+    client_enter(client, CLIENT_GREETING);
+    if (turn == PRELUDE_FRESH) {
+        greeting_say(client);
+        return;
+    }
+    if (turn == PRELUDE_ASK)
+        upstreams_scout(client->clients->upstreams, client->service, upstream);
+    greeting_round_ended(client);
+}
+
+void greeting_secure(struct client *client)
+{
+    /* RFC 5255 section 3.1, RFC 9051 section 6.2.1: whoever was there before TLS must not speak for who is now. */
+    client->language = LANGUAGE_DEFAULT;
+    if (!origin_forget(client))
+        return;
+    client_enter(client, CLIENT_SECURING);
+    SSL *ssl = tls_accept(service_listener_tls(client->service, client->listener));
+    if (ssl)
+        stream_secure(&client->stream, ssl);
+    else
+        client_close(client, "out of memory");
+}
+
+void greeting_secured(struct client *client)
+{
+    imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
+    if (client->listener->tls == CONFIG_TLS_IMPLICIT) {
+        greeting_begin(client);
+        return;
+    }
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+}
+
+static void greeting_go_on(struct client *client)
+{
+    if (client->listener->tls == CONFIG_TLS_IMPLICIT)
+        greeting_secure(client);
+    else
+        greeting_begin(client);
+}
+
+void greeting_read_proxy_header(struct client *client)
+{
+    size_t octets = 0;
+    switch (proxy_read(stream_input(&client->stream), &octets, &client->peer, &client->local)) {
+    case PROXY_MORE:
+        /* What is behind the header may be a TLS handshake, which OpenSSL reads from the socket itself. */
+        client->stream.read_max = (uint32_t)proxy_octets_wanted(stream_input(&client->stream));
+        return;
+    case PROXY_BAD:
+        client_close(client, "PROXY header missing or damaged");
+        return;
+    case PROXY_LOCAL: /* the proxy itself, to see whether we live */
+        break;
+    case PROXY_OK:
+        /* What counts from here on is the client's own address, not the proxy's. */
+        if (!origin_move(client, &client->peer, &client->local)) {
+            origin_refuse(client);
+            return;
+        }
+    }
+    client->stream.read_max = 0;
+    stream_consume(&client->stream, octets);
+    greeting_go_on(client);
+}
+
+void greeting_start(struct client *client)
+{
+    if (client->listener->accept_proxy)
+        greeting_read_proxy_header(client);
+    else
+        greeting_go_on(client);
+}

@@ -1,0 +1,187 @@
+#include "leaving.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "admission.h"
+#include "client.h"
+#include "down.h"
+#include "introduction.h"
+#include "login.h"
+#include "origin.h"
+#include "restore.h"
+#include "settling.h"
+
+static const char *leaving_restored(const struct client *client)
+{
+    static const char *const words[] = { "no", "cold", "warm" };
+    return words[client->session.restored];
+}
+
+/* The one line by which a session ends. */
+static void leaving_log(struct client *client, const char *reason)
+{
+    if (client->is_unlogged)
+        return;
+    uint64_t age_ms = client_now_ms(client) - client->began_at_ms;
+    const struct compression *compression = client->stream.compression;
+    char unpacked[80] = "";
+    if (compression)
+        snprintf(unpacked, sizeof unpacked, " unpacked_in=%" PRIu64 " unpacked_out=%" PRIu64,
+                 compression_octets_in(compression), compression_octets_out(compression));
+    client_log(client, LOG_LEVEL_INFO,
+               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)", reason,
+               client->detail ? ": " : "", client->detail ? client->detail : "", leaving_restored(client),
+               client->stream.in_octets, client->stream.out_octets, age_ms / 1000, age_ms % 1000, unpacked);
+}
+
+static void leaving_bury(struct grave *grave)
+{
+    struct client *client = list_entry(grave, struct client, grave);
+    stream_done(&client->stream);
+    request_done(&client->request);
+    pipeline_done(&client->pipeline);
+    session_done(&client->session);
+    login_free(client->login);
+    admission_free(client->admission);
+    client_forget_credentials(client);
+    restore_free(client->restore);
+    choice_done(client);
+    introduction_free(client->introduction);
+    service_unref(client->service);
+    list_remove(&client->link);
+    free(client->detail);
+    free(client);
+}
+
+void leaving_die(struct client *client)
+{
+    if (client->state == CLIENT_DEAD)
+        return;
+    client_enter(client, CLIENT_DEAD);
+    peers_remove(&client->place);
+    timer_stop(&client->timer);
+    stream_pause(&client->stream);
+    loop_bury(client->clients->loop, &client->grave, leaving_bury);
+}
+
+/* The chores that are left before the upstream can serve another session; false if it cannot. */
+static bool leaving_may_park(struct client *client, struct upstream *upstream, unsigned *ret_chores)
+{
+    struct session *session = &client->session;
+    bool is_compat = client->listener->imapproxy_compat;
+    imapstate_buf_clear(&upstream->kept.state);
+    if (!upstream->kept.proof || upstream->kept.names.len == 0 || upstream->has_said_bye ||
+        upstream->stream.is_at_eof || client->clients->loop->is_stopping || session->is_in_doubt)
+        return false;
+    /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
+     */
+    if (is_compat ? session_is_notified(session) || session->is_uncertain
+                  : !session_is_parkable(session, &upstream->kept.state))
+        return false;
+    *ret_chores = session_is_notified(session) ? SETTLING_NOTIFY_NONE : 0;
+    if (session->has_selected)
+        *ret_chores |= session->offers.unselect ? SETTLING_UNSELECT : SETTLING_EXAMINE | SETTLING_CHECK;
+    /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. And if a server has ended
+     * IDLE by itself, what it says to DONE may still be on its way. */
+    bool needs_good_end = *ret_chores & SETTLING_CHECK;
+    if (needs_good_end || (*ret_chores == 0 && (session->was_refused || session->has_said_done)))
+        *ret_chores |= SETTLING_NOOP;
+    upstream->may_fail_unselect = session->selected == SESSION_SELECTED_NO;
+    return true;
+}
+
+/* RFC 9051 section 6.3.13: an IDLE that goes on can only be ended. If the server has just ended it by itself, what it
+ * says to DONE comes before the answer to another command. */
+static unsigned leaving_end_idling(struct client *client, struct upstream *upstream, bool has_other_chores)
+{
+    const struct flight *idle = client->pipeline.first;
+    upstream->idle = pipeline_take(&client->pipeline, (struct imapstate_span){ idle->tag, idle->tag_len });
+    return has_other_chores ? SETTLING_DONE : SETTLING_DONE | SETTLING_NOOP;
+}
+
+/* Lets go of the upstream and of all that was only for it. */
+static void leaving_let_go(struct client *client, bool may_park)
+{
+    bool is_clean = client->state == CLIENT_AUTHENTICATED && client_is_at_rest(client);
+    bool is_idling = client->state == CLIENT_AUTHENTICATED && client_is_idling(client);
+    struct upstream *upstream = client->upstream;
+    unsigned chores = 0;
+    client->upstream = NULL;
+    if (client->resting)
+        upstream_disown(client->resting);
+    client->resting = NULL;
+    if (upstream && (is_clean || is_idling) && may_park && leaving_may_park(client, upstream, &chores)) {
+        if (is_idling)
+            chores |= leaving_end_idling(client, upstream, chores != 0);
+        settling_begin(upstream, chores, false);
+    } else if (upstream) {
+        upstream_release(upstream, is_clean);
+    }
+    choice_done(client);
+    restore_free(client->restore);
+    client->restore = NULL;
+    login_free(client->login);
+    client->login = NULL;
+    admission_free(client->admission);
+    client->admission = NULL;
+    client_forget_credentials(client);
+    pipeline_done(&client->pipeline);
+    down_forget(client);
+}
+
+bool leaving_rest_upstream(struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    unsigned chores = 0;
+    if (!upstream || !leaving_may_park(client, upstream, &chores) || chores == 0)
+        return false;
+    client->upstream = NULL;
+    client->resting = upstream;
+    settling_begin(upstream, chores, true);
+    return true;
+}
+
+/* In this order: what was said for the client leaves, the upstream hears its end, and only then the client its own. */
+void leaving_carry_out(struct client *client)
+{
+    stream_flush(&client->stream);
+    if (client->state == CLIENT_LOGGING_IN)
+        login_is_abandoned(client);
+    leaving_let_go(client, true);
+    leaving_log(client, client->ending);
+    /* In the middle of a TLS handshake nothing can be said that the client would understand. */
+    if (client->stream.is_closed || client->stream.is_securing) {
+        leaving_die(client);
+        return;
+    }
+    client_enter(client, CLIENT_CLOSING);
+    client->active_at_ms = client_now_ms(client);
+    stream_consume_wiping(&client->stream, stream_input(&client->stream).len);
+    stream_resume(&client->stream);
+    if (stream_is_drained(&client->stream))
+        stream_shutdown(&client->stream);
+    else
+        client->stream.wants_drained = true;
+    if (client->stream.is_at_eof && stream_is_drained(&client->stream))
+        leaving_die(client);
+}
+
+void leaving_unauthenticate(struct client *client)
+{
+    stream_flush(&client->stream); /* the OK is still the session's */
+    leaving_log(client, "unauthenticated");
+    stream_count_anew(&client->stream);
+    bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
+    leaving_let_go(client, false); /* P16: the connection has been somebody's, and is nobody's now */
+    session_done(&client->session);
+    if (!origin_forget(client))
+        return;
+    client->language = LANGUAGE_DEFAULT;
+    client->unauthenticated_octets = 0;
+    client->login_failures = 0;
+    client->began_at_ms = client_now_ms(client);
+    client_enter(client, CLIENT_NOT_AUTHENTICATED);
+    if (!is_certain)
+        client_end(client, "UNAUTHENTICATE without a flush", "BYE " N_("Compressed data cannot be read."));
+}

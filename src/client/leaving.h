@@ -1,0 +1,23 @@
+/* leaving: a session ends: what becomes of its upstream, and then of the client. */
+#ifndef CLIENT_LEAVING_H
+#define CLIENT_LEAVING_H
+
+#include <stdbool.h>
+
+struct client;
+
+/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
+ * has its answer, comes back at once; client->resting is it meanwhile. False: there is nothing to wait for. */
+bool leaving_rest_upstream(struct client *client);
+
+/* UNAUTHENTICATE has been answered: the session is over, the connection is not (RFC 8437, P16). */
+void leaving_unauthenticate(struct client *client);
+
+/* client_close() was said: lets go of the upstream, logs the one line by which a session ends, and enters CLOSING or
+ * DEAD. */
+void leaving_carry_out(struct client *client);
+
+/* The end at once: DEAD. */
+void leaving_die(struct client *client);
+
+#endif

@@ -1,0 +1,110 @@
+#include "origin.h"
+
+#include <stdio.h>
+
+#include "client.h"
+#include "introduction.h"
+#include "rate.h"
+
+/* What a PROXY header or an ID says comes after the greeting or before it: client_end() knows. Strangers can bring it
+ * about as often as they like. */
+void origin_refuse(struct client *client)
+{
+    unsigned more = 0;
+    char detail[32];
+    client->is_unlogged = !rate_allows(&rate_of_refusals, client_now_ms(client), &more);
+    snprintf(detail, sizeof detail, "and %u more", more);
+    if (more > 0)
+        client_set_detail(client, detail);
+    client_end(client, "too many connections from this address",
+               "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
+}
+
+/* From here on it comes from this address, and is counted so. A host that speaks for many is not limited itself. */
+bool origin_move(struct client *client, const struct address *peer, const struct address *local)
+{
+    const struct config *config = client->service->config;
+    bool is_host = networks_hold(&client->listener->id_trusted_networks, peer);
+    struct peers_place place = { *peer, client_is_newcomer(client, peer) };
+    struct peers_limits limits = {
+        .max_per_address = is_host ? 0 : config->max_clients_per_address,
+        .max_newcomers_per_address = config->max_unauthenticated_per_address,
+    };
+    if (peers_move(&client->place, &place, &limits) != PEERS_OK)
+        return false;
+    client->peer = *peer;
+    client->local = *local;
+    return true;
+}
+
+static bool origin_is_other(const struct client *client)
+{
+    return client->introduction && client->introduction->peer.family != AF_UNSPEC;
+}
+
+/* Before login only, and by the connection's own address, be it a PROXY header's. */
+static bool origin_is_trusted(const struct client *client)
+{
+    const struct address *peer = origin_is_other(client) ? &client->introduction->peer : &client->peer;
+    return client->state == CLIENT_NOT_AUTHENTICATED && networks_hold(&client->listener->id_trusted_networks, peer);
+}
+
+/* What a trusted client has said of its user's address is believed as a PROXY header is. The last word counts; an ID
+ * that says nothing of it leaves it as it is. */
+static void origin_heed(struct client *client, struct introduction *said)
+{
+    const struct introduction *before = client->introduction;
+    said->peer = origin_is_other(client) ? before->peer : client->peer;
+    said->local = origin_is_other(client) ? before->local : client->local;
+    const struct address *local = said->destination.family == AF_UNSPEC ? &said->local : &said->destination;
+    bool is_moved = said->source.family != AF_UNSPEC;
+    if (!is_moved && !origin_is_other(client))
+        said->peer = said->local = (struct address){ .family = AF_UNSPEC };
+    if (is_moved)
+        client_log(client, LOG_LEVEL_DEBUG, "ID tells whom it speaks for");
+    if (is_moved && !origin_move(client, &said->source, local))
+        origin_refuse(client);
+    else if (said->is_looping)
+        client_end(client, "x-proxy-ttl is used up", "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
+}
+
+bool origin_introduce(struct client *client, struct imapstate_span arguments)
+{
+    struct introduction *said = introduction_new();
+    enum imapstate_error error =
+        said ? introduction_read(arguments, origin_is_trusted(client), said) : IMAPSTATE_NO_MEMORY;
+    if (error != IMAPSTATE_OK) {
+        if (said && said->wrong)
+            client_log(client, LOG_LEVEL_WARNING, "%s cannot be read in the ID of a trusted client", said->wrong);
+        introduction_free(said);
+        return false;
+    }
+    origin_heed(client, said);
+    introduction_free(client->introduction);
+    client->introduction = said;
+    return true;
+}
+
+/* Whoever said it need not be who is there from here on: TLS begins, or UNAUTHENTICATE was said. False: memory is out,
+ * and the client has been ended. */
+bool origin_forget(struct client *client)
+{
+    const struct introduction *said = client->introduction;
+    bool is_itself = !origin_is_other(client) || origin_move(client, &said->peer, &said->local);
+    introduction_free(client->introduction);
+    client->introduction = NULL;
+    if (!is_itself)
+        client_close(client, "out of memory");
+    return is_itself;
+}
+
+bool origin_introduction(const struct client *client, const struct upstream *upstream,
+                         struct imapstate_buf *ret_arguments)
+{
+    if (!upstream->before_login.id || upstream->is_introduced)
+        return false;
+    bool is_passed_on = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    if (!is_passed_on && !client->introduction)
+        return false;
+    return introduction_write(client->introduction, is_passed_on ? &client->peer : NULL, &client->local, ret_arguments);
+}

@@ -1,0 +1,31 @@
+/* origin: where a client is, by its connection, a PROXY header, or the ID of a trusted one; and what it says of itself.
+ * Limits by address go by that. */
+#ifndef CLIENT_ORIGIN_H
+#define CLIENT_ORIGIN_H
+
+#include <imapstate/span.h>
+#include <stdbool.h>
+
+struct address;
+struct client;
+struct upstream;
+
+/* From here on the client is there, and is counted so. A host that speaks for many is not limited itself. False: there
+ * are too many from that address, or memory is out. */
+bool origin_move(struct client *client, const struct address *peer, const struct address *local);
+
+/* There are too many: the end. */
+void origin_refuse(struct client *client);
+
+/* An ID before there is an upstream. False: its arguments are none of an ID. The client may end. */
+bool origin_introduce(struct client *client, struct imapstate_span arguments);
+
+/* Who said it need not be who is there from here on: TLS begins, or UNAUTHENTICATE was said. False: memory is out, and
+ * the client ends. */
+bool origin_forget(struct client *client);
+
+/* The arguments for the upstream's first ID. False if there is nothing to say, or if the upstream has no ID. */
+bool origin_introduction(const struct client *client, const struct upstream *upstream,
+                         struct imapstate_buf *ret_arguments);
+
+#endif
