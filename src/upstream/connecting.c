@@ -150,9 +150,26 @@ static void connecting_check_id(const struct upstream *upstream)
                     upstream->config->name);
 }
 
+/* Behind what has come to an end here, is there an answer to a command that was never given? The next one would be
+ * taken to be answered by it: that is the login. */
+static bool connecting_is_ahead(const struct upstream *upstream)
+{
+    struct imapstate_span in = stream_input(&upstream->stream);
+    while (in.len > 0 && *in.at == '*') {
+        const uint8_t *lf = memchr(in.at, '\n', in.len);
+        size_t len = lf ? (size_t)(lf + 1 - in.at) : in.len;
+        in = (struct imapstate_span){ in.at + len, in.len - len };
+    }
+    return in.len > 0;
+}
+
 static void connecting_finish(struct upstream *upstream)
 {
     bool is_scouting = upstream->opening->scout;
+    if (connecting_is_ahead(upstream)) {
+        connecting_fail(upstream, "the server answers what was not asked");
+        return;
+    }
     if (!is_scouting)
         connecting_check_id(upstream);
     opening_succeed(upstream->opening);

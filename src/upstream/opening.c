@@ -94,7 +94,6 @@ const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_m
     if (opening->addresses.count > 0)
         endpoint->len = address_get(&opening->addresses.addresses[opening->at], &endpoint->sockaddr.storage);
     opening->is_secure = false;
-    imapstate_buf_clear(&opening->names);
     if (opening->scout)
         scout_begin_anew(opening->scout);
     opening->deadline_ms = now_ms + opening->config->connect_timeout_ms;

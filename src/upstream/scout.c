@@ -103,8 +103,9 @@ void scout_hear_piece(struct scout *scout, const struct imapstate_piece *piece)
         return;
     scout->is_answered = true;
     bool fits = imapstate_buf_put(&scout->answer, piece->octets);
-    if (fits && piece->ends)
+    if (fits && !piece->ends)
+        return;
+    if (fits)
         introduction_read_answer(imapstate_buf_span(&scout->answer), &scout->id);
-    if (!fits || piece->ends)
-        imapstate_buf_clear(&scout->answer);
+    imapstate_buf_clear(&scout->answer);
 }
