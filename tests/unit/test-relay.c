@@ -22,13 +22,7 @@ static void log_in_streaming(struct rig *rig, struct wire **ret_client, struct w
     assert_non_null(*ret_server);
 }
 
-static void play_all(const struct dialog *dialogs, size_t count, dialog_begin *begin)
-{
-    for (size_t i = 0; i < count; i++)
-        dialog_play_in_all_ways(&dialogs[i], begin);
-}
-
-#define PLAY_ALL(dialogs) play_all(dialogs, ARRAY_LEN(dialogs), log_in)
+#define PLAY_ALL(dialogs) dialog_play_all(dialogs, ARRAY_LEN(dialogs), log_in)
 
 static const struct dialog commands[] = {
     { "a command and its answer",
@@ -151,7 +145,7 @@ static const struct dialog streamed[] = {
 
 TEST(where_it_is_configured_messages_go_up_unasked)
 {
-    play_all(streamed, ARRAY_LEN(streamed), log_in_streaming);
+    dialog_play_all(streamed, ARRAY_LEN(streamed), log_in_streaming);
 }
 
 static const struct dialog idles[] = {
