@@ -424,13 +424,8 @@ static bool admission_hear_go(struct client *client, struct imapstate_span line)
     return true;
 }
 
-void admission_hear_alert(struct client *client, struct imapstate_span line)
-{
-    client_hear_alert(client, line);
-}
-
 /* Its words are for the client, if there is no other way. */
-void admission_hear_bye(struct client *client, struct imapstate_span line)
+static void admission_hear_bye(struct client *client, struct imapstate_span line)
 {
     struct admission *admission = client->admission;
     struct status status;
@@ -475,4 +470,10 @@ bool admission_hear(struct client *client, struct imapstate_span line)
     else
         admission_hear_tagged(client, line);
     return false;
+}
+
+void admission_told(struct client *client, struct imapstate_span line)
+{
+    client_hear_alert(client, line);
+    admission_hear_bye(client, line);
 }

@@ -96,9 +96,8 @@ void admission_upstream_lost(struct client *client, const struct upstream *lost,
  * passed on. */
 bool admission_hear(struct client *client, struct imapstate_span line);
 
-/* Before that: the greeting, or what stands in its place, may tell the user something, or why nobody is let in. Both
- * accept what is none of that. */
-void admission_hear_alert(struct client *client, struct imapstate_span line);
-void admission_hear_bye(struct client *client, struct imapstate_span line);
+/* Before that: the greeting, or what stands in its place, may tell the user something (ALERT), or why nobody is let in
+ * (BYE). Any other line is of no interest. */
+void admission_told(struct client *client, struct imapstate_span line);
 
 #endif

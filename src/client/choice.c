@@ -12,12 +12,6 @@
 #include "upstreams.h"
 #include "waking.h"
 
-void choice_init(struct choice *choice)
-{
-    *choice = (struct choice){ 0 };
-    resend_init(&choice->resend);
-}
-
 static void choice_give_back(struct client *client)
 {
     struct choice *choice = &client->choice;
@@ -32,7 +26,7 @@ void choice_done(struct client *client)
     choice_give_back(client);
     park_proof_unref(choice->proof);
     resend_done(&choice->resend);
-    choice_init(choice);
+    *choice = (struct choice){ .resend = choice->resend };
 }
 
 /* --- taking one --- */

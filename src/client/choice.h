@@ -31,8 +31,6 @@ struct choice {
     bool has_doubted; /* one was, and another has taken its place: its answers stand */
 };
 
-void choice_init(struct choice *choice);
-
 /* Gives the reserved connection back, forgets everything. */
 void choice_done(struct client *client);
 

@@ -15,8 +15,11 @@
 /* Octets of more of the reason. */
 #define CLIENT_DETAIL_MAX 91u
 
-/* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. */
-_Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048, "an idle pair in clear is to stay below 3 KiB");
+/* What an idle session holds, but for its names and what malloc() and libevent add: docs/design.md, Memory. Both may
+ * grow by what every idle session needs; what only some need, or need for a while, stands behind a pointer, as login,
+ * admission, restore and opening do. If it does not fit, the two streams are the first place to look. */
+_Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048,
+               "an idle pair without TLS is to stay below 3 KiB");
 
 /* And what one holds at the most. An introduction is gone before commands are in flight and answers pile up, and an
  * answer that is held (pipeline.h) is never there together with a request, which is no smaller; besides it OpenSSL's
@@ -66,7 +69,7 @@ void client_init(struct client *client, struct clients *clients, const struct co
     imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
     request_init(&client->request);
     session_init(&client->session);
-    choice_init(&client->choice);
+    resend_init(&client->choice.resend);
     imapstate_buf_init(&client->told, ALERTS_MAX);
     list_init(&client->link);
     list_move(&client->link, &client->clients->by_state[CLIENT_PROXYING]);

@@ -407,8 +407,8 @@ void dispatch_on_upstream(void *owner, enum upstream_event event, struct upstrea
             admission_upstream_ready(client);
         break;
     case UPSTREAM_TOLD:
-        admission_hear_alert(client, words);
-        admission_hear_bye(client, words);
+        if (client->admission)
+            admission_told(client, words);
         break;
     case UPSTREAM_HEARD:
         relay_up(client);

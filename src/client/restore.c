@@ -7,12 +7,32 @@
 
 #include "capability.h"
 #include "client.h"
+#include "moves.h"
 #include "relay.h"
 #include "tag.h"
 #include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
 #define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored at the moment.")
+
+#define BIT(phase) MOVES_BIT(phase)
+
+static const unsigned restore_may_enter[RESTORE_PHASE_MAX] = {
+    [RESTORE_CHOOSING] = BIT(RESTORE_CHOOSING) | BIT(RESTORE_REPLAYING),
+    [RESTORE_REPLAYING] = BIT(RESTORE_CHOOSING) | BIT(RESTORE_REPLACING),
+};
+
+static const char *const restore_phase_names[RESTORE_PHASE_MAX] = { "CHOOSING", "REPLAYING", "REPLACING" };
+
+static const struct moves restore_moves = { "restore", restore_phase_names, restore_may_enter };
+
+static void restore_enter(struct client *client, enum restore_phase next)
+{
+    if (moves_allow(&restore_moves, client->restore->phase, next))
+        client->restore->phase = (uint8_t)next;
+    else
+        stream_break(&client->stream, "unforeseen state");
+}
 
 void restore_free(struct restore *restore)
 {
@@ -197,7 +217,7 @@ static void restore_fail(struct client *client, const char *command, const char 
     if (tainted)
         upstream_release(tainted, false);
     session_forget_enabled(&client->session);
-    client->restore->phase = RESTORE_REPLACING;
+    restore_enter(client, RESTORE_REPLACING);
     if (!choice_log_in(client, &restore_asker))
         restore_give_up(client, RESTORE_UNAVAILABLE);
 }
@@ -250,7 +270,7 @@ static void restore_replay(struct client *client)
     if (!restore->is_warm || silenced)
         restore->replay = imapstate_replay_new(silenced ? silenced : restore->share, literals, UPSTREAM_TAG);
     imapstate_state_free(silenced);
-    restore->phase = RESTORE_REPLAYING;
+    restore_enter(client, RESTORE_REPLAYING);
     if (!restore->replay) {
         restore_fail(client, "", "out of memory");
         return;
@@ -321,7 +341,7 @@ static const struct admission_asker restore_asker = {
 static void restore_choose(struct client *client)
 {
     struct restore *restore = client->restore;
-    restore->phase = RESTORE_CHOOSING;
+    restore_enter(client, RESTORE_CHOOSING);
     restore->is_warm = false;
     switch (choice_make_state(client, imapstate_buf_span(&restore->encoded), &restore_asker)) {
     case CHOICE_EXACT:

@@ -8,10 +8,12 @@
 struct client;
 struct upstream;
 
+/*   CHOOSING <-> REPLAYING -> REPLACING     Back to CHOOSING: a parked connection has turned out dead. */
 enum restore_phase {
     RESTORE_CHOOSING,  /* a connection is being made */
     RESTORE_REPLAYING, /* the upstream is being brought into the state */
     RESTORE_REPLACING, /* that has failed; the connection is being replaced (P18) */
+    RESTORE_PHASE_MAX,
 };
 
 /* A STATE token under way. */
@@ -23,7 +25,7 @@ struct restore {
     struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
     struct imapstate_buf held_names; /* a capability list that came meanwhile, for after the decision */
     uint8_t language;                /* of state, by catalogue.h's number */
-    uint8_t phase;                   /* enum restore_phase */
+    uint8_t phase;                   /* enum restore_phase; restore_enter() alone writes it */
     bool is_warm;                    /* the connection was in the state already */
     bool was_lost;                   /* it broke: P6 rather than P5 */
     bool is_again;                   /* restore_again(): nobody has asked for it, so there is no tag and no token */

@@ -5,6 +5,11 @@
 
 #include "catalogue.h"
 
+static void request_enter(struct request *request, enum request_phase next)
+{
+    request->phase = (uint8_t)next;
+}
+
 void request_init(struct request *request)
 {
     *request = (struct request){ 0 };
@@ -37,12 +42,12 @@ static void request_heed_line(struct request *request, const struct imapstate_pi
     if (literal->announced && literal->octets > (is_state ? IMAPSTATE_TOKEN_MAX : REQUEST_LITERAL_MAX))
         request_complain(request, "BAD " N_("Literal is too large."));
     if (!literal->announced)
-        request->phase = REQUEST_COMPLETE;
+        request_enter(request, REQUEST_COMPLETE);
     else if (!literal->synchronizing)
-        request->phase = REQUEST_COLLECTING;
+        request_enter(request, REQUEST_COLLECTING);
     else
         /* Without our "+" the literal does not come, and the command ends here. */
-        request->phase = request->complaint ? REQUEST_COMPLETE : REQUEST_OWES_GO;
+        request_enter(request, request->complaint ? REQUEST_COMPLETE : REQUEST_OWES_GO);
 }
 
 static bool request_is_line_end(const struct imapstate_piece *piece)
@@ -66,12 +71,12 @@ void request_begin(struct request *request, const struct imapstate_command *comm
     if (request_is_line_end(line))
         request_heed_line(request, line);
     else
-        request->phase = REQUEST_COLLECTING;
+        request_enter(request, REQUEST_COLLECTING);
 }
 
 void request_add(struct request *request, const struct imapstate_piece *piece)
 {
-    request->phase = REQUEST_COLLECTING;
+    request_enter(request, REQUEST_COLLECTING);
     if (piece->refused != IMAPSTATE_OK)
         request_complain(request, request_to_refused(piece->refused));
     if (!request->complaint && !imapstate_buf_put(&request->octets, piece->octets))
@@ -114,10 +119,10 @@ struct imapstate_span request_arguments(const struct request *request)
 
 void request_said_go(struct request *request)
 {
-    request->phase = REQUEST_COLLECTING;
+    request_enter(request, REQUEST_COLLECTING);
 }
 
 void request_asks(struct request *request)
 {
-    request->phase = REQUEST_ASKING;
+    request_enter(request, REQUEST_ASKING);
 }

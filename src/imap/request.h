@@ -21,7 +21,7 @@ struct request {
     struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
     const struct imapstate_command *command;
     const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
-    uint8_t phase;         /* enum request_phase; request.c alone writes it */
+    uint8_t phase;         /* enum request_phase; request_enter() alone writes it */
 };
 
 void request_init(struct request *request);
