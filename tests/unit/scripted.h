@@ -7,6 +7,7 @@
  *   = TEXT   a line must come, just this
  *   T        handshake
  *   Z        reads until the client closes, and says nothing
+ *   E        the client must close, and say no more
  *   F        sends without an end, until the client closes
  *   ---      closes, and takes the next connection
  *
@@ -149,6 +150,10 @@ static inline void scripted_step(struct scripted_peer *peer, const char *line)
     case 'Z':
         while (scripted_read(peer, octets, sizeof octets) > 0)
             ;
+        break;
+    case 'E':
+        if (scripted_read(peer, octets, 1) > 0)
+            scripted_fail("the client should say no more, but says", octets);
         break;
     case 'F':
         while (scripted_write(peer, octets, sizeof octets))

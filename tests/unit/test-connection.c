@@ -1,9 +1,11 @@
 #include "check.h"
 
 #include "certificate.h"
+#include "clock.h"
 #include "connection.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "scripted.h"
 
@@ -138,6 +140,29 @@ TEST(each_wait_has_an_end)
     }
 }
 
+/* Whoever never has to wait, as the server never stops, must heed the deadline as well. */
+TEST(what_is_there_behind_the_deadline_is_not_taken)
+{
+    struct scripted server;
+    struct connection connection;
+    struct imapstate_buf in;
+    scripted_begin(&server, "< * OK hi\nZ", NULL);
+    struct connection_target target = target_of(&server, CONNECTION_PLAIN, "");
+    assert_true(connection_open(&connection, &target));
+    target.timeout_ms = 1;
+    connection_set_deadline(&connection);
+    struct pollfd readable = { .fd = connection.fd, .events = POLLIN };
+    assert_int_equal(poll(&readable, 1, PATIENT_MS), 1);
+    while (clock_us() < connection.deadline_us)
+        usleep(100);
+    imapstate_buf_init(&in, 1000);
+    assert_false(connection_read(&connection, &in));
+    assert_string_equal(connection.error, "no answer within 0.001 s");
+    assert_int_equal(in.len, 0);
+    connection_close(&connection);
+    scripted_end(&server, "too late");
+}
+
 TEST(what_nobody_takes_is_not_waited_for_without_an_end)
 {
     struct scripted server;
@@ -210,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_certificate_is_taken_or_refused_with_its_reason),
         cmocka_unit_test(a_file_of_certificates_that_is_none_is_named),
         cmocka_unit_test(each_wait_has_an_end),
+        cmocka_unit_test(what_is_there_behind_the_deadline_is_not_taken),
         cmocka_unit_test(what_nobody_takes_is_not_waited_for_without_an_end),
         cmocka_unit_test(more_than_there_is_room_for_is_said),
         cmocka_unit_test(nobody_there_is_said),

@@ -22,6 +22,7 @@ static const struct {
     { "a backslash outside of one", "[PERMANENTFLAGS (\\Seen \\*)] x", "PERMANENTFLAGS (\\Seen \\*)", "x" },
     { "a quote that is none", "[X 5\"] x", "X 5\"", "x" },
     { "a bracket of its own that stays open", "[CAPABILITY X[ ID] x [y]", "CAPABILITY X[ ID", "x [y]" },
+    { "and one more behind", "[CAPABILITY X[ ID] x] y", "CAPABILITY X[ ID", "x] y" },
     { "in the last word", "[CAPABILITY X[] x", "CAPABILITY X[", "x" },
     { "brackets of its own", "[REFERRAL imap://[2001:db8::1]/] x", "REFERRAL imap://[2001:db8::1]/", "x" },
     { "] in a tag, where none may be", "[STATECMD A]1] x", "STATECMD A", "1] x" },

@@ -148,6 +148,18 @@ static const struct {
       "",
       "",
       { 4 } },
+    /* What would be the answer the server takes for a command that is on its way. */
+    { "the password is refused by a question",
+      "< * OK [CAPABILITY LOGINDISABLED SASL-IR AUTH=PLAIN] hi\n> AUTHENTICATE PLAIN AGFubgBzZWNyZXQ=\n< $ OK "
+      "in\n" LIST(" STATE") STATE SAVESTATE END
+      "< * OK [CAPABILITY LOGINDISABLED SASL-IR AUTH=PLAIN] hi\n> AUTHENTICATE PLAIN\n> STATE TOKEN\n"
+      "> EXAMINE INBOX\n< + e30=\nE",
+      TRIAL_FAILED,
+      "the login was refused {}",
+      "",
+      "",
+      "",
+      { 4 } },
     { "the token is refused",
       SAVED RESTORED_BY("< $ NO gone\n") BYE,
       TRIAL_NOT_RESTORED,
