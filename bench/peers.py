@@ -464,17 +464,18 @@ enable_admin_commands no
 
 class Imapstated(Peer):
     name = "imapstated"
+    build_variable = "IMAPSTATE_BUILD"
     settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
     listener_settings = ""
     upstream_settings = ""
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
-        self.build = pathlib.Path(os.environ.get("IMAPSTATE_BUILD") or BENCH.parent / "build").resolve()
+        self.build = pathlib.Path(os.environ.get(self.build_variable) or BENCH.parent / "build").resolve()
         self.program = self.build / "src" / "gateway" / "imapstated"
         if not self.program.exists():
             raise Failure("src/gateway/imapstated is missing in the build directory: meson setup build && "
-                          "ninja -C build, or set IMAPSTATE_BUILD")
+                          f"ninja -C build, or set {self.build_variable}")
         self.conf = self.write("imapstated.conf", f"""
 workers = 1
 log_level = "warning"
@@ -521,3 +522,9 @@ upstream "dovecot" {{
         git = subprocess.run(["git", "-C", BENCH, "describe", "--always", "--dirty"], capture_output=True, text=True)
         options = self.build_options()
         return f"{git.stdout.strip() or 'unknown'} ({options.get('buildtype', 'unknown build')})"
+
+
+class ImapstatedBefore(Imapstated):
+    """Another build, to tell what a change has brought: both are measured by turns in one run."""
+    name = "imapstated-before"
+    build_variable = "IMAPSTATE_BEFORE"
