@@ -250,3 +250,17 @@ struct wire *rig_log_in(struct rig *rig, struct wire *client, const char *user, 
     wire_take(server);
     return server;
 }
+
+struct wire *rig_greet_beside_parked(struct rig *rig, const char *list, struct wire **ret_client)
+{
+    struct wire *before = rig_greet(rig, list), *server = rig_log_in(rig, before, "ann", list);
+    if (!server)
+        rig_fail("no connection to the server");
+    rig_say(rig, before, "z LOGOUT\r\n");
+    wire_end(before);
+    rig_pass(rig, 0);
+    if (park_count() != 1)
+        rig_fail("a connection is not parked");
+    *ret_client = rig_greet(rig, list);
+    return server;
+}

@@ -63,4 +63,7 @@ struct wire *rig_greet(struct rig *rig, const char *list);
  * returned; what both have heard has been taken. NULL: the gateway has not asked for one. */
 struct wire *rig_log_in(struct rig *rig, struct wire *client, const char *user, const char *list);
 
+/* Both: another client has been greeted, and a connection of ann's, whose list this is, is parked, pristine. */
+struct wire *rig_greet_beside_parked(struct rig *rig, const char *list, struct wire **ret_client);
+
 #endif

@@ -413,17 +413,10 @@ TEST(an_alert_reaches_the_client_once)
 
 /* --- room --- */
 
-/* ann has a parked connection: it is the server, and another client has been greeted. */
 static void park_one(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
 {
-    struct wire *client;
-    greet_with(rig, CONFIG, LIST, &client);
-    *ret_server = rig_log_in(rig, client, "ann", LIST);
-    rig_say(rig, client, "z LOGOUT\r\n");
-    wire_end(client);
-    rig_pass(rig, 0);
-    assert_string_equal(wire_take(*ret_server), "");
-    *ret_client = rig_greet(rig, LIST);
+    rig_begin(rig, CONFIG);
+    *ret_server = rig_greet_beside_parked(rig, LIST, ret_client);
 }
 
 #define OTHER_UP                                                                                                       \
