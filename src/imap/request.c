@@ -55,6 +55,15 @@ static bool request_is_line_end(const struct imapstate_piece *piece)
     return piece->literal.announced || piece->ends;
 }
 
+/* Positions rather than spans: the octets move as more are added. */
+static void request_parse(struct request *request)
+{
+    struct imapstate_command_line line;
+    imapstate_command_parse(imapstate_buf_span(&request->octets), &line);
+    request->tag_len = (uint32_t)line.tag.len;
+    request->arguments_at = line.has_arguments_sp ? (uint32_t)(line.arguments.at - request->octets.at) : 0;
+}
+
 void request_begin(struct request *request, const struct imapstate_command *command, const struct imapstate_piece *line,
                    const char *complaint)
 {
@@ -68,6 +77,7 @@ void request_begin(struct request *request, const struct imapstate_command *comm
     }
     if (!imapstate_buf_put(&request->octets, kept))
         request_complain(request, "BAD " N_("Command is too large."));
+    request_parse(request);
     if (request_is_line_end(line))
         request_heed_line(request, line);
     else
@@ -85,36 +95,28 @@ void request_add(struct request *request, const struct imapstate_piece *piece)
         request_heed_line(request, piece);
 }
 
-static struct imapstate_command_line request_parse(const struct request *request)
-{
-    struct imapstate_command_line line;
-    imapstate_command_parse(imapstate_buf_span(&request->octets), &line);
-    return line;
-}
-
 bool request_has_arguments(const struct request *request)
 {
-    return request_parse(request).has_arguments_sp;
+    return request->arguments_at > 0;
 }
 
 struct imapstate_span request_tag(const struct request *request)
 {
-    struct imapstate_span tag = request_parse(request).tag;
+    struct imapstate_span tag = { request->octets.at, request->tag_len };
     return tag.len > 0 ? tag : IMAPSTATE_SPAN("*");
 }
 
 struct imapstate_span request_arguments(const struct request *request)
 {
-    struct imapstate_command_line line = request_parse(request);
     struct imapstate_span all = imapstate_buf_span(&request->octets);
-    if (!line.has_arguments_sp)
+    if (!request_has_arguments(request))
         return (struct imapstate_span){ all.at + all.len, 0 };
-    const uint8_t *end = all.at + all.len;
-    if (end > line.arguments.at && end[-1] == '\n')
+    const uint8_t *at = all.at + request->arguments_at, *end = all.at + all.len;
+    if (end > at && end[-1] == '\n')
         end--;
-    if (end > line.arguments.at && end[-1] == '\r')
+    if (end > at && end[-1] == '\r')
         end--;
-    return (struct imapstate_span){ line.arguments.at, (size_t)(end - line.arguments.at) };
+    return (struct imapstate_span){ at, (size_t)(end - at) };
 }
 
 void request_said_go(struct request *request)

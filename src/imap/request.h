@@ -21,6 +21,8 @@ struct request {
     struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
     const struct imapstate_command *command;
     const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
+    uint32_t tag_len;      /* the tag stands at the front of octets; 0: none that an answer could carry */
+    uint32_t arguments_at; /* where in octets the arguments begin; 0: no SP follows the name */
     uint8_t phase;         /* enum request_phase; request_enter() alone writes it */
 };
 
