@@ -174,8 +174,11 @@ static bool settling_go_on(struct upstream *upstream)
         if (result == IMAPSTATE_FRAME_LINE && piece.begins && !settling_hear(upstream, &piece))
             return false;
     }
-    if (upstream->chores == 0)
-        settling_park(upstream);
+    if (upstream->chores != 0)
+        return true;
+    if (!imapstate_frame_is_between(&upstream->frame)) /* of a literal, a part has come behind the last answer */
+        return false;
+    settling_park(upstream);
     return true;
 }
 

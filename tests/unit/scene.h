@@ -3,6 +3,8 @@
 #ifndef TEST_SCENE_H
 #define TEST_SCENE_H
 
+#include <signal.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +54,16 @@ static inline void scene_on_upstream(void *owner, enum upstream_event event, str
 static const struct upstream_owner scene_owner = { scene_on_upstream, &scene, 0xace };
 static const struct upstream_ends scene_ends = { &scene_peer, &scene_local };
 
-/* The last one is kept: to load it takes longer than most scenes. The main() of a test ends with NULL. */
+/* What main() returns. */
+#define SCENE_RUN(tests)                                                                                               \
+    (signal(SIGPIPE, SIG_IGN), sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, scene_forget))
+
+static inline void scene_on_told(struct loop *loop)
+{
+    upstreams_look_up(&scene.upstreams);
+}
+
+/* The last one is kept: to load it takes longer than most scenes. */
 static inline struct service *scene_service(const char *text)
 {
     static struct service *loaded;
@@ -65,12 +76,18 @@ static inline struct service *scene_service(const char *text)
     return text ? service_ref(loaded) : NULL;
 }
 
+static inline int scene_forget(void **state)
+{
+    scene_service(NULL);
+    return 0;
+}
+
 static inline void scene_begin(const char *text)
 {
     scene = (struct scene){ 0 };
     wires_begin();
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
-    loop_init_bare(&scene.loop, 0, NULL);
+    loop_init_bare(&scene.loop, 0, scene_on_told);
     scene.loop.watches.is_ready = wire_is_ready;
     upstreams_init(&scene.upstreams, &scene.loop);
     scene.service = scene_service(text);

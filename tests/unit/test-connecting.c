@@ -2,14 +2,13 @@
  * tests/e2e/test_upstream_tls.py. */
 #include "check.h"
 
+#include "naming.h"
 #include "scene.h"
 
 #include "connecting.h"
 #include "proxy.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sodium.h>
 
 #define ASKED    "imapstate CAPABILITY\r\n"
 #define NAMES    "* CAPABILITY IMAP4rev1 ID LITERAL+\r\n"
@@ -247,6 +246,7 @@ TEST(the_owner_introduces_its_user_before_the_login)
             struct upstream *upstream = scene_open_ready("IMAP4rev1 ID");
             assert_true(upstream->before_login.id);
             connecting_introduce(upstream, IMAPSTATE_SPAN("(\"name\" \"ann\")"));
+            assert_true(upstream->is_introduced);
             scene_turn();
             assert_true(scene_hears("imapstate ID (\"name\" \"ann\")\r\n"));
             say(ids[i].says, cut, 0);
@@ -255,7 +255,6 @@ TEST(the_owner_introduces_its_user_before_the_login)
                 assert_string_equal(scene.order, "");
             scene_wait(1);
             CHECK_ROW(ids[i].name, strcmp(scene.order, ids[i].order) == 0);
-            assert_true(upstream->is_introduced);
             end_with(upstream);
         }
 }
@@ -290,25 +289,9 @@ TEST(a_server_that_takes_no_connection_is_lost_at_its_timeout_or_at_once)
     }
 }
 
-/* The test is the name server. */
 static void answer_name(unsigned addresses)
 {
-    char name[RESOLVER_NAME_MAX];
-    uint32_t era;
-    struct resolver_answer *answer = calloc(1, sizeof *answer);
-    struct resolver_family *family = &answer->families[RESOLVER_IPV4];
-    assert_true(resolver_take_wanted(name, &era));
-    assert_string_equal(name, "mail.example");
-    answer->why = "no such name";
-    answer->families[RESOLVER_IPV6].finding = RESOLVER_NONE;
-    family->finding = addresses > 0 ? RESOLVER_FOUND : RESOLVER_NONE;
-    family->ttl_s = 60;
-    for (unsigned i = 0; i < addresses; i++) {
-        struct address address = { .family = AF_INET, .octets = { 192, 0, 2, (uint8_t)(i + 1) } };
-        resolver_add(family, &address);
-    }
-    resolver_learn(name, era, answer, scene.now_ms);
-    free(answer);
+    naming_answer(addresses, scene.now_ms);
     upstreams_look_up(&scene.upstreams);
     scene_turn();
 }
@@ -538,8 +521,5 @@ int main(void)
         cmocka_unit_test(between_two_tries_nothing_is_heard),
         cmocka_unit_test(a_list_that_goes_with_the_greeting_is_not_asked_for_again),
     };
-    signal(SIGPIPE, SIG_IGN);
-    int failed = sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
-    scene_service(NULL);
-    return failed;
+    return SCENE_RUN(tests);
 }

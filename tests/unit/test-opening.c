@@ -1,6 +1,7 @@
 /* How far the making of a connection has come: every time is an argument. */
 #include "check.h"
 
+#include "naming.h"
 #include "parking.h"
 
 #include "deadlist.h"
@@ -13,7 +14,6 @@
 
 #include <signal.h>
 #include <sodium.h>
-#include <stdlib.h>
 
 #define NOW        1000000u
 #define BY_ADDRESS "upstream \"main\" { address = \"192.0.2.1:143\" tls = \"none\" connect_timeout = \"5s\" }\n"
@@ -81,23 +81,6 @@ TEST(an_address_needs_no_looking_up)
     end(opening);
 }
 
-static void answer_name(unsigned addresses)
-{
-    char name[RESOLVER_NAME_MAX];
-    uint32_t era;
-    struct resolver_answer *answer = calloc(1, sizeof *answer);
-    struct resolver_family *family = &answer->families[RESOLVER_IPV4];
-    assert_true(resolver_take_wanted(name, &era));
-    answer->why = "no such name";
-    answer->families[RESOLVER_IPV6].finding = RESOLVER_NONE;
-    family->finding = addresses > 0 ? RESOLVER_FOUND : RESOLVER_NONE;
-    family->ttl_s = 60;
-    for (unsigned i = 0; i < addresses; i++)
-        resolver_add(family, &(struct address){ .family = AF_INET, .octets = { 192, 0, 2, (uint8_t)(i + 1) } });
-    resolver_learn(name, era, answer, NOW);
-    free(answer);
-}
-
 TEST(a_name_is_waited_for_a_second_at_a_time_until_its_time_is_over)
 {
     uint64_t wait_ms;
@@ -109,7 +92,7 @@ TEST(a_name_is_waited_for_a_second_at_a_time_until_its_time_is_over)
         assert_int_equal(opening_look_up(opening, NOW + waits[i].after_ms, &wait_ms), RESOLVER_ASKED);
         assert_int_equal(wait_ms, waits[i].wait_ms);
     }
-    answer_name(1);
+    naming_answer(1, NOW);
     assert_int_equal(opening_look_up(opening, NOW + 6000, &wait_ms), RESOLVER_KNOWN);
     end(opening);
 }
@@ -119,7 +102,7 @@ TEST(a_name_without_an_address_tells_why)
     uint64_t wait_ms;
     struct opening *opening = begin(BY_NAME);
     opening_look_up(opening, NOW, &wait_ms);
-    answer_name(0);
+    naming_answer(0, NOW);
     assert_int_equal(opening_look_up(opening, NOW, &wait_ms), RESOLVER_UNKNOWN);
     assert_string_equal(opening->addresses.why, "no such name");
     end(opening);
@@ -130,7 +113,7 @@ static struct opening *begin_with_addresses(unsigned addresses)
     uint64_t wait_ms;
     struct opening *opening = begin(BY_NAME);
     opening_look_up(opening, NOW, &wait_ms);
-    answer_name(addresses);
+    naming_answer(addresses, NOW);
     assert_int_equal(opening_look_up(opening, NOW, &wait_ms), RESOLVER_KNOWN);
     return opening;
 }
