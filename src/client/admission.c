@@ -283,7 +283,7 @@ static bool admission_makes_room(struct client *client, const struct refusal *re
         return false;
     admission_connect(client);
     if (client->upstream)
-        upstream_set_timer(client->upstream, after_ms);
+        connecting_put_off(client->upstream, after_ms);
     return true;
 }
 

@@ -106,6 +106,17 @@ static void connecting_look_up(struct upstream *upstream)
     }
 }
 
+void connecting_put_off(struct upstream *upstream, uint64_t after_ms)
+{
+    upstream_set_timer(upstream, after_ms);
+}
+
+void connecting_look_again(struct upstream *upstream)
+{
+    if (upstream->opening->wait.is_waiting)
+        upstream_set_timer(upstream, 0);
+}
+
 static void connecting_on_silence(struct upstream *upstream)
 {
     if (connecting_is_failing(upstream)) {

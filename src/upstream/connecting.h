@@ -7,6 +7,7 @@
 
 #include <imapstate/span.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct scout;
 struct upstream;
@@ -16,6 +17,12 @@ struct upstream_ends;
  * a client, whose ends are given (they are copied), or for scout, which is taken in any case; the other is NULL. False:
  * memory is out. */
 bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends, struct scout *scout);
+
+/* Before it has begun: it begins so much later, whatever becomes known of names until then. */
+void connecting_put_off(struct upstream *upstream, uint64_t after_ms);
+
+/* RESOLVING: names' addresses may be known now. */
+void connecting_look_again(struct upstream *upstream);
 
 /* The upstream's timer is up: begins, tries the next address, or gives this one up. */
 void connecting_on_timer(struct upstream *upstream);

@@ -173,7 +173,7 @@ bool upstreams_are_gone(const struct upstreams *upstreams)
 void upstreams_look_up(struct upstreams *upstreams)
 {
     list_each_safe(link, &upstreams->by_state[UPSTREAM_RESOLVING])
-        upstream_set_timer(list_entry(link, struct upstream, link), 0);
+        connecting_look_again(list_entry(link, struct upstream, link));
 }
 
 static void upstreams_abandon_before(struct upstreams *upstreams, enum upstream_state end)

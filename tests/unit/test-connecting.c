@@ -392,6 +392,20 @@ TEST(a_name_that_has_no_address_is_lost_and_so_is_one_that_nobody_answers_for)
     }
 }
 
+TEST(one_that_is_put_off_is_not_hurried_by_what_becomes_known_for_others)
+{
+    scene_begin(SCENE_UPSTREAM(PLAIN));
+    struct upstream *upstream =
+        upstreams_open(&scene.upstreams, scene.service, scene.config, &scene_owner, &scene_ends);
+    connecting_put_off(upstream, 400);
+    loop_poke_all();
+    scene_wait(399);
+    assert_null(scene.wire);
+    scene_wait(1);
+    assert_non_null(scene.wire);
+    end_with(upstream);
+}
+
 /* --- a server that has no room --- */
 
 static void park_some(unsigned count)
@@ -516,6 +530,7 @@ int main(void)
         cmocka_unit_test(nothing_of_a_try_that_failed_goes_into_the_next),
         cmocka_unit_test(an_address_that_serves_is_the_last_that_is_tried),
         cmocka_unit_test(a_name_that_has_no_address_is_lost_and_so_is_one_that_nobody_answers_for),
+        cmocka_unit_test(one_that_is_put_off_is_not_hurried_by_what_becomes_known_for_others),
         cmocka_unit_test(while_a_server_does_not_greet_a_parked_connection_gives_way_each_second),
         cmocka_unit_test(a_server_that_hangs_up_in_place_of_a_greeting_is_tried_again_while_parked_ones_give_way),
         cmocka_unit_test(between_two_tries_nothing_is_heard),
