@@ -2,7 +2,7 @@
  * not every login finds that out anew: one that is silent costs it the whole connect_timeout.
  *
  * Such an address is not given up, only tried last. A session has no reason to find out whether it lives again: a scout
- * (opening.h), which no session waits for, tries it first when its time is over. */
+ * (upstream/scout.h), which no session waits for, tries it first when its time is over. */
 #ifndef IO_DEADLIST_H
 #define IO_DEADLIST_H
 

@@ -1,6 +1,6 @@
 /* prelude: what is known of an upstream before anyone logs in: its greeting's capability list, its full one, its answer
  * to ID. All clients are told of it, so it is learned only from connections that the gateway makes for just that
- * (opening_scout()): nothing that any client says, not even its address, has gone up on them. Shared by all workers,
+ * (scout.h): nothing that any client says, not even its address, has gone up on them. Shared by all workers,
  * kept by the upstream's name across reloads that leave it where it is.
  *
  * It is asked in rounds. While one goes on nobody begins another: one asks, all hear. A round always ends, and whoever
