@@ -89,7 +89,7 @@ static const struct {
     { "the secret itself, which is refused", PLAIN, NO, true },
 };
 
-/* The last but one: what is not asked for upstream cannot be refused there. */
+/* The last row: what is not asked for upstream cannot be refused there. */
 TEST(while_a_guess_may_be_under_way_nobody_is_let_in_without_the_server)
 {
     for (size_t i = 0; i < ARRAY_LEN(betweens); i++) {
