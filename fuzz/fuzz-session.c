@@ -568,6 +568,7 @@ static void begin(struct imapstate_span in)
     game.has_name = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("imapstate"));
     game.has_marker = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN(SMUGGLED));
     rig_begin(&game.rig, configs[in.len > 1 && in.at[0] == 'R' ? (in.at[1] & 15u) % CONFIGS : 0]);
+    log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
 }
 
 static void end(void)
@@ -613,7 +614,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     if (!has_begun) {
         randombytes_set_implementation(&no_chance);
         CHECK(sodium_init() >= 0);
-        log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
         has_begun = true;
     }
     random_state = 1;

@@ -9,6 +9,7 @@
 #include "clients.h"
 #include "configfile.h"
 #include "list.h"
+#include "log.h"
 #include "park.h"
 #include "peers.h"
 #include "prelude.h"
@@ -67,6 +68,7 @@ static struct service *rig_load(const char *text, const struct service *previous
 void rig_begin(struct rig *rig, const char *config)
 {
     *rig = (struct rig){ .now_ms = RIG_BEGAN_MS };
+    log_open(LOG_TO_STDERR, getenv("RIG_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     wires_begin();
     current = rig;
     loop_init_bare(&rig->loop, 0, rig_on_told);
@@ -190,7 +192,7 @@ struct wire *rig_come(struct rig *rig)
     struct peers_place place = { peer, client_may_be_newcomer(&config->listeners[0], &peer) };
     struct peers_limits limits = {
         .max = config->max_clients,
-        .max_per_address = config->max_clients_per_address,
+        .max_per_address = config->listeners[0].accept_proxy ? 0 : config->max_clients_per_address,
         .max_newcomers_per_address = config->max_unauthenticated_per_address,
     };
     enum peers_result result = peers_add(&place, &limits);

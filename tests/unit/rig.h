@@ -28,6 +28,7 @@ struct rig {
 #define RIG_UPSTREAM(options) "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" " options " }\n"
 #define RIG_CONFIG            RIG_LISTENER("") RIG_UPSTREAM("")
 
+/* With RIG_LOG in the environment all that is logged is shown. */
 void rig_begin(struct rig *rig, const char *config);
 
 /* Hangs up on everybody, waits, and looks that nothing is left. */
