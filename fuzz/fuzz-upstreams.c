@@ -78,6 +78,7 @@ static struct {
     struct upstream *upstream; /* the owner's */
     struct upstream *resting;  /* it waits for its end */
     struct wire *wire;         /* that was asked for last; NULL: none, or it is closed */
+    const struct wire *greeted;
     uint64_t now_ms;
     bool may_be_prepared;
 } scene;
@@ -264,6 +265,44 @@ static void say(struct imapstate_span octets)
     wire_feed(scene.wire, octets);
 }
 
+static bool begins_with(struct imapstate_span line, const char *text)
+{
+    size_t len = strlen(text);
+    return line.len >= len && memcmp(line.at, text, len) == 0;
+}
+
+static void answer(struct imapstate_span line)
+{
+    const uint8_t *sp = memchr(line.at, ' ', line.len);
+    if (begins_with(line, "DONE"))
+        say(IMAPSTATE_SPAN("a7 OK\r\n"));
+    if (!begins_with(line, "imapstate") || !sp)
+        return;
+    struct imapstate_span tag = { line.at, (size_t)(sp - line.at) }, command = { sp + 1, line.len - tag.len - 1 };
+    if (begins_with(command, "CAPABILITY"))
+        say(IMAPSTATE_SPAN("* CAPABILITY IMAP4rev1 ID\r\n"));
+    say(tag);
+    say(begins_with(command, "EXAMINE") || begins_with(command, "CHECK") ? IMAPSTATE_SPAN(" NO\r\n")
+                                                                         : IMAPSTATE_SPAN(" OK\r\n"));
+}
+
+/* The server does what every server does: chance alone would hardly get beyond a login. */
+static void oblige(void)
+{
+    if (!scene.wire)
+        return;
+    if (!scene.wire->is_shut && scene.wire->out.len == 0 && scene.wire != scene.greeted)
+        say(IMAPSTATE_SPAN("* OK hello\r\n"));
+    scene.greeted = scene.wire;
+    struct imapstate_span out = imapstate_buf_span(&scene.wire->out);
+    for (const uint8_t *lf; out.len > 0 && (lf = memchr(out.at, '\n', out.len));) {
+        struct imapstate_span line = { out.at, (size_t)(lf + 1 - out.at) };
+        answer(line);
+        out = (struct imapstate_span){ out.at + line.len, out.len - line.len };
+    }
+    imapstate_buf_clear(&scene.wire->out);
+}
+
 /* One step: what (1 octet), how much (1). Gives how many octets of the input it takes besides. */
 static size_t step(uint8_t what, uint8_t much, struct imapstate_span rest)
 {
@@ -306,6 +345,10 @@ static size_t step(uint8_t what, uint8_t much, struct imapstate_span rest)
     case 11:
         sweep();
         return 0;
+    case 12:
+    case 13:
+        oblige();
+        return 0;
     default:
         say(imapstate_span_of(lines[much % LINES]));
         return 0;
@@ -323,6 +366,7 @@ static void begin(uint8_t text)
     scene.now_ms = 1000000;
     scene.upstream = scene.resting = NULL;
     scene.wire = NULL;
+    scene.greeted = NULL;
     turn(0);
 }
 
@@ -357,10 +401,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     struct imapstate_span in = { at + 1, len - 1 };
     act(0);
     while (in.len >= 2) {
+        uint8_t what = in.at[0];
         struct imapstate_span rest = { in.at + 2, in.len - 2 };
-        size_t taken = step(in.at[0], in.at[1], rest);
+        size_t taken = step(what, in.at[1], rest);
         in = (struct imapstate_span){ rest.at + taken, rest.len - taken };
-        turn(0);
+        if (!(what & 128)) /* else more comes at the same time */
+            turn(0);
     }
     end();
     return 0;

@@ -228,7 +228,6 @@ def test_no_folder_holds_more_than_a_third(floor):
     assert shares(ROOT)[floor] <= 1 / 3
 
 
-@pytest.mark.xfail(strict=True, reason="57 % at first")
 def test_four_fifths_stand_in_files_with_a_test_of_their_own_name():
     without, share = untested(ROOT)
     assert share >= 0.8, without
