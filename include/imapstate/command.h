@@ -1,4 +1,5 @@
-/* command: the table of IMAP commands. One row holds all that is known of a command; whoever asks loops or looks up. */
+/* command: the table of IMAP commands. One row holds everything that is known about a command; callers loop over the
+ * rows or look one up. */
 #ifndef IMAPSTATE_COMMAND_H
 #define IMAPSTATE_COMMAND_H
 
@@ -43,7 +44,7 @@ enum imapstate_command_id {
 
 /* Which literals its arguments can hold. */
 enum imapstate_command_literals {
-    IMAPSTATE_LITERALS_NONE,       /* takes no string: a server may well not look for a literal, so one that comes
+    IMAPSTATE_LITERALS_NONE,       /* takes no string: a server may not look for a literal there, so one that comes
                                     * without being asked for ({n+}) cannot be framed with certainty */
     IMAPSTATE_LITERALS_STRING,     /* strings */
     IMAPSTATE_LITERALS_MESSAGE,    /* strings, and message data, which changes nothing in the session */
@@ -51,14 +52,14 @@ enum imapstate_command_literals {
     IMAPSTATE_LITERALS_ANNOTATION, /* strings where the server has ANNOTATE-EXPERIMENT-1 (RFC 5257), else none */
 };
 
-/* Where in its arguments something can stand that switches CONDSTORE on without ENABLE (RFC 7162 section 3.1). */
+/* Where its arguments can contain something that switches CONDSTORE on without ENABLE (RFC 7162 section 3.1). */
 enum imapstate_command_enables {
     IMAPSTATE_ENABLES_NEVER,
-    IMAPSTATE_ENABLES_OPTIONS,   /* behind a mailbox's name: SELECT, EXAMINE, STATUS */
-    IMAPSTATE_ENABLES_MODIFIERS, /* in the list behind the messages: STORE */
-    IMAPSTATE_ENABLES_RETURN,    /* behind the patterns: LIST */
+    IMAPSTATE_ENABLES_OPTIONS,   /* after a mailbox's name: SELECT, EXAMINE, STATUS */
+    IMAPSTATE_ENABLES_MODIFIERS, /* in the list after the messages: STORE */
+    IMAPSTATE_ENABLES_RETURN,    /* after the patterns: LIST */
     IMAPSTATE_ENABLES_KEYS,      /* among search keys: SEARCH */
-    IMAPSTATE_ENABLES_SORT_KEYS, /* the same, behind a charset: SORT, THREAD */
+    IMAPSTATE_ENABLES_SORT_KEYS, /* the same, after a charset: SORT, THREAD */
     IMAPSTATE_ENABLES_ANYWHERE,
 };
 
@@ -69,64 +70,65 @@ struct imapstate_command {
     uint8_t stored;   /* enum imapstate_entry_kind: what its effect leaves in the session's state (storable.h) */
     uint8_t literals; /* enum imapstate_command_literals */
     uint8_t enables;  /* enum imapstate_command_enables */
-    bool repeatable;  /* may run twice without harm, if no octet of an answer to the first has come */
+    bool repeatable;  /* may run twice without harm, as long as no octet of an answer to the first has come */
     bool parkable;    /* a connection that ran it may serve another session of the same user */
-    bool is_known;    /* false only in the row that stands for all commands that are not in the table */
+    bool is_known;    /* false only in the row that represents all commands that are not in the table */
 };
 
 /* The first line of a command, taken apart. Spans borrow from the line. */
 struct imapstate_command_line {
     struct imapstate_span tag;
     struct imapstate_span name;              /* as sent; "uid fetch" is one name */
-    struct imapstate_span arguments;         /* behind the SP that follows the name, up to the line end; may be empty */
+    struct imapstate_span arguments;         /* after the SP that follows the name, up to the line end; may be empty */
     const struct imapstate_command *command; /* static; never NULL */
-    bool has_arguments_sp;                   /* an SP follows the name, be it only that */
+    bool has_arguments_sp;                   /* an SP follows the name, even if nothing else does */
 };
 
-/* Takes the first line of a command apart; line includes its end (CRLF or LF). Gives IMAPSTATE_SYNTAX unless it is tag
- * SP name, tag being an RFC 9051 "tag" and name an atom; what it could find is written even then (tag is empty if
- * there is none that an answer could carry), so that the caller can say "tag BAD". Exactly one SP between the words,
- * those of "UID FETCH" too: servers differ about more. What stands in the arguments is not looked at. "UID" alone and
- * "UID" with a word that makes no command are unknown commands, not syntax errors. */
+/* Takes the first line of a command apart; line includes its end (CRLF or LF). Returns IMAPSTATE_SYNTAX unless it is
+ * tag SP name, where tag is an RFC 9051 "tag" and name an atom. What it could find is written even then (tag is empty
+ * if there is none that an answer could carry), so that the caller can say "tag BAD". There must be exactly one SP
+ * between the words, also in "UID FETCH": servers disagree about more than one. The arguments are not looked at. "UID"
+ * alone and "UID" with a word that makes no command are unknown commands, not syntax errors. */
 IMAPSTATE_API enum imapstate_error imapstate_command_parse(struct imapstate_span line,
                                                            struct imapstate_command_line *ret_line);
 
-/* The row of a name in any case; for names that are in no row, the row that stands for all of them. */
+/* The row of a name in any case; for names that have no row, the row that represents all of them. */
 IMAPSTATE_API const struct imapstate_command *imapstate_command_find(struct imapstate_span name);
 
-/* The table, sorted by name, for whoever loops over it. */
+/* The table, sorted by name, for loops over it. */
 IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *ret_rows);
 
 /* Can this part of the command's arguments (one line, to be judged apart from literals) switch CONDSTORE on without
- * ENABLE? Looked for are MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC and FlagChange within any word, in
- * any case, quoted or not, also with backslashes in between; not in the strings that the user is free in (names of
- * mailboxes, keywords, what is searched for), unless the line can be read in two ways. */
+ * ENABLE? It looks for MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC and FlagChange within any word, in any
+ * case, quoted or not, even with backslashes in between. It does not look in strings that the user chooses freely
+ * (names of mailboxes, keywords, search strings), unless the line can be read in two ways. */
 IMAPSTATE_API bool imapstate_command_may_enable(const struct imapstate_command *command,
                                                 struct imapstate_span arguments);
 
-/* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in behind it. A
- * literal stands there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value is appended to ret_value, a
- * quoted string without the backslashes of its escapes, be the octet behind one such that needs it or not; it holds no
- * NUL. What follows is the caller's to judge (SP or the end), only that an 8-bit octet does not end an atom.
- * IMAPSTATE_SYNTAX, NO_MEMORY or LITERAL_TOO_LARGE (a value of any form that would pass ret_value's max) otherwise;
- * then *in and ret_value are as before. */
+/* Reads one astring (RFC 9051 section 9: atom, quoted, or literal) at the front of *in and moves *in past it. A literal
+ * is there as it came: "{n}" or "{n+}", CRLF or LF, its octets. The value is appended to ret_value, a quoted string
+ * without the backslashes of its escapes, whether the octet after one needs it or not; it contains no NUL. The caller
+ * judges what follows (SP or the end), except that an 8-bit octet does not end an atom. Otherwise IMAPSTATE_SYNTAX,
+ * NO_MEMORY or LITERAL_TOO_LARGE (a value of any form that would exceed ret_value's max); then *in and ret_value are as
+ * before. */
 IMAPSTATE_API enum imapstate_error imapstate_command_astring(struct imapstate_span *in,
                                                              struct imapstate_buf *ret_value);
 
-/* The same for an argument of LOGIN, and what blanks (SP, HT) stand before it, as leniently as the most lenient server
- * reads it (docs/framing.md): its atoms hold any octet but NUL, CR, LF, blanks and quotes, and do not begin with "{".
- * Blanks or the end must be behind an atom. */
+/* The same for an argument of LOGIN and any blanks (SP, HT) before it, as leniently as the most lenient server reads it
+ * (docs/framing.md): its atoms may contain any octet but NUL, CR, LF, blanks and quotes, and do not begin with "{".
+ * Blanks or the end must follow an atom. */
 IMAPSTATE_API enum imapstate_error imapstate_command_login_string(struct imapstate_span *in,
                                                                   struct imapstate_buf *ret_value);
 
 /* in without the blanks at its front. */
 IMAPSTATE_API struct imapstate_span imapstate_command_behind_blanks(struct imapstate_span in);
 
-/* Can a quoted string carry value whatever was enabled? Not so for NUL, CR, LF, and for 8-bit octets, which a server
- * takes there only after UTF8=ACCEPT (RFC 6855 section 3). */
+/* Can a quoted string carry value, whatever was enabled? Not if it contains NUL, CR, LF, or 8-bit octets, which a
+ * server accepts there only after UTF8=ACCEPT (RFC 6855 section 3). */
 IMAPSTATE_API bool imapstate_command_is_quotable(struct imapstate_span value);
 
-/* Appends value, which is quotable, as a quoted string. False if it does not fit; then nothing of use was appended. */
+/* Appends value, which is quotable, as a quoted string. False if it does not fit; then what was appended is of no
+ * use. */
 IMAPSTATE_API bool imapstate_command_put_quoted(struct imapstate_buf *to, struct imapstate_span value);
 
 #endif

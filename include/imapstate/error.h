@@ -34,7 +34,7 @@
 enum imapstate_error { IMAPSTATE_ERRORS(X) };
 #undef X
 
-/* The words beside the number; static, never NULL, also for numbers that are none of the above. */
+/* The words for a number; static, never NULL, even for numbers that are not in the list. */
 IMAPSTATE_API const char *imapstate_strerror(enum imapstate_error error);
 
 #endif

@@ -1,9 +1,9 @@
 /* keyring: the keys that seal and open tokens, by id.
  *
- * A key file is text: one key a line, "ID SEALS-FROM KEY": eight hexadecimal digits, a time in UTC as
+ * A key file is text, one key per line, "ID SEALS-FROM KEY": eight hexadecimal digits, a time in UTC like
  * 2026-11-24T00:00:00Z, 32 octets as base64url without padding. Empty lines and lines that begin with "#" are skipped.
  * Of the keys whose time has come, the one with the latest time seals (of two with the same time, the later line);
- * every key opens, a future one too. So a fleet can be given a key before any gateway uses it. */
+ * every key opens, even a future one. So a fleet can be given a key before any gateway uses it. */
 #ifndef IMAPSTATE_KEYRING_H
 #define IMAPSTATE_KEYRING_H
 
@@ -13,7 +13,7 @@
 #define IMAPSTATE_KEY_OCTETS 32u
 /* Octets in the text of a keyring; some 900 keys. */
 #define IMAPSTATE_KEYRING_TEXT_MAX 65536u
-/* A time as text, its NUL included. */
+/* A time as text, including its NUL. */
 #define IMAPSTATE_KEY_TIME_SIZE sizeof("2026-11-24T00:00:00Z")
 
 struct imapstate_key {
@@ -24,12 +24,12 @@ struct imapstate_key {
 
 struct imapstate_keyring;
 
-/* An empty keyring, or NULL if memory is out. imapstate_keyring_free() ends it, wipes its keys and accepts NULL. */
+/* An empty keyring, or NULL if out of memory. imapstate_keyring_free() frees it, wipes its keys and accepts NULL. */
 IMAPSTATE_API struct imapstate_keyring *imapstate_keyring_new(void);
 IMAPSTATE_API void imapstate_keyring_free(struct imapstate_keyring *keyring);
 
-/* Adds the keys of a key file's text; all of them or, on error, none. KEY_MALFORMED, KEY_DUPLICATE, NO_MEMORY; ret_line
- * is then the number, from 1, of the line that is wrong. The last line may lack its LF; CRLF is malformed. */
+/* Adds the keys in the text of a key file; all of them or, on error, none. KEY_MALFORMED, KEY_DUPLICATE, NO_MEMORY;
+ * ret_line is then the number, from 1, of the line that is wrong. The last line may lack its LF; CRLF is malformed. */
 IMAPSTATE_API enum imapstate_error imapstate_keyring_read(struct imapstate_keyring *keyring, struct imapstate_span text,
                                                           size_t *ret_line);
 
@@ -37,11 +37,11 @@ IMAPSTATE_API enum imapstate_error imapstate_keyring_read(struct imapstate_keyri
 IMAPSTATE_API enum imapstate_error imapstate_keyring_add(struct imapstate_keyring *keyring, uint32_t id,
                                                          uint64_t seals_from_s, const uint8_t *octets);
 
-/* Appends the line of a key, LF included, to text. False if it does not fit, or if its time is past the year 9999. text
- * then holds a secret. */
+/* Appends the line of a key, including LF, to text. False if it does not fit, or if its time is after the year 9999.
+ * text then contains a secret. */
 IMAPSTATE_API bool imapstate_keyring_write_key(const struct imapstate_key *key, struct imapstate_buf *text);
 
-/* The key that seals at now_s, or false if the time of none has come. ret_key borrows from the keyring. */
+/* The key that seals at now_s; false if no key's time has come. ret_key borrows from the keyring. */
 IMAPSTATE_API bool imapstate_keyring_sealing(const struct imapstate_keyring *keyring, uint64_t now_s,
                                              struct imapstate_key *ret_key);
 

@@ -1,7 +1,7 @@
-/* state: the ordered log of what set-up commands have changed in one session (P7 to P10 of docs/protocol.md).
+/* state: the ordered log of what setup commands have changed in one session (P7 to P10 of docs/protocol.md).
  *
- * It takes confirmed commands by value, so a server with its own parser can use it as well as a proxy, and gives its
- * entries back one by one. How they look on the wire is replay.h's matter. */
+ * It takes confirmed commands by value, so a server with its own parser can use it as well as a proxy, and returns its
+ * entries one by one. replay.h knows what they look like on the wire. */
 #ifndef IMAPSTATE_STATE_H
 #define IMAPSTATE_STATE_H
 
@@ -19,25 +19,26 @@ struct imapstate_entry {
 
 struct imapstate_state;
 
-/* An empty state whose encoding may take up to max octets, IMAPSTATE_STATE_MAX at the most. NULL if memory is out.
+/* An empty state whose encoding may take up to max octets, at most IMAPSTATE_STATE_MAX. NULL if out of memory.
  * imapstate_state_free() wipes, and accepts NULL. */
 IMAPSTATE_API struct imapstate_state *imapstate_state_new(size_t max);
 IMAPSTATE_API void imapstate_state_free(struct imapstate_state *state);
 
-/* Records a confirmed command; the value must not be borrowed from the state itself. Gives STATE_TOO_LARGE if the
- * encoding would pass max, NO_MEMORY, STATE_INVALID if kind is none, and SYNTAX for a value that is empty or cannot be
- * put on the wire again: a name that is no atom, a language or comparator that is not printable ASCII, NOTIFY arguments
- * that imapstate_notify_next() does not take. On error ENABLE leaves the state as it was; the others, which replace an
- * earlier entry of their kind, have removed it all the same (P9): what was true no longer is.
+/* Records a confirmed command; the value must not be borrowed from the state itself. Returns STATE_TOO_LARGE if the
+ * encoding would exceed max, NO_MEMORY, STATE_INVALID if kind is not a kind, or SYNTAX for a value that is empty or
+ * cannot be put on the wire again: a name that is not an atom, a language or comparator that is not printable ASCII,
+ * NOTIFY arguments that imapstate_notify_next() does not accept. On error ENABLE leaves the state as it was; the
+ * others, which replace an earlier entry of their kind, have removed that entry anyway (P9): what was true no longer
+ * is.
  *
- * Of ENABLE the value is the names (SP between, any case) that are on after the command. Those in the state already are
- * left out; the rest becomes one entry, merged into the last one if that is an ENABLE too, never across another kind:
- * UTF8=ACCEPT changes how NOTIFY's mailbox names are read. */
+ * For ENABLE the value is the names (separated by SP, any case) that are on after the command. Those already in the
+ * state are left out; the rest becomes one entry, merged into the last one if that is an ENABLE too, but never across
+ * another kind: UTF8=ACCEPT changes how NOTIFY's mailbox names are read. */
 IMAPSTATE_API enum imapstate_error imapstate_state_record(struct imapstate_state *state, enum imapstate_entry_kind kind,
                                                           struct imapstate_span value);
 
-/* A command of this kind took effect that cannot be stored: what it replaces goes (P9). For ENABLE, which replaces
- * nothing, nothing goes. */
+/* A command of this kind took effect but cannot be stored: what it replaces is removed (P9). ENABLE replaces nothing,
+ * so nothing is removed for it. */
 IMAPSTATE_API void imapstate_state_remove(struct imapstate_state *state, enum imapstate_entry_kind kind);
 
 /* The entries in their order. False if index is not below the count. */
@@ -54,7 +55,7 @@ struct imapstate_notify_part {
 
 /* Takes the next part off *arguments, which must not be empty. Spans borrow. SYNTAX, with *arguments as before, for
  * what cannot be framed with certainty: a quoted string without its end, "{" anywhere but where a string can begin, an
- * octet that no line holds. */
+ * octet that no line can contain. */
 IMAPSTATE_API enum imapstate_error imapstate_notify_next(struct imapstate_span *arguments,
                                                          struct imapstate_notify_part *ret_part);
 
@@ -64,7 +65,7 @@ IMAPSTATE_API void imapstate_state_clear(struct imapstate_state *state);
 /* Appends the encoding to ret_octets. Equal states have equal encodings. False if it does not fit. */
 IMAPSTATE_API bool imapstate_state_encode(const struct imapstate_state *state, struct imapstate_buf *ret_octets);
 
-/* Replaces the contents of state by a decoded one. STATE_INVALID, STATE_TOO_LARGE or NO_MEMORY leave it as it was. */
+/* Replaces the contents of state with a decoded one. STATE_INVALID, STATE_TOO_LARGE or NO_MEMORY leave it as it was. */
 IMAPSTATE_API enum imapstate_error imapstate_state_decode(struct imapstate_state *state, struct imapstate_span octets);
 
 #endif

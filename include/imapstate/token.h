@@ -2,7 +2,7 @@
  *
  * base64url without padding of: version (1 octet) | key id (4, big endian) | nonce (24) | sealed | tag (16), by
  * XChaCha20-Poly1305 with version and key id as associated data. Inside: issued and expiry time (8 each), user,
- * upstream, fingerprint, state. What the user may not read or change, he cannot. */
+ * upstream, fingerprint, state. The user can neither read nor change it. */
 #ifndef IMAPSTATE_TOKEN_H
 #define IMAPSTATE_TOKEN_H
 
@@ -10,15 +10,15 @@
 #include <imapstate/keyring.h>
 #include <imapstate/span.h>
 
-/* The version that begins a token that we make. Format 1 still opens: its fingerprint leaves COMPRESS= and XIMAPPROXY
- * out, and all else is the same. */
+/* The version at the beginning of tokens made here. Format 1 still opens: its fingerprint leaves out COMPRESS= and
+ * XIMAPPROXY, and everything else is the same. */
 #define IMAPSTATE_TOKEN_FORMAT 2u
-/* Octets in a token, whichever way it goes (P2). */
+/* Octets in a token, in either direction (P2). */
 #define IMAPSTATE_TOKEN_MAX          2048u
 #define IMAPSTATE_TOKEN_NONCE_OCTETS 24u
 #define IMAPSTATE_FINGERPRINT_OCTETS 32u
 
-/* Whom and what a token is good for: user and upstream compared octet for octet, names and epoch by their fingerprint.
+/* What a token is bound to: user and upstream are compared octet for octet, names and epoch by their fingerprint.
  * Borrowed. */
 struct imapstate_token_binding {
     struct imapstate_span user;     /* the authorization identity */
@@ -28,8 +28,8 @@ struct imapstate_token_binding {
 };
 
 /* The fingerprint of a server: of the capabilities that a client sees after login and the operator's epoch (P12). names
- * is a list with SP between, as in a CAPABILITY response; it is sorted and upper-cased here, and AUTH=, STARTTLS,
- * LOGINDISABLED and SASL-IR are left out; a name that occurs twice counts once. False if memory is out. */
+ * is a list separated by SP, as in a CAPABILITY response. It is sorted and upper-cased here, and AUTH=, STARTTLS,
+ * LOGINDISABLED and SASL-IR are left out; a name that occurs twice counts once. False if out of memory. */
 IMAPSTATE_API bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
                                                uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS]);
 
@@ -50,7 +50,7 @@ IMAPSTATE_API enum imapstate_error imapstate_token_open(const struct imapstate_k
                                                         const struct imapstate_token_binding *binding, uint64_t now_s,
                                                         struct imapstate_span token, struct imapstate_buf *ret_state);
 
-/* A short hash that names a token in logs and does not give it away; 16 hexadecimal digits and a NUL (P15). */
+/* A short hash that names a token in logs without giving it away; 16 hexadecimal digits and a NUL (P15). */
 IMAPSTATE_API void imapstate_token_hash(struct imapstate_span token, char ret_hash[17]);
 
 #endif

@@ -8,10 +8,10 @@
 
 #define BASE64_VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
-/* False unless all of text is base64url of at most size octets. octets may have been written even then. */
+/* False unless all of text is base64url of at most size octets. octets may have been written even so. */
 static inline bool base64_decode(struct imapstate_span text, uint8_t *octets, size_t size, size_t *ret_len)
 {
-    /* libsodium 1.0.18 takes 0xdf for "_". */
+    /* libsodium 1.0.18 accepts 0xdf as "_". */
     for (size_t i = 0; i < text.len; i++)
         if (text.at[i] >= 0x80)
             return false;

@@ -1,7 +1,6 @@
-/* lines: a list of octet strings in one buffer, each behind its length (4 octets, big endian).
+/* lines: a list of octet strings in one buffer, each after its length (4 octets, big endian).
  *
- * So a list is wiped, compared and encoded as the octets that it is. A string that was given out is borrowed from the
- * buffer. */
+ * So a list is wiped, compared and encoded as plain octets. Strings that are returned are borrowed from the buffer. */
 #ifndef LIB_LINES_H
 #define LIB_LINES_H
 
@@ -11,7 +10,8 @@
 
 #define LINES_HEADER_OCTETS 4u
 
-/* The string that begins at *at, which is moved behind it; 0 is the first. False if there is none, or no whole one. */
+/* The string that begins at *at, which is moved past it; 0 is the first. False if there is none, or only part of
+ * one. */
 static inline bool lines_next(struct imapstate_span lines, size_t *at, struct imapstate_span *ret_line)
 {
     if (lines.len - *at < LINES_HEADER_OCTETS)
@@ -47,7 +47,7 @@ static inline bool lines_put(struct imapstate_buf *lines, struct imapstate_span 
     return false;
 }
 
-/* Takes the string out that ends before at. */
+/* Removes the string that ends before at. */
 static inline void lines_cut(struct imapstate_buf *lines, size_t at, struct imapstate_span line)
 {
     struct imapstate_buf rest = *lines;

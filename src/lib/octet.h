@@ -12,7 +12,7 @@ enum octet {
     OCTET_LIST = 8,    /* list-char: ASTRING-CHAR, % and * */
 };
 
-/* For each octet the sets that it is in. */
+/* For each octet, the sets that it belongs to. */
 extern const uint8_t imapstate_octets[256];
 
 static inline bool octet_is(uint8_t octet, enum octet set)
@@ -20,7 +20,7 @@ static inline bool octet_is(uint8_t octet, enum octet set)
     return imapstate_octets[octet] & set;
 }
 
-/* Is value such a word: octets of the set alone, one at least? */
+/* Is value such a word: only octets of the set, and at least one? */
 static inline bool octets_are(struct imapstate_span value, enum octet set)
 {
     size_t at = 0;
@@ -29,7 +29,7 @@ static inline bool octets_are(struct imapstate_span value, enum octet set)
     return at > 0 && at == value.len;
 }
 
-/* Takes what octets of the set stand at the front of *in off it; may be empty. */
+/* Takes the octets of the set that are at the front of *in off it; may be empty. */
 static inline struct imapstate_span octets_take(struct imapstate_span *in, enum octet set)
 {
     struct imapstate_span word = { in->at, 0 };

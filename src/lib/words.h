@@ -1,10 +1,10 @@
-/* words: what a line is made of, for all who read one: a command's or a response's words, capability lists, names of
+/* words: what a line consists of, for all readers: the words of a command or a response, capability lists, names of
  * ENABLE. Spans borrow from the line.
  *
- * RFC 9051 section 9 has exactly one SP between two words. Readers take any number of SP and HT: so do the most lenient
- * of servers with a client's line and of clients with a server's, and what one side would read must not go unread here.
- * (What a client may send is judged by frame.h and imapstate_command_parse(), which are strict.) All of it is inline: a
- * function here would be one more name in libimapstate.a. */
+ * RFC 9051 section 9 has exactly one SP between two words. These readers accept any number of SP and HT: so do the most
+ * lenient servers in a client's line and the most lenient clients in a server's, and what one side would read must not
+ * go unread here. (frame.h and imapstate_command_parse() judge what a client may send, and are strict.) Everything is
+ * inline: a function here would be one more name in libimapstate.a. */
 #ifndef LIB_WORDS_H
 #define LIB_WORDS_H
 
@@ -22,7 +22,7 @@ static inline struct imapstate_span words_behind_blanks(struct imapstate_span in
     return in;
 }
 
-/* Takes the next word, and the blanks before and behind it, off *rest. It ends at a blank, CR or LF. Empty: there is
+/* Takes the next word, and the blanks before and after it, off *rest. It ends at a blank, CR or LF. Empty if there is
  * none. */
 static inline struct imapstate_span words_next(struct imapstate_span *rest)
 {
@@ -34,8 +34,8 @@ static inline struct imapstate_span words_next(struct imapstate_span *rest)
     return word;
 }
 
-/* The same for the first word of a line, which is a tag, "*" or "+". Empty too if blanks stand before it: then it is
- * none. */
+/* The same for the first word of a line, which is a tag, "*" or "+". Also empty if there are blanks before it: then it
+ * is none of these. */
 static inline struct imapstate_span words_first(struct imapstate_span *line)
 {
     bool is_first = line->len > 0 && !words_is_blank(*line->at);
@@ -67,7 +67,7 @@ static inline bool words_have(struct imapstate_span words, struct imapstate_span
     return false;
 }
 
-/* Does the line, which is not empty, have its end? */
+/* Does the line, which is not empty, have a line end? */
 static inline bool words_have_end(struct imapstate_span line)
 {
     return line.at[line.len - 1] == '\n';
