@@ -7,7 +7,7 @@
 
 struct account {
     struct imapstate_span user, secret; /* borrowed */
-    bool has_token;                     /* the secret is an access token of OAuth (RFC 6750), not a password */
+    bool has_token;                     /* the secret is an OAuth access token (RFC 6750), not a password */
 };
 
 /* One that is all zero is empty. */
@@ -20,12 +20,12 @@ struct account_login {
 void account_login_init(struct account_login *login);
 void account_login_done(struct account_login *login); /* wipes */
 
-/* Chooses by the list that came last how to log in to the target, and writes the text. NULL, or, in static words, why
- * nothing was written. */
+/* Chooses how to log in to the target, by the last capability list, and writes the text. NULL, or why nothing was
+ * written, in static words. */
 const char *account_write_login(const struct account *account, const struct exchange *exchange,
                                 const struct connection_target *target, struct account_login *login);
 
-/* What answers the server's question by which it says why a token is refused (RFC 7628 section 3.2.3). Static. */
+/* The answer to the challenge in which the server says why it refuses a token (RFC 7628 section 3.2.3). Static. */
 struct imapstate_span account_answer_refusal(const struct account_login *login);
 
 #endif

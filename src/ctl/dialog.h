@@ -1,6 +1,6 @@
 /* dialog: an exchange with a server over a connection; its flights are counted and timed.
  *
- * After a function that returned false dialog_error() tells why; the dialog is of no use then, but to be ended. */
+ * After a function has returned false, dialog_error() says why; the dialog can then only be ended. */
 #ifndef CTL_DIALOG_H
 #define CTL_DIALOG_H
 
@@ -16,7 +16,7 @@ struct dialog {
     uint64_t answered_us; /* the last flight was over */
 };
 
-/* Connects and reads the greeting. dialog_done() ends it, after a failure too. */
+/* Connects and reads the greeting. Ends with dialog_done(), even after a failure. */
 bool dialog_begin(struct dialog *dialog, const struct connection_target *target, struct transcript *transcript);
 void dialog_done(struct dialog *dialog);
 

@@ -1,6 +1,6 @@
 /* keys: key files on disk (imapstate/keyring.h has the format).
  *
- * Each function that fails has written why to errors, a line each: "FILE:LINE: what is wrong" or "FILE: ...". */
+ * A function that fails has written the reasons to errors, one per line: "FILE:LINE: what is wrong" or "FILE: ...". */
 #ifndef CTL_KEYS_H
 #define CTL_KEYS_H
 
@@ -10,20 +10,20 @@
 #include <sys/stat.h>
 
 struct keys_file {
-    struct imapstate_buf text; /* as it is in the file, comments too; secret */
+    struct imapstate_buf text; /* as it is in the file, including comments; secret */
     struct imapstate_keyring *keyring;
     struct stat stat;
 };
 
-/* Reads a key file. keys_done() ends what was read; it may be called after a failure too. */
+/* Reads a key file. keys_done() frees what was read; it may be called even after a failure. */
 bool keys_read(const char *path, struct keys_file *ret_file, FILE *errors);
 void keys_done(struct keys_file *file);
 
-/* Makes a file with one new key. A file that exists is never touched. ret_id is the key's. */
+/* Makes a file with one new key. An existing file is never touched. ret_id is the key's id. */
 bool keys_create(const char *path, uint64_t seals_from_s, uint32_t *ret_id, FILE *errors);
 
-/* Adds a new key. Whoever opens the file meanwhile finds the old or the new one, whole. Fails if another rotation of it
- * is under way. */
+/* Adds a new key. Anything that opens the file in the meantime finds either the old or the new one, complete. Fails if
+ * another rotation of it is under way. */
 bool keys_rotate(const char *path, uint64_t seals_from_s, uint32_t *ret_id, FILE *errors);
 
 #endif

@@ -1,5 +1,5 @@
-/* lookup: the addresses of a host, within a time. By c-ares, from hosts file and name servers as the gateway has them
- * (dns.h): what does not resolve here does not there. */
+/* lookup: the addresses of a host, within a time limit. With c-ares, from the hosts file and the name servers, like the
+ * gateway (dns.h): what does not resolve here does not resolve there. */
 #ifndef CTL_LOOKUP_H
 #define CTL_LOOKUP_H
 
@@ -7,7 +7,7 @@
 
 #include "endpoint.h"
 
-/* What is beyond is not tried. */
+/* Addresses beyond this are not tried. */
 #define LOOKUP_MAX 32u
 
 struct lookup {

@@ -1,7 +1,7 @@
 /* transcript: what the two sides said, line by line, with every secret masked.
  *
- * Secrets are those it is told of, in the forms in which they can be said, and tokens, which it finds by itself. They
- * are masked wherever they stand, in text of the server too. */
+ * Secrets are those that it is told, in all forms in which they can be said, and tokens, which it finds by itself. They
+ * are masked wherever they occur, also in text from the server. */
 #ifndef CTL_TRANSCRIPT_H
 #define CTL_TRANSCRIPT_H
 
@@ -21,15 +21,15 @@ struct transcript {
 void transcript_init(struct transcript *transcript, FILE *to);
 void transcript_done(struct transcript *transcript);
 
-/* From now on masked; copied. An empty one is none. False if memory or TRANSCRIPT_SECRETS_MAX is full. */
+/* Masks secret from now on; copied. An empty one is ignored. False if memory or TRANSCRIPT_SECRETS_MAX is full. */
 bool transcript_hide(struct transcript *transcript, struct imapstate_span secret);
 
 /* A heading. */
 void transcript_title(const struct transcript *transcript, const char *title);
 
-/* A line, its end or not. What is behind STATE in a command, and behind STATE and SAVESTATE in a response, is hidden
- * from now on. Control characters and octets that are no ASCII are shown as \xNN: a server must not reach the terminal.
- * False if a token could not be hidden; then the line is not shown. */
+/* A line, with or without its end. What follows STATE in a command, and STATE or SAVESTATE in a response, is hidden
+ * from now on. Control characters and non-ASCII octets are shown as \xNN: a server must not control the terminal. False
+ * if a token could not be hidden; then the line is not shown. */
 bool transcript_client(struct transcript *transcript, struct imapstate_span line);
 bool transcript_server(struct transcript *transcript, struct imapstate_span line);
 

@@ -1,6 +1,6 @@
 /* worker: one thread with an event loop of its own, its listening sockets and the sessions that live on it.
  *
- * Everything that a worker holds is touched by its own thread only; others reach it by worker_tell(). */
+ * Only a worker's own thread touches what it holds; others reach it with worker_tell(). */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
@@ -28,17 +28,17 @@ struct worker {
     bool told_stop;               /* under told_lock */
 };
 
-/* NULL after writing why to errors. The worker takes a reference of its own to service. listeners are moved into the
+/* NULL after writing why to errors. The worker takes its own reference to service. listeners are moved into the
  * worker. */
 struct worker *worker_new(unsigned index, struct service *service, struct listener *listeners, size_t listener_count,
                           FILE *errors);
 void worker_free(struct worker *worker);
 
-/* Begins the thread. False: errno tells. worker_join() waits for its end. */
+/* Starts the thread. False: see errno. worker_join() waits for its end. */
 bool worker_start(struct worker *worker);
 void worker_join(struct worker *worker);
 
-/* From any thread: new sessions begin with service (a reference of its own is taken); NULL: end in order. */
+/* From any thread: new sessions begin with service (it takes its own reference); NULL: shut down in an orderly way. */
 void worker_tell(struct worker *worker, struct service *service);
 
 #endif
