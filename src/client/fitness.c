@@ -28,7 +28,7 @@ static const struct flight *fitness_first(const struct client *client)
 static bool fitness_needs_line(const struct client *client, const struct upstream *upstream, struct imapstate_span in)
 {
     const struct flight *first = fitness_first(client);
-    return fitness_may_begin(in, IMAPSTATE_SPAN("* BYE ")) ||
+    return fitness_may_begin(in, IMAPSTATE_SPAN("* BYE")) ||
            (upstream->is_asked_ahead && (fitness_may_begin(in, IMAPSTATE_SPAN("* ID ")) ||
                                          fitness_may_begin(in, IMAPSTATE_SPAN(WAKING_TAG " ")))) ||
            (first && fitness_may_begin(in, (struct imapstate_span){ first->tag, first->tag_len }));
