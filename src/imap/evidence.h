@@ -1,5 +1,5 @@
-/* evidence: what a server's response shows to be on, whoever switched it on. A connection is handed on, and a token
- * restored, only where all that was seen is accounted for by what is recorded. No I/O. */
+/* evidence: what a server's response shows to be on, whoever switched it on. A connection is only handed on, and a
+ * token only restored, if the record accounts for everything that was seen. No I/O. */
 #ifndef IMAP_EVIDENCE_H
 #define IMAP_EVIDENCE_H
 
@@ -15,25 +15,25 @@ enum evidence {
     EVIDENCE_LANGUAGE = EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_LANGUAGE),
     EVIDENCE_COMPARATOR = EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_COMPARATOR),
     EVIDENCE_STATUS = 8,     /* STATUS: without a command for it, it is NOTIFY's (RFC 5465 section 5) */
-    EVIDENCE_METADATA = 16,  /* METADATA: likewise, or that of ENABLE METADATA (RFC 5464 section 4.4.2) */
+    EVIDENCE_METADATA = 16,  /* METADATA: the same, or that of ENABLE METADATA (RFC 5464 section 4.4.2) */
     EVIDENCE_VANISHED = 32,  /* QRESYNC (RFC 7162 section 3.2.10), or UIDONLY */
     EVIDENCE_MODSEQ = 64,    /* FETCH with MODSEQ: CONDSTORE (RFC 7162 section 3.2) */
     EVIDENCE_UIDFETCH = 128, /* UIDONLY (RFC 9586 section 3.3) */
     EVIDENCE_OVERFLOW = 256, /* [NOTIFICATIONOVERFLOW]: NOTIFY was on, and is off (RFC 5465 section 5.8) */
 };
 
-/* What the first line of a response, or the part of it that is there, shows; 0 if nothing. Of a part that may be cut
- * anywhere behind its name nothing but the name counts, but for FETCH. */
+/* What the first line of a response, or the part of it that has arrived, shows; 0 if nothing. In a part that may be cut
+ * anywhere after its name only the name counts, except for FETCH. */
 unsigned evidence_read(struct imapstate_span line);
 
-/* Without what answers a command in flight. pipeline: the client's commands. */
+/* The evidence without what answers a command in flight. pipeline: the client's commands. */
 unsigned evidence_unasked(unsigned evidence, const struct pipeline *pipeline);
 
-/* Is all of it, unasked, what a connection in this state says? state may be NULL: pristine. */
+/* Is all of it something that a connection in this state says unasked? state may be NULL: pristine. */
 bool evidence_is_accounted(unsigned evidence, const struct imapstate_state *state);
 
-/* Do names, SP between, switch this one on, itself or by what another one brings along (RFC 7162 section 3.2.3: QRESYNC
- * brings CONDSTORE, whether or not the server says so)? */
+/* Do names, separated by SP, switch this one on, either directly or because another one implies it (RFC 7162 section
+ * 3.2.3: QRESYNC implies CONDSTORE, whether or not the server says so)? */
 bool evidence_names_enable(struct imapstate_span names, struct imapstate_span name);
 
 /* Has the state this name enabled? */

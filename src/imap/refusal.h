@@ -1,4 +1,4 @@
-/* refusal: what a server's NO or BAD to a login tells of its reason, by its code or its words. No I/O. */
+/* refusal: what a server's NO or BAD to a login says about its reason, by its code or its words. No I/O. */
 #ifndef IMAP_REFUSAL_H
 #define IMAP_REFUSAL_H
 
@@ -6,13 +6,13 @@
 #include <stdbool.h>
 
 struct refusal {
-    bool is_passing;    /* the credentials may be good all the same */
-    bool is_crowded;    /* there are too many connections, somebody's or all in all ... */
+    bool is_passing;    /* the credentials may still be good */
+    bool is_crowded;    /* there are too many connections, of somebody or in total ... */
     bool minds_address; /* ... and among them those of the gateway's address */
-    bool may_be_way;    /* the same credentials may be taken in another form (way.h) */
+    bool may_be_way;    /* the same credentials may be accepted in another form (way.h) */
 };
 
-/* line: the whole tagged line, line end included. What is no status response tells nothing. */
+/* line: the whole tagged line, including the line end. Anything but a status response says nothing. */
 struct refusal refusal_read(struct imapstate_span line);
 
 #endif

@@ -5,7 +5,7 @@
 #include <imapstate/command.h>
 #include <imapstate/frame.h>
 
-/* Octets of one literal in such a command (a token may have fewer, P2), and of all that it may be. */
+/* Octets of one literal in such a command (a token may have fewer, P2), and of the whole command. */
 #define REQUEST_LITERAL_MAX 65536u
 #define REQUEST_MAX         (96u * 1024)
 
@@ -13,14 +13,14 @@ enum request_phase {
     REQUEST_NONE,
     REQUEST_COLLECTING, /* more of it is to come */
     REQUEST_OWES_GO,    /* a synchronizing literal was announced, and the client waits for "+" */
-    REQUEST_COMPLETE,   /* it can be answered, as soon as that may be */
+    REQUEST_COMPLETE,   /* it can be answered as soon as its turn comes */
     REQUEST_ASKING,     /* the upstream is being asked for what the answer needs */
 };
 
 struct request {
-    struct imapstate_buf octets; /* as it came, literals included, without a line end added or taken */
+    struct imapstate_buf octets; /* as it came, including literals; no line end is added or removed */
     const struct imapstate_command *command;
-    const char *complaint; /* static; it is answered BAD with these words and no more of it is kept */
+    const char *complaint; /* static; it is answered BAD with these words, and no more of it is kept */
     uint32_t tag_len;      /* the tag stands at the front of octets; 0: none that an answer could carry */
     uint32_t arguments_at; /* where in octets the arguments begin; 0: no SP follows the name */
     uint8_t phase;         /* enum request_phase; request_enter() alone writes it */
@@ -45,9 +45,9 @@ void request_said_go(struct request *request);
 /* COMPLETE: the upstream is being asked; request_done() follows. */
 void request_asks(struct request *request);
 
-/* The tag, "*" if there is none that an answer could carry, and what stands behind the command's name and its SP,
- * without the line end. Borrowed from the request. */
-bool request_has_arguments(const struct request *request); /* an SP follows the name, be it only that */
+/* The tag ("*" if there is none that an answer could carry), and what follows the command's name and its SP, without
+ * the line end. Borrowed from the request. */
+bool request_has_arguments(const struct request *request); /* an SP follows the name, even if nothing else does */
 struct imapstate_span request_tag(const struct request *request);
 struct imapstate_span request_arguments(const struct request *request);
 

@@ -1,5 +1,5 @@
-/* session: one authenticated use, from login to logout: whose it is and what its commands have changed (P7 to P10).
- * It is told of what passes and never writes. */
+/* session: one authenticated use, from login to logout: whose it is, and what its commands have changed (P7 to P10). It
+ * is told what passes, and never writes. */
 #ifndef IMAP_SESSION_H
 #define IMAP_SESSION_H
 
@@ -20,24 +20,25 @@ enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_REST
 
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
-    char *acting;                      /* owned: for the log, if another acts for user; else NULL */
-    struct imapstate_buf names;        /* the capability list that the client was given with its login, or since */
+    char *acting;                      /* owned: for the log, if somebody else acts for user; else NULL */
+    struct imapstate_buf names;        /* the capability list that the client was given with its login, or later */
     struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
-    struct imapstate_state *in_effect; /* owned: all that was ever done to the connection, told or not; NULL: nothing */
-    struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, SP before each */
+    struct imapstate_state *in_effect; /* owned: everything that was ever done to the connection, announced or not;
+                                        * NULL: nothing */
+    struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, an SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     struct capabilities offers;                /* the upstream's, after login */
-    uint64_t epoch;                            /* the operator's, as the session began */
-    bool is_certain : 1;                       /* whose session it is is known, so that it may have a token */
+    uint64_t epoch;                            /* the operator's, when the session began */
+    bool is_certain : 1;                       /* it is known whose session this is, so it may have a token */
     bool is_tracking : 1;                      /* STATECMD codes are being sent */
     bool is_changed : 1;                       /* a storable command has taken effect since login */
     bool may_be_enabled : 1;                   /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot say */
+    bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot express */
     bool has_selected : 1;                     /* a SELECT or EXAMINE was sent */
-    bool was_refused : 1;                      /* the last answer was no OK */
+    bool was_refused : 1;                      /* the last answer was not OK */
     bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
-    bool has_said_done : 1; /* DONE was sent, and no command behind it has been answered */
-    uint8_t chosen;         /* enum evidence: the command in flight has had this, its untagged answer */
+    bool has_said_done : 1; /* DONE was sent, and no command after it has been answered */
+    uint8_t chosen;         /* enum evidence: the untagged answer that the command in flight has had */
     uint16_t seen;          /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored;       /* enum session_restored */
     uint8_t selected;       /* enum session_selected */
@@ -46,41 +47,41 @@ struct session {
 void session_init(struct session *session);
 void session_done(struct session *session); /* wipes; the session can begin again */
 
-/* The login is through. upstream is the name in the configuration; names is the list that the client sees. False if
- * memory is out. */
+/* The login is through. upstream is the name in the configuration; names is the list that the client sees. False if out
+ * of memory. */
 bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
                    uint64_t epoch);
 
-/* The password is another's: acting is " auth=NAME", as it is to stand in the log; copied. Empty: it is not. False if
- * memory is out. */
+/* The password is another user's: acting is " auth=NAME", as it appears in the log; copied. Empty: it is not. False if
+ * out of memory. */
 bool session_begin_acting(struct session *session, const char *acting);
 
 /* What a token of this session is bound to; borrows from the session and from upstream. */
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream);
 
-/* Is this, by its fingerprint, the list that the client was given (P12)? False too if memory is out. */
+/* Is this, by its fingerprint, the list that the client was given (P12)? Also false if out of memory. */
 bool session_has_names(const struct session *session, struct imapstate_span names);
 
-/* Tracking begins, or goes on (P3, P10). False if memory is out. */
+/* Tracking begins, or continues (P3, P10). False if out of memory. */
 bool session_track(struct session *session, const char *upstream);
 
-/* The connection is another one now: nothing is known to be on, and nothing was seen. */
+/* The session now has another connection: nothing is known to be on, and nothing was seen. */
 void session_forget_enabled(struct session *session);
 
-/* The session is in exactly this state (P4); in_effect is what of it was done to the connection: all but what the
- * gateway itself has set. Both are taken over. */
+/* The session is in exactly this state (P4); in_effect is the part of it that was done to the connection: everything
+ * except what the gateway itself has set. Both are taken over. */
 void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
                      enum session_restored restored);
 
-/* May the connection serve another session? Then ret_state has the state, encoded, that it is in; empty: pristine. A
- * state that no token of this session has serves nobody. */
+/* May the connection serve another session? If so, ret_state has the state that it is in, encoded; empty: pristine. A
+ * connection in a state that no token of this session contains serves nobody. */
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state);
 
-/* A copy; NULL if memory is out. */
+/* A copy; NULL if out of memory. */
 struct imapstate_state *session_copy(const struct imapstate_state *state);
 
-/* The gateway itself has set the language, by the command with this tag; the connection does not know of it. True if
- * that is to be announced by STATECMD (P9). */
+/* The gateway itself has set the language, by the command with this tag; the connection does not know. True if that is
+ * to be announced by STATECMD (P9). */
 bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language);
 
 /* Are mailbox names in UTF-8 (RFC 6855 section 3, RFC 9051 section 5.1)? */
@@ -89,27 +90,27 @@ bool session_has_utf8(const struct session *session);
 /* Is NOTIFY SET in effect? */
 bool session_is_notified(const struct session *session);
 
-/* A line of a command goes up: of its arguments, or a further line of it. */
+/* A line of a command goes up: its arguments, or a further line of it. */
 void session_sent_line(struct session *session, const struct imapstate_command *command,
                        struct imapstate_span arguments);
 
 /* A literal of it goes up. */
 void session_sent_literal(struct session *session, const struct imapstate_command *command);
 
-/* An untagged response came, while these commands are in flight: its first line, or the part of it that is there.
- * ENABLED, LANGUAGE, COMPARATOR and [NOTIFICATIONOVERFLOW] are there as a whole. */
+/* An untagged response came while these commands are in flight: its first line, or the part of it that has arrived.
+ * ENABLED, LANGUAGE, COMPARATOR and [NOTIFICATIONOVERFLOW] are complete. */
 void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line);
 
-/* One that answers a replay, and is not the client's, came. */
+/* One came that answers a replay, and is not for the client. */
 void session_saw_echo(struct session *session, struct imapstate_span line);
 
-/* The upstream has shown this (enum evidence) to be on already when it took the login. */
+/* The upstream has shown that this (enum evidence) was already on when it accepted the login. */
 void session_saw_at_login(struct session *session, unsigned evidence);
 
-/* Is something on that the commands of this session have not set up, as far as can be seen (P7)? */
+/* As far as can be seen, is something on that the commands of this session have not set up (P7)? */
 bool session_is_set_up_otherwise(const struct session *session);
 
-/* Does the answer to a command say that the connection serves, or that it may not? */
+/* Notes whether the answer to a command says that the connection works, or that it may not. */
 void session_judge(struct session *session, const struct imapstate_command *command, const struct status *status);
 
 /* A command was answered: OK, NO or BAD. True if it is to be announced by STATECMD (P9). */
