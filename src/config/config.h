@@ -1,8 +1,8 @@
 /* config: the configuration that the daemon runs by.
  *
- * A config is immutable once configfile has made it, and counted: a session keeps the one that it began with, a reload
- * replaces the pointer. All strings are NUL-terminated, owned by the config, never NULL ("" means not given) unless it
- * is said. What the options may be, and are by default, is in schema.c. */
+ * A config is immutable once configfile has made it, and counted: a session keeps the one that it began with, and a
+ * reload replaces the pointer. All strings are NUL-terminated, owned by the config, and never NULL ("" means not given)
+ * unless noted. schema.c has the allowed and default values of the options. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -32,10 +32,10 @@ struct config_listener {
     size_t address_count;
     enum config_tls tls;
     char *tls_cert_file, *tls_key_file; /* PEM; chain in the certificate file */
-    bool require_tls;                   /* starttls: no login and no STATE in clear. Never set with tls = none. */
+    bool require_tls;                   /* starttls: no login and no STATE before TLS. Never set with tls = none. */
     bool accept_proxy;
     struct networks trusted_networks;       /* peers whose PROXY header is believed */
-    struct networks id_trusted_networks;    /* peers whose word is taken for a client's address in ID */
+    struct networks id_trusted_networks;    /* peers that are believed when they give a client's address in ID */
     unsigned unix_mode;                     /* of a unix socket's file */
     uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
@@ -47,13 +47,13 @@ struct config_listener {
 struct config_upstream {
     char *name;
     unsigned line;
-    char *host, *port; /* of address = "host:port", "[v6]:port"; or path of "unix:/path" in host with port "" */
+    char *host, *port; /* of address = "host:port", "[v6]:port"; or the path of "unix:/path" in host, with port "" */
     bool is_unix;
     enum config_tls tls;
     bool tls_verify;
     char *tls_ca_file, *tls_name; /* tls_name: verified and sent as SNI; host by default */
     uint64_t connect_timeout_ms;  /* name resolution, TCP, TLS and greeting together, for each address anew */
-    uint64_t answer_timeout_ms;   /* login and replay: how long for each answer */
+    uint64_t answer_timeout_ms;   /* login and replay: how long to wait for each answer */
     enum config_client_address send_client_address;
     enum config_authorization authorization_identity; /* a login that names another user to act for */
     enum config_literals append_literals;             /* a message that comes without being asked for */
@@ -61,20 +61,21 @@ struct config_upstream {
 
 /* Upstream connections that wait for their client to come back. Only per_user may be 0. */
 struct config_park {
-    unsigned per_user;           /* of one user; 0 turns parking off */
+    unsigned per_user;           /* per user; 0 turns parking off */
     unsigned max;                /* in all */
     uint64_t time_ms;            /* how long one may wait */
-    uint64_t lifetime_ms;        /* how old one may get in all, since its login */
-    uint64_t reauth_interval_ms; /* credentials are proved to the upstream again after this */
-    uint64_t keepalive_ms;       /* a NOOP after this time without one; below every server's autologout */
-    uint64_t wake_timeout_ms;    /* one that is taken again must acknowledge octets (TCP) in this time */
-    uint64_t wake_check_ms;      /* silent for longer, it must say something before a command that must not run twice */
-    bool one_password;           /* an upstream success with another password voids the older proofs */
+    uint64_t lifetime_ms;        /* how old one may become in total, counted from its login */
+    uint64_t reauth_interval_ms; /* after this time the upstream is asked about credentials again */
+    uint64_t keepalive_ms;       /* one that has been silent this long gets a NOOP; below every server's autologout */
+    uint64_t wake_timeout_ms;    /* on one that is taken again, TCP must acknowledge octets in this time */
+    uint64_t wake_check_ms;      /* one that was silent for longer must say something before a command that must not run
+                                  * twice */
+    bool one_password;           /* a successful upstream login with another password voids the older proofs */
 };
 
 struct config {
     char *path;
-    unsigned workers; /* as configured: 0 is one per CPU */
+    unsigned workers; /* as configured: 0 means one per CPU */
     char *keys_file;
     uint64_t token_lifetime_s;
     uint64_t epoch;
@@ -83,20 +84,20 @@ struct config {
     char *user, *group; /* privileges are dropped to these; "" keeps them */
     unsigned max_clients;
     unsigned max_clients_per_address;
-    /* Of those that have not begun to log in. */
+    /* Of those, the ones that have not begun to log in. */
     unsigned max_unauthenticated_per_address;
     uint64_t login_timeout_ms;       /* from connect to a successful login */
     uint64_t idle_timeout_ms;        /* autologout after login; at least 30 min (RFC 9051 section 5.4) */
     uint64_t login_failure_delay_ms; /* before a failed login is answered */
-    unsigned max_login_failures;     /* in one connection, then BYE */
-    uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may finish their commands */
+    unsigned max_login_failures;     /* on one connection, then BYE */
+    uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may take to finish their commands */
     struct languages languages;      /* for clients of upstreams that have no LANGUAGE */
     struct config_park park;
     struct config_listener *listeners;
     size_t listener_count;
     struct config_upstream *upstreams;
     size_t upstream_count;
-    char **warnings; /* what is allowed but hardly meant, "FILE:LINE: ..." each: for the log, and for -t to print */
+    char **warnings; /* what is allowed but hardly intended, each "FILE:LINE: ...": for the log, and for -t to print */
     size_t warning_count;
     unsigned references; /* atomic; config_ref() and config_unref() */
 };
@@ -104,25 +105,25 @@ struct config {
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* accepts NULL */
 
-/* May a reload put config in the place of the one that the daemon was started with? What differs and counts at start
- * only is written to messages, a line each: "FILE:LINE: warning: ..." for what then stays as it is, without "warning"
- * for what forbids it. */
+/* May a reload replace the config that the daemon was started with by this one? Differences that only count at start
+ * are written to messages, one per line: "FILE:LINE: warning: ..." for those that leave the old value in place, without
+ * "warning" for those that forbid the reload. */
 bool config_can_follow(const struct config *config, const struct config *started, FILE *messages);
 
 /* --- for configfile, which makes a config --- */
 
-/* With all defaults and no section; counted. NULL: out of memory. */
+/* A config with all defaults and no section; counted. NULL: out of memory. */
 struct config *config_new(const char *path);
 
-/* One more section with all defaults. NULL: out of memory; then the config is only good for config_unref(). Pointers to
- * the sections of its kind that are there already end. */
+/* Adds a section with all defaults. NULL: out of memory; then the config is only good for config_unref(). Pointers to
+ * the existing sections of its kind become invalid. */
 struct config_listener *config_add_listener(struct config *config, const char *name, unsigned line);
 struct config_upstream *config_add_upstream(struct config *config, const char *name, unsigned line);
 
-/* Takes line, which came by malloc(), whether it succeeds or not. */
+/* Takes line, which was allocated with malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);
 
-/* Is what the two lead to, whatever their names, one server by address and certificate? */
+/* Do the two lead to the same server, by address and certificate, whatever their names? */
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b);
 
 #endif

@@ -1,7 +1,7 @@
 /* configfile: the configuration file, read and checked as a whole.
  *
- * For one thread at a time. On failure NULL; then what is wrong has been written to errors, a line each, as
- * "FILE:LINE: what is wrong" (or "FILE: ..." where no line is to blame). Opens no certificate and no key file. */
+ * For one thread at a time. NULL on failure; errors have then been written to errors, one per line, as "FILE:LINE: what
+ * is wrong" (or "FILE: ..." where no line is to blame). Opens no certificate and no key file. */
 #ifndef CONFIG_CONFIGFILE_H
 #define CONFIG_CONFIGFILE_H
 

@@ -1,5 +1,5 @@
-/* option: an option of the configuration file. Its row in a table holds all that is known of it; its type makes a value
- * of its text, in a field of the struct that its section stands for. */
+/* option: an option of the configuration file. Its row in a table holds everything that is known about it; its type
+ * turns its text into a value, in a field of its section's struct. */
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H
 
@@ -7,35 +7,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Octets of a text that says what is wrong, its NUL included; a longer one is cut. */
+/* Octets of a text that says what is wrong, including its NUL; a longer one is cut. */
 #define OPTION_WRONG_MAX 1024u
 
 struct option_type;
 
 enum option_reload {
-    OPTION_RELOADED, /* a reload takes a new value */
-    OPTION_KEPT,     /* it counts at start only: a reload leaves it as it is, with a warning */
-    OPTION_FIXED,    /* it counts at start only: a reload with another value is refused as a whole */
+    OPTION_RELOADED, /* a reload takes over a new value */
+    OPTION_KEPT,     /* it only counts at start: a reload leaves it as it is, with a warning */
+    OPTION_FIXED,    /* it only counts at start: a reload with another value is refused as a whole */
 };
 
 struct option {
-    const char *name; /* NULL behind the last row of a table */
+    const char *name; /* NULL after the last row of a table */
     const struct option_type *type;
     size_t offset;            /* of the field in the section's struct */
     const char *otherwise;    /* its default, as it would be written; NULL: the field stays zero */
     uint64_t min, max;        /* of a number, a mode or, in milliseconds, a time */
-    const char *why_min;      /* of a time: what demands min; NULL: nothing in particular */
+    const char *why_min;      /* of a time: what requires min; NULL: nothing in particular */
     const char *if_empty;     /* of a text: what to write instead; NULL: it may be empty */
-    const char *const *words; /* of a choice, by its enum; NULL behind the last one */
+    const char *const *words; /* of a choice, by its enum; NULL after the last one */
     bool is_required;
     enum option_reload on_reload;
 };
 
 struct option_type {
     size_t size; /* of the field */
-    /* Writes to field, which is zero or holds a value; a list's is called for each of its values, and first is the
-     * list's first one, or NULL if text is that. False: the field is as it was, and what is wrong stands in ret_wrong,
-     * a line that begins with the option's name. */
+    /* Writes to field, which is zero or holds a value. For a list it is called for each of its values; first is the
+     * first one, or NULL if text is that. False: the field is as it was, and ret_wrong says what is wrong, in a line
+     * that begins with the option's name. */
     bool (*parse)(const struct option *option, const char *text, const char *first, void *field,
                   char ret_wrong[OPTION_WRONG_MAX]);
     bool (*is_equal)(const void *a, const void *b); /* NULL: if all octets are */
@@ -48,15 +48,15 @@ extern const struct option_type option_number;  /* uint64_t */
 extern const struct option_type option_time_ms; /* uint64_t */
 extern const struct option_type option_time_s;  /* uint64_t; whole seconds */
 extern const struct option_type option_flag;    /* bool */
-extern const struct option_type option_choice;  /* an enum: the place among the words */
-extern const struct option_type option_mode;    /* unsigned; octal digits, as chmod(1) takes them */
+extern const struct option_type option_choice;  /* an enum: the index among the words */
+extern const struct option_type option_mode;    /* unsigned; octal digits, as for chmod(1) */
 extern const struct option_type option_text;    /* char *, owned; never NULL once option_set_defaults() has succeeded */
 
 /* For types: writes what is wrong. Always false. */
 bool option_is_wrong(char ret_wrong[OPTION_WRONG_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Of the options up to the row without a name: sets the fields in section, which is zero, to their defaults. False if
- * memory has run out; the section can be freed then as well. */
+/* For the options up to the row without a name: sets the fields in section, which is zero, to their defaults. False if
+ * out of memory; the section can be freed even so. */
 bool option_set_defaults(const struct option *options, void *section);
 /* Frees what the fields own. */
 void option_done_all(const struct option *options, void *section);

@@ -1,4 +1,4 @@
-/* schema: all that can be configured: the sections of the configuration file, and a row for each option. */
+/* schema: everything that can be configured: the sections of the configuration file, and a row for each option. */
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H
 

@@ -1,5 +1,5 @@
-/* service: a configuration with all that it needs to run: TLS contexts and keys. Immutable once loaded, and counted:
- * sessions keep the one that they began with, a reload replaces the pointer that new ones start from. */
+/* service: a configuration with everything it needs to run: TLS contexts and keys. Immutable once loaded, and counted:
+ * sessions keep the one that they began with, and a reload replaces the pointer that new ones start from. */
 #ifndef CONFIG_SERVICE_H
 #define CONFIG_SERVICE_H
 
@@ -12,18 +12,19 @@
 
 struct service {
     struct config *config;             /* counted */
-    SSL_CTX **listener_tls;            /* one a listener of config, in its order; NULL for tls = "none" */
-    SSL_CTX **upstream_tls;            /* one an upstream, likewise */
-    struct ways **upstream_ways;       /* one an upstream, counted; what they hold goes on being learned */
+    SSL_CTX **listener_tls;            /* one per listener of config, in its order; NULL for tls = "none" */
+    SSL_CTX **upstream_tls;            /* one per upstream, in the same way */
+    struct ways **upstream_ways;       /* one per upstream, counted; they go on learning */
     struct imapstate_keyring *keyring; /* never NULL */
     bool has_ephemeral_key;
     unsigned references; /* atomic */
 };
 
-/* Takes config (the caller's reference becomes the service's, or is given back on failure). On failure NULL, and what
- * is wrong has been written to errors, a line each; on success there may be warnings. Without a keys_file an ephemeral
- * key is made, or taken over from previous (may be NULL) if that had one too, so that a reload does not void tokens.
- * What is known of the ways to log in to an upstream is previous's, if that has it by this name and at this place. */
+/* Takes config (the caller's reference becomes the service's, or is given back on failure). NULL on failure; errors
+ * have then been written to errors, one per line. On success there may be warnings. Without a keys_file an ephemeral
+ * key is generated, or taken over from previous (may be NULL) if that had one too, so that a reload does not void
+ * tokens. What is known about the ways to log in to an upstream is taken over from previous, if that has the upstream
+ * with this name at this place. */
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors);
 
 struct service *service_ref(struct service *service);
