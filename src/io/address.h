@@ -1,4 +1,4 @@
-/* address: a socket address in 20 octets, and as words. */
+/* address: a socket address in 20 octets, and as text. */
 #ifndef IO_ADDRESS_H
 #define IO_ADDRESS_H
 
@@ -19,16 +19,16 @@ struct address {
 
 void address_set(struct address *address, const struct sockaddr *from);
 
-/* Back again; not for AF_UNIX. Returns how long it is. */
+/* The reverse; not for AF_UNIX. Returns its length. */
 socklen_t address_get(const struct address *address, struct sockaddr_storage *ret_sockaddr);
 
 /* From the octets of an AF_INET (4) or AF_INET6 (16) address. */
 void address_set_raw(struct address *address, int family, const uint8_t *octets, uint16_t port);
 
-/* From text, as inet_pton(3) takes it: the octets of an address of this family. */
+/* From text in the form of inet_pton(3): the octets of an address of this family. */
 bool address_read_host(struct imapstate_span text, int family, uint8_t ret_octets[16]);
 
-/* From text: decimal, no leading zero, no more than 65535. */
+/* From text: decimal, no leading zero, at most 65535. */
 bool address_read_port(struct imapstate_span text, uint16_t *ret_port);
 
 /* Without port: "192.0.2.7", "2001:db8::7", "unix". Returns ret_text. */

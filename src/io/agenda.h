@@ -1,5 +1,5 @@
-/* agenda: what is to be done when: the earliest first, of the same time whatever was set first. Intrusive, so that
- * setting one never fails, and whatever has been set can be cancelled without a search. */
+/* agenda: what is to be done when: the earliest first; at the same time, what was set first. Intrusive, so that setting
+ * an appointment never fails, and cancelling one needs no search. */
 #ifndef IO_AGENDA_H
 #define IO_AGENDA_H
 
@@ -17,13 +17,13 @@ struct appointment {
     bool is_set;
 };
 
-/* All zeros is an empty one. */
+/* All zero is an empty one. */
 struct agenda {
     struct appointment *first;
     uint64_t set_count, kept_ms; /* kept_ms: the time of the last agenda_keep() */
 };
 
-/* Sets it, or sets it anew; a time that has passed counts as now. callback and owner are the caller's to write, before
+/* Sets it, or changes its time; a time that has passed counts as now. The caller writes callback and owner before
  * that. */
 void agenda_set(struct agenda *agenda, struct appointment *appointment, uint64_t at_ms);
 void agenda_cancel(struct agenda *agenda, struct appointment *appointment); /* one that is not set stays so */
@@ -31,8 +31,8 @@ void agenda_cancel(struct agenda *agenda, struct appointment *appointment); /* o
 /* When the first is due; UINT64_MAX if there is none. */
 uint64_t agenda_first_ms(const struct agenda *agenda);
 
-/* Calls all that are due, each of which is not set any more then, and may be freed by its callback. What is set
- * meanwhile waits for the next time, even if it is due. False: none was. */
+/* Calls all that are due. Each is no longer set when it is called, and its callback may free it. What is set in the
+ * meantime waits for the next call, even if it is due. False: none was due. */
 bool agenda_keep(struct agenda *agenda, uint64_t now_ms);
 
 #endif

@@ -29,17 +29,17 @@ bool endpoint_is_equal(const struct endpoint *a, const struct endpoint *b);
 /* Can only this host connect to it? */
 bool endpoint_is_local(const struct endpoint *endpoint);
 
-/* To connect to: "host:port", "192.0.2.1:143", "[2001:db8::1]:993", each without the port too, "unix:/path". The text
- * is cut in pieces, which the results point into: host has no brackets and is the path of a unix socket, port is NULL
- * if there is none. Returns NULL, or what is wrong; the text may be changed then, too. */
+/* To connect to: "host:port", "192.0.2.1:143", "[2001:db8::1]:993", all of these also without the port, or
+ * "unix:/path". The text is cut into pieces, which the results point into: host has no brackets, or is the path of a
+ * unix socket; port is NULL if there is none. Returns NULL, or what is wrong; even then the text may be changed. */
 const char *endpoint_split(char *text, const char **ret_host, const char **ret_port, bool *ret_is_unix);
 
-/* What endpoint_split() has found, and found right, as somewhere to connect to. False: host is a name, and only
+/* What endpoint_split() has found without an error, as an endpoint to connect to. False: host is a name, and only
  * ret_port is written. */
 bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,
                         uint16_t *ret_port);
 
-/* Letters, digits, ".", "-" and "_", and no "-" at the front. */
+/* Letters, digits, ".", "-" and "_", with no "-" at the front. */
 bool endpoint_is_host_name(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* list: doubly linked, intrusive; the same object is in one list at a time and leaves it without a search. */
+/* list: doubly linked, intrusive; a link is in one list at a time, and leaves it without a search. */
 #ifndef IO_LIST_H
 #define IO_LIST_H
 
@@ -19,7 +19,7 @@ static inline bool list_is_empty(const struct list *list)
     return list->next == list;
 }
 
-/* Removes from whatever list it is in; an initialized link that is in none stays so. */
+/* Removes it from the list it is in; an initialized link that is in no list stays so. */
 static inline void list_remove(struct list *link)
 {
     link->previous->next = link->next;

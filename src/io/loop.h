@@ -1,8 +1,8 @@
-/* loop: what all that lives on one event loop shares: its time, its timers, buffers, names for the log, and an orderly
- * end for what ends on it.
+/* loop: what everything on one event loop shares: its time, its timers, buffers, names for the log, and an orderly end
+ * for what ends on it.
  *
- * Everything that a loop holds is touched by its own thread only; others reach it by loop_poke().
- * A bare loop has no event base and no descriptor: a test gives it the time and has it turn (loop_pass()). */
+ * Only the loop's own thread touches what the loop holds; other threads reach it with loop_poke(). A bare loop has no
+ * event base and no descriptor: a test sets its time and runs its turns (loop_pass()). */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
@@ -14,7 +14,8 @@
 #include "pool.h"
 #include "watch.h"
 
-/* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack holds it. */
+/* An object whose end has come: it is freed when the event loop has unwound, so that nobody up the stack still holds
+ * it. */
 struct grave {
     struct list link;
     void (*end)(struct grave *grave);
@@ -30,31 +31,31 @@ struct loop {
     struct pool pool;
     struct list graves;
     loop_callback *told;    /* in its own thread, after a loop_poke() */
-    loop_callback *unwound; /* whatever was buried has been freed; NULL: nobody wants to know */
-    struct watches watches; /* whatever is watched on it */
+    loop_callback *unwound; /* everything that was buried has been freed; NULL: nobody wants to know */
+    struct watches watches; /* everything that is watched on it */
     struct watch grave_watch, told_watch;
     struct event alarm_event;
     uint64_t alarm_at_ms; /* alarm_event is set for then; UINT64_MAX: it is not */
     uint64_t next_id;
-    uint64_t bare_now_ms; /* bare: what time it is */
+    uint64_t bare_now_ms; /* bare: the current time */
     unsigned index;       /* in the process; the low octet counts (loop_new_id()) */
     int told_fd;          /* eventfd; -1: bare */
-    bool is_stopping;     /* its owner's: what ends is not replaced any more */
+    bool is_stopping;     /* its owner's: what ends is no longer replaced */
 };
 
-/* False: memory or descriptors are out (errno). Then it is only good for loop_done(). */
+/* False: out of memory or descriptors (errno). Then it is only good for loop_done(). */
 bool loop_init(struct loop *loop, unsigned index, loop_callback *told);
 void loop_init_bare(struct loop *loop, unsigned index, loop_callback *told);
 
-/* Frees what is buried, and the base. Nothing else may live on it any more. */
+/* Frees what is buried, and the base. Nothing else may still live on it. */
 void loop_done(struct loop *loop);
 
-/* Turns until loop_break(). False: it could not. */
+/* Runs until loop_break(). False: it could not. */
 bool loop_run(struct loop *loop);
 void loop_break(struct loop *loop);
 
-/* Bare: it is now_ms, which is never earlier than before. One turn: timers that are due, then what
- * loop.watches.is_ready has of descriptors, and whatever follows from that. False: there was nothing to do. */
+/* Bare: the time is now_ms, which is never earlier than before. One turn: timers that are due, then descriptors that
+ * loop.watches.is_ready reports, and whatever follows from that. False: there was nothing to do. */
 bool loop_pass(struct loop *loop, uint64_t now_ms);
 
 /* Milliseconds on the monotonic clock. */
@@ -63,22 +64,22 @@ uint64_t loop_now_ms(const struct loop *loop);
 /* Buries an object; once only. */
 void loop_bury(struct loop *loop, struct grave *grave, void (*end)(struct grave *grave));
 
-/* unwound is called a turn later, be something buried or not. */
+/* unwound is called a turn later, whether or not something is buried. */
 void loop_unwind(struct loop *loop);
 
 /* A name for a session in the log, unique in the process. */
 uint64_t loop_new_id(struct loop *loop);
 
-/* From any thread (a bare one: from its own): its told is called, in its own. */
+/* From any thread (for a bare loop: from its own): told is called, in the loop's own thread. */
 void loop_poke(struct loop *loop);
 
-/* From any thread: a round of the prelude has ended, or a name's addresses are known. All loops look to those who wait
+/* From any thread: a round of the prelude has ended, or a name's addresses are known. All loops see to those that wait
  * for it. */
 void loop_poke_all(void);
 
 /* --- for timer --- */
 
-/* The agenda may have another first appointment. */
+/* The agenda's first appointment may have changed. */
 void loop_arm(struct loop *loop);
 
 #endif

@@ -1,8 +1,8 @@
-/* moves: the one place in which a state machine's move is allowed or refused.
+/* moves: the one place where a state machine's move is allowed or refused.
  *
- * A move that the diagram does not draw is a fault of the gateway's. But what brings it about may be a peer that speaks
- * at a moment nobody has thought of, so it must not cost more than that peer's connection: the mover leaves the state
- * as it is and breaks the connection's stream (stream_break()), the end of which is told as any other. */
+ * A move that is not in the diagram is a fault of the gateway's. But it may be caused by a peer that speaks at a moment
+ * nobody has thought of, so it must not cost more than that peer's connection: the mover leaves the state as it is and
+ * breaks the connection's stream (stream_break()), whose end is reported like any other. */
 #ifndef IO_MOVES_H
 #define IO_MOVES_H
 
@@ -16,7 +16,7 @@ struct moves {
     const unsigned *may_enter; /* by state: the set of those that may follow */
 };
 
-/* False, with a line in the log: it is not drawn. */
+/* False, with a line in the log: it is not in the diagram. */
 bool moves_allow(const struct moves *moves, unsigned from, unsigned to);
 
 #endif

@@ -5,7 +5,7 @@
 #include "address.h"
 
 struct network {
-    struct address address; /* its port is 0; no bit behind the prefix is set */
+    struct address address; /* its port is 0; no bit beyond the prefix is set */
     unsigned prefix_bits;
 };
 

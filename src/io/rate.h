@@ -1,5 +1,5 @@
-/* rate: lines of log that anybody can bring about, as many as he likes: ten in any second, and the others are counted.
- * Shared by all workers. */
+/* rate: log lines that anybody can cause, as many as they like: ten in any second are written, and the rest are
+ * counted. Shared by all workers. */
 #ifndef IO_RATE_H
 #define IO_RATE_H
 
@@ -22,10 +22,10 @@ struct rate {
         .lock = PTHREAD_MUTEX_INITIALIZER                                                                              \
     }
 
-/* Of the connections that are refused. */
+/* For refused connections. */
 extern struct rate rate_of_refusals;
 
-/* May a line be written at this time? Then ret_left_out is how many were not since the last one. */
+/* May a line be written now? If so, ret_left_out is how many were left out since the last one. */
 bool rate_allows(struct rate *rate, uint64_t now_ms, unsigned *ret_left_out);
 
 #endif

@@ -1,14 +1,14 @@
 /* resolver: which addresses the names of upstreams have. Shared by all workers, so that what one has learned serves
- * all, and an outage of the name servers hits none that others are spared.
+ * all, and an outage of the name servers hits all of them alike.
  *
- * It asks nobody itself. One asks, all hear: a name that has to be asked for is wanted, the asker (dns.h) takes it and
- * brings what it has learned, and loop_poke_all() tells those who wait. An answer is kept for its TTL. When that is
- * over, the next who looks the name up waits for a new answer, but not long: if the name servers fail or dally, the
- * last known addresses go on being used, for as long as that lasts (RFC 8767). That a name does not exist, or has no
- * address, is an answer as well, and ends what was known.
+ * It asks nobody itself. One asks and all are told: a name that has to be asked for is wanted, the asker (dns.h) takes
+ * it and returns what it has learned, and loop_poke_all() tells those who wait. An answer is kept for its TTL. After
+ * that, the next one to look up the name waits for a new answer, but not long: if the name servers fail or are slow,
+ * the last known addresses stay in use for as long as that lasts (RFC 8767). "The name does not exist" and "it has no
+ * address" are answers too, and replace what was known.
  *
- * Each of the two families is learned by itself, as name servers may fail for one of them only; what was known of that
- * one then stays. */
+ * The two families are learned separately, as name servers may fail for only one of them; what was known of that one
+ * then stays. */
 #ifndef IO_RESOLVER_H
 #define IO_RESOLVER_H
 
@@ -19,33 +19,33 @@
 
 #define RESOLVER_NAME_MAX 256u
 
-/* Addresses of one family of one name that are kept; what is beyond is never connected to. */
+/* How many addresses of one family of one name are kept; others are never connected to. */
 #define RESOLVER_FAMILY_MAX    32u
 #define RESOLVER_ADDRESSES_MAX (2 * RESOLVER_FAMILY_MAX)
 
-/* How long a new answer is waited for where there is an older one. */
+/* How long to wait for a new answer if there is an older one. */
 #define RESOLVER_PATIENCE_MS 1000u
 
-/* When a name is asked for again that could not be resolved, or has no address. */
+/* When to ask again for a name that could not be resolved, or has no address. */
 #define RESOLVER_RETRY_MS 1000u
 
-/* An answer is not kept longer, whatever its TTL: a mistake of somebody's must not last for days. */
+/* An answer is not kept longer than this, whatever its TTL: somebody's mistake must not last for days. */
 #define RESOLVER_TTL_MAX_S 3600u
 
-/* What stands in the hosts file is true until the file changes. */
+/* What is in the hosts file is true until the file changes. */
 #define RESOLVER_TTL_FOREVER UINT32_MAX
 
 enum resolver_finding {
-    RESOLVER_FAILED, /* nobody has said anything that could be used */
+    RESOLVER_FAILED, /* there was no usable answer */
     RESOLVER_NONE,   /* the name does not exist, or has no address of the family */
     RESOLVER_FOUND,
 };
 
-/* A set, in the order in which they came. */
+/* A set of addresses, in the order in which they came. */
 struct resolver_family {
     enum resolver_finding finding;
     unsigned count;
-    bool has_more; /* than are kept: an address that is missing may be one of the name's all the same */
+    bool has_more; /* than are kept: an address that is missing may still belong to the name */
     uint32_t ttl_s;
     struct address addresses[RESOLVER_FAMILY_MAX]; /* port 0 */
 };
@@ -60,22 +60,23 @@ struct resolver_answer {
 /* --- for those who connect --- */
 
 enum resolver_result {
-    RESOLVER_KNOWN,   /* *ret_addresses has one at least */
-    RESOLVER_ASKED,   /* look again when loop_poke_all() tells, and after RESOLVER_PATIENCE_MS */
-    RESOLVER_UNKNOWN, /* ret_addresses->why tells */
+    RESOLVER_KNOWN,   /* *ret_addresses has at least one */
+    RESOLVER_ASKED,   /* look again when loop_poke_all() tells you, and after RESOLVER_PATIENCE_MS */
+    RESOLVER_UNKNOWN, /* see ret_addresses->why */
 };
 
-/* IPv6 and IPv4 in turn; in each family the next lookup begins with the next address, as the answers of a name server
- * do. */
+/* IPv6 and IPv4 alternate; in each family the next lookup begins with the next address, like the answers of a name
+ * server. */
 struct resolver_addresses {
     unsigned count;
     const char *why; /* static */
     struct address addresses[RESOLVER_ADDRESSES_MAX];
 };
 
-/* A lookup's, zero but for is_scouting before the first call. Whoever has waited hears the answer, be its TTL 0. */
+/* For one lookup; zero except is_scouting before the first call. Those who have waited get the answer, even if its TTL
+ * is 0. */
 struct resolver_wait {
-    bool is_scouting; /* takes nobody's turn: it looks at what the next session will have */
+    bool is_scouting; /* takes nobody's turn: it looks at the address that the next session will have */
     bool is_waiting;
     uint32_t round;
 };
@@ -85,21 +86,21 @@ enum resolver_result resolver_look_up(const char *name, uint16_t port, struct re
 
 /* --- for who looks after parked connections --- */
 
-/* The name's TTL is over: it is asked for again. A name that nobody has looked up yet is not. */
+/* If the name's TTL is over, it is asked for again. A name that nobody has looked up yet is not. */
 void resolver_refresh(const char *name, uint64_t now_ms);
 
-/* Does the name, as far as is known, lead to address, whatever its port? */
+/* As far as is known, does the name lead to address, whatever its port? */
 bool resolver_leads_to(const char *name, const struct address *address);
 
 /* --- what makes everything be asked for again --- */
 
-/* All names are asked for again at once, and what answers to earlier questions is not heard. */
+/* All names are asked for again at once, and answers to earlier questions are ignored. */
 void resolver_renew(uint64_t now_ms);
 
-/* The same if resolv.conf or the hosts file is another than at the last call. Cheap enough for every login. */
+/* The same if resolv.conf or the hosts file has changed since the last call. Cheap enough for every login. */
 void resolver_watch(uint64_t now_ms);
 
-/* A reload: names that are not wanted any more are forgotten. is_wanted is called under the resolver's lock. */
+/* A reload: names that are no longer wanted are forgotten. is_wanted is called under the resolver's lock. */
 void resolver_configure(bool (*is_wanted)(const void *arg, const char *name), const void *arg);
 
 /* Forgets everything, at the end. */
@@ -107,13 +108,13 @@ void resolver_done(void);
 
 /* --- for the asker --- */
 
-/* Who is called, under the resolver's lock and from any thread, whenever a name is wanted; NULL: nobody. */
+/* wake is called, under the resolver's lock and from any thread, whenever a name is wanted; NULL: nobody is. */
 void resolver_set_asker(void (*wake)(void *arg), void *arg);
 
-/* The next name that is wanted; it is taken to be asked for until it is learned or all is renewed. False: none. */
+/* The next wanted name; it counts as asked for until it is learned or everything is renewed. False: none. */
 bool resolver_take_wanted(char ret_name[RESOLVER_NAME_MAX], uint32_t *ret_era);
 
-/* Goes up with each resolver_renew(): name servers and hosts file are to be read anew. */
+/* Goes up with each resolver_renew(): name servers and hosts file have to be read again. */
 uint32_t resolver_era(void);
 
 /* Puts an address into a family that has been found; once only. */

@@ -1,4 +1,4 @@
-/* timer: one call of a loop's, once some time has passed. */
+/* timer: one call from a loop, when some time has passed. */
 #ifndef IO_TIMER_H
 #define IO_TIMER_H
 
@@ -14,7 +14,7 @@ struct timer {
 /* callback is called from the loop, never from within a call of the owner's. */
 void timer_init(struct timer *timer, struct loop *loop, agenda_callback *callback, void *owner);
 
-/* Once, in so many milliseconds; 0: in the loop's next turn. What was set before does not count any more. */
+/* Once, in this many milliseconds; 0: in the loop's next turn. What was set before no longer counts. */
 void timer_set(struct timer *timer, uint64_t after_ms);
 void timer_stop(struct timer *timer);
 

@@ -6,16 +6,16 @@
 #include <stdbool.h>
 
 /* The context of a side that is connected to, its certificate (with its chain) and key loaded, from PEM files. NULL:
- * OpenSSL's queue of errors tells why, and *ret_wrong what could not be made or loaded: enum tls_wrong. */
+ * OpenSSL's error queue says why, and *ret_wrong what could not be made or loaded: enum tls_wrong. */
 enum tls_wrong { TLS_WRONG_CONTEXT, TLS_WRONG_CERTIFICATE, TLS_WRONG_KEY, TLS_WRONG_PAIR };
 SSL_CTX *tls_own_context(const char *certificate_file, const char *key_file, enum tls_wrong *ret_wrong);
 
-/* The context of a side that connects to others. It verifies them, if at all, by the certificates in ca_file, or by the
- * system's if that is "". NULL: OpenSSL's queue of errors tells why. */
+/* The context of a side that connects to others. If it verifies them, it uses the certificates in ca_file, or the
+ * system's if that is "". NULL: OpenSSL's error queue says why. */
 SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file);
 
-/* The end of one connection; NULL if memory is out. The side that connects sends the name of the other (RFC 6066) and
- * verifies it (RFC 9525): a host's name, or an address, which is not sent. */
+/* One end of a connection; NULL if out of memory. The side that connects sends the name of the other (RFC 6066) and
+ * verifies it (RFC 9525): the name of a host, or an address, which is not sent. */
 SSL *tls_accept(SSL_CTX *context);
 SSL *tls_peer(SSL_CTX *context, const char *name);
 

@@ -1,8 +1,8 @@
-/* watch: one descriptor's being watched: when it can be read or written, or when somebody asks for it, its callback is
- * called from the event loop.
+/* watch: watches one descriptor: when it can be read or written, or when somebody asks for it, the callback is called
+ * from the event loop.
  *
- * Watches without an event base, for tests, take the place of libevent's events: whoever has them says which
- * descriptors are ready, and has them turn. */
+ * Watches without an event base, for tests, take the place of libevent's events: their owner says which descriptors are
+ * ready, and runs their turns. */
 #ifndef IO_WATCH_H
 #define IO_WATCH_H
 
@@ -12,7 +12,7 @@
 
 #include "list.h"
 
-/* All of one loop. */
+/* All watches of one loop. */
 struct watches {
     struct event_base *base; /* borrowed; NULL: bare */
     struct list wanted;      /* bare: those that have begun */
@@ -37,19 +37,19 @@ struct watch {
 
 void watches_init(struct watches *watches, struct event_base *base);
 
-/* what is EV_READ or EV_WRITE, for once, or with EV_PERSIST until it is stopped. fd -1: only by watch_call(). Again
- * only when it has been stopped. */
+/* what is EV_READ or EV_WRITE, for once, or with EV_PERSIST until it is stopped. fd -1: only watch_call() calls it. May
+ * be called again only when it has been stopped. */
 void watch_init(struct watch *watch, struct watches *watches, int fd, short what, event_callback_fn callback,
                 void *owner);
 
-/* False: memory is out. */
+/* False: out of memory. */
 bool watch_begin(struct watch *watch);
-void watch_stop(struct watch *watch); /* nor is its callback called that was asked for */
+void watch_stop(struct watch *watch); /* a call that was asked for is not made either */
 
 /* Its callback is called when the loop has unwound, whether it has begun or not. */
 void watch_call(struct watch *watch);
 
-/* Bare: calls for all that are ready, and for what those ask for. False: there was nothing to call. */
+/* Bare: makes the calls for all that are ready, and those that these ask for. False: there was nothing to call. */
 bool watches_turn(struct watches *watches);
 
 #endif
