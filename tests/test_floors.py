@@ -183,23 +183,19 @@ def called_without_include(root):
                 yield from (f"{path.parent.name}/{path.name} calls {name}() without {header.name}" for name in called & names)
 
 
-def floors(open_ones=()):
-    """A parameter for each floor. In open_ones is what is known to be wrong: it has to shrink to nothing."""
-    return pytest.mark.parametrize("floor", [
-        pytest.param(floor, marks=pytest.mark.xfail(strict=True, reason=open_ones[floor])) if floor in open_ones else floor
-        for floor in FLOORS])
+each_floor = pytest.mark.parametrize("floor", FLOORS)
 
 
 def of(floor, findings):
     return sorted(finding for finding in findings if finding.startswith(floor + "/"))
 
 
-@floors()
+@each_floor
 def test_no_file_includes_what_stands_above_it(floor):
     assert of(floor, includes_that_run_up(ROOT)) == []
 
 
-@floors()
+@each_floor
 def test_no_floor_is_compiled_with_a_view_of_those_above(floor):
     assert include_folders(BUILD)[floor] <= {floor, *FLOORS[floor]}
 
@@ -213,17 +209,17 @@ def test_no_two_files_call_each_other_in_a_circle():
     assert circles(arrows(objects(BUILD, ROOT))) == []
 
 
-@floors({"client": "client.h"})
+@each_floor
 def test_no_header_is_an_umbrella(floor):
     assert of(floor, umbrellas(ROOT)) == []
 
 
-@floors({"client": "still being parted"})
+@each_floor
 def test_each_file_includes_the_headers_of_what_it_calls(floor):
     assert of(floor, called_without_include(ROOT)) == []
 
 
-@floors()
+@each_floor
 def test_no_folder_holds_more_than_a_third(floor):
     assert shares(ROOT)[floor] <= 1 / 3
 

@@ -10,11 +10,18 @@
 #include "introduction.h"
 #include "moves.h"
 #include "origin.h"
+#include "park.h"
 #include "refusal.h"
+#include "sasl.h"
+#include "service.h"
+#include "session.h"
 #include "status.h"
+#include "stream.h"
 #include "tag.h"
 #include "trust.h"
+#include "upstream.h"
 #include "upstreams.h"
+#include "way.h"
 #include "words.h"
 
 /* Octets of an answer with what the upstream has said when it hung up. */

@@ -14,6 +14,7 @@
 #ifndef CLIENT_ADMISSION_H
 #define CLIENT_ADMISSION_H
 
+#include "catalogue.h"
 #include "credentials.h"
 
 struct client;

@@ -3,7 +3,9 @@
 #include "append.h"
 #include "capability.h"
 #include "catalogue.h"
+#include "choice.h"
 #include "client.h"
+#include "compression.h"
 #include "greeting.h"
 #include "introduction.h"
 #include "language.h"
@@ -12,7 +14,10 @@
 #include "origin.h"
 #include "prelude.h"
 #include "relay.h"
+#include "request.h"
 #include "restore.h"
+#include "session.h"
+#include "stream.h"
 #include "words.h"
 
 /* The tagged answer, with which the request is done. */

@@ -4,11 +4,18 @@
 
 #include "alert.h"
 #include "capability.h"
+#include "catalogue.h"
 #include "client.h"
+#include "credentials.h"
+#include "down.h"
 #include "introduction.h"
 #include "proof.h"
+#include "request.h"
+#include "session.h"
+#include "stream.h"
 #include "tag.h"
 #include "trust.h"
+#include "upstream.h"
 #include "upstreams.h"
 #include "waking.h"
 

@@ -8,9 +8,14 @@
 
 #include "alert.h"
 #include "capability.h"
+#include "catalogue.h"
+#include "credentials.h"
+#include "log.h"
 #include "moves.h"
+#include "network.h"
 #include "peers.h"
 #include "prelude.h"
+#include "resend.h"
 
 /* Octets of more of the reason. */
 #define CLIENT_DETAIL_MAX 91u

@@ -12,7 +12,6 @@
 #include <imapstate/frame.h>
 
 #include "address.h"
-#include "catalogue.h"
 #include "choice.h"
 #include "down.h"
 #include "list.h"

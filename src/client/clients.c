@@ -5,7 +5,9 @@
 
 #include "client.h"
 #include "dispatch.h"
+#include "list.h"
 #include "login.h"
+#include "service.h"
 
 void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service)
 {

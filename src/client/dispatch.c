@@ -5,11 +5,15 @@
 
 #include "admission.h"
 #include "answer.h"
+#include "catalogue.h"
+#include "choice.h"
 #include "deadline.h"
 #include "greeting.h"
 #include "leaving.h"
 #include "login.h"
 #include "relay.h"
+#include "stream.h"
+#include "timer.h"
 
 /* Octets of commands before login, in all. */
 #define DISPATCH_BEFORE_LOGIN_MAX 65536u

@@ -2,6 +2,8 @@
 
 #include "client.h"
 #include "moves.h"
+#include "pipeline.h"
+#include "stream.h"
 
 #define BIT(next) MOVES_BIT(next)
 

@@ -1,8 +1,10 @@
 #include "fitness.h"
 
+#include "choice.h"
 #include "client.h"
 #include "relay.h"
 #include "status.h"
+#include "stream.h"
 #include "waking.h"
 #include "words.h"
 

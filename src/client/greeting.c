@@ -1,10 +1,13 @@
 #include "greeting.h"
 
 #include "capability.h"
+#include "catalogue.h"
 #include "client.h"
 #include "origin.h"
 #include "prelude.h"
 #include "proxy.h"
+#include "service.h"
+#include "stream.h"
 #include "tls.h"
 #include "upstreams.h"
 

@@ -4,13 +4,26 @@
 #include <stdlib.h>
 
 #include "admission.h"
+#include "catalogue.h"
+#include "choice.h"
 #include "client.h"
+#include "compression.h"
 #include "down.h"
 #include "introduction.h"
+#include "list.h"
 #include "login.h"
+#include "loop.h"
 #include "origin.h"
+#include "peers.h"
+#include "pipeline.h"
+#include "request.h"
 #include "restore.h"
+#include "service.h"
+#include "session.h"
 #include "settling.h"
+#include "stream.h"
+#include "timer.h"
+#include "upstream.h"
 
 static const char *leaving_restored(const struct client *client)
 {

@@ -2,15 +2,24 @@
 
 #include <stdlib.h>
 
+#include "address.h"
 #include "admission.h"
 #include "alert.h"
 #include "capability.h"
+#include "catalogue.h"
 #include "choice.h"
 #include "client.h"
+#include "credentials.h"
+#include "log.h"
 #include "moves.h"
+#include "park.h"
 #include "prelude.h"
+#include "request.h"
 #include "rewrite.h"
+#include "sasl.h"
+#include "session.h"
 #include "status.h"
+#include "stream.h"
 #include "words.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + CAPABILITY_LIST_MAX)

@@ -2,8 +2,11 @@
 
 #include <stdio.h>
 
+#include "catalogue.h"
 #include "client.h"
 #include "introduction.h"
+#include "network.h"
+#include "peers.h"
 #include "rate.h"
 
 /* What a PROXY header or an ID says comes after the greeting or before it: client_end() knows. Strangers can bring it

@@ -6,10 +6,17 @@
 #include <time.h>
 
 #include "capability.h"
+#include "catalogue.h"
+#include "choice.h"
 #include "client.h"
+#include "language.h"
 #include "moves.h"
 #include "relay.h"
+#include "request.h"
+#include "session.h"
+#include "stream.h"
 #include "tag.h"
+#include "upstream.h"
 #include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")

@@ -3,7 +3,9 @@
 #include "capability.h"
 #include "client.h"
 #include "namespace.h"
+#include "session.h"
 #include "status.h"
+#include "stream.h"
 #include "wording.h"
 #include "words.h"
 

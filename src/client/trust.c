@@ -1,8 +1,10 @@
 #include "trust.h"
 
 #include "client.h"
+#include "credentials.h"
 #include "park.h"
 #include "proof.h"
+#include "sasl.h"
 
 bool trust_identify(const struct client *client, struct proof_identity *ret_identity)
 {
