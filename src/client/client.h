@@ -1,4 +1,5 @@
-/* client: a client's connection, from accept to close: its states, and whose turn it is.
+/* client: a client's connection, from accept to close: its states, what it may be told, and that it ends. What happens
+ * when is dispatch.h's to say.
  *
  *   PROXYING -> SECURING -> GREETING -> NOT_AUTHENTICATED -> LOGGING_IN -> AUTHENTICATED -> CLOSING -> DEAD
  *                  ^                       |  ^                 |               |
