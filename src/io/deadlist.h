@@ -1,7 +1,7 @@
 /* deadlist: addresses of upstreams that could not be connected to, remembered for a while and by all workers, so that
  * not every login has to find out again: a silent one costs the whole connect_timeout.
  *
- * Such an address is not given up, only tried last. A session has no reason to find out whether it lives again: a scout
+ * Such an address is not given up, only tried last. No session has to find out whether it is alive again: a scout
  * (upstream/scout.h), which no session waits for, tries it first when its time is over. */
 #ifndef IO_DEADLIST_H
 #define IO_DEADLIST_H

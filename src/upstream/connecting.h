@@ -1,7 +1,7 @@
-/* connecting: what an upstream connection goes through until somebody can log in on it: name resolution, addresses
- * tried in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never in clear by accident: STARTTLS
- * that is missing or refused, a PREAUTH greeting, octets before the handshake end it. It moves the upstream from
- * RESOLVING to READY and tells PREPARED, or loses it. How far it has come is in opening.h. */
+/* connecting: how an upstream connection gets to the point where somebody can log in on it: name resolution, addresses
+ * tried in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never unencrypted by accident: if
+ * STARTTLS is missing or refused, if the greeting is PREAUTH, or if octets come before the handshake, it ends. It moves
+ * the upstream from RESOLVING to READY and tells PREPARED, or loses it. opening.h has how far it has come. */
 #ifndef UPSTREAM_CONNECTING_H
 #define UPSTREAM_CONNECTING_H
 
@@ -13,9 +13,9 @@ struct scout;
 struct upstream;
 struct upstream_ends;
 
-/* RESOLVING: begins a turn of the event loop later, so that the caller has what it asked for before it hears of it. For
- * a client, whose ends are given (they are copied), or for scout, which is taken in any case; the other is NULL. False:
- * memory is out. */
+/* RESOLVING: begins a turn of the event loop later, so that the caller has the upstream before it hears from it. For a
+ * client, whose ends are given (they are copied), or for scout, which is taken in any case; the other is NULL. False:
+ * out of memory. */
 bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends, struct scout *scout);
 
 /* Before it has begun: it begins so much later, whatever becomes known of names until then. */
@@ -24,7 +24,7 @@ void connecting_put_off(struct upstream *upstream, uint64_t after_ms);
 /* RESOLVING: names' addresses may be known now. */
 void connecting_look_again(struct upstream *upstream);
 
-/* The upstream's timer is up: begins, tries the next address, or gives this one up. */
+/* The upstream's timer has fired: begins, tries the next address, or gives this one up. */
 void connecting_on_timer(struct upstream *upstream);
 
 /* The stream: connected, under TLS, has input, has ended. */
@@ -33,10 +33,10 @@ void connecting_secured(struct upstream *upstream);
 void connecting_heard(struct upstream *upstream);
 void connecting_ended(struct upstream *upstream);
 
-/* This address has been given up, and what its stream still tells is of no interest. */
+/* Has this address been given up? Then what its stream still tells does not matter. */
 bool connecting_is_failing(const struct upstream *upstream);
 
-/* READY: sends ID with these arguments; PREPARED again follows. What it is answered is nobody's. */
+/* READY: sends ID with these arguments; PREPARED follows again. The answer goes to nobody. */
 void connecting_introduce(struct upstream *upstream, struct imapstate_span arguments);
 
 #endif

@@ -1,10 +1,10 @@
-/* prelude: what is known of an upstream before anyone logs in: its greeting's capability list, its full one, its answer
- * to ID. All clients are told of it, so it is learned only from connections that the gateway makes for just that
- * (scout.h): nothing that any client says, not even its address, has gone up on them. Shared by all workers,
- * kept by the upstream's name across reloads that leave it where it is.
+/* prelude: what is known of an upstream before anybody logs in: the capability list of its greeting, its full list, its
+ * answer to ID. All clients are told, so it is only learned from connections that the gateway makes for exactly that
+ * (scout.h): nothing that any client says, not even its address, has gone up on them. Shared by all workers, and kept
+ * under the upstream's name across reloads that leave the upstream where it is.
  *
- * It is asked in rounds. While one goes on nobody begins another: one asks, all hear. A round always ends, and whoever
- * waits for it is told by loop_poke_all(). */
+ * It is asked for in rounds. While one is under way nobody begins another: one asks, and all are told. A round always
+ * ends, and loop_poke_all() tells those who wait for it. */
 #ifndef UPSTREAM_PRELUDE_H
 #define UPSTREAM_PRELUDE_H
 
@@ -17,48 +17,49 @@
 
 enum prelude_turn {
     PRELUDE_FRESH, /* the list is fresh: nobody needs to ask */
-    PRELUDE_ASKED, /* somebody asks: wait for the end of *ret_round */
+    PRELUDE_ASKED, /* somebody is asking: wait for the end of *ret_round */
     PRELUDE_ASK,   /* the caller begins *ret_round, and ends it: prelude_end_round() */
 };
 
-/* A client has come. With memory out it is PRELUDE_ASKED, and prelude_round_has_ended() is true at once. */
+/* A client has come. If memory is out it is PRELUDE_ASKED, and prelude_round_has_ended() is true at once. */
 enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint32_t *ret_round);
 bool prelude_round_has_ended(const char *upstream, uint32_t round);
 
 /* What a round has learned. */
 struct prelude_lesson {
-    struct imapstate_span names;          /* empty: nothing, and what was known before stays */
-    struct imapstate_span greeting_names; /* empty: the greeting had no list, or TLS was begun since */
-    struct imapstate_span id;             /* the arguments of the ID response; empty: none that could be read */
+    struct imapstate_span names;          /* empty: nothing was learned, and what was known before stays */
+    struct imapstate_span greeting_names; /* empty: the greeting had no list, or TLS was begun after it */
+    struct imapstate_span id;             /* the arguments of the ID response; empty: there was none that could be
+                                           * read */
     struct imapstate_span alerts;         /* alert.h */
 };
 
 /* What was learned by the round that is under way. */
 void prelude_end_round(const char *upstream, const struct prelude_lesson *lesson, uint64_t now_ms);
 
-/* The upstream is another server from here on: nothing is known of it, and a round that is under way asks the old one,
- * so that nothing is learned from that. */
+/* From here on the upstream is another server: nothing is known of it, and nothing is learned from a round that is
+ * under way, as that asks the old server. */
 void prelude_forget(const char *upstream);
 
 /* Appends the full list to ret_names. False: none is known, or it does not fit. */
 bool prelude_names(const char *upstream, struct imapstate_buf *ret_names);
 
-/* The same, but only if it is fresh and the upstream that gave it greeted with this list, in whatever order: a greeting
- * often has a short one, and asking anew at every connection would cost a round trip. */
+/* The same, but only if it is fresh and the upstream that sent it greeted with this list, in any order: a greeting
+ * often has a short list, and asking again on every connection would cost a round trip. */
 bool prelude_names_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms,
                                 struct imapstate_buf *ret_names);
 
-/* On a connection that serves a client the upstream has given these names. Others than are known: they are fresh no
- * more, and the next client has it asked. */
+/* On a client's connection the upstream has sent these names. If they differ from what is known, that is no longer
+ * fresh, and the next client causes it to be asked for again. */
 void prelude_compare(const char *upstream, struct imapstate_span names);
 
 /* Appends the arguments of the ID response. False: none is known, or it does not fit. */
 bool prelude_id(const char *upstream, struct imapstate_buf *ret_arguments);
 
-/* Appends what the upstream has told whoever connects to it (alert.h). */
+/* Appends what the upstream tells everybody who connects to it (alert.h). */
 void prelude_alerts(const char *upstream, struct imapstate_buf *ret_alerts);
 
-/* The upstream has ID, or has it not. True if it has not, and that is news. */
+/* The upstream has ID, or does not. True if it does not, and that is news. */
 bool prelude_misses_id(const char *upstream, bool has_id);
 
 /* Forgets everything, at the end. */

@@ -1,4 +1,4 @@
-/* upstream: a connection to the server that the gateway stands in front of.
+/* upstream: a connection to the server behind the gateway.
  *
  *   RESOLVING -> CONNECTING -> SECURING ----> PREPARING -> READY -> LOGGING_IN -> ATTACHED -> LEAVING
  *        ^            |           |  ^            |  |  ^----'
@@ -10,8 +10,8 @@
  *   ATTACHED -> SETTLING -> DEAD, and what lived on is parked; a parked connection begins as ATTACHED, or, to show a
  * sign of life, as SETTLING.
  *
- * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream speaks for itself. From LOGGING_IN on,
- * what it says is its owner's to read. */
+ * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream handles what it hears itself. From
+ * LOGGING_IN on, its owner reads it. */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
 
@@ -44,11 +44,11 @@ struct upstream;
 
 enum upstream_event {
     UPSTREAM_PREPARED, /* READY: a login may begin */
-    UPSTREAM_TOLD,     /* before that; words: a line of the server's that may be for the user, as ALERT and BYE are */
+    UPSTREAM_TOLD,     /* before that; words: a line from the server that may be for the user, such as ALERT and BYE */
     UPSTREAM_HEARD,    /* LOGGING_IN, ATTACHED: there is input */
-    UPSTREAM_DRAINED,  /* more may be written, as STREAM_DRAINED tells */
-    UPSTREAM_RESTED,   /* SETTLING has ended, and with it the upstream, be it parked or not */
-    UPSTREAM_LOST,     /* it has ended, but is still there for this call; words: why, for the log, with a NUL behind */
+    UPSTREAM_DRAINED,  /* more may be written, as for STREAM_DRAINED */
+    UPSTREAM_RESTED,   /* SETTLING has ended, and with it the upstream, parked or not */
+    UPSTREAM_LOST,     /* it has ended, but still exists during this call; words: why, for the log, followed by a NUL */
 };
 
 typedef void upstream_callback(void *owner, enum upstream_event event, struct upstream *upstream,
@@ -61,7 +61,7 @@ struct upstream_owner {
     uint64_t id_number; /* for the log */
 };
 
-/* Those of one loop. */
+/* All upstreams of one loop. */
 struct upstreams {
     struct loop *loop;                        /* borrowed */
     struct list by_state[UPSTREAM_STATE_MAX]; /* counting and sweeping need no search */
@@ -75,7 +75,7 @@ struct upstream {
     struct upstreams *upstreams;          /* borrowed */
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
-    struct upstream_owner owner;          /* nobody when it has been released */
+    struct upstream_owner owner;          /* nobody once it has been released */
     struct opening *opening;              /* owned; only until READY */
     struct capabilities before_login;
     struct stream stream;
@@ -85,25 +85,25 @@ struct upstream {
     struct flight *idle;    /* owned; SETTLING: the IDLE that SETTLING_DONE ends */
     uint8_t chores;         /* SETTLING: set of enum settling_chore; settling.c alone writes it */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
-    bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, though the client's commands may be too */
-    bool is_woken;          /* it was parked, and nothing has come since that shows that it serves */
+    bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, although the client's commands may be too */
+    bool is_woken;          /* it was parked, and nothing has come since to show that it works */
     bool is_silent;         /* no octet has come since it was woken */
-    bool is_doubtful;       /* nor in a long time before */
+    bool is_doubtful;       /* nor for a long time before */
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
     bool is_introduced;     /* an ID has been sent */
     bool has_said_bye;
     bool is_hiding; /* the response that is passing is not the client's (relay.c) */
 };
 
-/* The two ends of a client's connection, which a PROXY header tells the server. Borrowed for the call. */
+/* The two ends of a client's connection, for a PROXY header to the server. Borrowed for the call. */
 struct upstream_ends {
     const struct address *peer, *local;
 };
 
-/* READY, and nobody's: says LOGOUT, and ends. */
+/* READY, and without an owner: says LOGOUT, and ends. */
 void upstream_take_leave(struct upstream *upstream);
 
-/* The end: the connection is of no more use. Its owner hears LOST. why may be freed by that. */
+/* The end: the connection is of no more use. Its owner is told LOST, which may free why. */
 void upstream_lose(struct upstream *upstream, const char *why);
 
 /* READY: the login begins; the caller writes it to the stream. */
@@ -112,18 +112,19 @@ void upstream_log_in(struct upstream *upstream);
 /* LOGGING_IN: the login is through. */
 void upstream_attach(struct upstream *upstream);
 
-/* Restarts the clock that ends the connection if answers stay out (answer_timeout); stop: no answer is awaited. */
+/* Restarts the clock that ends the connection if answers do not come (answer_timeout); the second stops it: no answer
+ * is awaited. */
 void upstream_await(struct upstream *upstream);
 void upstream_await_nothing(struct upstream *upstream);
 
-/* Nobody waits for anything of it any more. */
+/* Nobody waits for anything from it any more. */
 void upstream_disown(struct upstream *upstream);
 
 /* Has anything been written for its owner? */
 bool upstream_has_written(const struct upstream *upstream);
 
-/* Its owner is done with it, and hears of nothing any more. is_clean: nothing is in flight, so that LOGOUT can be said.
- */
+/* Its owner has finished with it, and is told nothing any more. is_clean: nothing is in flight, so LOGOUT can be
+ * sent. */
 void upstream_release(struct upstream *upstream, bool is_clean);
 
 /* Milliseconds on its loop's clock. */
@@ -134,7 +135,7 @@ static inline uint64_t upstream_now_ms(const struct upstream *upstream)
 
 /* --- for its floor --- */
 
-/* One in state, which is nobody's. NULL if memory is out. */
+/* A new one in state, without an owner. NULL if out of memory. */
 struct upstream *upstream_new(struct upstreams *upstreams, struct service *service,
                               const struct config_upstream *config, enum upstream_state state);
 
@@ -146,10 +147,10 @@ void upstream_tell(struct upstream *upstream, enum upstream_event event, struct 
 
 void upstream_set_timer(struct upstream *upstream, uint64_t after_ms);
 
-/* The end. Of one that is SETTLING the owner hears by RESTED. */
+/* The end. If it is SETTLING, RESTED tells the owner. */
 void upstream_die(struct upstream *upstream);
 
-/* A stream anew, with the same callback. */
+/* Gives it a new stream, with the same callback. */
 void upstream_renew_stream(struct upstream *upstream);
 
 #endif
