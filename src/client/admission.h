@@ -1,5 +1,5 @@
-/* admission: credentials are put before the upstream, until it has let them in or has not. Who asks for that, the
- * client's login or the gateway itself, is who hears how it went.
+/* admission: presents credentials to the upstream, until it has accepted them or has not. The asker, either the
+ * client's login or the gateway itself, is told how it went.
  *
  *   CONNECTING -> ANSWERING -----> ASKING -> (through)
  *        ^         |  |   ^          ^
@@ -7,10 +7,11 @@
  *        |         |  v          |   |
  *        '---------'  WITHDRAWN <'   |
  *        '----------------'          |
- *   ANSWERING: the upstream has the credentials. Back, from WITHDRAWN too: others were given up for it, or the password
- * is tried by another way (way.h). CHALLENGED: the client's next line is the answer. WITHDRAWN: "*" was sent; the
- * upstream's answer is awaited all the same. ASKING: it is through but for the capability list, which the upstream did
- * not tell and is asked for. It ends from any of them, and is gone when the asker hears of it. */
+ *   ANSWERING: the upstream has the credentials. Back to CONNECTING, from WITHDRAWN too: parked connections were given
+ * up for it, or the password is tried another way (way.h). CHALLENGED: the client's next line is the answer. WITHDRAWN:
+ * "*" was sent; the upstream's answer is still awaited. ASKING: the login is through except for the capability list,
+ * which the upstream did not send and is asked for. It may end in any of them, and is gone when the asker hears of it.
+ */
 #ifndef CLIENT_ADMISSION_H
 #define CLIENT_ADMISSION_H
 
@@ -32,23 +33,23 @@ enum admission_phase {
 /* Why it ended without the credentials being accepted. */
 enum admission_failure {
     ADMISSION_REFUSED,
-    ADMISSION_UNAVAILABLE, /* the upstream cannot be reached, or says that they may be good all the same */
+    ADMISSION_UNAVAILABLE, /* the upstream cannot be reached, or says that they may be good after all */
     ADMISSION_NOT_OFFERED, /* it offers no way to log in with these */
-    ADMISSION_CANCELLED,   /* "*" has its answer */
+    ADMISSION_CANCELLED,   /* "*" was answered */
 };
 
-/* Of an upstream that cannot be reached, where it has said nothing itself: a status, and text that is translated. */
+/* The answer when an upstream cannot be reached and has said nothing itself: a status, and text that is translated. */
 #define ADMISSION_UNREACHABLE "NO [UNAVAILABLE] " N_("The mail server cannot be reached.")
 
-/* Who asks, and hears how it went when client->admission is gone. Spans and words are borrowed for the call. */
+/* Who asks, and hears how it went once client->admission is gone. Spans and words are borrowed for the call. */
 struct admission_asker {
-    /* The upstream challenges, by the whole line. True: that is passed on to the client, and admission_relay() or
+    /* The upstream sends a challenge, the whole line. True: it is passed on to the client, and admission_relay() or
      * admission_withdraw() follows. False: there is nobody to answer it. NULL: there never is. */
     bool (*challenged)(struct client *client, struct imapstate_span line);
     /* answer: the upstream's tagged line. names: its capability list. */
     void (*admitted)(struct client *client, struct imapstate_span answer, struct imapstate_span names);
-    /* answer: the upstream's tagged line; empty, where there is none. unavailable: the answer to what cannot be done
-     * without an upstream, in its own words if it has hung up with any. */
+    /* answer: the upstream's tagged line; empty if there is none. unavailable: the answer to anything that cannot be
+     * done without an upstream, in the upstream's own words if it gave any when it hung up. */
     void (*failed)(struct client *client, enum admission_failure failure, struct imapstate_span answer,
                    const char *unavailable);
 };
@@ -56,26 +57,27 @@ struct admission_asker {
 struct admission {
     const struct admission_asker *asker; /* static */
     struct imapstate_span tag;           /* of the command upstream; borrowed */
-    struct credentials_parts parts;      /* what goes up: the command, then one behind each "+" */
+    struct credentials_parts parts;      /* what goes up: the command, then one part after each "+" */
     struct imapstate_buf answer;         /* ASKING: the tagged OK, which the client has not got yet */
-    struct imapstate_buf names;          /* the upstream's list after login, as far as it has told one */
-    struct imapstate_buf alerts;         /* that have come with it */
+    struct imapstate_buf names;          /* the upstream's list after login, if it has sent one */
+    struct imapstate_buf alerts;         /* those that have come with it */
     struct imapstate_buf refusal;        /* the tagged answer to the first way, if another is being tried */
-    char *unavailable;                   /* owned: NO in the upstream's words, if it has hung up with any; else NULL */
-    uint16_t evidence;                   /* enum evidence: what the upstream has shown to be on meanwhile */
+    char *unavailable;                   /* owned: NO in the upstream's words, if it gave any when it hung up; else
+                                          * NULL */
+    uint16_t evidence;                   /* enum evidence: what the upstream has shown to be on in the meantime */
     uint8_t way;                         /* enum way: by which a password goes up */
-    uint8_t refused;                     /* set of WAY_BIT(): that the upstream has refused it by */
-    uint8_t failure;                     /* enum admission_failure: what refusal would be */
+    uint8_t refused;                     /* set of WAY_BIT(): the ways that the upstream has refused */
+    uint8_t failure;                     /* enum admission_failure: what a refusal would mean */
     uint8_t phase;                       /* enum admission_phase; admission_enter() alone writes it */
     uint8_t sent;                        /* of parts */
-    uint8_t presses;     /* how often it was tried again since parked connections were given up for it */
-    bool was_challenged; /* the client has seen a challenge, which cannot be had again */
+    uint8_t presses;     /* how often it was tried again after parked connections were given up for it */
+    bool was_challenged; /* the client has seen a challenge, which cannot be repeated */
 };
 
 void admission_free(struct admission *admission); /* wipes; accepts NULL */
 
-/* Begins with the client's credentials, on client->upstream or, without one, a new one. tag lives as long as the
- * admission. The asker hears of its end, maybe from within this call. */
+/* Begins with the client's credentials, on client->upstream or, if there is none, on a new one. tag lives as long as
+ * the admission. The asker is told of its end, possibly from within this call. */
 void admission_begin(struct client *client, struct imapstate_span tag, const struct admission_asker *asker);
 
 /* Is the client's next line for the upstream? admission accepts NULL. */
@@ -93,12 +95,12 @@ void admission_upstream_ready(struct client *client);
 /* It is gone, or could not be reached. lost has ended, but is still there. */
 void admission_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
-/* What the upstream says meanwhile: a whole line that begins a response. True: the line is the client's and is to be
- * passed on. */
+/* What the upstream says in the meantime: a whole line that begins a response. True: the line is for the client and is
+ * to be passed on. */
 bool admission_hear(struct client *client, struct imapstate_span line);
 
-/* Before that: the greeting, or what stands in its place, may tell the user something (ALERT), or why nobody is let in
- * (BYE). Any other line is of no interest. */
+/* Before that, the greeting, or what comes in its place, may tell the user something (ALERT), or say why nobody is let
+ * in (BYE). Any other line does not matter. */
 void admission_told(struct client *client, struct imapstate_span line);
 
 #endif

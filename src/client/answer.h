@@ -6,7 +6,7 @@
 
 struct client;
 
-/* A piece of such a command, which the caller consumes: of one that begins, or of the one that is being collected. */
+/* A piece of such a command, which the caller consumes: of a new one, or of the one that is being collected. */
 void answer_take(struct client *client, const struct imapstate_piece *piece);
 
 /* Is there room for such a piece? */
@@ -16,7 +16,7 @@ bool answer_takes_input(const struct client *client);
  * first. */
 bool answer_go_on(struct client *client);
 
-/* What a client is answered whose command cannot be framed: as client_say() takes it. */
+/* The answer to a client whose command cannot be framed, in the form that client_say() takes. */
 const char *answer_to_frame_error(enum imapstate_error error);
 
 #endif

@@ -1,10 +1,10 @@
-/* choice: which upstream connection serves a session, chosen as late as can be.
+/* choice: which upstream connection serves a session, chosen as late as possible.
  *
- * Credentials that a parked connection's proof matches are accepted without the upstream (choice_accept()); that
- * connection is held in reserve. The first command that needs an upstream chooses it: STATE one in exactly the token's
- * state, else a pristine one; any other command a pristine one; else there is a new login. Until the chosen connection
- * has shown that it lives, the credentials and what was written to it are kept, so that another one can take its place.
- */
+ * Credentials that match a parked connection's proof are accepted without the upstream (choice_accept()), and that
+ * connection is held in reserve. The first command that needs an upstream chooses: STATE takes one in exactly the
+ * token's state, else a pristine one; any other command takes a pristine one; failing that there is a new login. Until
+ * the chosen connection has shown that it is alive, the credentials and what was written to it are kept, so that
+ * another one can take its place. */
 #ifndef CLIENT_CHOICE_H
 #define CLIENT_CHOICE_H
 
@@ -19,7 +19,7 @@
 struct client;
 struct upstream;
 
-/* A session without a command that needs an upstream gets one after this time. */
+/* A session that has sent no command that needs an upstream gets one after this time. */
 #define CHOICE_DELAY_MS 10000u
 
 struct choice {
@@ -28,24 +28,24 @@ struct choice {
     struct resend resend;    /* what went up on a woken connection */
     uint64_t accepted_at_ms;
     bool wants_new;   /* what is parked is in doubt: only a new login will do */
-    bool has_doubted; /* one was, and another has taken its place: its answers stand */
+    bool has_doubted; /* a connection was in doubt, and another has taken its place, whose answers stand */
 };
 
-/* Gives the reserved connection back, forgets everything. */
+/* Gives back the reserved connection, and forgets everything. */
 void choice_done(struct client *client);
 
-/* A login whose credentials are known: may it be accepted without the upstream? *ret_names is then the list of the
+/* The credentials of a login are known: may it be accepted without the upstream? If so, *ret_names is the list of the
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
 bool choice_accept(struct client *client, struct imapstate_span *ret_names);
 
-/* A command other than STATE needs an upstream. True: there is one. False: it is being made, or the session has ended.
- */
+/* A command other than STATE needs an upstream. True: there is one. False: one is being made, or the session has
+ * ended. */
 bool choice_make(struct client *client);
 
 enum choice_result {
     CHOICE_EXACT,    /* client->upstream is in the state */
     CHOICE_PRISTINE, /* client->upstream is pristine */
-    CHOICE_WAITING,  /* a login is under way: the asker hears how it goes */
+    CHOICE_WAITING,  /* a login is under way: the asker is told how it goes */
     CHOICE_NONE,     /* there is none, and no credentials to make one */
 };
 
@@ -53,40 +53,42 @@ enum choice_result {
 enum choice_result choice_make_state(struct client *client, struct imapstate_span state,
                                      const struct admission_asker *asker);
 
-/* Logs in upstream, without the client's knowledge, with the credentials at hand. False: there are none, or none that
+/* Logs in upstream without the client's knowledge, with the credentials at hand. False: there are none, or none that
  * can be used twice. */
 bool choice_log_in(struct client *client, const struct admission_asker *asker);
 
-/* What a login without the client's knowledge that has failed means for a command that waits for it. */
+/* The answer to a command that waits for a login without the client's knowledge, if that login has failed. */
 const char *choice_answer(enum admission_failure failure, const char *unavailable);
 
-/* There is no connection and there will be none: what waits is answered so, and the session ends (P6). */
+/* There is no connection and there will be none: what waits gets this answer, and the session ends (P6). */
 void choice_give_up(struct client *client, const char *answer);
 
-/* The upstream's list after login is this. True: the client has been told of it, since it sees another one than before;
- * its tokens are dead then (P12). */
+/* This is the upstream's list after login. True: the client has been sent it, since it sees another one than before;
+ * its tokens are then dead (P12). */
 bool choice_heed_names(struct client *client, struct imapstate_span names);
 
-/* A woken connection that has been silent for long may be dead without anybody knowing, and what is sent to it might,
- * or might not, run. So a command that is not repeatable waits until an octet has come; where nothing is in flight that
- * would bring one, a NOOP is sent. True: it must wait. */
+/* A woken connection that has been silent for long may be dead without anybody knowing, and what is sent to it may or
+ * may not run. So a command that is not repeatable waits until an octet has come; if nothing in flight will bring one,
+ * a NOOP is sent. True: it must wait. */
 bool choice_awaits_life(struct client *client, bool is_repeatable);
 
-/* The first command was answered as by no connection that serves. True: the caller is to end it, and another one, by a
- * new login where that can be, then takes its place by choice_replace(). False: there is none, or it has been tried. */
+/* The first command got an answer that no working connection gives. True: the caller is to end the connection, and
+ * choice_replace() then puts another in its place, with a new login if possible. False: there is none, or that has been
+ * tried. */
 bool choice_doubt(struct client *client);
 
 /* Octets go up. */
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable);
 
-/* An octet has come from the chosen connection: it lives. */
+/* An octet has come from the chosen connection: it is alive. */
 void choice_heard(struct client *client);
 
-/* STATE is decided, or another command has been passed on: the credentials are forgotten, and what the client has said
- * of itself, unless the session has yet to choose its connection, or the chosen one may still have to be replaced. */
+/* STATE is decided, or another command has been passed on: the credentials are forgotten, together with what the client
+ * has said about itself, unless the session has yet to choose its connection, or the chosen one may still have to be
+ * replaced. */
 void choice_forget_credentials(struct client *client);
 
-/* What was written to a connection that is gone goes up on the one that has taken its place, if there is any. */
+/* What was written to a lost connection goes up on the one that has taken its place, if there is one. */
 void choice_resend(struct client *client);
 
 enum choice_replacement {
@@ -95,11 +97,12 @@ enum choice_replacement {
     CHOICE_LOST,     /* nothing can be done without running something twice */
 };
 
-/* The chosen connection turned out dead before that. lost has ended, but is still there. */
+/* The chosen connection turned out to be dead before that. lost has ended, but still exists. */
 enum choice_replacement choice_replace(struct client *client, const struct upstream *lost);
 void choice_cannot_replace(struct client *client);
 
-/* Would nothing run twice if another took the place of this one, which has not shown yet that it lives? */
+/* If another took the place of this one, which has not shown yet that it is alive, is it certain that nothing runs
+ * twice? */
 bool choice_may_replace(const struct client *client, const struct upstream *lost);
 
 #endif

@@ -25,7 +25,7 @@ enum down {
     DOWN_SENDING,
     DOWN_SWALLOWING,
     DOWN_SWALLOWED,
-    DOWN_IDLE_ASKED, /* RFC 9051 section 6.3.13: behind IDLE nothing goes up until its "+" ... */
+    DOWN_IDLE_ASKED, /* RFC 9051 section 6.3.13: after IDLE nothing goes up until its "+" ... */
     DOWN_IDLING,     /* ... and then only DONE */
     DOWN_MAX,
 };
@@ -36,10 +36,10 @@ void down_enter(struct client *client, enum down next);
 /* The upstream has been let go of: nothing is in flight any more. */
 void down_forget(struct client *client);
 
-/* Is all that has gone up there in whole lines, so that another upstream can be sent it again? */
+/* Does everything that has gone up consist of whole lines, so that it can be sent again to another upstream? */
 bool down_may_resend(const struct client *client);
 
-/* Until the upstream has said something to what has gone up, nothing follows. */
+/* Must nothing follow until the upstream has answered what has gone up? */
 bool down_awaits_word(const struct client *client);
 
 #endif

@@ -1,4 +1,4 @@
-/* leaving: a session ends: what becomes of its upstream, and then of the client. */
+/* leaving: a session ends: what happens to its upstream, and then to the client. */
 #ifndef CLIENT_LEAVING_H
 #define CLIENT_LEAVING_H
 
@@ -6,14 +6,15 @@
 
 struct client;
 
-/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is when the client, which
- * has its answer, comes back at once; client->resting is it meanwhile. False: there is nothing to wait for. */
+/* Behind the barrier, at LOGOUT: begins to make the upstream ready to be parked, so that it is parked already if the
+ * client comes back as soon as it has its answer. In the meantime it is client->resting. False: there is nothing to
+ * wait for. */
 bool leaving_rest_upstream(struct client *client);
 
 /* UNAUTHENTICATE has been answered: the session is over, the connection is not (RFC 8437, P16). */
 void leaving_unauthenticate(struct client *client);
 
-/* client_close() was said: lets go of the upstream, logs the one line by which a session ends, and enters CLOSING or
+/* client_close() was called: lets go of the upstream, logs the one line at the end of a session, and enters CLOSING or
  * DEAD. */
 void leaving_carry_out(struct client *client);
 

@@ -1,9 +1,9 @@
-/* login: the dialog by which a client logs in, LOGIN or AUTHENTICATE: what it says, and what it is answered.
+/* login: the dialog in which a client logs in, LOGIN or AUTHENTICATE: what it says, and how it is answered.
  *
  *   PROMPTING -> TRYING -> DELAYING
  *   PROMPTING: the client's messages are asked for. TRYING: the upstream has been asked (admission.h), and may
- * challenge the client. DELAYING: an attacker waits for the NO. It is gone when the client is logged in, or is not,
- * from any of them. */
+ * challenge the client. DELAYING: an attacker waits for the NO. It may end in any of them, and is gone when the client
+ * is logged in, or is not. */
 #ifndef CLIENT_LOGIN_H
 #define CLIENT_LOGIN_H
 
@@ -21,9 +21,9 @@ struct login {
     struct imapstate_buf answer; /* DELAYING: what the client will be answered */
     uint64_t delayed_until_ms;
     uint8_t phase;     /* enum login_phase; login_enter() alone writes it */
-    bool has_answered; /* a challenge, by something else than "*" */
+    bool has_answered; /* a challenge, with something other than "*" */
     bool is_ahead;     /* the client's next line had begun before it could see the challenge to a bearer token */
-    bool is_overtaken; /* ... and was no answer to that but a command: "*" went up in its place */
+    bool is_overtaken; /* ... and was not an answer to that but a command: "*" went up in its place */
     bool is_malformed; /* its answer to the challenge: "*" went up in its place */
 };
 
@@ -39,7 +39,7 @@ bool login_wants_line(const struct client *client);
 /* Reads that line, which the caller consumes. */
 void login_take_line(struct client *client, const struct imapstate_piece *piece);
 
-/* Goes on with what needs no further octet. False: there is nothing. */
+/* Continues with anything that needs no further octet. False: there is nothing. */
 bool login_go_on(struct client *client);
 
 /* The connection ends in the middle of it. */

@@ -1,5 +1,5 @@
-/* relay: what passes between an authenticated client and its upstream, both ways. One way down, one way up; nobody else
- * writes what the client sent to an upstream. */
+/* relay: what passes between an authenticated client and its upstream, both ways. There is one way down and one way up;
+ * nothing else writes what the client sent to an upstream. */
 #ifndef CLIENT_RELAY_H
 #define CLIENT_RELAY_H
 
@@ -28,26 +28,26 @@ enum relay_down relay_down(struct client *client, enum imapstate_frame_result re
 /* Can the next piece be taken, whatever it is? */
 bool relay_takes_input(const struct client *client);
 
-/* Goes on with what needs no further octet. False: there is nothing. */
+/* Continues with anything that needs no further octet. False: there is nothing. */
 bool relay_go_on(struct client *client);
 
 /* Passes on what the upstream has sent. */
 void relay_up(struct client *client);
 
-/* The upstream of an authenticated client is gone. lost has ended, but is still there. */
+/* The upstream of an authenticated client is gone. lost has ended, but still exists. */
 void relay_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
-/* Sends a command of the client's that the gateway has written anew, with nothing in flight. False if memory is out:
- * the session has ended. */
+/* Sends a command of the client's that the gateway has rewritten, with nothing in flight. False if out of memory: the
+ * session has ended. */
 bool relay_pass(struct client *client, struct imapstate_span tag, const struct imapstate_command *command,
                 struct imapstate_span arguments);
 
-/* Is it for the upstream to let what is in flight go on, be there no further octet from the client? */
+/* Even without another octet from the client, is the next move the upstream's? */
 bool relay_awaits_upstream(const struct client *client);
 
-/* Asks the upstream, which is there with nothing in flight, for the gateway: command takes no arguments. Untagged
- * answers go to the client; answered(client) is called in place of the tagged one. False if memory is out: the session
- * has ended. */
+/* Asks the upstream, which exists and has nothing in flight, on the gateway's behalf: command takes no arguments.
+ * Untagged answers go to the client; answered(client) is called in place of the tagged one. False if out of memory: the
+ * session has ended. */
 bool relay_ask(struct client *client, struct imapstate_span command, flight_answered *answered);
 
 /* "* OK [STATECMD tag] ..." (P9) */

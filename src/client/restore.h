@@ -19,16 +19,16 @@ enum restore_phase {
 /* A STATE token under way. */
 struct restore {
     struct imapstate_buf tag, token; /* the client's */
-    struct imapstate_state *state;   /* owned: what the token holds ... */
-    struct imapstate_state *share;   /* ... owned: and what of it is the upstream's to be brought into */
+    struct imapstate_state *state;   /* owned: what the token contains ... */
+    struct imapstate_state *share;   /* ... owned: and the part of it that the upstream is to be brought into */
     struct imapstate_buf encoded;    /* share, encoded */
     struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
-    struct imapstate_buf held_names; /* a capability list that came meanwhile, for after the decision */
+    struct imapstate_buf held_names; /* a capability list that came in the meantime, for after the decision */
     uint8_t language;                /* of state, by catalogue.h's number */
     uint8_t phase;                   /* enum restore_phase; restore_enter() alone writes it */
-    bool is_warm;                    /* the connection was in the state already */
+    bool is_warm;                    /* the connection was already in the state */
     bool was_lost;                   /* it broke: P6 rather than P5 */
-    bool is_again;                   /* restore_again(): nobody has asked for it, so there is no tag and no token */
+    bool is_again;                   /* restore_again(): no client has asked for it, so there is no tag and no token */
 };
 
 enum restore_verdict { RESTORE_PASS, RESTORE_HIDE };
@@ -39,15 +39,15 @@ void restore_free(struct restore *restore); /* wipes; accepts NULL */
 void restore_state(struct client *client);
 void restore_savestate(struct client *client);
 
-/* The connection of a restored session is gone before it has shown that it lives: brings another one into all that is
- * in effect. The client notices nothing; then choice_resend() follows, or choice_give_up(). False if memory is
- * out. */
+/* The connection of a restored session is gone before it has shown that it is alive: brings another one into everything
+ * that is in effect. The client notices nothing; then choice_resend() follows, or choice_give_up(). False if out of
+ * memory. */
 bool restore_again(struct client *client);
 
 /* What the upstream says during a replay: a whole line that begins a response. */
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);
 
-/* The upstream is gone during a replay. lost has ended, but is still there. */
+/* The upstream is gone during a replay. lost has ended, but still exists. */
 void restore_upstream_lost(struct client *client, const struct upstream *lost, const char *why);
 
 #endif

@@ -1,4 +1,5 @@
-/* rewrite: a line of the upstream's, as the client is to see it: its capability list (P1), the language of its text. */
+/* rewrite: a line of the upstream's, as the client is to see it: its capability list (P1), and the language of its
+ * text. */
 #ifndef CLIENT_REWRITE_H
 #define CLIENT_REWRITE_H
 
@@ -8,7 +9,7 @@
 
 struct client;
 
-/* Puts the line, or the front of one that is too long, to the client: its capability list, if it has one, rewritten,
+/* Sends the line, or the front of one that is too long, to the client, with its capability list, if any, rewritten and
  * its text in the client's language. command: the one that it answers, or NULL. False: the list does not fit, and the
  * client ends. */
 bool rewrite_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
