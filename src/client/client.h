@@ -1,12 +1,12 @@
-/* client: a client's connection, from accept to close: its states, what it may be told, and that it ends. What happens
- * when is dispatch.h's to say.
+/* client: a client's connection, from accept to close: its states, what it may be told, and its end. dispatch.h decides
+ * what happens when.
  *
  *   PROXYING -> SECURING -> GREETING -> NOT_AUTHENTICATED -> LOGGING_IN -> AUTHENTICATED -> CLOSING -> DEAD
  *                  ^                       |  ^                 |               |
  *                  '------(STARTTLS)-------'  '----(refused)----'               |
  *                                             '-------------(UNAUTHENTICATE)----'
- *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the end
- * of a round of the prelude. Any of these -> CLOSING (last octets leave), -> DEAD (at once). */
+ *   PROXYING: only where accept_proxy is set. SECURING: only where there is TLS. GREETING waits for the end of a round
+ * of the prelude. Any of these -> CLOSING (the last octets leave), -> DEAD (at once). */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
@@ -38,14 +38,14 @@ enum client_state {
     CLIENT_STATE_MAX,
 };
 
-/* Those of one loop. */
+/* All clients of one loop. */
 struct clients {
     struct loop *loop;                      /* borrowed */
     struct upstreams *upstreams;            /* borrowed: those of the same loop */
     struct service *service;                /* counted; what new clients begin with */
     struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
-    upstream_callback *on_upstream;         /* told of all that becomes of their upstreams */
-    unsigned silent;                        /* atomic: that have not begun to log in */
+    upstream_callback *on_upstream;         /* told of everything that happens to their upstreams */
+    unsigned silent;                        /* atomic: how many have not begun to log in */
 };
 
 struct client {
@@ -58,42 +58,42 @@ struct client {
     struct imapstate_frame frame;
     struct request request;
     struct pipeline pipeline;
-    struct flight *sending; /* borrowed from pipeline: the command that the way down is about; NULL BETWEEN them */
+    struct flight *sending; /* borrowed from pipeline: the command that is on its way down; NULL BETWEEN commands */
     struct session session;
     struct login *login;             /* owned: while LOGGING_IN */
-    struct credentials *credentials; /* owned: from the login on, until they are not needed any more; else NULL */
-    struct admission *admission;     /* owned: while the upstream is being asked to let the credentials in */
-    struct imapstate_buf told;       /* alerts that the client was told since the credentials have come */
+    struct credentials *credentials; /* owned: from the login until they are no longer needed; else NULL */
+    struct admission *admission;     /* owned: while the upstream is being asked to accept the credentials */
+    struct imapstate_buf told;       /* alerts that the client has been told since the credentials came */
     struct restore *restore;         /* owned: while a STATE is under way */
     struct upstream *upstream;       /* owned; NULL before it is chosen, or while another one is being made */
     struct upstream *resting;        /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
-    struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has said none */
+    struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has sent none */
     struct timer timer;
-    struct address peer, local; /* as the PROXY header has them, or the ID of a trusted client */
-    struct peers_place place;   /* that peers_add() knows */
+    struct address peer, local; /* as given by the PROXY header, or by the ID of a trusted client */
+    struct peers_place place;   /* as peers_add() knows it */
     uint32_t unauthenticated_octets;
-    uint32_t round; /* GREETING: of the prelude; its end is waited for */
+    uint32_t round; /* GREETING: the round of the prelude whose end it waits for */
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
-    uint64_t timer_at_ms; /* when the timer fires at the latest */
+    uint64_t timer_at_ms; /* the latest time at which the timer fires */
     uint16_t login_failures;
     uint8_t state;      /* enum client_state; client_enter() alone writes it */
     uint8_t down;       /* enum down; down_enter() alone writes it */
-    bool is_in_turn;    /* dispatch.c: an event is being worked on */
-    bool is_unlogged;   /* one of too many refusals: no line says that it ends */
-    uint8_t language;   /* catalogue.h's number: of all human text that the client gets from us */
+    bool is_in_turn;    /* dispatch.c: an event is being handled */
+    bool is_unlogged;   /* one of too many refusals: no line is logged when it ends */
+    uint8_t language;   /* the number (catalogue.h) of the language of all human text that the client gets from us */
     const char *ending; /* static: why it ends, once that is known; else NULL */
     char *detail;       /* owned: more of the reason, for the log; or NULL */
 };
 
-/* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host: it
- * speaks for many. */
+/* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host,
+ * which speaks for many. */
 bool client_may_be_newcomer(const struct config_listener *listener, const struct address *peer);
 
 bool client_is_newcomer(const struct client *client, const struct address *peer);
 
-/* May a line of the gateway's own go to the client now? Not within a response of the upstream's that has passed in
+/* May the gateway send the client a line of its own now? Not within a response of the upstream's that has passed in
  * part. */
 bool client_may_speak(const struct client *client);
 
@@ -101,7 +101,7 @@ bool client_may_speak(const struct client *client);
 const char *client_text(const struct client *client, const char *msgid) __attribute__((format_arg(2)));
 
 /* A status response: "TAG answer" or, with tag NULL, "* answer". answer is status, SP, a response code and SP if there
- * is one, and text, which is translated: "NO [LIMIT] " N_("State is too large to be saved."). The caller has seen to
+ * is one, and text, which is translated: "NO [LIMIT] " N_("State is too large to be saved."). The caller has checked
  * client_may_speak(). */
 void client_say(struct client *client, const struct imapstate_span *tag, const char *answer);
 
@@ -111,32 +111,32 @@ void client_say_names(struct client *client, const struct imapstate_buf *names);
 /* Is nothing under way: no command in flight or on its way, no response passing, no login and no restore? */
 bool client_is_at_rest(const struct client *client);
 
-/* The same, but for an IDLE that has had its "+" and has not been sent DONE. */
+/* The same, except that an IDLE may be under way that has had its "+" and has not been sent DONE. */
 bool client_is_idling(const struct client *client);
 
-/* Untagged BYE, if it can be said, and the end. reason is static, for the log; bye is an answer as above. The first
+/* Untagged BYE, if it can be sent, and the end. reason is static, for the log; bye is an answer as above. The first
  * reason counts. */
 void client_end(struct client *client, const char *reason, const char *bye);
 
-/* The end, after what has been written has left. It is carried out when this turn is over (dispatch.h), so that nobody
- * up the stack holds what is freed by it. */
+/* The end, after everything that was written has left. It is carried out when this turn is over (dispatch.h), so that
+ * nobody up the stack holds anything that it frees. */
 void client_close(struct client *client, const char *reason);
 
-/* Nothing more is done for it, or read from it. */
+/* Is it ending? Then nothing more is done for it or read from it. */
 bool client_is_ending(const struct client *client);
 
-/* What the upstream says makes no sense: the end, and its connection is never parked. */
+/* What the upstream says makes no sense: the session ends, and the connection is never parked. */
 void client_distrust_upstream(struct client *client, const char *detail);
 
 /* More of the reason, for the log line at the end; cut to what fits. Never a secret. */
 void client_set_detail(struct client *client, const char *detail);
 
-/* A line of log about this client. */
+/* A log line about this client. */
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* PROXYING, with all zero before: accepted on listener, of clients->service, and counted by peers_add(). Its stream and
- * its timer are dispatch.c's to begin. */
+/* Enters PROXYING; all zero before. It was accepted on listener, of clients->service, and counted by peers_add().
+ * dispatch.c starts its stream and its timer. */
 void client_init(struct client *client, struct clients *clients, const struct config_listener *listener,
                  const struct peers_place *place, const struct address *local);
 
@@ -149,12 +149,12 @@ static inline uint64_t client_now_ms(const struct client *client)
 /* The one mover of the state. */
 void client_enter(struct client *client, enum client_state next);
 
-/* Credentials of a mechanism, or of LOGIN (NULL), are coming. False if memory is out. */
+/* Credentials of a mechanism, or of LOGIN (NULL), are coming. False if out of memory. */
 bool client_take_credentials(struct client *client, const struct sasl_mechanism *mechanism);
-void client_forget_credentials(struct client *client); /* wipes; accepts that there are none */
+void client_forget_credentials(struct client *client); /* wipes; does nothing if there are none */
 
-/* Tells the client those alerts that it has not been told since its login began: each reaches a session once, from
- * wherever it is known. */
+/* Tells the client those alerts that it has not been told since its login began: each reaches a session once, wherever
+ * it is known from. */
 void client_tell_alerts(struct client *client, struct imapstate_span alerts);
 
 /* The same for a line of the upstream's that may be one, tagged or not. */
@@ -163,25 +163,25 @@ void client_hear_alert(struct client *client, struct imapstate_span line);
 /* May credentials and tokens pass on this connection, as far as the listener is concerned? (P1) */
 bool client_may_carry_secrets(const struct client *client);
 
-/* What of an upstream's list this client sees. */
+/* What this client sees of an upstream's list. */
 struct capability_view client_view(const struct client *client, bool is_before_login);
 
-/* What the upstream offers, as far as is known: before login, by its list before login. */
+/* What the upstream offers, as far as is known: before login, according to its list before login. */
 struct capabilities client_offers(const struct client *client);
 
-/* Is LANGUAGE the gateway's to answer? Where the upstream has it, it is the upstream's. */
+/* Does the gateway answer LANGUAGE? If the upstream has it, the upstream does. */
 bool client_has_language(const struct client *client);
 
-/* After login it has turned out what the upstream offers: if LANGUAGE is the upstream's, both begin in the default. */
+/* After login it has turned out what the upstream offers: if it has LANGUAGE, both begin in the default. */
 void client_heed_offers(struct client *client);
 
 /* Is the upstream's text to be put into the client's language? */
 bool client_is_translated(const struct client *client);
 
-/* What this client sees of the upstream's list before login. False if memory is out. */
+/* What this client sees of the upstream's list before login. False if out of memory. */
 bool client_names(const struct client *client, struct imapstate_buf *ret_names);
 
-/* Whom an upstream works for that is opened or woken for it. */
+/* The owner of an upstream that is opened or woken for this client. */
 struct upstream_owner client_as_owner(struct client *client);
 
 #endif
