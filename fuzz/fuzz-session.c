@@ -22,7 +22,8 @@
 #define STEPS_MAX   400u
 #define SMUGGLED    "SMUGGLED"
 #define LIST                                                                                                           \
-    "IMAP4rev1 LITERAL+ IDLE ENABLE ID UNSELECT CONDSTORE QRESYNC NOTIFY NAMESPACE SASL-IR AUTH=PLAIN UNAUTHENTICATE"
+    "IMAP4rev1 LITERAL+ IDLE ENABLE ID UNSELECT CONDSTORE QRESYNC NOTIFY NAMESPACE SASL-IR AUTH=PLAIN "                \
+    "AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 UNAUTHENTICATE"
 
 static const char *const configs[] = {
     RIG_CONFIG,
