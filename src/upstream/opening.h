@@ -58,7 +58,7 @@ void opening_free(struct opening *opening); /* accepts NULL */
 /* False, with a line in the log: the move is not foreseen. */
 bool opening_enter(struct opening *opening, enum opening_step next);
 
-/* Where to connect to. KNOWN: opening_address() has it. ASKED: look again when told that names are known, and after
+/* Where to connect to. KNOWN: opening_begin_try() gives it. ASKED: look again when told that names are known, and after
  * *ret_wait_ms, which is 0 when the time for it is over. UNKNOWN: see opening->addresses.why. */
 enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms);
 

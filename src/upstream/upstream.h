@@ -1,14 +1,14 @@
 /* upstream: a connection to the server behind the gateway.
  *
- *   RESOLVING -> CONNECTING -> SECURING ----> PREPARING -> READY -> LOGGING_IN -> ATTACHED -> LEAVING
- *        ^            |           |  ^            |  |  ^----'
- *        |            |           |  '-(STARTTLS)-'  '- READY -> PREPARING: to send an ID
- *        '---- next address ------'---------------'
- *   any of these -> DEAD            LEAVING: LOGOUT is on its way, the server's end of file is awaited. A scout, which
- *                                   is nobody's, goes there from READY
+ *   RESOLVING -> CONNECTING -> SECURING ----> PREPARING -> READY -> LOGGING_IN -> ATTACHED -> SETTLING
+ *                  ^  |           |  ^            |  |  ^----'                        |
+ *                  |  |           |  '-(STARTTLS)-'  |   READY -> PREPARING:          '----> LEAVING
+ *                  '--'---- next address ------------'   to send an ID
+ *   any of these -> DEAD
  *
- *   ATTACHED -> SETTLING -> DEAD, and what lived on is parked; a parked connection begins as ATTACHED, or, to show a
- * sign of life, as SETTLING.
+ *   SETTLING: the session is over, and what is left of the connection is parked. A parked connection begins as
+ * ATTACHED, or as SETTLING if it only has to show a sign of life. LEAVING: LOGOUT has been sent, and the server is to
+ * hang up. A scout, which has no owner, goes there from READY.
  *
  * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream handles what it hears itself. From
  * LOGGING_IN on, its owner reads it. */
@@ -92,7 +92,7 @@ struct upstream {
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
     bool is_introduced;     /* an ID has been sent */
     bool has_said_bye;
-    bool is_hiding; /* the response that is passing is not the client's (relay.c) */
+    bool is_hiding; /* the response that is passing is not the client's (its owner's to write) */
 };
 
 /* The two ends of a client's connection, for a PROXY header to the server. Borrowed for the call. */
