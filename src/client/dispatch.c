@@ -404,6 +404,8 @@ void dispatch_on_upstream(void *owner, enum upstream_event event, struct upstrea
                           struct imapstate_span words)
 {
     struct client *client = owner;
+    if (upstream != client->upstream && upstream != client->resting)
+        return; /* it has been let go of */
     bool is_outermost = dispatch_begin_turn(client);
     switch (event) {
     case UPSTREAM_PREPARED:

@@ -103,6 +103,34 @@ TEST(the_end_of_a_client_is_heeded_when_what_it_has_asked_for_is_answered)
     dialog_play_all(ends, ARRAY_LEN(ends), greet);
 }
 
+static const struct dialog ends_of_sessions[] = {
+    { "commands that have arrived are answered",
+      { { CLIENT, "b NOOP\r\nc NOOP\r\n" }, { CLIENT_ENDS, NULL }, { SERVER, "b OK 1\r\n" }, { SERVER, "c OK 2\r\n" } },
+      "b NOOP\r\nc NOOP\r\n",
+      "b OK 1\r\nc OK 2\r\n<end>" },
+    { "those behind a literal that nobody has asked for yet as well",
+      { { CLIENT, "b CREATE {1+}\r\nx\r\nc NOOP\r\n" },
+        { CLIENT_ENDS, NULL },
+        { SERVER, "+ go\r\n" },
+        { SERVER, "b OK 1\r\nc OK 2\r\n" } },
+      "b CREATE {1}\r\nx\r\nc NOOP\r\nimapstate LOGOUT\r\n",
+      "b OK 1\r\nc OK 2\r\n<end>" },
+    { "not what would need another word of the client's",
+      { { CLIENT, "b IDLE\r\n" }, { SERVER, "+ idling\r\n" }, { CLIENT_ENDS, NULL } },
+      "b IDLE\r\nDONE\r\nimapstate-32 NOOP\r\n",
+      "+ idling\r\n<end>" },
+    { "but what it has said already",
+      { { CLIENT, "b IDLE\r\nDONE\r\n" }, { CLIENT_ENDS, NULL }, { SERVER, "+ idling\r\n" }, { SERVER, "b OK 1\r\n" } },
+      "b IDLE\r\nDONE\r\nimapstate-32 NOOP\r\n",
+      "+ idling\r\nb OK 1\r\n<end>" },
+    { "half a command is nothing", { { CLIENT, "b NOO" }, { CLIENT_ENDS, NULL } }, "", "<end>" },
+};
+
+TEST(behind_the_end_of_a_client_what_its_session_has_asked_for_is_answered)
+{
+    dialog_play_all(ends_of_sessions, ARRAY_LEN(ends_of_sessions), log_in);
+}
+
 static const struct dialog stops[] = {
     { "a session at rest ends",
       { { STOP, NULL } },
@@ -117,6 +145,10 @@ static const struct dialog stops[] = {
       { { CLIENT, "a IDLE\r\n" }, { SERVER, "+ idling\r\n" }, { STOP, NULL } },
       "a IDLE\r\n<end>",
       "+ idling\r\n* BYE imapstate is shutting down.\r\n<end>" },
+    { "half a command is",
+      { { CLIENT, "b NO" }, { STOP, NULL }, { CLIENT, "OP\r\n" }, { SERVER, "b OK 1\r\n" } },
+      "b NOOP\r\nimapstate LOGOUT\r\n",
+      "b OK 1\r\n* BYE imapstate is shutting down.\r\n<end>" },
     { "nothing is said within a response",
       { { SERVER, "* 1 FETCH (BODY[] {9}\r\nabc" }, { STOP, NULL }, { SERVER, "defghi)\r\n" } },
       "imapstate LOGOUT\r\n",
@@ -191,6 +223,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_ahead_is_done_in_its_turn),
         cmocka_unit_test(what_cannot_be_framed_ends_the_session),
         cmocka_unit_test(the_end_of_a_client_is_heeded_when_what_it_has_asked_for_is_answered),
+        cmocka_unit_test(behind_the_end_of_a_client_what_its_session_has_asked_for_is_answered),
         cmocka_unit_test(when_the_daemon_ends_sessions_end_between_commands),
         cmocka_unit_test(when_the_daemon_has_no_more_time_they_end_at_once),
         cmocka_unit_test(before_login_there_is_only_so_much_to_be_said),
