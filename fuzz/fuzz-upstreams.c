@@ -31,7 +31,7 @@
 
 #define CONFIG(address, settings)                                                                                      \
     "upstream \"main\" { address = \"" address "\" connect_timeout = \"5s\" answer_timeout = \"7s\" " settings " }\n"  \
-    "park { per_user = 2 max = 3 time = \"60s\" lifetime = \"600s\" }\n"                                               \
+    "park { per_user = 2 max = 3 time = \"60s\" lifetime = \"600s\" keepalive = \"20s\" }\n"                           \
     "listener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" upstream = \"main\" }\n"
 
 static const char *const texts[] = {
