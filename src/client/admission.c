@@ -9,6 +9,7 @@
 #include "connecting.h"
 #include "introduction.h"
 #include "moves.h"
+#include "offers.h"
 #include "origin.h"
 #include "park.h"
 #include "refusal.h"
@@ -21,6 +22,7 @@
 #include "trust.h"
 #include "upstream.h"
 #include "upstreams.h"
+#include "views.h"
 #include "way.h"
 #include "words.h"
 
@@ -125,18 +127,20 @@ static void admission_is_unavailable(struct client *client)
 static void admission_succeed(struct client *client, struct imapstate_span answer)
 {
     struct admission *admission = client->admission;
-    struct imapstate_span names = imapstate_buf_span(&admission->names);
+    struct offers *offers = views_take(&client->clients->views, imapstate_buf_span(&admission->names));
     client->admission = NULL;
     ways_admit(service_ways(client->upstream->service, client->upstream->config), admission->way, admission->refused);
     upstream_attach(client->upstream);
     if (admission->evidence == 0)
         trust_prove(client);
-    /* An idle session that cannot be parked needs no copy. */
+    /* What cannot be parked needs none. */
     if (client->upstream->kept.proof) {
-        imapstate_buf_put(&client->upstream->kept.names, names);
+        offers_unref(client->upstream->kept.offers);
+        client->upstream->kept.offers = offers_ref(offers);
         park_set_alerts(client->upstream->kept.proof, imapstate_buf_span(&admission->alerts));
     }
-    admission->asker->admitted(client, answer, names);
+    admission->asker->admitted(client, answer, offers);
+    offers_unref(offers);
     session_saw_at_login(&client->session, admission->evidence);
     admission_free(admission);
 }

@@ -19,6 +19,7 @@
 #include "credentials.h"
 
 struct client;
+struct offers;
 struct upstream;
 
 enum admission_phase {
@@ -46,8 +47,8 @@ struct admission_asker {
     /* The upstream sends a challenge, the whole line. True: it is passed on to the client, and admission_relay() or
      * admission_withdraw() follows. False: there is nobody to answer it. NULL: there never is. */
     bool (*challenged)(struct client *client, struct imapstate_span line);
-    /* answer: the upstream's tagged line. names: its capability list. */
-    void (*admitted)(struct client *client, struct imapstate_span answer, struct imapstate_span names);
+    /* answer: the upstream's tagged line. offers: its capability list; NULL if out of memory. */
+    void (*admitted)(struct client *client, struct imapstate_span answer, struct offers *offers);
     /* answer: the upstream's tagged line; empty if there is none. unavailable: the answer to anything that cannot be
      * done without an upstream, in the upstream's own words if it gave any when it hung up. */
     void (*failed)(struct client *client, enum admission_failure failure, struct imapstate_span answer,

@@ -11,6 +11,7 @@
 #include "language.h"
 #include "leaving.h"
 #include "login.h"
+#include "offers.h"
 #include "origin.h"
 #include "prelude.h"
 #include "relay.h"
@@ -32,15 +33,14 @@ static void answer_say(struct client *client, const char *answer)
 
 static void answer_capability(struct client *client)
 {
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
-    if (client_names(client, &names)) {
-        client_say_names(client, &names);
+    struct offers *shown = client_show_before_login(client);
+    if (shown) {
+        client_say_offers(client, shown);
         answer_say(client, "OK " N_("Capability completed."));
     } else {
         answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     }
-    imapstate_buf_done(&names);
+    offers_unref(shown);
 }
 
 static void answer_starttls(struct client *client)
@@ -162,7 +162,7 @@ static void answer_choose_language(struct client *client, uint8_t language)
     }
     client->language = language;
     answer_put_languages(client, &chosen);
-    if (!is_authenticated || !client->session.offers.namespace)
+    if (!is_authenticated || !offers_known(client->session.offers)->namespace)
         answer_language_chosen(client);
     else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE"), answer_language_asked))
         request_asks(&client->request);
@@ -262,7 +262,7 @@ static void answer_unauthenticate(struct client *client)
 /* Before there is an upstream; afterwards it is asked. */
 static void answer_capability_after_login(struct client *client)
 {
-    client_say_names(client, &client->session.names);
+    client_say_offers(client, client->session.shown);
     answer_say(client, "OK " N_("Capability completed."));
 }
 

@@ -9,6 +9,7 @@
 #include "credentials.h"
 #include "down.h"
 #include "introduction.h"
+#include "offers.h"
 #include "proof.h"
 #include "request.h"
 #include "session.h"
@@ -56,7 +57,7 @@ static struct parked *choice_take(struct client *client, enum park_want want, st
 static void choice_introduce(struct client *client)
 {
     struct imapstate_buf command;
-    if (!client->introduction || !client->session.offers.id)
+    if (!client->introduction || !offers_known(client->session.offers)->id)
         return;
     imapstate_buf_init(&command, sizeof "ID " + INTRODUCTION_MAX);
     if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) &&
@@ -86,38 +87,37 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     return true;
 }
 
-/* Would the client see another list than the one that it was told, be it in whatever order and case? ret_shown is the
- * one that it would see. */
-static bool choice_differs(const struct client *client, struct imapstate_span names, struct imapstate_buf *ret_shown)
+/* What the client would see, counted, if it is another list than the one that it was told, whatever the order and case.
+ * NULL: it is the same, or nobody can say. */
+static struct offers *choice_news(const struct client *client, struct offers *offers)
 {
-    struct capability_view view = client_view(client, false);
-    return capability_rewrite(names, &view, ret_shown) &&
-           !session_has_names(&client->session, imapstate_buf_span(ret_shown));
+    struct offers *shown = client_show(client, offers);
+    if (shown && !session_is_shown(&client->session, shown))
+        return shown;
+    offers_unref(shown);
+    return NULL;
 }
 
-bool choice_heed_names(struct client *client, struct imapstate_span names)
+bool choice_heed_offers(struct client *client, struct offers *offers)
 {
-    if (names.len == 0) /* of the login that the client was told of: there is no news */
+    if (!offers) /* of the login that the client was told of: there is no news */
         return false;
-    struct session *session = &client->session;
-    struct imapstate_buf shown;
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-    bool is_changed = choice_differs(client, names, &shown);
-    if (is_changed) {
-        client_say_names(client, &shown);
-        imapstate_buf_clear(&session->names);
-        imapstate_buf_put(&session->names, imapstate_buf_span(&shown));
+    struct offers *news = choice_news(client, offers);
+    bool has_news = news;
+    if (has_news) {
+        client_say_offers(client, news);
+        session_set_shown(&client->session, news);
     }
+    offers_unref(news);
     /* What the client sees is the same whether LANGUAGE is the upstream's or ours. */
-    capability_parse(names, &session->offers);
+    session_set_offers(&client->session, offers);
     client_heed_offers(client);
-    imapstate_buf_done(&shown);
-    return is_changed;
+    return has_news;
 }
 
 /* --- login without the upstream --- */
 
-bool choice_accept(struct client *client, struct imapstate_span *ret_names)
+bool choice_accept(struct client *client, struct offers **ret_offers)
 {
     struct proof_identity identity;
     struct choice *choice = &client->choice;
@@ -137,7 +137,7 @@ bool choice_accept(struct client *client, struct imapstate_span *ret_names)
     if (unused)
         upstream_release(unused, false);
     choice->accepted_at_ms = client_now_ms(client);
-    *ret_names = imapstate_buf_span(client->upstream ? &client->upstream->kept.names : &choice->reserved->kept.names);
+    *ret_offers = client->upstream ? client->upstream->kept.offers : choice->reserved->kept.offers;
     return true;
 }
 
@@ -213,10 +213,10 @@ void choice_resend(struct client *client)
 
 /* --- the new login --- */
 
-static void choice_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
+static void choice_admitted(struct client *client, struct imapstate_span answer, struct offers *offers)
 {
     client_hear_alert(client, answer);
-    choice_heed_names(client, names);
+    choice_heed_offers(client, offers);
     choice_resend(client);
     choice_heard(client);
 }
@@ -290,7 +290,7 @@ bool choice_make(struct client *client)
     if (client->admission)
         return false;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
+        choice_heed_offers(client, client->upstream->kept.offers);
         return true;
     }
     if (!choice_log_in(client, &choice_asker))
@@ -303,12 +303,10 @@ bool choice_make(struct client *client)
 static bool choice_wake_state(struct client *client, struct imapstate_span state)
 {
     while (choice_wake(client, PARK_STATE, state)) {
-        struct imapstate_buf shown;
-        imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-        bool differs = choice_differs(client, imapstate_buf_span(&client->upstream->kept.names), &shown);
-        imapstate_buf_done(&shown);
-        if (!differs)
+        struct offers *news = choice_news(client, client->upstream->kept.offers);
+        if (!news)
             return true;
+        offers_unref(news);
         upstream_release(client->upstream, false);
         client->upstream = NULL;
     }
@@ -344,7 +342,7 @@ void choice_cannot_replace(struct client *client)
 static bool choice_replace_by(struct client *client, enum park_want want, struct imapstate_span state)
 {
     if (choice_wake(client, want, state)) {
-        choice_heed_names(client, imapstate_buf_span(&client->upstream->kept.names));
+        choice_heed_offers(client, client->upstream->kept.offers);
         choice_resend(client);
         return true;
     }

@@ -17,6 +17,7 @@
 #include "resend.h"
 
 struct client;
+struct offers;
 struct upstream;
 
 /* A session that has sent no command that needs an upstream gets one after this time. */
@@ -34,9 +35,9 @@ struct choice {
 /* Gives back the reserved connection, and forgets everything. */
 void choice_done(struct client *client);
 
-/* The credentials of a login are known: may it be accepted without the upstream? If so, *ret_names is the list of the
+/* The credentials of a login are known: may it be accepted without the upstream? If so, *ret_offers is the list of the
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
-bool choice_accept(struct client *client, struct imapstate_span *ret_names);
+bool choice_accept(struct client *client, struct offers **ret_offers);
 
 /* A command other than STATE needs an upstream. True: there is one. False: one is being made, or the session has
  * ended. */
@@ -63,9 +64,9 @@ const char *choice_answer(enum admission_failure failure, const char *unavailabl
 /* There is no connection and there will be none: what waits gets this answer, and the session ends (P6). */
 void choice_give_up(struct client *client, const char *answer);
 
-/* This is the upstream's list after login. True: the client has been sent it, since it sees another one than before;
- * its tokens are then dead (P12). */
-bool choice_heed_names(struct client *client, struct imapstate_span names);
+/* This is the upstream's list after login; NULL: there is none other than before. True: the client has been sent it,
+ * since it sees another one than before; its tokens are then dead (P12). */
+bool choice_heed_offers(struct client *client, struct offers *offers);
 
 /* A woken connection that has been silent for long may be dead without anybody knowing, and what is sent to it may or
  * may not run. So a command that is not repeatable waits until an octet has come; if nothing in flight will bring one,

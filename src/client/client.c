@@ -13,6 +13,7 @@
 #include "log.h"
 #include "moves.h"
 #include "network.h"
+#include "offers.h"
 #include "peers.h"
 #include "prelude.h"
 #include "resend.h"
@@ -149,10 +150,10 @@ void client_say(struct client *client, const struct imapstate_span *tag, const c
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
-void client_say_names(struct client *client, const struct imapstate_buf *names)
+void client_say_offers(struct client *client, const struct offers *shown)
 {
     stream_put(&client->stream, IMAPSTATE_SPAN("* CAPABILITY "));
-    stream_put(&client->stream, imapstate_buf_span(names));
+    stream_put(&client->stream, offers_names(shown));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
 }
 
@@ -287,26 +288,23 @@ struct capability_view client_view(const struct client *client, bool is_before_l
 
 void client_heed_offers(struct client *client)
 {
-    if (client->session.offers.language)
+    if (offers_known(client->session.offers)->language)
         client->language = LANGUAGE_DEFAULT;
 }
 
 bool client_is_translated(const struct client *client)
 {
-    return client->language != LANGUAGE_DEFAULT && !client->session.offers.language;
+    return client->language != LANGUAGE_DEFAULT && !offers_known(client->session.offers)->language;
 }
 
 struct capabilities client_offers(const struct client *client)
 {
     if (client->state == CLIENT_AUTHENTICATED)
-        return client->session.offers;
-    struct imapstate_buf names;
-    struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
-    if (prelude_names(client->listener->upstream->name, &names))
-        capability_parse(imapstate_buf_span(&names), &offers);
-    imapstate_buf_done(&names);
-    return offers;
+        return *offers_known(client->session.offers);
+    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    struct capabilities known = *offers_known(offers);
+    offers_unref(offers);
+    return known;
 }
 
 bool client_has_language(const struct client *client)
@@ -314,18 +312,24 @@ bool client_has_language(const struct client *client)
     return client_view(client, true).has_language && !client_offers(client).language;
 }
 
-bool client_names(const struct client *client, struct imapstate_buf *ret_names)
+struct offers *client_show(const struct client *client, struct offers *offers)
 {
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    struct capability_view view = client_view(client, false);
+    return views_show(&client->clients->views, offers, &view);
+}
+
+struct offers *client_show_before_login(const struct client *client)
+{
+    struct views *views = &client->clients->views;
     struct capability_view view = client_view(client, true);
+    struct offers *offers = prelude_offers(client->listener->upstream->name);
     /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
      * there. */
-    if (!prelude_names(client->listener->upstream->name, &names))
-        imapstate_buf_put(&names, IMAPSTATE_SPAN("IMAP4rev1"));
-    bool fits = capability_rewrite(imapstate_buf_span(&names), &view, ret_names);
-    imapstate_buf_done(&names);
-    return fits;
+    if (!offers)
+        offers = views_take(views, IMAPSTATE_SPAN("IMAP4rev1"));
+    struct offers *shown = views_show(views, offers, &view);
+    offers_unref(offers);
+    return shown;
 }
 
 struct upstream_owner client_as_owner(struct client *client)

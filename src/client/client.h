@@ -25,6 +25,7 @@
 #include "stream.h"
 #include "timer.h"
 #include "upstream.h"
+#include "views.h"
 
 enum client_state {
     CLIENT_PROXYING,
@@ -44,6 +45,7 @@ struct clients {
     struct upstreams *upstreams;            /* borrowed: those of the same loop */
     struct service *service;                /* counted; what new clients begin with */
     struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
+    struct views views;                     /* what they were shown of capability lists */
     upstream_callback *on_upstream;         /* told of everything that happens to their upstreams */
     unsigned silent;                        /* atomic: how many have not begun to log in */
 };
@@ -106,7 +108,7 @@ const char *client_text(const struct client *client, const char *msgid) __attrib
 void client_say(struct client *client, const struct imapstate_span *tag, const char *answer);
 
 /* "* CAPABILITY" with the names that this client sees. */
-void client_say_names(struct client *client, const struct imapstate_buf *names);
+void client_say_offers(struct client *client, const struct offers *shown);
 
 /* Is nothing under way: no command in flight or on its way, no response passing, no login and no restore? */
 bool client_is_at_rest(const struct client *client);
@@ -178,8 +180,10 @@ void client_heed_offers(struct client *client);
 /* Is the upstream's text to be put into the client's language? */
 bool client_is_translated(const struct client *client);
 
-/* What this client sees of the upstream's list before login. False if out of memory. */
-bool client_names(const struct client *client, struct imapstate_buf *ret_names);
+/* What this client sees of a list of the upstream's after login; and of its list before login, as far as that is known.
+ * Counted. NULL if out of memory, or if it is too long. */
+struct offers *client_show(const struct client *client, struct offers *offers);
+struct offers *client_show_before_login(const struct client *client);
 
 /* The owner of an upstream that is opened or woken for this client. */
 struct upstream_owner client_as_owner(struct client *client);

@@ -8,6 +8,7 @@
 #include "list.h"
 #include "login.h"
 #include "service.h"
+#include "views.h"
 
 void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service)
 {
@@ -24,6 +25,7 @@ void clients_init(struct clients *clients, struct upstreams *upstreams, struct s
 void clients_done(struct clients *clients)
 {
     service_unref(clients->service);
+    views_done(&clients->views);
 }
 
 bool clients_are_gone(const struct clients *clients)

@@ -3,6 +3,7 @@
 #include "capability.h"
 #include "catalogue.h"
 #include "client.h"
+#include "offers.h"
 #include "origin.h"
 #include "prelude.h"
 #include "proxy.h"
@@ -16,25 +17,23 @@ bool greeting_can_be_said(const struct client *client)
 {
     if (client->state != CLIENT_GREETING)
         return false;
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
-    bool is_known = prelude_names(client->listener->upstream->name, &names);
-    imapstate_buf_done(&names);
+    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    bool is_known = offers;
+    offers_unref(offers);
     return is_known;
 }
 
 void greeting_say(struct client *client)
 {
-    struct imapstate_buf names;
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
-    if (client_names(client, &names)) {
+    struct offers *shown = client_show_before_login(client);
+    if (shown) {
         stream_put(&client->stream, IMAPSTATE_SPAN("* OK [CAPABILITY "));
-        stream_put(&client->stream, imapstate_buf_span(&names));
+        stream_put(&client->stream, offers_names(shown));
         stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("imapstate ready.")));
     } else {
         client_say(client, NULL, "OK " N_("imapstate ready."));
     }
-    imapstate_buf_done(&names);
+    offers_unref(shown);
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
 }
 

@@ -13,6 +13,7 @@
 #include "list.h"
 #include "login.h"
 #include "loop.h"
+#include "offers.h"
 #include "origin.h"
 #include "peers.h"
 #include "pipeline.h"
@@ -84,8 +85,8 @@ static bool leaving_may_park(struct client *client, struct upstream *upstream, u
     struct session *session = &client->session;
     bool is_compat = client->listener->imapproxy_compat;
     imapstate_buf_clear(&upstream->kept.state);
-    if (!upstream->kept.proof || upstream->kept.names.len == 0 || upstream->has_said_bye ||
-        upstream->stream.is_at_eof || client->clients->loop->is_stopping || session->is_in_doubt)
+    if (!upstream->kept.proof || !upstream->kept.offers || upstream->has_said_bye || upstream->stream.is_at_eof ||
+        client->clients->loop->is_stopping || session->is_in_doubt)
         return false;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */
@@ -94,7 +95,7 @@ static bool leaving_may_park(struct client *client, struct upstream *upstream, u
         return false;
     *ret_chores = session_is_notified(session) ? SETTLING_NOTIFY_NONE : 0;
     if (session->has_selected)
-        *ret_chores |= session->offers.unselect ? SETTLING_UNSELECT : SETTLING_EXAMINE | SETTLING_CHECK;
+        *ret_chores |= offers_known(session->offers)->unselect ? SETTLING_UNSELECT : SETTLING_EXAMINE | SETTLING_CHECK;
     /* Courier ends a connection at the tenth mistake in a row, whosever the nine before were. And if a server has ended
      * IDLE by itself, what it says to DONE may still be on its way. */
     bool needs_good_end = *ret_chores & SETTLING_CHECK;

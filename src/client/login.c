@@ -12,6 +12,7 @@
 #include "credentials.h"
 #include "log.h"
 #include "moves.h"
+#include "offers.h"
 #include "park.h"
 #include "prelude.h"
 #include "request.h"
@@ -241,23 +242,18 @@ static void login_not_admitted(struct client *client, enum admission_failure fai
 
 /* --- yes --- */
 
-/* names: the upstream's list. False: the session has ended. */
-static bool login_begin_session(struct client *client, struct imapstate_span names)
+/* offers: the upstream's. False: the session has ended. */
+static bool login_begin_session(struct client *client, struct offers *offers)
 {
     const struct sasl_identity *identity = &client->credentials->identity;
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
     char acting[256];
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-    bool is_begun = capability_rewrite(names, &view, &shown) &&
-                    session_begin(&client->session, sasl_identity_user(identity), identity->is_certain,
-                                  imapstate_buf_span(&shown), client->service->config->epoch);
-    imapstate_buf_done(&shown);
+    struct offers *shown = offers ? client_show(client, offers) : NULL;
+    bool is_begun = shown && session_begin(&client->session, sasl_identity_user(identity), identity->is_certain, offers,
+                                           shown, client->service->config->epoch);
+    offers_unref(shown);
     is_begun = is_begun && session_begin_acting(&client->session,
                                                 log_acting(sasl_identity_acting(identity), acting, sizeof acting));
-    if (is_begun)
-        capability_parse(names, &client->session.offers);
-    else
+    if (!is_begun)
         client_end(client, "out of memory", "BYE " N_("Out of memory."));
     return is_begun;
 }
@@ -284,57 +280,55 @@ static void login_tell_known(struct client *client)
     imapstate_buf_done(&alerts);
 }
 
-/* Without the upstream: a parked connection will do, whose list names is. */
-static void login_accept(struct client *client, struct imapstate_span names)
+/* Without the upstream: a parked connection will do, whose offers these are. */
+static void login_accept(struct client *client, struct offers *offers)
 {
-    if (!login_begin_session(client, names))
+    if (!login_begin_session(client, offers))
         return;
     login_tell_known(client);
     if (client->listener->imapproxy_compat)
         client_say(client, NULL, "OK [XPROXYREUSE] " N_("IMAP connection reused by imapstate."));
     stream_put(&client->stream, imapstate_buf_span(&client->login->tag));
     stream_put(&client->stream, IMAPSTATE_SPAN(" OK [CAPABILITY "));
-    stream_put(&client->stream, imapstate_buf_span(&client->session.names));
+    stream_put(&client->stream, offers_names(client->session.shown));
     stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("Logged in.")));
     login_is_through(client);
 }
 
 /* The tagged OK, with the list that came otherwise (P1). False: the client has been ended. */
-static bool login_answer_with_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
+static bool login_answer_with_offers(struct client *client, struct imapstate_span line, struct offers *offers)
 {
     struct imapstate_span status = words_at(line, 1);
     const uint8_t *text = status.at + status.len, *end = line.at + line.len;
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown, answer;
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
+    struct imapstate_buf answer;
     imapstate_buf_init(&answer, LOGIN_ANSWER_MAX);
     /* As it came, a word of it might end the code. */
-    capability_rewrite(names, &view, &shown);
+    struct offers *shown = client_show(client, offers);
     const struct imapstate_span parts[] = {
         { line.at, (size_t)(text - line.at) },
         IMAPSTATE_SPAN(" [CAPABILITY "),
-        imapstate_buf_span(&shown),
+        offers_names(shown),
         *text == ' ' ? IMAPSTATE_SPAN("]") : IMAPSTATE_SPAN("] "),
         { text, (size_t)(end - text) },
     };
     bool has_code = *text == ' ' && text[1] == '['; /* of its own */
     if (has_code)
-        client_say_names(client, &shown);
+        client_say_offers(client, shown);
     bool fits = !has_code;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         fits = fits && imapstate_buf_put(&answer, parts[i]);
     bool is_put = login_put_line(client, fits ? imapstate_buf_span(&answer) : line);
-    imapstate_buf_done(&shown);
+    offers_unref(shown);
     imapstate_buf_done(&answer);
     return is_put;
 }
 
-static void login_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
+static void login_admitted(struct client *client, struct imapstate_span answer, struct offers *offers)
 {
     struct imapstate_span told;
     bool is_put = capability_find(answer, &told) ? login_put_line(client, answer)
-                                                 : login_answer_with_names(client, answer, names);
-    if (is_put && login_begin_session(client, names))
+                                                 : login_answer_with_offers(client, answer, offers);
+    if (is_put && login_begin_session(client, offers))
         login_is_through(client);
 }
 
@@ -402,11 +396,11 @@ static void login_is_acting(struct client *client)
 /* All that can be known before the upstream is asked is known. */
 static void login_try(struct client *client)
 {
-    struct imapstate_span names;
+    struct offers *offers;
     if (login_is_for_another(client)) {
         login_is_acting(client);
-    } else if (choice_accept(client, &names)) {
-        login_accept(client, names);
+    } else if (choice_accept(client, &offers)) {
+        login_accept(client, offers);
     } else {
         login_enter(client, LOGIN_TRYING);
         admission_begin(client, imapstate_buf_span(&client->login->tag), &login_asker);
@@ -449,13 +443,11 @@ void login_command(struct client *client)
 /* Does the upstream, as far as is known, take the mechanism, in one form or another? */
 static bool login_is_possible(const struct client *client, const struct sasl_mechanism *mechanism)
 {
-    struct imapstate_buf names;
-    struct capabilities offers = { 0 };
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
-    bool is_known = prelude_names(client->listener->upstream->name, &names);
-    capability_parse(imapstate_buf_span(&names), &offers);
-    imapstate_buf_done(&names);
-    return !is_known || mechanism->passing == SASL_CONVERTED || (offers.mechanisms & SASL_BIT(mechanism->id));
+    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    bool is_known = offers;
+    uint32_t mechanisms = offers_known(offers)->mechanisms;
+    offers_unref(offers);
+    return !is_known || mechanism->passing == SASL_CONVERTED || (mechanisms & SASL_BIT(mechanism->id));
 }
 
 static void login_prompt(struct client *client, const char *challenge)

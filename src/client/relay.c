@@ -12,6 +12,7 @@
 #include "evidence.h"
 #include "fitness.h"
 #include "language.h"
+#include "offers.h"
 #include "resend.h"
 #include "restore.h"
 #include "rewrite.h"
@@ -53,7 +54,7 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     case IMAPSTATE_COMMAND_STATE:
         return true;
     case IMAPSTATE_COMMAND_UNAUTHENTICATE:
-        return client->session.offers.unauthenticate;
+        return offers_known(client->session.offers)->unauthenticate;
     case IMAPSTATE_COMMAND_LANGUAGE:
         return client_has_language(client);
     case IMAPSTATE_COMMAND_CAPABILITY:
@@ -72,7 +73,7 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
 static bool relay_may_stream(const struct client *client, const struct imapstate_piece *piece,
                              struct imapstate_span arguments)
 {
-    const struct capabilities *offers = &client->session.offers;
+    const struct capabilities *offers = offers_known(client->session.offers);
     const struct imapstate_literal *literal = &piece->literal;
     bool is_name = piece->begins && !memchr(arguments.at, ' ', arguments.len);
     return client->upstream->config->append_literals == CONFIG_LITERALS_STREAM &&

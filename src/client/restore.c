@@ -11,12 +11,14 @@
 #include "client.h"
 #include "language.h"
 #include "moves.h"
+#include "offers.h"
 #include "relay.h"
 #include "request.h"
 #include "session.h"
 #include "stream.h"
 #include "tag.h"
 #include "upstream.h"
+#include "views.h"
 #include "words.h"
 
 #define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
@@ -48,7 +50,7 @@ void restore_free(struct restore *restore)
     imapstate_buf_done(&restore->tag);
     imapstate_buf_done(&restore->token);
     imapstate_buf_done(&restore->encoded);
-    imapstate_buf_done(&restore->held_names);
+    offers_unref(restore->held);
     imapstate_state_free(restore->state);
     imapstate_state_free(restore->share);
     imapstate_replay_free(restore->replay);
@@ -128,7 +130,6 @@ static struct restore *restore_new(const struct client *client, struct imapstate
     imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->encoded, IMAPSTATE_TOKEN_MAX);
-    imapstate_buf_init(&restore->held_names, CAPABILITY_LIST_MAX);
     struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
     restore->state = imapstate_state_new(imapstate_token_state_max(&binding));
     if (restore->state && imapstate_buf_put(&restore->tag, request_tag(&client->request)) &&
@@ -148,18 +149,12 @@ static void restore_write(struct client *client)
     upstream_await(client->upstream);
 }
 
-static void restore_put_held_names(struct client *client)
+static void restore_put_held(struct client *client)
 {
-    struct imapstate_span names = imapstate_buf_span(&client->restore->held_names);
-    if (names.len == 0)
-        return;
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-    if (capability_rewrite(names, &view, &shown)) {
-        client_say_names(client, &shown);
-    }
-    imapstate_buf_done(&shown);
+    struct offers *held = client->restore->held, *shown = held ? client_show(client, held) : NULL;
+    if (shown)
+        client_say_offers(client, shown);
+    offers_unref(shown);
 }
 
 static void restore_end(struct client *client)
@@ -172,7 +167,7 @@ static void restore_end(struct client *client)
 static void restore_succeed_again(struct client *client)
 {
     upstream_await_nothing(client->upstream);
-    restore_put_held_names(client);
+    restore_put_held(client);
     restore_end(client);
     client_log(client, LOG_LEVEL_DEBUG, "the state is set up again on another connection");
     choice_resend(client);
@@ -186,7 +181,7 @@ static void restore_succeed(struct client *client)
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     upstream_await_nothing(client->upstream);
     choice_forget_credentials(client);
-    restore_put_held_names(client);
+    restore_put_held(client);
     restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
     session_restore(&client->session, restore->state, restore->share,
                     restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
@@ -298,10 +293,10 @@ static void restore_decline(struct client *client)
 }
 
 /* There is an upstream. If it offers something else than what the client was told, the token is dead (P12). */
-static void restore_has_upstream(struct client *client, struct imapstate_span names)
+static void restore_has_upstream(struct client *client, struct offers *offers)
 {
     struct restore *restore = client->restore;
-    if (choice_heed_names(client, names) && !restore->is_again) {
+    if (choice_heed_offers(client, offers) && !restore->is_again) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
         restore_decline(client);
@@ -310,16 +305,16 @@ static void restore_has_upstream(struct client *client, struct imapstate_span na
     }
 }
 
-static void restore_admitted(struct client *client, struct imapstate_span answer, struct imapstate_span names)
+static void restore_admitted(struct client *client, struct imapstate_span answer, struct offers *offers)
 {
     struct restore *restore = client->restore;
     struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     client_hear_alert(client, answer);
     if (restore->phase == RESTORE_CHOOSING) {
-        restore_has_upstream(client, names);
+        restore_has_upstream(client, offers);
         return;
     }
-    choice_heed_names(client, names);
+    choice_heed_offers(client, offers);
     if (!restore->was_lost) {
         restore_decline(client);
         return;
@@ -353,10 +348,10 @@ static void restore_choose(struct client *client)
     switch (choice_make_state(client, imapstate_buf_span(&restore->encoded), &restore_asker)) {
     case CHOICE_EXACT:
         restore->is_warm = true;
-        restore_has_upstream(client, imapstate_buf_span(&client->upstream->kept.names));
+        restore_has_upstream(client, client->upstream->kept.offers);
         break;
     case CHOICE_PRISTINE:
-        restore_has_upstream(client, imapstate_buf_span(&client->upstream->kept.names));
+        restore_has_upstream(client, client->upstream->kept.offers);
         break;
     case CHOICE_WAITING:
         break;
@@ -460,8 +455,8 @@ enum restore_verdict restore_hear(struct client *client, struct imapstate_span l
         break;
     case IMAPSTATE_REPLAY_HOLD:
         if (capability_find(line, &names)) {
-            imapstate_buf_clear(&restore->held_names);
-            imapstate_buf_put(&restore->held_names, names);
+            offers_unref(restore->held);
+            restore->held = views_take(&client->clients->views, names);
         }
         break;
     case IMAPSTATE_REPLAY_ALERT: {

@@ -6,6 +6,7 @@
 #include <imapstate/state.h>
 
 struct client;
+struct offers;
 struct upstream;
 
 /*   CHOOSING <-> REPLAYING -> REPLACING     Back to CHOOSING: a parked connection has turned out dead. */
@@ -23,12 +24,12 @@ struct restore {
     struct imapstate_state *share;   /* ... owned: and the part of it that the upstream is to be brought into */
     struct imapstate_buf encoded;    /* share, encoded */
     struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
-    struct imapstate_buf held_names; /* a capability list that came in the meantime, for after the decision */
-    uint8_t language;                /* of state, by catalogue.h's number */
-    uint8_t phase;                   /* enum restore_phase; restore_enter() alone writes it */
-    bool is_warm;                    /* the connection was already in the state */
-    bool was_lost;                   /* it broke: P6 rather than P5 */
-    bool is_again;                   /* restore_again(): no client has asked for it, so there is no tag and no token */
+    struct offers *held; /* counted: a capability list that came in the meantime, for after the decision; or NULL */
+    uint8_t language;    /* of state, by catalogue.h's number */
+    uint8_t phase;       /* enum restore_phase; restore_enter() alone writes it */
+    bool is_warm;        /* the connection was already in the state */
+    bool was_lost;       /* it broke: P6 rather than P5 */
+    bool is_again;       /* restore_again(): no client has asked for it, so there is no tag and no token */
 };
 
 enum restore_verdict { RESTORE_PASS, RESTORE_HIDE };

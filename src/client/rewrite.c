@@ -3,28 +3,30 @@
 #include "capability.h"
 #include "client.h"
 #include "namespace.h"
+#include "offers.h"
 #include "session.h"
 #include "status.h"
 #include "stream.h"
+#include "views.h"
 #include "wording.h"
 #include "words.h"
 
 /* False: the client ends. */
 static bool rewrite_put_names(struct client *client, struct imapstate_span line, struct imapstate_span names)
 {
-    struct capability_view view = client_view(client, false);
-    struct imapstate_buf shown;
-    imapstate_buf_init(&shown, CAPABILITY_LIST_MAX);
-    bool fits = capability_rewrite(names, &view, &shown);
+    struct offers *offers = views_take(&client->clients->views, names);
+    struct offers *shown = offers ? client_show(client, offers) : NULL;
+    bool fits = shown;
     if (fits) {
         stream_put(&client->stream, (struct imapstate_span){ line.at, (size_t)(names.at - line.at) });
-        stream_put(&client->stream, imapstate_buf_span(&shown));
+        stream_put(&client->stream, offers_names(shown));
         const uint8_t *rest = names.at + names.len;
         stream_put(&client->stream, (struct imapstate_span){ rest, (size_t)(line.at + line.len - rest) });
     } else {
         client_distrust_upstream(client, "capability list that is too long");
     }
-    imapstate_buf_done(&shown);
+    offers_unref(shown);
+    offers_unref(offers);
     return fits;
 }
 

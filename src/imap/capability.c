@@ -6,6 +6,10 @@
 #include "response.h"
 #include "sasl.h"
 #include "words.h"
+#include "wordset.h"
+
+/* The words that the gateway itself has to say. */
+#define OURS_MAX 7
 
 /* If word begins with prefix, in any case: what is behind it. */
 static bool word_behind(struct imapstate_span word, struct imapstate_span prefix, struct imapstate_span *ret_rest)
@@ -96,53 +100,43 @@ static bool word_passes(struct imapstate_span word, const struct capability_view
     return !view->is_before_login || !word_is(word, "LANGUAGE");
 }
 
-static bool list_has_all(struct imapstate_span list, struct imapstate_span names)
-{
-    struct imapstate_span word;
-    bool has_all = true;
+/* A list that is being made. */
+struct shown {
+    struct imapstate_buf *buf;
+    size_t begin; /* in buf */
+    struct wordset words;
+    bool fits;
+};
 
-    while (has_all && (word = words_next(&names)).len > 0)
-        has_all = words_have(list, word);
-    return has_all;
-}
-
-bool capability_is_same(struct imapstate_span one, struct imapstate_span other)
+/* Adds word, unless it is there. */
+static void shown_put(struct shown *shown, struct imapstate_span word)
 {
-    return imapstate_span_equal(one, other) || (list_has_all(one, other) && list_has_all(other, one));
-}
-
-/* Adds word to the list that begins in buf at the offset begin, unless it is there. */
-static bool list_put(struct imapstate_buf *buf, size_t begin, struct imapstate_span word)
-{
-    if (buf->len > begin) {
-        if (words_have((struct imapstate_span){ buf->at + begin, buf->len - begin }, word))
-            return true;
-        if (!imapstate_buf_put_byte(buf, ' '))
-            return false;
-    }
-    return imapstate_buf_put(buf, word);
+    if (shown->fits && wordset_add(&shown->words, word))
+        shown->fits = (shown->buf->len == shown->begin || imapstate_buf_put_byte(shown->buf, ' ')) &&
+                      imapstate_buf_put(shown->buf, word);
 }
 
 /* offers_language: we do, as the upstream does not. */
-static bool list_put_ours(struct imapstate_buf *buf, size_t begin, const struct capability_view *view,
-                          bool offers_language)
+static void shown_put_ours(struct shown *shown, const struct capability_view *view, bool offers_language)
 {
-    /* The gateway asks the upstream for each literal by itself (docs/framing.md). */
-    if (!list_put(buf, begin, IMAPSTATE_SPAN("LITERAL+")))
-        return false;
-    if (view->is_before_login && view->offers_starttls && !list_put(buf, begin, IMAPSTATE_SPAN("STARTTLS")))
-        return false;
-    if (view->is_before_login && !capability_may_use_login(view) &&
-        !list_put(buf, begin, IMAPSTATE_SPAN("LOGINDISABLED")))
-        return false;
-    if (offers_language && !list_put(buf, begin, IMAPSTATE_SPAN("LANGUAGE")))
-        return false;
-    if (view->has_state && !list_put(buf, begin, IMAPSTATE_SPAN("STATE")))
-        return false;
-    if (view->has_ximapproxy && !list_put(buf, begin, IMAPSTATE_SPAN("XIMAPPROXY")))
-        return false;
-    /* RFC 4978 section 3: the command is for authenticated clients. */
-    return !view->has_compress || view->is_before_login || list_put(buf, begin, IMAPSTATE_SPAN("COMPRESS=DEFLATE"));
+    const struct {
+        struct imapstate_span word;
+        bool is_offered;
+    } ours[] = {
+        /* The gateway asks the upstream for each literal by itself (docs/framing.md). */
+        { IMAPSTATE_SPAN("LITERAL+"), true },
+        { IMAPSTATE_SPAN("STARTTLS"), view->is_before_login && view->offers_starttls },
+        { IMAPSTATE_SPAN("LOGINDISABLED"), view->is_before_login && !capability_may_use_login(view) },
+        { IMAPSTATE_SPAN("LANGUAGE"), offers_language },
+        { IMAPSTATE_SPAN("STATE"), view->has_state },
+        { IMAPSTATE_SPAN("XIMAPPROXY"), view->has_ximapproxy },
+        /* RFC 4978 section 3: the command is for authenticated clients. */
+        { IMAPSTATE_SPAN("COMPRESS=DEFLATE"), view->has_compress && !view->is_before_login },
+    };
+    _Static_assert(sizeof ours / sizeof ours[0] == OURS_MAX, "there is room for them among the words");
+    for (size_t i = 0; i < OURS_MAX; i++)
+        if (ours[i].is_offered)
+            shown_put(shown, ours[i].word);
 }
 
 bool capability_may_use_login(const struct capability_view *view)
@@ -153,18 +147,17 @@ bool capability_may_use_login(const struct capability_view *view)
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names)
 {
-    size_t begin = ret_names->len;
-    bool offers_language = view->has_language && !words_have(names, IMAPSTATE_SPAN("LANGUAGE"));
-    struct imapstate_span word;
-    bool fits = true;
-
-    while (fits && (word = words_next(&names)).len > 0)
+    struct shown shown = { .buf = ret_names, .begin = ret_names->len };
+    struct imapstate_span left = names, word;
+    shown.fits = wordset_init(&shown.words, names, OURS_MAX);
+    while (shown.fits && (word = words_next(&left)).len > 0)
         if (word_passes(word, view))
-            fits = list_put(ret_names, begin, word);
-    fits = fits && list_put_ours(ret_names, begin, view, offers_language);
-    if (!fits)
-        ret_names->len = begin;
-    return fits;
+            shown_put(&shown, word);
+    shown_put_ours(&shown, view, view->has_language && !words_have(names, IMAPSTATE_SPAN("LANGUAGE")));
+    wordset_done(&shown.words);
+    if (!shown.fits)
+        ret_names->len = shown.begin;
+    return shown.fits;
 }
 
 static bool is_status(struct imapstate_span word)

@@ -52,15 +52,11 @@ bool capability_may_use_login(const struct capability_view *view);
  *     words that are not atoms, or contain "[": in a response code or at the end of a line they would be read as
  *     something else.
  *
- * The gateway's own come at the end: STARTTLS and LOGINDISABLED (both only before login), LANGUAGE where the upstream
- * has none, STATE, XIMAPPROXY, COMPRESS=DEFLATE (only after login). False if it does not fit; then nothing was
- * appended. The time it takes grows with the length of names times that of the result: real lists stay below 2 KiB, so
- * let ret_names->max be a few KiB. */
+ * The gateway's own come at the end: LITERAL+, STARTTLS and LOGINDISABLED (both only before login), LANGUAGE where the
+ * upstream has none, STATE, XIMAPPROXY, COMPRESS=DEFLATE (only after login). False if it does not fit, or if out of
+ * memory; then nothing was appended. */
 bool capability_rewrite(struct imapstate_span names, const struct capability_view *view,
                         struct imapstate_buf *ret_names);
-
-/* Do two lists have the same names, in any order and case? Time as above. */
-bool capability_is_same(struct imapstate_span one, struct imapstate_span other);
 
 /* Finds the list in one whole response line (line end included): "* CAPABILITY names" or a status response, tagged or
  * not, with the code "[CAPABILITY names]". ret_names is the part of line with the names, without spaces at its ends.

@@ -9,14 +9,13 @@
 #include "sasl.h"
 #include "words.h"
 
-#define SESSION_NAMES_MAX 8192u
+#define SESSION_NAMES_MAX 8192u /* octets in the names that are enabled */
 #define SESSION_VALUE_MAX 1024u
 
 void session_init(struct session *session)
 {
     *session = (struct session){ 0 };
     imapstate_buf_init(&session->user, SASL_NAME_MAX);
-    imapstate_buf_init(&session->names, SESSION_NAMES_MAX);
     imapstate_buf_init(&session->enabled, SESSION_NAMES_MAX);
     imapstate_buf_init(&session->language, SESSION_VALUE_MAX);
     imapstate_buf_init(&session->comparator, SESSION_VALUE_MAX);
@@ -26,7 +25,8 @@ void session_done(struct session *session)
 {
     imapstate_buf_done(&session->user);
     free(session->acting);
-    imapstate_buf_done(&session->names);
+    offers_unref(session->shown);
+    offers_unref(session->offers);
     imapstate_buf_done(&session->enabled);
     imapstate_buf_done(&session->language);
     imapstate_buf_done(&session->comparator);
@@ -35,13 +35,29 @@ void session_done(struct session *session)
     session_init(session);
 }
 
-bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
-                   uint64_t epoch)
+bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct offers *offers,
+                   struct offers *shown, uint64_t epoch)
 {
     session_done(session);
     session->is_certain = is_certain;
     session->epoch = epoch;
-    return imapstate_buf_put(&session->user, user) && imapstate_buf_put(&session->names, names);
+    session->offers = offers_ref(offers);
+    session->shown = offers_ref(shown);
+    return imapstate_buf_put(&session->user, user);
+}
+
+void session_set_offers(struct session *session, struct offers *offers)
+{
+    offers_ref(offers);
+    offers_unref(session->offers);
+    session->offers = offers;
+}
+
+void session_set_shown(struct session *session, struct offers *shown)
+{
+    offers_ref(shown);
+    offers_unref(session->shown);
+    session->shown = shown;
 }
 
 bool session_begin_acting(struct session *session, const char *acting)
@@ -55,16 +71,16 @@ struct imapstate_token_binding session_binding(const struct session *session, co
     return (struct imapstate_token_binding){
         .user = imapstate_buf_span(&session->user),
         .upstream = imapstate_span_of(upstream),
-        .names = imapstate_buf_span(&session->names),
+        .names = offers_names(session->shown),
         .epoch = session->epoch,
     };
 }
 
-bool session_has_names(const struct session *session, struct imapstate_span names)
+bool session_is_shown(const struct session *session, const struct offers *shown)
 {
     uint8_t own[IMAPSTATE_FINGERPRINT_OCTETS], others[IMAPSTATE_FINGERPRINT_OCTETS];
-    struct imapstate_span told = imapstate_buf_span(&session->names);
-    return imapstate_span_equal(told, names) ||
+    struct imapstate_span told = offers_names(session->shown), names = offers_names(shown);
+    return session->shown == shown || imapstate_span_equal(told, names) ||
            (imapstate_token_fingerprint(told, session->epoch, own) &&
             imapstate_token_fingerprint(names, session->epoch, others) && memcmp(own, others, sizeof own) == 0);
 }

@@ -6,7 +6,7 @@
 #include <imapstate/state.h>
 #include <imapstate/token.h>
 
-#include "capability.h"
+#include "offers.h"
 #include "pipeline.h"
 #include "status.h"
 
@@ -21,13 +21,13 @@ enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_REST
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
     char *acting;                      /* owned: for the log, if somebody else acts for user; else NULL */
-    struct imapstate_buf names;        /* the capability list that the client was given with its login, or later */
+    struct offers *shown;              /* counted: what the client was given with its login, or later */
+    struct offers *offers;             /* counted: the upstream's, after login */
     struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
     struct imapstate_state *in_effect; /* owned: everything that was ever done to the connection, announced or not;
                                         * NULL: nothing */
     struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, an SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
-    struct capabilities offers;                /* the upstream's, after login */
     uint64_t epoch;                            /* the operator's, when the session began */
     bool is_certain : 1;                       /* it is known whose session this is, so it may have a token */
     bool is_tracking : 1;                      /* STATECMD codes are being sent */
@@ -47,10 +47,14 @@ struct session {
 void session_init(struct session *session);
 void session_done(struct session *session); /* wipes; the session can begin again */
 
-/* The login is through. upstream is the name in the configuration; names is the list that the client sees. False if out
- * of memory. */
-bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct imapstate_span names,
-                   uint64_t epoch);
+/* The login is through. offers: the upstream's; shown: what the client sees of them. The session takes a reference of
+ * its own to both. False if out of memory. */
+bool session_begin(struct session *session, struct imapstate_span user, bool is_certain, struct offers *offers,
+                   struct offers *shown, uint64_t epoch);
+
+/* The upstream now offers this; the client has been shown this. References as above. */
+void session_set_offers(struct session *session, struct offers *offers);
+void session_set_shown(struct session *session, struct offers *shown);
 
 /* The password is another user's: acting is " auth=NAME", as it appears in the log; copied. Empty: it is not. False if
  * out of memory. */
@@ -60,7 +64,7 @@ bool session_begin_acting(struct session *session, const char *acting);
 struct imapstate_token_binding session_binding(const struct session *session, const char *upstream);
 
 /* Is this, by its fingerprint, the list that the client was given (P12)? Also false if out of memory. */
-bool session_has_names(const struct session *session, struct imapstate_span names);
+bool session_is_shown(const struct session *session, const struct offers *shown);
 
 /* Tracking begins, or continues (P3, P10). False if out of memory. */
 bool session_track(struct session *session, const char *upstream);

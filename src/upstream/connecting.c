@@ -6,6 +6,7 @@
 
 #include "capability.h"
 #include "log.h"
+#include "offers.h"
 #include "opening.h"
 #include "prelude.h"
 #include "proxy.h"
@@ -247,20 +248,19 @@ static void connecting_greeted(struct upstream *upstream, struct imapstate_span 
 {
     struct scout *scout = upstream->opening->scout;
     struct imapstate_span names = { 0 };
-    struct imapstate_buf known;
+    struct offers *known = NULL;
     bool has_names = capability_find(line, &names);
-    imapstate_buf_init(&known, CAPABILITY_LIST_MAX);
     if (has_names && opening_is_preliminary(upstream->opening)) {
         connecting_has_names(upstream, names);
     } else if (scout || !has_names ||
-               !prelude_names_for_greeting(upstream->config->name, names, upstream_now_ms(upstream), &known)) {
+               !(known = prelude_offers_for_greeting(upstream->config->name, names, upstream_now_ms(upstream)))) {
         if (scout)
             scout_learn_greeting_names(scout, names);
         connecting_say(upstream, OPENING_CAPABILITY, "CAPABILITY");
     } else {
-        connecting_has_names(upstream, imapstate_buf_span(&known));
+        connecting_has_names(upstream, offers_names(known));
     }
-    imapstate_buf_done(&known);
+    offers_unref(known);
 }
 
 /* Why, in the server's own words, as far as they can stand in a line of log. */

@@ -10,8 +10,8 @@
 
 #include "address.h"
 #include "alert.h"
-#include "capability.h"
 #include "log.h"
+#include "offers.h"
 #include "proof.h"
 #include "resolver.h"
 #include "tag.h"
@@ -35,7 +35,6 @@ static struct {
 void kept_init(struct kept *kept)
 {
     *kept = (struct kept){ 0 };
-    imapstate_buf_init(&kept->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&kept->state, IMAPSTATE_STATE_MAX);
     imapstate_buf_init(&kept->alerts, ALERTS_MAX);
 }
@@ -43,10 +42,11 @@ void kept_init(struct kept *kept)
 void kept_done(struct kept *kept)
 {
     park_proof_unref(kept->proof);
-    imapstate_buf_done(&kept->names);
+    offers_unref(kept->offers);
     imapstate_buf_done(&kept->state);
     imapstate_buf_done(&kept->alerts);
     kept->proof = NULL;
+    kept->offers = NULL;
 }
 
 struct kept kept_take(struct kept *kept)

@@ -13,13 +13,14 @@
 #include "list.h"
 #include "service.h"
 
+struct offers;
 struct proof;
 struct proof_identity;
 
 /* The part of a connection that outlives a session, whether the connection is in use or parked. */
 struct kept {
     struct proof *proof;         /* counted; NULL: not to be parked */
-    struct imapstate_buf names;  /* the upstream's capability list after login, if it may be parked */
+    struct offers *offers;       /* counted: the upstream's after login, if it may be parked; else NULL */
     struct imapstate_buf state;  /* encoded: the exact state that it is, or will be, parked in; empty: pristine */
     struct imapstate_buf alerts; /* for the next session */
     uint64_t born_at_ms;

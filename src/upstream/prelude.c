@@ -8,12 +8,13 @@
 #include <uthash.h>
 
 #include "alert.h"
-#include "capability.h"
 #include "introduction.h"
+#include "offers.h"
 
 struct prelude {
     char *upstream;
-    struct imapstate_buf greeting_names, names, id, alerts;
+    struct offers *greeting, *offers; /* counted; NULL: none is known */
+    struct imapstate_buf id, alerts;
     uint64_t learned_at_ms;
     uint32_t rounds;  /* that have ended */
     bool is_asked;    /* another is under way */
@@ -29,7 +30,7 @@ static struct prelude *preludes;
 /* Whoever waited for the lock may bring a time from before the list was learned. */
 static bool prelude_is_fresh(const struct prelude *prelude, uint64_t now_ms)
 {
-    return prelude->names.len > 0 && !prelude->is_doubted && now_ms < prelude->learned_at_ms + PRELUDE_FRESH_MS;
+    return prelude->offers && !prelude->is_doubted && now_ms < prelude->learned_at_ms + PRELUDE_FRESH_MS;
 }
 
 static struct prelude *prelude_find(const char *upstream)
@@ -52,8 +53,6 @@ static struct prelude *prelude_need(const char *upstream)
         return NULL;
     }
     prelude->upstream = name;
-    imapstate_buf_init(&prelude->greeting_names, CAPABILITY_LIST_MAX);
-    imapstate_buf_init(&prelude->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&prelude->id, INTRODUCTION_MAX);
     imapstate_buf_init(&prelude->alerts, ALERTS_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);
@@ -62,6 +61,14 @@ static struct prelude *prelude_need(const char *upstream)
     free(name);
     free(prelude);
     return NULL;
+}
+
+static void prelude_set_offers(struct prelude *prelude, struct imapstate_span greeting, struct imapstate_span names)
+{
+    offers_unref(prelude->greeting);
+    offers_unref(prelude->offers);
+    prelude->greeting = offers_new(greeting);
+    prelude->offers = offers_new(names);
 }
 
 static void prelude_set(struct imapstate_buf *buf, struct imapstate_span value)
@@ -100,8 +107,7 @@ bool prelude_round_has_ended(const char *upstream, uint32_t round)
 
 static void prelude_learn(struct prelude *prelude, const struct prelude_lesson *lesson, uint64_t now_ms)
 {
-    prelude_set(&prelude->greeting_names, lesson->greeting_names);
-    prelude_set(&prelude->names, lesson->names);
+    prelude_set_offers(prelude, lesson->greeting_names, lesson->names);
     prelude_set(&prelude->id, lesson->id);
     prelude_set(&prelude->alerts, lesson->alerts);
     prelude->learned_at_ms = now_ms;
@@ -127,8 +133,7 @@ void prelude_forget(const char *upstream)
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_find(upstream);
     if (prelude) {
-        imapstate_buf_clear(&prelude->greeting_names);
-        imapstate_buf_clear(&prelude->names);
+        prelude_set_offers(prelude, (struct imapstate_span){ 0 }, (struct imapstate_span){ 0 });
         imapstate_buf_clear(&prelude->id);
         imapstate_buf_clear(&prelude->alerts);
         prelude->is_outdated = prelude->is_asked;
@@ -137,33 +142,31 @@ void prelude_forget(const char *upstream)
     pthread_mutex_unlock(&prelude_lock);
 }
 
-bool prelude_names(const char *upstream, struct imapstate_buf *ret_names)
+struct offers *prelude_offers(const char *upstream)
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
-    bool is_known =
-        prelude && prelude->names.len > 0 && imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
+    struct offers *offers = prelude ? offers_ref(prelude->offers) : NULL;
     pthread_mutex_unlock(&prelude_lock);
-    return is_known;
+    return offers;
 }
 
-bool prelude_names_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms,
-                                struct imapstate_buf *ret_names)
+struct offers *prelude_offers_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms)
 {
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
     bool is_known = prelude && greeting_names.len > 0 && prelude_is_fresh(prelude, now_ms) &&
-                    capability_is_same(imapstate_buf_span(&prelude->greeting_names), greeting_names) &&
-                    imapstate_buf_put(ret_names, imapstate_buf_span(&prelude->names));
+                    offers_are(prelude->greeting, greeting_names);
+    struct offers *offers = is_known ? offers_ref(prelude->offers) : NULL;
     pthread_mutex_unlock(&prelude_lock);
-    return is_known;
+    return offers;
 }
 
 void prelude_compare(const char *upstream, struct imapstate_span names)
 {
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_find(upstream);
-    if (prelude && !capability_is_same(imapstate_buf_span(&prelude->names), names))
+    if (prelude && !offers_are(prelude->offers, names))
         prelude->is_doubted = true;
     pthread_mutex_unlock(&prelude_lock);
 }
@@ -206,8 +209,8 @@ void prelude_done(void)
     HASH_ITER(hh, preludes, prelude, next)
     {
         HASH_DEL(preludes, prelude);
-        imapstate_buf_done(&prelude->greeting_names);
-        imapstate_buf_done(&prelude->names);
+        offers_unref(prelude->greeting);
+        offers_unref(prelude->offers);
         imapstate_buf_done(&prelude->id);
         imapstate_buf_done(&prelude->alerts);
         free(prelude->upstream);

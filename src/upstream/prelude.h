@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct offers;
+
 /* How long a list may be shown to new clients before an upstream is asked again. */
 #define PRELUDE_FRESH_MS 60000u
 
@@ -41,13 +43,12 @@ void prelude_end_round(const char *upstream, const struct prelude_lesson *lesson
  * under way, as that asks the old server. */
 void prelude_forget(const char *upstream);
 
-/* Appends the full list to ret_names. False: none is known, or it does not fit. */
-bool prelude_names(const char *upstream, struct imapstate_buf *ret_names);
+/* The full list, counted. NULL: none is known. */
+struct offers *prelude_offers(const char *upstream);
 
 /* The same, but only if it is fresh and the upstream that sent it greeted with this list, in any order: a greeting
  * often has a short list, and asking again on every connection would cost a round trip. */
-bool prelude_names_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms,
-                                struct imapstate_buf *ret_names);
+struct offers *prelude_offers_for_greeting(const char *upstream, struct imapstate_span greeting_names, uint64_t now_ms);
 
 /* On a client's connection the upstream has sent these names. If they differ from what is known, that is no longer
  * fresh, and the next client causes it to be asked for again. */

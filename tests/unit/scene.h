@@ -11,6 +11,7 @@
 #include "log.h"
 #include "loop.h"
 #include "parking.h"
+#include "offers.h"
 #include "prelude.h"
 #include "resolver.h"
 #include "upstream.h"
@@ -196,7 +197,8 @@ static inline struct upstream *scene_open_attached(void)
     stream_start(&upstream->stream);
     upstream->kept.proof = park_prove(&identity, scene.now_ms);
     assert_non_null(upstream->kept.proof);
-    assert_true(imapstate_buf_put(&upstream->kept.names, IMAPSTATE_SPAN("IMAP4rev1")));
+    upstream->kept.offers = offers_new(IMAPSTATE_SPAN("IMAP4rev1"));
+    assert_non_null(upstream->kept.offers);
     return upstream;
 }
 

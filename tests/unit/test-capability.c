@@ -390,30 +390,6 @@ TEST(a_line_that_is_cut_gives_no_name_that_was_not_in_it)
         }
 }
 
-static const struct {
-    const char *name, *one, *other;
-    bool is_same;
-} pairs[] = {
-    { "itself", "IMAP4rev1 ID", "IMAP4rev1 ID", true },
-    { "another order", "IMAP4rev1 ID AUTH=PLAIN", "AUTH=PLAIN IMAP4rev1 ID", true },
-    { "another case", "IMAP4rev1 ID", "imap4REV1 Id", true },
-    { "spaces and names twice", "IMAP4rev1 ID", "  ID  IMAP4rev1 ID ", true },
-    { "one more", "IMAP4rev1 ID", "IMAP4rev1 ID X", false },
-    { "a longer one", "IMAP4rev1 ID", "IMAP4rev1 IDX", false },
-    { "another mechanism", "IMAP4rev1 AUTH=PLAIN", "IMAP4rev1 AUTH=LOGIN", false },
-    { "none", "IMAP4rev1", "", false },
-    { "none at all", "", "", true },
-};
-
-TEST(lists_are_the_same_in_whatever_order_and_case)
-{
-    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
-        struct imapstate_span one = imapstate_span_of(pairs[i].one), other = imapstate_span_of(pairs[i].other);
-        CHECK_ROW(pairs[i].name, capability_is_same(one, other) == pairs[i].is_same);
-        CHECK_ROW(pairs[i].name, capability_is_same(other, one) == pairs[i].is_same);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,7 +401,6 @@ int main(void)
         cmocka_unit_test(a_list_is_found_where_it_can_stand_and_only_there),
         cmocka_unit_test(what_could_be_read_as_something_else_is_left_out),
         cmocka_unit_test(a_line_that_is_cut_gives_no_name_that_was_not_in_it),
-        cmocka_unit_test(lists_are_the_same_in_whatever_order_and_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

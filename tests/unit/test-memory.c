@@ -11,6 +11,7 @@
 
 #include "capability.h"
 #include "compression.h"
+#include "offers.h"
 #include "parking.h"
 #include "prelude.h"
 #include "proof.h"
@@ -284,12 +285,14 @@ static bool run_session(void)
     size_t ran = 0;
     session_init(&session);
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
-    bool is_done = session_begin(&session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1"), 0) &&
+    struct offers *offers = offers_new(IMAPSTATE_SPAN("IMAP4rev1"));
+    bool is_done = offers && session_begin(&session, IMAPSTATE_SPAN("ann"), true, offers, offers, 0) &&
                    session_track(&session, "main") && session_runs(&session, &pipeline, &ran);
     bool is_parkable = session_is_parkable(&session, &state);
     if (is_parkable)
         assert_int_equal(count_entries(&state), ran);
     session_done(&session);
+    offers_unref(offers);
     pipeline_done(&pipeline);
     imapstate_buf_done(&state);
     return is_done && is_parkable;
@@ -329,10 +332,9 @@ static bool learn(void)
                                      .alerts = IMAPSTATE_SPAN("* OK [ALERT] x\r\n") };
     prelude_end_round("main", &lesson, 1);
     prelude_alerts("main", &names);
-    bool is_known = prelude_round_has_ended("main", round) && names.len > 0 && prelude_names("main", &names) &&
-                    prelude_id("main", &id);
-    imapstate_buf_clear(&names);
-    is_known = is_known && prelude_names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1, &names);
+    struct offers *offers = prelude_offers_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1);
+    bool is_known = prelude_round_has_ended("main", round) && names.len > 0 && offers && prelude_id("main", &id);
+    offers_unref(offers);
     prelude_done();
     imapstate_buf_done(&names);
     imapstate_buf_done(&id);

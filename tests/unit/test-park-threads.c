@@ -63,8 +63,8 @@ static unsigned thread_random(struct thread *thread, unsigned below)
 static unsigned connection_of(const struct parked *parked)
 {
     unsigned number = 0;
-    EXPECT(parked->kept.names.len == sizeof number);
-    memcpy(&number, parked->kept.names.at, sizeof number);
+    EXPECT(parked->kept.alerts.len == sizeof number);
+    memcpy(&number, parked->kept.alerts.at, sizeof number);
     return number;
 }
 
@@ -129,7 +129,7 @@ static void thread_log_in(struct thread *thread, const struct proof_identity *id
     struct parked *parked = parking_connection(services[0], proof, state, now_ms(), &connections[number].peer);
     connections[number].user = user;
     connections[number].state = state;
-    EXPECT(imapstate_buf_put(&parked->kept.names, (struct imapstate_span){ (const uint8_t *)&number, sizeof number }));
+    EXPECT(imapstate_buf_put(&parked->kept.alerts, (struct imapstate_span){ (const uint8_t *)&number, sizeof number }));
     park_proof_unref(proof);
     thread_hold(thread, parked, user, state);
 }

@@ -3,6 +3,7 @@
 #include "capability.h"
 #include "introduction.h"
 #include "loop.h"
+#include "offers.h"
 #include "prelude.h"
 #include "scout.h"
 
@@ -125,7 +126,9 @@ TEST(the_round_ends_with_the_scout_whatever_it_has_learned)
         loop_pass(&loop, 5000);
         assert_int_equal(pokes, 1);
         assert_true(prelude_round_has_ended("main", round));
-        assert_int_equal(prelude_names("main", &names), has_names);
+        struct offers *offers = prelude_offers("main");
+        assert_int_equal(offers != NULL, has_names);
+        offers_unref(offers);
         prelude_alerts("main", &alerts);
         CHECK_SPAN("alerts", imapstate_buf_span(&alerts),
                    has_names ? IMAPSTATE_SPAN("* OK [ALERT] hello\r\n") : IMAPSTATE_SPAN(""));
@@ -152,8 +155,9 @@ TEST(what_the_server_before_has_said_counts_for_nothing)
     scout_learn_greeting_names(scout, IMAPSTATE_SPAN("TWO"));
     scout_learn_names(scout, IMAPSTATE_SPAN("TWO THREE"));
     scout_free(scout);
-    assert_true(prelude_names_for_greeting("main", IMAPSTATE_SPAN("TWO"), 5000, &names));
-    CHECK_SPAN("names", imapstate_buf_span(&names), IMAPSTATE_SPAN("TWO THREE"));
+    struct offers *offers = prelude_offers_for_greeting("main", IMAPSTATE_SPAN("TWO"), 5000);
+    CHECK_SPAN("names", offers_names(offers), IMAPSTATE_SPAN("TWO THREE"));
+    offers_unref(offers);
     prelude_alerts("main", &alerts);
     assert_int_equal(alerts.len, 0);
     imapstate_buf_done(&names);

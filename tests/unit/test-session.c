@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool begin(struct session *session, const char *user, bool is_certain, const char *names, uint64_t epoch)
+{
+    struct offers *offers = offers_new(imapstate_span_of(names));
+    bool is_begun = session_begin(session, imapstate_span_of(user), is_certain, offers, offers, epoch);
+    offers_unref(offers);
+    return is_begun;
+}
+
 /* What a session goes through, as text, "|" between the steps:
  *   "T" tracking begins; "C COMMAND ..." a command goes up, its line; "L" a literal with it; "< LINE" an untagged
  *   response; "OK", "NO", "BAD": the command's answer, "OK+" if it is to be announced (P9), "OK-" if not; "BIG": its
@@ -100,7 +108,7 @@ static void walk_begin(struct walk *walk, const char *row, const char *steps)
     char text[1024];
     *walk = (struct walk){ .row = row };
     session_init(&walk->session);
-    assert_true(session_begin(&walk->session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1 STATE"), 0));
+    assert_true(begin(&walk->session, "ann", true, "IMAP4rev1 STATE", 0));
     snprintf(text, sizeof text, "%s", steps);
     for (char *rest = text, *step; (step = strsep(&rest, "|"));)
         walk_step(walk, step);
@@ -434,7 +442,7 @@ TEST(a_session_that_is_done_begins_as_if_there_had_been_none)
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
     walk_begin(&walk, "before", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C XYZZY|OK|C FETCH 1 (MODSEQ)|OK");
     session_done(&walk.session);
-    assert_true(session_begin(&walk.session, IMAPSTATE_SPAN("bob"), false, IMAPSTATE_SPAN("IMAP4rev1"), 1));
+    assert_true(begin(&walk.session, "bob", false, "IMAP4rev1", 1));
     assert_false(walk.session.is_tracking || walk.session.is_changed || walk.session.is_certain);
     assert_null(walk.session.state);
     assert_true(session_is_parkable(&walk.session, &state));
@@ -461,12 +469,20 @@ TEST(p12_what_decides_is_the_fingerprint_of_the_list)
     };
     struct session session;
     session_init(&session);
-    assert_true(session_begin(&session, IMAPSTATE_SPAN("ann"), true, IMAPSTATE_SPAN("IMAP4rev1 ID STATE"), 7));
+    assert_true(begin(&session, "ann", true, "IMAP4rev1 ID STATE", 7));
+    struct offers *first = offers_ref(session.shown);
     struct imapstate_token_binding binding = session_binding(&session, "main");
     CHECK_SPAN("names", binding.names, IMAPSTATE_SPAN("IMAP4rev1 ID STATE"));
     assert_int_equal(binding.epoch, 7);
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        CHECK_ROW(lists[i].name, session_has_names(&session, imapstate_span_of(lists[i].names)) == lists[i].is_same);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        struct offers *shown = offers_new(imapstate_span_of(lists[i].names));
+        CHECK_ROW(lists[i].name, session_is_shown(&session, shown) == lists[i].is_same);
+        session_set_shown(&session, shown); /* then that one is the one that it was given */
+        CHECK_ROW(lists[i].name, session_is_shown(&session, shown));
+        session_set_shown(&session, first);
+        offers_unref(shown);
+    }
+    offers_unref(first);
     session_done(&session);
 }
 

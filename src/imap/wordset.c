@@ -1,0 +1,50 @@
+#include "wordset.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "words.h"
+
+bool wordset_init(struct wordset *set, struct imapstate_span list, size_t extra)
+{
+    size_t words = extra, slots = WORDSET_FEW;
+    while (words_next(&list).len > 0)
+        words++;
+    while (slots < 2 * words)
+        slots *= 2;
+    *set = (struct wordset){ .mask = slots - 1 };
+    set->slots = slots == WORDSET_FEW ? set->few : calloc(slots, sizeof *set->slots);
+    return set->slots;
+}
+
+void wordset_done(struct wordset *set)
+{
+    if (set->slots != set->few)
+        free(set->slots);
+    set->slots = NULL;
+}
+
+/* FNV-1a; letters alike in both cases. */
+static uint64_t word_hash(struct imapstate_span word)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < word.len; i++) {
+        uint8_t octet = word.at[i];
+        hash = (hash ^ (octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet)) * 0x100000001b3u;
+    }
+    return hash ^ hash >> 32;
+}
+
+bool wordset_add(struct wordset *set, struct imapstate_span word)
+{
+    uint64_t hash = word_hash(word);
+    size_t at = hash & set->mask;
+    for (; set->slots[at].len > 0; at = (at + 1) & set->mask)
+        if (imapstate_span_equal_nocase(set->slots[at], word))
+            return false;
+    assert(2 * set->count <= set->mask);
+    set->slots[at] = word;
+    set->count++;
+    set->sum += hash * (hash >> 32 | 1);
+    return true;
+}
