@@ -87,7 +87,7 @@ static void check_alerts(size_t row)
     struct parked *parked = park_match(&identity, scene.now_ms, NULL);
     assert_non_null(parked);
     CHECK_SPAN(rows[row].name, imapstate_buf_span(&parked->kept.alerts), imapstate_span_of(rows[row].alerts));
-    CHECK_SPAN(rows[row].name, imapstate_buf_span(&parked->kept.names), IMAPSTATE_SPAN("IMAP4rev1"));
+    CHECK_SPAN(rows[row].name, offers_names(parked->kept.offers), IMAPSTATE_SPAN("IMAP4rev1"));
     assert_int_equal(parked->kept.parked_at_ms, scene.now_ms);
     assert_int_equal(parked->used_at_ms, scene.now_ms);
     park_put(parked, scene.now_ms);

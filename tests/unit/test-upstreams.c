@@ -149,14 +149,13 @@ static const struct {
 
 static void check_learned(size_t row)
 {
-    struct imapstate_buf names, id;
-    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    struct imapstate_buf id;
+    struct offers *offers = prelude_offers("main");
     imapstate_buf_init(&id, CAPABILITY_LIST_MAX);
-    CHECK_ROW(scouts[row].name, prelude_names("main", &names) == (*scouts[row].names != '\0'));
     CHECK_ROW(scouts[row].name, prelude_id("main", &id) == (*scouts[row].id != '\0'));
-    CHECK_SPAN(scouts[row].name, imapstate_buf_span(&names), imapstate_span_of(scouts[row].names));
+    CHECK_SPAN(scouts[row].name, offers_names(offers), imapstate_span_of(scouts[row].names));
     CHECK_SPAN(scouts[row].name, imapstate_buf_span(&id), imapstate_span_of(scouts[row].id));
-    imapstate_buf_done(&names);
+    offers_unref(offers);
     imapstate_buf_done(&id);
 }
 
