@@ -4,6 +4,7 @@
  * - it is given whole commands, a client's in the order in which it has said them, and those of its own user alone: no
  *   two users ever share a connection, and nothing within a literal is taken for a command;
  * - nobody is let in by a wrong password, or given somebody else's state;
+ * - each command is answered once: not twice, and, if nobody has ended or held anything up, not never;
  * - no client sees the gateway's own tags, or a "+" that it has not asked for.
  *
  * The input is a list of steps, a line each: what, who (0 to 9), and how much or which text. See steps[]. */
@@ -17,10 +18,11 @@
 #include "rig.h"
 #include "server.h"
 
-#define CLIENTS_MAX 4u
-#define SERVERS_MAX 48u
-#define STEPS_MAX   400u
-#define SMUGGLED    "SMUGGLED"
+#define CLIENTS_MAX  4u
+#define SERVERS_MAX  48u
+#define STEPS_MAX    400u
+#define COMMANDS_MAX 1024u
+#define SMUGGLED     "SMUGGLED"
 #define LIST                                                                                                           \
     "IMAP4rev1 LITERAL+ IDLE ENABLE ID UNSELECT CONDSTORE QRESYNC NOTIFY NAMESPACE SASL-IR AUTH=PLAIN "                \
     "AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 UNAUTHENTICATE"
@@ -56,6 +58,8 @@ struct player {
     bool is_wrong;                          /* and by a wrong password */
     unsigned long asked_number;
     struct imapstate_buf heard; /* a line that has not ended */
+    bool is_answered[COMMANDS_MAX];
+    unsigned long answers;
     size_t literal_left;
 };
 
@@ -65,6 +69,7 @@ static struct {
     struct server servers[SERVERS_MAX];
     unsigned server_count, client_count;
     bool is_well;    /* all servers */
+    bool is_calm;    /* all servers answer well, and nobody has ended, been lost or held up */
     bool is_packed;  /* what clients hear may be compressed */
     bool has_name;   /* the input has the gateway's tag in it */
     bool has_marker; /* or what stands in literals */
@@ -160,12 +165,24 @@ static void check_token(const struct player *player, struct imapstate_span line)
               !imapstate_span_equal(token, imapstate_span_of(game.tokens[i])));
 }
 
+static void count_answer(struct player *player, unsigned client, unsigned long command)
+{
+    if (player->is_raw || client != player->number || command >= COMMANDS_MAX)
+        return;
+    CHECK(!player->is_answered[command]);
+    player->is_answered[command] = true;
+    player->answers++;
+}
+
 static void hear_tagged(struct player *player, struct imapstate_span line)
 {
     char letter, word[8] = "";
     unsigned client;
     unsigned long command;
-    if (!read_tag(line, &letter, &client, &command) || command != player->asked_number || player->asked < 0)
+    if (!read_tag(line, &letter, &client, &command))
+        return;
+    count_answer(player, client, command);
+    if (command != player->asked_number || player->asked < 0)
         return;
     const uint8_t *space = memchr(line.at, ' ', line.len);
     snprintf(word, sizeof word, "%.*s", (int)(line.at + line.len - space - 1), (const char *)space + 1);
@@ -506,6 +523,7 @@ static void step(char what, unsigned number, struct imapstate_span text)
 {
     struct player *player = &game.players[number % CLIENTS_MAX];
     struct server *server = server_of(number);
+    game.is_calm &= !strchr("OBjEXQZexqzG", what);
     switch (what) {
     case 'S':
         server_says(number, text, "\r\n");
@@ -565,6 +583,7 @@ static void begin(struct imapstate_span in)
     for (unsigned i = 0; i < CLIENTS_MAX; i++)
         game.players[i].user = game.players[i].asked = -1;
     game.is_well = true;
+    game.is_calm = !imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("IDLE"));
     game.is_packed = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("COMPRESS"));
     game.has_name = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("imapstate"));
     game.has_marker = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN(SMUGGLED));
@@ -572,9 +591,24 @@ static void begin(struct imapstate_span in)
     log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
 }
 
+/* All is answered that was asked, when all have had the time for it. */
+static void check_answers(void)
+{
+    play_well();
+    time_passes(5); /* a login that is refused, a session that has not needed a connection yet */
+    play_well();
+    for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+        const struct player *player = &game.players[i];
+        if (may_say(player) && !player->wire->is_shut && !player->is_raw && player->commands < COMMANDS_MAX)
+            CHECK(player->answers == player->commands);
+    }
+}
+
 static void end(void)
 {
     hear_all();
+    if (game.is_calm && game.is_well && !game.is_packed)
+        check_answers();
     for (unsigned i = 0; i < game.server_count; i++)
         server_done(&game.servers[i]);
     for (unsigned i = 0; i < CLIENTS_MAX; i++)
