@@ -409,6 +409,32 @@ TEST(who_is_told_that_a_connection_is_reused_gets_one)
     PLAY_ALL(reuses, park_one_in_a_mailbox);
 }
 
+/* Who has been given another one by a doubt has its answer. */
+TEST(only_one_answer_is_doubted)
+{
+    struct rig rig;
+    struct wire *clients[3], *servers[3];
+    rig_begin(&rig, "park { per_user = 3 }\n" RIG_LISTENER("imapproxy_compat = true") RIG_UPSTREAM(""));
+    for (size_t i = 0; i < 3; i++) {
+        clients[i] = rig_greet(&rig, LIST);
+        servers[i] = rig_log_in(&rig, clients[i], "ann", LIST);
+    }
+    for (size_t i = 0; i < 3; i++)
+        wire_end(clients[i]);
+    rig_pass(&rig, 0);
+    struct wire *client = rig_greet(&rig, LIST);
+    rig_say(&rig, client, "a LOGIN ann secret\r\nb NOOP\r\n");
+    wire_take(client);
+    assert_string_equal(wire_take(servers[2]), "b NOOP\r\n");
+    rig_say(&rig, servers[2], "b BAD what\r\n");
+    assert_string_equal(wire_take(servers[1]), "b NOOP\r\n");
+    assert_string_equal(wire_take(client), "");
+    rig_say(&rig, servers[1], "b BAD what\r\n");
+    assert_string_equal(wire_take(servers[0]), "");
+    assert_string_equal(wire_take(client), "b BAD what\r\n");
+    rig_end(&rig);
+}
+
 /* --- ID --- */
 
 #define LIST_WITH_ID "IMAP4rev1 ID"
@@ -459,6 +485,7 @@ int main(void)
         cmocka_unit_test(another_parked_connection_takes_the_place_of_a_dead_one),
         cmocka_unit_test(what_no_octet_of_has_been_written_may_be_written_to_another),
         cmocka_unit_test(who_is_told_that_a_connection_is_reused_gets_one),
+        cmocka_unit_test(only_one_answer_is_doubted),
         cmocka_unit_test(what_a_client_has_said_of_itself_goes_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

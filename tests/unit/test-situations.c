@@ -239,38 +239,41 @@ static const struct {
 #step " " #says, { { step, says } }, NULL, NULL                                                                \
     }
 
+/* Those that may come second stand first. */
+#define EVENTS_SECOND 13u
+
 static const struct dialog events[] = {
     EVENT(CLIENT, "x NOOP\r\n"),
+    EVENT(CLIENT_ENDS, NULL),
+    EVENT(CLIENT_IS_LOST, NULL),
+    EVENT(SERVER, "* BYE bye\r\n"),
+    EVENT(SERVER, "+ go\r\n"),
+    EVENT(SERVER, "a OK [CAPABILITY IMAP4rev1] 1\r\n"),
+    EVENT(SERVER, "b OK 1\r\n"),
+    EVENT(SERVER, "imapstate OK [CAPABILITY IMAP4rev1] 1\r\n"),
+    EVENT(SERVER_ENDS, NULL),
+    EVENT(SERVER_COMES, NULL),
+    EVENT(SERVER_REFUSES, NULL),
+    EVENT(WAIT, "2400000"),
+    EVENT(STOP, NULL),
     EVENT(CLIENT, "x LOGOUT\r\n"),
     EVENT(CLIENT, "*\r\n"),
     EVENT(CLIENT, "DONE\r\n"),
     EVENT(CLIENT, "cd\r\n"),
     EVENT(CLIENT, "x AUTHENTICATE {3}\r\n"),
-    EVENT(CLIENT_ENDS, NULL),
-    EVENT(CLIENT_IS_LOST, NULL),
     EVENT(CLIENT_COMES, NULL),
     EVENT(SERVER, "* OK [ALERT] hi\r\n"),
-    EVENT(SERVER, "* BYE bye\r\n"),
     EVENT(SERVER, "* BAD what\r\n"),
     EVENT(SERVER, "* 1 FETCH (MODSEQ (1))\r\n"),
     EVENT(SERVER, "* CAPABILITY IMAP4rev1 LANGUAGE\r\n"),
-    EVENT(SERVER, "+ go\r\n"),
     EVENT(SERVER, "what {9}\r\n"),
-    EVENT(SERVER, "a OK [CAPABILITY IMAP4rev1] 1\r\n"),
-    EVENT(SERVER, "b OK 1\r\n"),
     EVENT(SERVER, "b NO [UNAVAILABLE] 1\r\n"),
-    EVENT(SERVER, "imapstate OK [CAPABILITY IMAP4rev1] 1\r\n"),
     EVENT(SERVER, "imapstate NO 1\r\n"),
     EVENT(SERVER, "imapstate1 OK 1\r\n"),
     EVENT(SERVER, "imapstate-ask OK 1\r\n"),
     EVENT(SERVER, "imapstate-wake OK 1\r\n"),
-    EVENT(SERVER_ENDS, NULL),
     EVENT(SERVER_IS_LOST, NULL),
-    EVENT(SERVER_COMES, NULL),
-    EVENT(SERVER_REFUSES, NULL),
-    EVENT(WAIT, "2400000"),
     EVENT(SWEEP, NULL),
-    EVENT(STOP, NULL),
 };
 
 static void happen(struct dialog_world *world, const struct dialog *dialog)
@@ -408,7 +411,7 @@ TEST(whatever_happens_in_whatever_state_ends_with_no_connection_left_and_one_ans
         int real_stderr, log;
         watch_log(&real_stderr, &log);
         for (size_t first = 0; first < ARRAY_LEN(events); first++)
-            for (size_t second = 0; second < ARRAY_LEN(events); second++)
+            for (size_t second = 0; second < EVENTS_SECOND; second++)
                 check_pair(i, &events[first], &events[second]);
         unwatch_log(real_stderr, log, situations[i].name);
     }
