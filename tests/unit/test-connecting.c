@@ -272,6 +272,38 @@ TEST(the_proxy_header_has_the_ends_of_the_clients_connection)
     end_with(upstream);
 }
 
+/* What is left of it would be lost when TLS begins, and the server would take the handshake for its rest. */
+TEST(a_server_that_does_not_read_the_proxy_header_gets_no_handshake_behind_its_half)
+{
+    scene_begin(SCENE_UPSTREAM("tls = \"implicit\" tls_verify = false send_client_address = \"proxy-v2\""));
+    scene_open();
+    scene.wire->room = 5;
+    scene_accept();
+    assert_string_equal(scene.order, "L");
+    assert_string_equal(scene.why, "the server does not accept the PROXY header");
+    assert_int_equal(scene.wire->out.len, 5);
+    scene_end();
+}
+
+/* Once for each upstream, and not again before it has offered it. */
+TEST(that_addresses_cannot_be_passed_on_without_id_is_news_once)
+{
+    struct upstream *upstream = open_by(PLAIN " send_client_address = \"id\"");
+    scene_say("* OK hello\r\n* CAPABILITY IMAP4rev1\r\nimapstate OK done\r\n");
+    assert_false(prelude_misses_id("main", false));
+    upstream_release(upstream, false);
+    upstream = scene_open();
+    scene_accept();
+    scene_say("* OK hello\r\n" LISTED);
+    assert_true(prelude_misses_id("main", false));
+    end_with(upstream);
+    /* Where they are not to be passed on it is none. */
+    upstream = open_by(PLAIN);
+    scene_say("* OK hello\r\n* CAPABILITY IMAP4rev1\r\nimapstate OK done\r\n");
+    assert_true(prelude_misses_id("main", false));
+    end_with(upstream);
+}
+
 TEST(a_server_that_takes_no_connection_is_lost_at_its_timeout_or_at_once)
 {
     for (unsigned is_refused = 0; is_refused < 2; is_refused++) {
@@ -524,6 +556,8 @@ int main(void)
         cmocka_unit_test(an_answer_to_what_was_never_asked_ends_the_connection),
         cmocka_unit_test(the_owner_introduces_its_user_before_the_login),
         cmocka_unit_test(the_proxy_header_has_the_ends_of_the_clients_connection),
+        cmocka_unit_test(a_server_that_does_not_read_the_proxy_header_gets_no_handshake_behind_its_half),
+        cmocka_unit_test(that_addresses_cannot_be_passed_on_without_id_is_news_once),
         cmocka_unit_test(a_server_that_takes_no_connection_is_lost_at_its_timeout_or_at_once),
         cmocka_unit_test(all_addresses_of_a_name_are_tried_before_it_is_lost),
         cmocka_unit_test(of_two_lists_the_first_counts),
