@@ -17,7 +17,7 @@ static const struct {
     { "STATE", { .is_before_login = true, .may_login = true, .has_state = true } },
     { "LANGUAGE", { .is_before_login = true, .may_login = true, .has_language = true } },
     { "XIMAPPROXY", { .is_before_login = true, .may_login = true, .has_ximapproxy = true } },
-    { "COMPRESS", { .is_before_login = true, .may_login = true, .has_compress = true } },
+    { "COMPRESS after login", { .is_before_login = false, .may_login = true, .has_compress = true } },
     { "mechanisms", { .is_before_login = true, .may_login = true, .mechanisms = SASL_BIT(SASL_PLAIN) } },
 };
 
