@@ -10,8 +10,8 @@
 
 #include "log.h"
 #include "loop.h"
-#include "parking.h"
 #include "offers.h"
+#include "parking.h"
 #include "prelude.h"
 #include "resolver.h"
 #include "upstream.h"
@@ -85,6 +85,11 @@ static inline int scene_forget(void **state)
 
 static inline void scene_begin(const char *text)
 {
+    /* After a test that has failed in the middle, connections are left that no other can end. */
+    if (scene.service) {
+        fprintf(stderr, "the test before has not come to its end\n");
+        exit(1);
+    }
     scene = (struct scene){ 0 };
     wires_begin();
     log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
@@ -131,6 +136,7 @@ static inline void scene_end(void)
     wires_end();
     service_unref(scene.service);
     imapstate_buf_done(&scene.told);
+    scene.service = NULL;
 }
 
 static inline struct upstream *scene_open(void)
