@@ -217,6 +217,30 @@ TEST(who_does_not_read_is_not_read_from)
     rig_end(&rig);
 }
 
+/* Commands that have arrived with the end are answered, though their answers have to wait for room. */
+TEST(who_reads_late_has_all_its_answers)
+{
+    struct rig rig;
+    char list[160];
+    unsigned answers = 0;
+    snprintf(list, sizeof list, "IMAP4rev1 X-%0130d", 0);
+    rig_begin(&rig, RIG_CONFIG);
+    struct wire *client = rig_greet(&rig, list);
+    client->room = 0;
+    for (int i = 0; i < 1000; i++)
+        wire_feed(client, IMAPSTATE_SPAN("a CAPABILITY\r\n"));
+    wire_end(client);
+    rig_pass(&rig, 0);
+    assert_int_equal(client->in.len, 0);
+    client->room = SIZE_MAX;
+    rig_pass(&rig, 0);
+    for (const char *at = wire_take(client); (at = strstr(at, "a OK ")); at++)
+        answers++;
+    assert_int_equal(answers, 1000);
+    assert_true(client->is_closed);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +252,7 @@ int main(void)
         cmocka_unit_test(when_the_daemon_has_no_more_time_they_end_at_once),
         cmocka_unit_test(before_login_there_is_only_so_much_to_be_said),
         cmocka_unit_test(who_does_not_read_is_not_read_from),
+        cmocka_unit_test(who_reads_late_has_all_its_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
