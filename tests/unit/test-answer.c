@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "certificate.h"
 #include "dialog.h"
 #include "rig.h"
 
@@ -347,6 +348,61 @@ TEST(what_comes_uncompressed_behind_compress_ends_the_session_and_its_connection
     rig_end(&rig);
 }
 
+/* --- STARTTLS --- */
+
+static void configure_starttls(struct certificate *certificate, char ret_config[512])
+{
+    certificate_make(certificate, "localhost");
+    snprintf(ret_config, 512,
+             "listener \"l\" { address = \"127.0.0.1:1143\" tls = \"starttls\" tls_cert_file = \"%s\" "
+             "tls_key_file = \"%s\" upstream = \"main\" }\n" RIG_UPSTREAM(""),
+             certificate->cert_file, certificate->key_file);
+}
+
+/* What comes unencrypted behind STARTTLS may be anybody's: it is not carried out, before TLS or under it. */
+TEST(what_comes_behind_starttls_is_no_command)
+{
+    static const char says[] = "a STARTTLS\r\nb NOOP\r\nc LOGIN ann secret\r\n";
+    static const char go[] = "a OK Begin TLS negotiation now.\r\n";
+    struct certificate certificate;
+    char config[512];
+    configure_starttls(&certificate, config);
+    for (size_t cut = 0; cut < sizeof says; cut++) {
+        struct rig rig;
+        rig_begin(&rig, config);
+        struct wire *client = rig_greet(&rig, LIST);
+        wire_feed(client, (struct imapstate_span){ (const uint8_t *)says, cut });
+        rig_pass(&rig, 0);
+        wire_feed(client, (struct imapstate_span){ (const uint8_t *)says + cut, sizeof says - 1 - cut });
+        rig_pass(&rig, 0);
+        struct imapstate_span heard = imapstate_buf_span(&client->out);
+        assert_true(heard.len >= sizeof go - 1 && memcmp(heard.at, go, sizeof go - 1) == 0);
+        assert_false(imapstate_span_contains_nocase(heard, IMAPSTATE_SPAN("b OK")));
+        assert_null(wire_asked());
+        rig_end(&rig);
+    }
+    certificate_done(&certificate);
+}
+
+/* TLS would begin in the middle of what is yet to be written. */
+TEST(starttls_is_not_for_who_does_not_read)
+{
+    struct rig rig;
+    struct certificate certificate;
+    char config[512];
+    configure_starttls(&certificate, config);
+    rig_begin(&rig, config);
+    struct wire *client = rig_greet(&rig, LIST);
+    client->room = 3;
+    rig_say(&rig, client, "a STARTTLS\r\n");
+    client->room = SIZE_MAX;
+    rig_pass(&rig, 0);
+    assert_string_equal(wire_take(client), "a OK Begin TLS negotiation now.\r\n");
+    assert_true(client->is_shut);
+    rig_end(&rig);
+    certificate_done(&certificate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +414,8 @@ int main(void)
         cmocka_unit_test(without_a_connection_the_gateway_answers_what_it_can),
         cmocka_unit_test(compress_takes_deflate),
         cmocka_unit_test(what_comes_uncompressed_behind_compress_ends_the_session_and_its_connection),
+        cmocka_unit_test(what_comes_behind_starttls_is_no_command),
+        cmocka_unit_test(starttls_is_not_for_who_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

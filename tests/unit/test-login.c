@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "certificate.h"
 #include "dialog.h"
 #include "rig.h"
 
@@ -348,6 +349,44 @@ TEST(there_is_a_time_for_logins)
     PLAY_ALL(timeouts, greet_briefly);
 }
 
+/* --- without TLS --- */
+
+static struct certificate certificate;
+
+static void greet_before_tls(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    char config[512];
+    snprintf(config, sizeof config,
+             OWN_OPTIONS "listener \"l\" { address = \"127.0.0.1:1143\" tls = \"starttls\" tls_cert_file = \"%s\" "
+                         "tls_key_file = \"%s\" upstream = \"main\" }\n" RIG_UPSTREAM(""),
+             certificate.cert_file, certificate.key_file);
+    greet_with(rig, config, ret_client);
+    *ret_server = NULL;
+}
+
+#define TLS_FIRST "a NO [PRIVACYREQUIRED] STARTTLS is required first.\r\n"
+
+static const struct dialog unencrypted[] = {
+    { "LOGIN", { { CLIENT, "a LOGIN ann secret\r\n" } }, "", TLS_FIRST },
+    { "AUTHENTICATE", { { CLIENT, "a AUTHENTICATE PLAIN " PLAIN "\r\n" } }, "", TLS_FIRST },
+    { "which asks for no message",
+      { { CLIENT, "a AUTHENTICATE PLAIN\r\nb NOOP\r\n" } },
+      "",
+      TLS_FIRST "b OK NOOP completed.\r\n" },
+    { "as often as one likes",
+      { { CLIENT, "a LOGIN ann x\r\na LOGIN ann x\r\na LOGIN ann x\r\na LOGIN ann x\r\nb NOOP\r\n" } },
+      "",
+      TLS_FIRST TLS_FIRST TLS_FIRST TLS_FIRST "b OK NOOP completed.\r\n" },
+    { "what is no login is told so", { { CLIENT, "a LOGIN ann\r\n" } }, "", LOGIN_BAD },
+};
+
+TEST(no_password_is_taken_unencrypted)
+{
+    certificate_make(&certificate, "localhost");
+    PLAY_ALL(unencrypted, greet_before_tls);
+    certificate_done(&certificate);
+}
+
 TEST(who_says_too_much_before_a_login_is_hung_up_on)
 {
     struct rig rig;
@@ -375,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_failed_login_is_answered_after_a_while),
         cmocka_unit_test(so_many_failures_end_the_connection),
         cmocka_unit_test(there_is_a_time_for_logins),
+        cmocka_unit_test(no_password_is_taken_unencrypted),
         cmocka_unit_test(who_says_too_much_before_a_login_is_hung_up_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
