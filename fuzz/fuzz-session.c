@@ -13,6 +13,8 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <string.h>
+#define ZLIB_CONST
+#include <zlib.h>
 
 #include "log.h"
 #include "rig.h"
@@ -60,6 +62,9 @@ struct player {
     struct imapstate_buf heard; /* a line that has not ended */
     bool is_answered[COMMANDS_MAX];
     unsigned long answers;
+    unsigned long packing_asked; /* the number of its COMPRESS, which is not answered yet; 0: none */
+    bool is_packed;
+    z_stream packer, unpacker;
     size_t literal_left;
 };
 
@@ -70,7 +75,7 @@ static struct {
     unsigned server_count, client_count;
     bool is_well;    /* all servers */
     bool is_calm;    /* all servers answer well, and nobody has ended, been lost or held up */
-    bool is_packed;  /* what clients hear may be compressed */
+    bool is_packed;  /* what clients hear may be compressed, though nobody here would know */
     bool has_name;   /* the input has the gateway's tag in it */
     bool has_marker; /* or what stands in literals */
     char tokens[USERS][2100];
@@ -182,6 +187,12 @@ static void hear_tagged(struct player *player, struct imapstate_span line)
     if (!read_tag(line, &letter, &client, &command))
         return;
     count_answer(player, client, command);
+    if (player->packing_asked > 0 && command == player->packing_asked) {
+        player->packing_asked = 0;
+        player->is_packed = begins((struct imapstate_span){ memchr(line.at, ' ', line.len), 4 }, " OK ");
+        CHECK(!player->is_packed || (inflateInit2(&player->unpacker, -15) == Z_OK &&
+                                     deflateInit2(&player->packer, 6, Z_DEFLATED, -15, 8, 0) == Z_OK));
+    }
     if (command != player->asked_number || player->asked < 0)
         return;
     const uint8_t *space = memchr(line.at, ' ', line.len);
@@ -224,10 +235,11 @@ static void hear_line(struct player *player, struct imapstate_span line)
         player->literal_left = 0;
 }
 
-static void hear(struct player *player)
+/* Gives what is behind the line by which compression begins. */
+static struct imapstate_span hear_octets(struct player *player, struct imapstate_span out)
 {
-    struct imapstate_span out = imapstate_buf_span(&player->wire->out);
-    while (out.len > 0 && !game.is_packed) {
+    bool was_packed = player->is_packed;
+    while (out.len > 0 && !game.is_packed && player->is_packed == was_packed) {
         size_t part = out.len < player->literal_left ? out.len : player->literal_left;
         player->literal_left -= part;
         out = (struct imapstate_span){ out.at + part, out.len - part };
@@ -242,6 +254,32 @@ static void hear(struct player *player)
         hear_line(player, imapstate_span_without_line_end(imapstate_buf_span(&player->heard)));
         imapstate_buf_clear(&player->heard);
     }
+    return out;
+}
+
+static void hear_packed(struct player *player, struct imapstate_span out)
+{
+    static uint8_t plain[65536];
+    player->unpacker.next_in = out.at;
+    player->unpacker.avail_in = (uInt)out.len;
+    do {
+        player->unpacker.next_out = plain;
+        player->unpacker.avail_out = sizeof plain;
+        int result = inflate(&player->unpacker, Z_SYNC_FLUSH);
+        CHECK(result == Z_OK || result == Z_BUF_ERROR || player->is_raw);
+        if (result != Z_OK)
+            return;
+        hear_octets(player, (struct imapstate_span){ plain, sizeof plain - player->unpacker.avail_out });
+    } while (player->unpacker.avail_in > 0);
+}
+
+static void hear(struct player *player)
+{
+    struct imapstate_span out = imapstate_buf_span(&player->wire->out);
+    if (!player->is_packed)
+        out = hear_octets(player, out);
+    if (player->is_packed && out.len > 0)
+        hear_packed(player, out);
     imapstate_buf_clear(&player->wire->out);
 }
 
@@ -259,11 +297,27 @@ static bool may_say(const struct player *player)
     return player->wire && !player->wire->is_closed && !player->wire->is_at_eof && !player->wire->error;
 }
 
+static void put_packed(struct player *player, struct imapstate_span octets)
+{
+    static uint8_t packed[65536];
+    player->packer.next_in = octets.at;
+    player->packer.avail_in = (uInt)octets.len;
+    do {
+        player->packer.next_out = packed;
+        player->packer.avail_out = sizeof packed;
+        deflate(&player->packer, Z_SYNC_FLUSH);
+        wire_feed(player->wire, (struct imapstate_span){ packed, sizeof packed - player->packer.avail_out });
+    } while (player->packer.avail_out == 0);
+}
+
 static void say(struct player *player, struct imapstate_span octets)
 {
     for (size_t i = 0; i < octets.len; i++)
         player->lines += octets.at[i] == '\n';
-    wire_feed(player->wire, octets);
+    if (player->is_packed && octets.len > 0)
+        put_packed(player, octets);
+    else
+        wire_feed(player->wire, octets);
     rig_pass(&game.rig, 0);
     hear_all();
 }
@@ -285,6 +339,8 @@ static void say_command(struct player *player, struct imapstate_span text, const
         imapstate_span_contains_nocase(text, IMAPSTATE_SPAN("LOGIN")) ||
         imapstate_span_contains_nocase(text, IMAPSTATE_SPAN("AUTHENTICATE")))
         player->is_raw = true, player->is_certain = false;
+    if (player->is_packed && imapstate_span_contains_nocase(text, IMAPSTATE_SPAN("UNAUTHENTICATE")))
+        player->is_raw = true; /* it ends compression, too */
     player->asked_for +=
         strcmp(behind, " {12}\r\n") == 0 || imapstate_span_contains_nocase(text, IMAPSTATE_SPAN("IDLE"));
     char letter = player->is_certain && player->user >= 0    ? *users[player->user]
@@ -373,6 +429,10 @@ static void say_login(struct player *player, struct imapstate_span text)
 static void end_player(struct player *player)
 {
     imapstate_buf_done(&player->heard);
+    if (player->is_packed) {
+        inflateEnd(&player->unpacker);
+        deflateEnd(&player->packer);
+    }
     *player = (struct player){ .user = -1, .asked = -1 };
 }
 
@@ -477,11 +537,19 @@ static void say_state(struct player *player, struct imapstate_span text)
     say_command(player, imapstate_span_of(line), "\r\n");
 }
 
+static void say_compress(struct player *player)
+{
+    if (player->is_raw || player->is_packed || !game.is_well)
+        return;
+    player->packing_asked = player->commands + 1;
+    say_command(player, IMAPSTATE_SPAN("COMPRESS DEFLATE"), "\r\n");
+}
+
 static void play_client(struct player *player, char what, struct imapstate_span text)
 {
     if (what == 'N')
         come(player);
-    if (!may_say(player))
+    if (!may_say(player) || player->packing_asked > 0)
         return;
     switch (what) {
     case 'C':
@@ -511,14 +579,17 @@ static void play_client(struct player *player, char what, struct imapstate_span 
     case 'T':
         say_state(player, text);
         break;
+    case 'Y':
+        say_compress(player);
+        break;
     }
 }
 
 /* Client, server: C c n says text and CRLF, nothing, LF; S s m the same. A client's N comes; I logs in (whose, how,
- * "w": wrongly); K L l says a command, with a literal, with one when it is asked for it; D DONE; T STATE with a token.
- * A all servers answer all; a O B one answers one, by OK, NO, BAD. J j a connection is taken, refused. E X Q Z and e x
- * q z: end, loss, room, pieces. W time; P the janitor; R a reload, or, as the first step, what is configured at first;
- * G the end of the daemon. */
+ * "w": wrongly); K L l says a command, with a literal, with one when it is asked for it; D DONE; T STATE with a token;
+ * Y COMPRESS. A all servers answer all; a O B one answers one, by OK, NO, BAD. J j a connection is taken, refused. E X
+ * Q Z and e x q z: end, loss, room, pieces. W time; P the janitor; R a reload, or, as the first step, what is
+ * configured at first; G the end of the daemon. */
 static void step(char what, unsigned number, struct imapstate_span text)
 {
     struct player *player = &game.players[number % CLIENTS_MAX];
@@ -594,8 +665,11 @@ static void begin(struct imapstate_span in)
 /* All is answered that was asked, when all have had the time for it. */
 static void check_answers(void)
 {
-    play_well();
-    time_passes(5); /* a login that is refused, a session that has not needed a connection yet */
+    /* Logins that are refused, and a session that has not needed a connection yet. */
+    for (unsigned i = 0; i < 8; i++) {
+        play_well();
+        time_passes(4);
+    }
     play_well();
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         const struct player *player = &game.players[i];
