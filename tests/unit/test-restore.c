@@ -426,6 +426,46 @@ TEST(a_token_is_for_one_user)
     PLAY_ALL(others, come_as_another);
 }
 
+/* Its language is the gateway's to speak: the server hears nothing of it. */
+static void come_back_in_german(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    struct wire *before = save(rig, "languages = { \"de\" }\n" RIG_CONFIG, "s LANGUAGE de\r\n", "", ret_server);
+    wire_end(*ret_server);
+    leave(rig, before);
+    *ret_client = rig_greet(rig, LIST);
+    *ret_server = rig_log_in(rig, *ret_client, "ann", LIST);
+}
+
+static const struct dialog germans[] = {
+    { "no command goes up for it (the draft's words)",
+      { { CLIENT, "b STATE $\r\n" } },
+      "",
+      "* STATE $\r\nb OK Angemeldet.\r\n" },
+};
+
+TEST(a_language_is_restored_by_the_gateway)
+{
+    PLAY_ALL(germans, come_back_in_german);
+}
+
+static void come_back_to_short_lived(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    leave(rig, save(rig, "token_lifetime = \"2s\"\n" CONFIG, ENABLES, SERVER_ENABLES, ret_server));
+    wire_take(*ret_server);
+    *ret_client = come_back(rig);
+    wire_take(*ret_client);
+}
+
+static const struct dialog lifetimes[] = {
+    { "is good", { { WAIT, "1000" }, { CLIENT, "b STATE $\r\n" } }, "", RESTORED },
+    { "is not good any more", { { WAIT, "3000" }, { CLIENT, "b STATE $\r\n" } }, "", NOT_RESTORED },
+};
+
+TEST(a_token_has_its_time)
+{
+    PLAY_ALL(lifetimes, come_back_to_short_lived);
+}
+
 /* Without a file of keys each start makes a key of its own. */
 TEST(a_token_of_another_key_is_not_restored)
 {
@@ -449,6 +489,8 @@ int main(void)
         cmocka_unit_test(a_pristine_connection_is_brought_into_the_state),
         cmocka_unit_test(of_a_state_in_which_a_connection_is_parked_notify_is_set_again),
         cmocka_unit_test(a_token_is_for_one_user),
+        cmocka_unit_test(a_language_is_restored_by_the_gateway),
+        cmocka_unit_test(a_token_has_its_time),
         cmocka_unit_test(a_token_of_another_key_is_not_restored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
