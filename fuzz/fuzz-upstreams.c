@@ -188,9 +188,9 @@ static void act(uint8_t what)
     }
     switch (upstream->state) {
     case UPSTREAM_READY:
-        scene.may_be_prepared = what & 1 && upstream->before_login.id && !upstream->is_introduced;
+        scene.may_be_prepared = what & 1 && upstream->before_login.id && !upstream->has_sent_id;
         if (scene.may_be_prepared) {
-            connecting_introduce(upstream, IMAPSTATE_SPAN("NIL"));
+            connecting_send_id(upstream, IMAPSTATE_SPAN("NIL"));
         } else {
             upstream_log_in(upstream);
             stream_start(&upstream->stream);

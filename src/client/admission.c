@@ -7,7 +7,7 @@
 #include "capability.h"
 #include "client.h"
 #include "connecting.h"
-#include "introduction.h"
+#include "id.h"
 #include "moves.h"
 #include "offers.h"
 #include "origin.h"
@@ -195,9 +195,9 @@ static void admission_send(struct client *client)
 void admission_upstream_ready(struct client *client)
 {
     struct imapstate_buf arguments;
-    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
-    if (origin_introduction(client, client->upstream, &arguments))
-        connecting_introduce(client->upstream, imapstate_buf_span(&arguments));
+    imapstate_buf_init(&arguments, ID_MAX);
+    if (origin_id_arguments(client, client->upstream, &arguments))
+        connecting_send_id(client->upstream, imapstate_buf_span(&arguments));
     else
         admission_send(client);
     imapstate_buf_done(&arguments);

@@ -8,7 +8,7 @@
 #include "client.h"
 #include "credentials.h"
 #include "down.h"
-#include "introduction.h"
+#include "id.h"
 #include "offers.h"
 #include "proof.h"
 #include "request.h"
@@ -54,14 +54,13 @@ static struct parked *choice_take(struct client *client, enum park_want want, st
 }
 
 /* What the client said of itself before there was an upstream (RFC 2971). */
-static void choice_introduce(struct client *client)
+static void choice_send_id(struct client *client)
 {
     struct imapstate_buf command;
-    if (!client->introduction || !offers_known(client->session.offers)->id)
+    if (!client->id || !offers_known(client->session.offers)->id)
         return;
-    imapstate_buf_init(&command, sizeof "ID " + INTRODUCTION_MAX);
-    if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) &&
-        introduction_write(client->introduction, NULL, NULL, &command))
+    imapstate_buf_init(&command, sizeof "ID " + ID_MAX);
+    if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) && id_write(client->id, NULL, NULL, &command))
         waking_say(client->upstream, imapstate_buf_span(&command));
     imapstate_buf_done(&command);
 }
@@ -81,7 +80,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     if (!client->upstream)
         return false;
     resend_begin(&client->choice.resend);
-    choice_introduce(client);
+    choice_send_id(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->kept.state.len > 0 ? "in a state" : "pristine");
     return true;
@@ -148,7 +147,7 @@ void choice_forget_credentials(struct client *client)
     if (!client->upstream || client->upstream->is_woken)
         return;
     client_forget_credentials(client);
-    introduction_told(client->introduction);
+    id_told(client->id);
 }
 
 bool choice_awaits_life(struct client *client, bool is_repeatable)

@@ -27,7 +27,7 @@
 _Static_assert(sizeof(struct client) + sizeof(struct upstream) <= 2048,
                "an idle pair without TLS is to stay below 3 KiB");
 
-/* And what one holds at the most. An introduction is gone before commands are in flight and answers pile up, and an
+/* And what one holds at the most. an ID is gone before commands are in flight and answers pile up, and an
  * answer that is held (pipeline.h) is never there together with a request, which is no smaller; besides it OpenSSL's
  * buffers, and structures (docs/design.md has the table). */
 _Static_assert(2 * POOL_BUFFER_OCTETS                               /* input, one buffer each side */

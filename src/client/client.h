@@ -70,7 +70,7 @@ struct client {
     struct upstream *upstream;       /* owned; NULL before it is chosen, or while another one is being made */
     struct upstream *resting;        /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
-    struct introduction *introduction; /* owned: its last ID, for the upstream; NULL: it has sent none */
+    struct id *id; /* owned: its last ID, for the upstream; NULL: it has sent none */
     struct timer timer;
     struct address peer, local; /* as given by the PROXY header, or by the ID of a trusted client */
     struct peers_place place;   /* as peers_add() knows it */

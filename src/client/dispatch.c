@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "admission.h"
-#include "answer.h"
 #include "catalogue.h"
 #include "choice.h"
 #include "deadline.h"
 #include "greeting.h"
 #include "leaving.h"
 #include "login.h"
+#include "own.h"
 #include "relay.h"
 #include "stream.h"
 #include "timer.h"
@@ -28,7 +28,7 @@ static void dispatch_answer_bad_line(struct client *client)
     struct imapstate_command_line line;
     imapstate_command_parse(stream_input(&client->stream), &line);
     if (is_command && line.tag.len > 0 && client_may_speak(client))
-        client_say(client, &line.tag, answer_to_frame_error(imapstate_frame_error(&client->frame)));
+        client_say(client, &line.tag, own_to_frame_error(imapstate_frame_error(&client->frame)));
 }
 
 static void dispatch_bad_frame(struct client *client)
@@ -56,11 +56,11 @@ static bool dispatch_go_on(struct client *client)
 {
     switch (client->state) {
     case CLIENT_NOT_AUTHENTICATED:
-        return answer_go_on(client);
+        return own_go_on(client);
     case CLIENT_LOGGING_IN:
         return login_go_on(client);
     case CLIENT_AUTHENTICATED:
-        return client->request.phase == REQUEST_NONE ? relay_go_on(client) : answer_go_on(client);
+        return client->request.phase == REQUEST_NONE ? relay_go_on(client) : own_go_on(client);
     default:
         return false;
     }
@@ -71,11 +71,11 @@ static bool dispatch_takes_input(const struct client *client)
 {
     switch (client->state) {
     case CLIENT_NOT_AUTHENTICATED:
-        return answer_takes_input(client);
+        return own_takes_input(client);
     case CLIENT_LOGGING_IN:
         return login_wants_line(client);
     case CLIENT_AUTHENTICATED:
-        return client->request.phase == REQUEST_NONE ? relay_takes_input(client) : answer_takes_input(client);
+        return client->request.phase == REQUEST_NONE ? relay_takes_input(client) : own_takes_input(client);
     default:
         return false;
     }
@@ -97,7 +97,7 @@ static enum relay_down dispatch_take(struct client *client, enum imapstate_frame
     if (is_login)
         login_take_line(client, piece);
     else if (taken == RELAY_OURS)
-        answer_take(client, piece);
+        own_take(client, piece);
     return taken;
 }
 

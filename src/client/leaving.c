@@ -9,7 +9,7 @@
 #include "client.h"
 #include "compression.h"
 #include "down.h"
-#include "introduction.h"
+#include "id.h"
 #include "list.h"
 #include "login.h"
 #include "loop.h"
@@ -61,7 +61,7 @@ static void leaving_bury(struct grave *grave)
     client_forget_credentials(client);
     restore_free(client->restore);
     choice_done(client);
-    introduction_free(client->introduction);
+    id_free(client->id);
     service_unref(client->service);
     list_remove(&client->link);
     free(client->detail);

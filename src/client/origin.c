@@ -4,7 +4,7 @@
 
 #include "catalogue.h"
 #include "client.h"
-#include "introduction.h"
+#include "id.h"
 #include "network.h"
 #include "peers.h"
 #include "rate.h"
@@ -42,21 +42,21 @@ bool origin_move(struct client *client, const struct address *peer, const struct
 
 static bool origin_is_other(const struct client *client)
 {
-    return client->introduction && client->introduction->peer.family != AF_UNSPEC;
+    return client->id && client->id->peer.family != AF_UNSPEC;
 }
 
 /* Before login only, and by the connection's own address, be it a PROXY header's. */
 static bool origin_is_trusted(const struct client *client)
 {
-    const struct address *peer = origin_is_other(client) ? &client->introduction->peer : &client->peer;
+    const struct address *peer = origin_is_other(client) ? &client->id->peer : &client->peer;
     return client->state == CLIENT_NOT_AUTHENTICATED && networks_hold(&client->listener->id_trusted_networks, peer);
 }
 
 /* What a trusted client has said of its user's address is believed as a PROXY header is. The last word counts; an ID
  * that says nothing of it leaves it as it is. */
-static void origin_heed(struct client *client, struct introduction *said)
+static void origin_heed(struct client *client, struct id *said)
 {
-    const struct introduction *before = client->introduction;
+    const struct id *before = client->id;
     said->peer = origin_is_other(client) ? before->peer : client->peer;
     said->local = origin_is_other(client) ? before->local : client->local;
     const struct address *local = said->destination.family == AF_UNSPEC ? &said->local : &said->destination;
@@ -71,20 +71,19 @@ static void origin_heed(struct client *client, struct introduction *said)
         client_end(client, "x-proxy-ttl is used up", "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }
 
-bool origin_introduce(struct client *client, struct imapstate_span arguments)
+bool origin_hear_id(struct client *client, struct imapstate_span arguments)
 {
-    struct introduction *said = introduction_new();
-    enum imapstate_error error =
-        said ? introduction_read(arguments, origin_is_trusted(client), said) : IMAPSTATE_NO_MEMORY;
+    struct id *said = id_new();
+    enum imapstate_error error = said ? id_read(arguments, origin_is_trusted(client), said) : IMAPSTATE_NO_MEMORY;
     if (error != IMAPSTATE_OK) {
         if (said && said->wrong)
             client_log(client, LOG_LEVEL_WARNING, "%s cannot be read in the ID of a trusted client", said->wrong);
-        introduction_free(said);
+        id_free(said);
         return false;
     }
     origin_heed(client, said);
-    introduction_free(client->introduction);
-    client->introduction = said;
+    id_free(client->id);
+    client->id = said;
     return true;
 }
 
@@ -92,22 +91,22 @@ bool origin_introduce(struct client *client, struct imapstate_span arguments)
  * and the client has been ended. */
 bool origin_forget(struct client *client)
 {
-    const struct introduction *said = client->introduction;
+    const struct id *said = client->id;
     bool is_itself = !origin_is_other(client) || origin_move(client, &said->peer, &said->local);
-    introduction_free(client->introduction);
-    client->introduction = NULL;
+    id_free(client->id);
+    client->id = NULL;
     if (!is_itself)
         client_close(client, "out of memory");
     return is_itself;
 }
 
-bool origin_introduction(const struct client *client, const struct upstream *upstream,
+bool origin_id_arguments(const struct client *client, const struct upstream *upstream,
                          struct imapstate_buf *ret_arguments)
 {
-    if (!upstream->before_login.id || upstream->is_introduced)
+    if (!upstream->before_login.id || upstream->has_sent_id)
         return false;
     bool is_passed_on = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
-    if (!is_passed_on && !client->introduction)
+    if (!is_passed_on && !client->id)
         return false;
-    return introduction_write(client->introduction, is_passed_on ? &client->peer : NULL, &client->local, ret_arguments);
+    return id_write(client->id, is_passed_on ? &client->peer : NULL, &client->local, ret_arguments);
 }

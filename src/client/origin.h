@@ -18,14 +18,14 @@ bool origin_move(struct client *client, const struct address *peer, const struct
 void origin_refuse(struct client *client);
 
 /* An ID before there is an upstream. False: its arguments are not those of an ID. The client may end. */
-bool origin_introduce(struct client *client, struct imapstate_span arguments);
+bool origin_hear_id(struct client *client, struct imapstate_span arguments);
 
 /* From here on, somebody else may be there than the one who said it: TLS begins, or UNAUTHENTICATE was sent. False: out
  * of memory, and the client ends. */
 bool origin_forget(struct client *client);
 
 /* The arguments for the upstream's first ID. False if there is nothing to say, or if the upstream has no ID. */
-bool origin_introduction(const struct client *client, const struct upstream *upstream,
+bool origin_id_arguments(const struct client *client, const struct upstream *upstream,
                          struct imapstate_buf *ret_arguments);
 
 #endif

@@ -32,7 +32,7 @@
 
 /* --- down --- */
 
-/* An ID in which the client may say what only a trusted proxy may (introduction.h), plainly or hidden by an escape or
+/* An ID in which the client may say what only a trusted proxy may (id.h), plainly or hidden by an escape or
  * in a literal: it goes on when it has been read. */
 static bool relay_is_doubtful_id(const struct imapstate_command_line *line, const struct imapstate_piece *piece)
 {

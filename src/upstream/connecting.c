@@ -470,7 +470,7 @@ void connecting_ended(struct upstream *upstream)
 
 /* --- ID --- */
 
-void connecting_introduce(struct upstream *upstream, struct imapstate_span arguments)
+void connecting_send_id(struct upstream *upstream, struct imapstate_span arguments)
 {
     upstream->opening = opening_new(upstream->config, NULL);
     if (!upstream->opening) {
@@ -479,7 +479,7 @@ void connecting_introduce(struct upstream *upstream, struct imapstate_span argum
     }
     upstream->opening->is_secure = true;
     connecting_enter(upstream, OPENING_ID);
-    upstream->is_introduced = true;
+    upstream->has_sent_id = true;
     upstream_enter(upstream, UPSTREAM_PREPARING);
     upstream_await(upstream);
     stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " ID "));

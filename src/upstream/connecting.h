@@ -37,6 +37,6 @@ void connecting_ended(struct upstream *upstream);
 bool connecting_is_failing(const struct upstream *upstream);
 
 /* READY: sends ID with these arguments; PREPARED follows again. The answer goes to nobody. */
-void connecting_introduce(struct upstream *upstream, struct imapstate_span arguments);
+void connecting_send_id(struct upstream *upstream, struct imapstate_span arguments);
 
 #endif

@@ -8,7 +8,7 @@
 #include <uthash.h>
 
 #include "alert.h"
-#include "introduction.h"
+#include "id.h"
 #include "offers.h"
 
 struct prelude {
@@ -53,7 +53,7 @@ static struct prelude *prelude_need(const char *upstream)
         return NULL;
     }
     prelude->upstream = name;
-    imapstate_buf_init(&prelude->id, INTRODUCTION_MAX);
+    imapstate_buf_init(&prelude->id, ID_MAX);
     imapstate_buf_init(&prelude->alerts, ALERTS_MAX);
     HASH_ADD_KEYPTR(hh, preludes, prelude->upstream, strlen(prelude->upstream), prelude);
     if (prelude->hh.tbl)

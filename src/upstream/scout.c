@@ -4,12 +4,12 @@
 
 #include "alert.h"
 #include "capability.h"
-#include "introduction.h"
+#include "id.h"
 #include "loop.h"
 #include "prelude.h"
 #include "words.h"
 
-/* An ID response as it comes: what INTRODUCTION_MAX is of its arguments, and a literal is not longer than a quoted
+/* An ID response as it comes: what ID_MAX is of its arguments, and a literal is not longer than a quoted
  * string that is all escapes. */
 #define SCOUT_ANSWER_MAX 65536u
 
@@ -40,7 +40,7 @@ struct scout *scout_new(const char *upstream, const struct loop *loop)
     imapstate_buf_init(&scout->names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&scout->alerts, ALERTS_MAX);
     imapstate_buf_init(&scout->answer, SCOUT_ANSWER_MAX);
-    imapstate_buf_init(&scout->id, INTRODUCTION_MAX);
+    imapstate_buf_init(&scout->id, ID_MAX);
     return scout;
 }
 
@@ -106,6 +106,6 @@ void scout_hear_piece(struct scout *scout, const struct imapstate_piece *piece)
     if (fits && !piece->ends)
         return;
     if (fits)
-        introduction_read_answer(imapstate_buf_span(&scout->answer), &scout->id);
+        id_read_answer(imapstate_buf_span(&scout->answer), &scout->id);
     imapstate_buf_clear(&scout->answer);
 }

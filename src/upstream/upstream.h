@@ -90,7 +90,7 @@ struct upstream {
     bool is_silent;         /* no octet has come since it was woken */
     bool is_doubtful;       /* nor for a long time before */
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */
-    bool is_introduced;     /* an ID has been sent */
+    bool has_sent_id;       /* an ID has been sent */
     bool has_said_bye;
     bool is_hiding; /* the response that is passing is not the client's (its owner's to write) */
 };

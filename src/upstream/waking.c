@@ -37,7 +37,7 @@ bool waking_begin(struct upstream *upstream, struct parked *parked, const struct
                   struct imapstate_buf *ret_alerts)
 {
     const struct config_park *park = &upstream->service->config->park;
-    upstream->is_woken = upstream->is_silent = upstream->is_introduced = true;
+    upstream->is_woken = upstream->is_silent = upstream->has_sent_id = true;
     upstream->is_doubtful = upstream_now_ms(upstream) >= parked->used_at_ms + park->wake_check_ms;
     stream_bound_silence(parked->fd, park->wake_timeout_ms);
     waking_take(upstream, parked);

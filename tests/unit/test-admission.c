@@ -496,7 +496,7 @@ static void greet_with_id(struct rig *rig, struct wire **ret_client, struct wire
     *ret_server = NULL;
 }
 
-static const struct dialog introductions[] = {
+static const struct dialog ids[] = {
     { "what the client has said of itself",
       { { CLIENT, "i ID (\"name\" \"mua\")\r\na LOGIN ann secret\r\n" },
         { SERVER_COMES, NULL },
@@ -523,7 +523,7 @@ static const struct dialog introductions[] = {
 
 TEST(an_id_is_answered_before_the_login_goes_up)
 {
-    PLAY_ALL(introductions, greet_with_id);
+    PLAY_ALL(ids, greet_with_id);
 }
 
 int main(void)

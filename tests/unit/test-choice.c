@@ -439,7 +439,7 @@ TEST(only_one_answer_is_doubted)
 
 #define LIST_WITH_ID "IMAP4rev1 ID"
 
-static void introduce_beside_parked(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+static void send_id_beside_parked(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
 {
     rig_begin(rig, CONFIG);
     *ret_server = rig_greet_beside_parked(rig, LIST_WITH_ID, ret_client);
@@ -449,7 +449,7 @@ static void introduce_beside_parked(struct rig *rig, struct wire **ret_client, s
 
 #define ID_AHEAD "imapstate-wake ID (\"name\" \"mua\")\r\n"
 
-static const struct dialog introductions[] = {
+static const struct dialog ids[] = {
     { "goes ahead, and its answer is nobody's",
       { { CLIENT, "b NOOP\r\n" }, { SERVER, "* ID (\"name\" \"x\")\r\nimapstate-wake OK 0\r\nb OK 1\r\n" } },
       ID_AHEAD "b NOOP\r\n",
@@ -472,7 +472,7 @@ static const struct dialog introductions[] = {
 
 TEST(what_a_client_has_said_of_itself_goes_ahead)
 {
-    PLAY_ALL(introductions, introduce_beside_parked);
+    PLAY_ALL(ids, send_id_beside_parked);
 }
 
 int main(void)

@@ -238,15 +238,15 @@ static const struct {
     { "an answer to something else", "a1 OK\r\n", "TL" },
 };
 
-TEST(the_owner_introduces_its_user_before_the_login)
+TEST(the_owner_sends_an_id_for_its_user_before_the_login)
 {
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         for (size_t cut = 0; cut <= strlen(ids[i].says); cut++) {
             scene_begin(SCENE_UPSTREAM(PLAIN " answer_timeout = \"7s\""));
             struct upstream *upstream = scene_open_ready("IMAP4rev1 ID");
             assert_true(upstream->before_login.id);
-            connecting_introduce(upstream, IMAPSTATE_SPAN("(\"name\" \"ann\")"));
-            assert_true(upstream->is_introduced);
+            connecting_send_id(upstream, IMAPSTATE_SPAN("(\"name\" \"ann\")"));
+            assert_true(upstream->has_sent_id);
             scene_turn();
             assert_true(scene_hears("imapstate ID (\"name\" \"ann\")\r\n"));
             say(ids[i].says, cut, 0);
@@ -554,7 +554,7 @@ int main(void)
         cmocka_unit_test(a_line_without_an_end_is_given_up),
         cmocka_unit_test(octets_that_no_line_has_are_given_up),
         cmocka_unit_test(an_answer_to_what_was_never_asked_ends_the_connection),
-        cmocka_unit_test(the_owner_introduces_its_user_before_the_login),
+        cmocka_unit_test(the_owner_sends_an_id_for_its_user_before_the_login),
         cmocka_unit_test(the_proxy_header_has_the_ends_of_the_clients_connection),
         cmocka_unit_test(a_server_that_does_not_read_the_proxy_header_gets_no_handshake_behind_its_half),
         cmocka_unit_test(that_addresses_cannot_be_passed_on_without_id_is_news_once),

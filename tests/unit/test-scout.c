@@ -1,7 +1,7 @@
 #include "check.h"
 
 #include "capability.h"
-#include "introduction.h"
+#include "id.h"
 #include "loop.h"
 #include "offers.h"
 #include "prelude.h"
@@ -82,7 +82,7 @@ TEST(the_answer_to_id_is_learned_wherever_it_is_cut)
             scout_learn_names(scout, IMAPSTATE_SPAN("IMAP4rev1 ID"));
             hear(scout, imapstate_span_of(answers[i].says), cut);
             scout_free(scout);
-            imapstate_buf_init(&id, INTRODUCTION_MAX);
+            imapstate_buf_init(&id, ID_MAX);
             CHECK_ROW(answers[i].name, prelude_id("main", &id) == (*answers[i].want != '\0'));
             CHECK_SPAN(answers[i].name, imapstate_buf_span(&id), imapstate_span_of(answers[i].want));
             imapstate_buf_done(&id);
@@ -103,7 +103,7 @@ TEST(an_answer_that_is_too_long_is_none)
     hear(scout, (struct imapstate_span){ (const uint8_t *)octets, len }, len);
     scout_free(scout);
     free(octets);
-    imapstate_buf_init(&id, INTRODUCTION_MAX);
+    imapstate_buf_init(&id, ID_MAX);
     assert_false(prelude_id("main", &id));
     end();
 }

@@ -68,7 +68,7 @@ TEST(what_has_arrived_while_it_was_parked_is_looked_at_before_it_serves)
             assert_string_equal(scene.order, "L");
         } else if (upstream) {
             assert_int_equal(upstream->state, UPSTREAM_ATTACHED);
-            assert_true(upstream->is_woken && upstream->is_silent && upstream->is_introduced);
+            assert_true(upstream->is_woken && upstream->is_silent && upstream->has_sent_id);
             assert_int_equal(upstream->kept.parked_at_ms, 0);
             assert_int_equal(upstream->kept.alerts.len, 0);
             assert_non_null(upstream->kept.proof);

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include "introduction.h"
+#include "id.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,19 +87,19 @@ static const struct {
 static enum imapstate_error rewrite(struct imapstate_span in, bool is_trusted, const struct address *source,
                                     struct imapstate_buf *ret_arguments)
 {
-    struct introduction *said = introduction_new();
-    enum imapstate_error error = introduction_read(in, is_trusted, said);
-    if (error == IMAPSTATE_OK && !introduction_write(said, source, &local, ret_arguments))
+    struct id *said = id_new();
+    enum imapstate_error error = id_read(in, is_trusted, said);
+    if (error == IMAPSTATE_OK && !id_write(said, source, &local, ret_arguments))
         error = IMAPSTATE_NO_MEMORY;
-    introduction_free(said);
+    id_free(said);
     return error;
 }
 
-TEST(an_introduction_says_who_the_client_is_and_what_it_said)
+TEST(an_id_says_who_the_client_is_and_what_it_said)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct imapstate_buf got;
-        imapstate_buf_init(&got, INTRODUCTION_MAX);
+        imapstate_buf_init(&got, ID_MAX);
         enum imapstate_error error = rewrite(rows[i].in, false, rows[i].source, &got);
         CHECK_ROW(rows[i].name, error == IMAPSTATE_OK);
         CHECK_SPAN(rows[i].name, imapstate_buf_span(&got), rows[i].want);
@@ -107,14 +107,14 @@ TEST(an_introduction_says_who_the_client_is_and_what_it_said)
     }
 }
 
-TEST(a_client_that_has_said_nothing_is_introduced_by_its_address)
+TEST(the_id_of_a_client_that_has_said_nothing_has_its_address)
 {
     struct imapstate_buf got;
-    imapstate_buf_init(&got, INTRODUCTION_MAX);
-    assert_true(introduction_write(NULL, &client, &local, &got));
+    imapstate_buf_init(&got, ID_MAX);
+    assert_true(id_write(NULL, &client, &local, &got));
     CHECK_SPAN("address", imapstate_buf_span(&got), IMAPSTATE_SPAN("(" ADDRESS ")"));
     imapstate_buf_clear(&got);
-    assert_true(introduction_write(NULL, NULL, NULL, &got));
+    assert_true(id_write(NULL, NULL, NULL, &got));
     CHECK_SPAN("nothing", imapstate_buf_span(&got), IMAPSTATE_SPAN("NIL"));
     imapstate_buf_done(&got);
 }
@@ -123,7 +123,7 @@ TEST(a_client_that_has_said_nothing_is_introduced_by_its_address)
 static struct imapstate_buf list_of(unsigned pairs, unsigned field, unsigned value, bool is_escaped)
 {
     struct imapstate_buf list;
-    imapstate_buf_init(&list, 8 * INTRODUCTION_MAX);
+    imapstate_buf_init(&list, 8 * ID_MAX);
     for (unsigned i = 0; i < pairs; i++) {
         assert_true(imapstate_buf_printf(&list, i == 0 ? "(\"" : " \""));
         for (unsigned j = 0; j < field; j++)
@@ -156,8 +156,8 @@ TEST(the_limits_are_those_of_the_rfc_for_both_sides)
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         struct imapstate_buf list = list_of(limits[i].pairs, limits[i].field, limits[i].value, limits[i].is_escaped);
         struct imapstate_buf got, response;
-        imapstate_buf_init(&got, INTRODUCTION_MAX);
-        imapstate_buf_init(&response, 9 * INTRODUCTION_MAX);
+        imapstate_buf_init(&got, ID_MAX);
+        imapstate_buf_init(&response, 9 * ID_MAX);
         CHECK_ROW(limits[i].name, rewrite(imapstate_buf_span(&list), false, NULL, &got) == IMAPSTATE_OK);
         CHECK_ROW(limits[i].name,
                   imapstate_span_equal(imapstate_buf_span(&got), imapstate_buf_span(&list)) == limits[i].is_legal);
@@ -165,8 +165,8 @@ TEST(the_limits_are_those_of_the_rfc_for_both_sides)
         assert_true(imapstate_buf_put(&response, IMAPSTATE_SPAN("* ID ")) &&
                     imapstate_buf_put(&response, imapstate_buf_span(&list)) &&
                     imapstate_buf_put(&response, IMAPSTATE_SPAN("\r\n")));
-        CHECK_ROW(limits[i].name, (introduction_read_answer(imapstate_buf_span(&response), &got) == IMAPSTATE_OK) ==
-                                      limits[i].is_legal);
+        CHECK_ROW(limits[i].name,
+                  (id_read_answer(imapstate_buf_span(&response), &got) == IMAPSTATE_OK) == limits[i].is_legal);
         CHECK_ROW(limits[i].name,
                   imapstate_span_equal(imapstate_buf_span(&got), imapstate_buf_span(&list)) == limits[i].is_legal);
         imapstate_buf_done(&got);
@@ -178,7 +178,7 @@ TEST(the_limits_are_those_of_the_rfc_for_both_sides)
 TEST(the_last_of_the_clients_own_give_way_to_its_address)
 {
     struct imapstate_buf list = list_of(30, 1, 1, false), want = list_of(26, 1, 1, false), got;
-    imapstate_buf_init(&got, INTRODUCTION_MAX);
+    imapstate_buf_init(&got, ID_MAX);
     assert_int_equal(rewrite(imapstate_buf_span(&list), false, &client, &got), IMAPSTATE_OK);
     struct imapstate_span address = IMAPSTATE_SPAN("(" ADDRESS " ");
     assert_memory_equal(got.at, address.at, address.len);
@@ -264,24 +264,24 @@ static void check_address(const char *name, const struct address *got, const cha
 TEST(a_trusted_client_is_heard_and_nobody_else)
 {
     for (size_t i = 0; i < ARRAY_LEN(trusted); i++) {
-        struct introduction *said = introduction_new(), *unheard = introduction_new();
+        struct id *said = id_new(), *unheard = id_new();
         struct imapstate_buf up;
-        imapstate_buf_init(&up, INTRODUCTION_MAX);
-        bool is_read = introduction_read(trusted[i].in, true, said) == IMAPSTATE_OK;
+        imapstate_buf_init(&up, ID_MAX);
+        bool is_read = id_read(trusted[i].in, true, said) == IMAPSTATE_OK;
         CHECK_ROW(trusted[i].name, is_read == !trusted[i].wrong);
         CHECK_ROW(trusted[i].name, is_read ? !said->wrong : strcmp(said->wrong, trusted[i].wrong) == 0);
         if (is_read) {
             check_address(trusted[i].name, &said->source, trusted[i].source);
             check_address(trusted[i].name, &said->destination, trusted[i].destination);
             CHECK_ROW(trusted[i].name, said->is_looping == trusted[i].is_looping);
-            CHECK_ROW(trusted[i].name, introduction_write(said, &client, &local, &up));
+            CHECK_ROW(trusted[i].name, id_write(said, &client, &local, &up));
             CHECK_SPAN(trusted[i].name, imapstate_buf_span(&up), trusted[i].up);
         }
-        CHECK_ROW(trusted[i].name, introduction_read(trusted[i].in, false, unheard) == IMAPSTATE_OK);
+        CHECK_ROW(trusted[i].name, id_read(trusted[i].in, false, unheard) == IMAPSTATE_OK);
         CHECK_ROW(trusted[i].name, unheard->source.family == AF_UNSPEC && unheard->destination.family == AF_UNSPEC);
         CHECK_ROW(trusted[i].name, unheard->session.count == 0 && !unheard->wrong && !unheard->is_looping);
-        introduction_free(said);
-        introduction_free(unheard);
+        id_free(said);
+        id_free(unheard);
         imapstate_buf_done(&up);
     }
 }
@@ -289,7 +289,7 @@ TEST(a_trusted_client_is_heard_and_nobody_else)
 TEST(what_a_trusted_client_says_of_the_session_goes_where_addresses_go)
 {
     struct imapstate_buf up;
-    imapstate_buf_init(&up, INTRODUCTION_MAX);
+    imapstate_buf_init(&up, ID_MAX);
     assert_int_equal(rewrite(IMAPSTATE_SPAN("(x-session-id s name w)"), true, NULL, &up), IMAPSTATE_OK);
     CHECK_SPAN("not passed on", imapstate_buf_span(&up), IMAPSTATE_SPAN("(\"name\" \"w\")"));
     imapstate_buf_done(&up);
@@ -325,8 +325,8 @@ TEST(an_answer_is_read_whole_and_written_anew)
 {
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct imapstate_buf got;
-        imapstate_buf_init(&got, INTRODUCTION_MAX);
-        enum imapstate_error error = introduction_read_answer(answers[i].in, &got);
+        imapstate_buf_init(&got, ID_MAX);
+        enum imapstate_error error = id_read_answer(answers[i].in, &got);
         CHECK_ROW(answers[i].name, (error == IMAPSTATE_OK) == (answers[i].want.at != NULL));
         CHECK_SPAN(answers[i].name, imapstate_buf_span(&got), answers[i].want);
         imapstate_buf_done(&got);
@@ -338,10 +338,10 @@ TEST(an_answer_cut_anywhere_is_none)
     for (size_t i = 0; i < ARRAY_LEN(answers); i++)
         for (size_t cut = 0; cut + 2 < answers[i].in.len; cut++) {
             struct imapstate_buf got;
-            imapstate_buf_init(&got, INTRODUCTION_MAX);
-            CHECK_ROW(answers[i].name, introduction_read_answer((struct imapstate_span){ answers[i].in.at, cut },
-                                                                &got) != IMAPSTATE_OK ||
-                                           (cut > 0 && answers[i].in.at[cut - 1] == '\n' && !answers[i].want.at));
+            imapstate_buf_init(&got, ID_MAX);
+            CHECK_ROW(answers[i].name,
+                      id_read_answer((struct imapstate_span){ answers[i].in.at, cut }, &got) != IMAPSTATE_OK ||
+                          (cut > 0 && answers[i].in.at[cut - 1] == '\n' && !answers[i].want.at));
             CHECK_ROW(answers[i].name, got.len == 0 || !answers[i].want.at);
             imapstate_buf_done(&got);
         }
@@ -351,7 +351,7 @@ TEST(what_does_not_fit_is_not_cut)
 {
     struct imapstate_buf small;
     imapstate_buf_init(&small, 4);
-    assert_int_equal(introduction_read_answer(IMAPSTATE_SPAN("* ID (a b)\r\n"), &small), IMAPSTATE_NO_MEMORY);
+    assert_int_equal(id_read_answer(IMAPSTATE_SPAN("* ID (a b)\r\n"), &small), IMAPSTATE_NO_MEMORY);
     assert_int_equal(small.len, 0);
     assert_int_equal(rewrite(IMAPSTATE_SPAN("(a b)"), false, NULL, &small), IMAPSTATE_NO_MEMORY);
     assert_int_equal(small.len, 0);
@@ -362,8 +362,8 @@ TEST(what_does_not_fit_is_not_cut)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_introduction_says_who_the_client_is_and_what_it_said),
-        cmocka_unit_test(a_client_that_has_said_nothing_is_introduced_by_its_address),
+        cmocka_unit_test(an_id_says_who_the_client_is_and_what_it_said),
+        cmocka_unit_test(the_id_of_a_client_that_has_said_nothing_has_its_address),
         cmocka_unit_test(the_limits_are_those_of_the_rfc_for_both_sides),
         cmocka_unit_test(the_last_of_the_clients_own_give_way_to_its_address),
         cmocka_unit_test(a_trusted_client_is_heard_and_nobody_else),

@@ -3,7 +3,7 @@
  * same, and not a line end of it is left. */
 #include "fuzz.h"
 
-#include "introduction.h"
+#include "id.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ static const struct address destination = { AF_INET, 143, { 192, 0, 2, 1 } };
 
 static void check_octets(struct imapstate_span arguments)
 {
-    CHECK(arguments.len <= INTRODUCTION_MAX);
+    CHECK(arguments.len <= ID_MAX);
     for (size_t i = 0; i < arguments.len; i++)
         CHECK(arguments.at[i] >= 0x01 && arguments.at[i] < 0x80 && arguments.at[i] != '\r' && arguments.at[i] != '\n');
 }
@@ -21,14 +21,14 @@ static void check_octets(struct imapstate_span arguments)
 static bool write_again(struct imapstate_span arguments, bool is_trusted, const struct address *from,
                         struct imapstate_buf *ret_arguments)
 {
-    struct introduction *said = introduction_new();
+    struct id *said = id_new();
     CHECK(said);
-    bool is_read = introduction_read(arguments, is_trusted, said) == IMAPSTATE_OK;
+    bool is_read = id_read(arguments, is_trusted, said) == IMAPSTATE_OK;
     if (is_read)
-        CHECK(introduction_write(said, from, &destination, ret_arguments));
+        CHECK(id_write(said, from, &destination, ret_arguments));
     CHECK(is_trusted || (said->source.family == AF_UNSPEC && said->session.count == 0 && !said->is_looping));
-    CHECK(said->own.count <= INTRODUCTION_PAIRS_MAX && said->session.count <= INTRODUCTION_PAIRS_MAX);
-    introduction_free(said);
+    CHECK(said->own.count <= ID_PAIRS_MAX && said->session.count <= ID_PAIRS_MAX);
+    id_free(said);
     return is_read;
 }
 
@@ -43,7 +43,7 @@ static void check_reserved(struct imapstate_span said)
 static void check_again(struct imapstate_span said)
 {
     struct imapstate_buf again;
-    imapstate_buf_init(&again, INTRODUCTION_MAX);
+    imapstate_buf_init(&again, ID_MAX);
     CHECK(write_again(said, false, NULL, &again));
     CHECK(imapstate_span_equal(imapstate_buf_span(&again), said));
     imapstate_buf_done(&again);
@@ -52,8 +52,8 @@ static void check_again(struct imapstate_span said)
 static void check_client(struct imapstate_span client)
 {
     struct imapstate_buf said, addressed;
-    imapstate_buf_init(&said, INTRODUCTION_MAX);
-    imapstate_buf_init(&addressed, INTRODUCTION_MAX);
+    imapstate_buf_init(&said, ID_MAX);
+    imapstate_buf_init(&addressed, ID_MAX);
     if (write_again(client, false, NULL, &said)) {
         check_octets(imapstate_buf_span(&said));
         check_reserved(imapstate_buf_span(&said));
@@ -71,14 +71,14 @@ static void check_client(struct imapstate_span client)
 static void check_answer(struct imapstate_span response)
 {
     struct imapstate_buf read, again, line;
-    imapstate_buf_init(&read, INTRODUCTION_MAX);
-    imapstate_buf_init(&again, INTRODUCTION_MAX);
-    imapstate_buf_init(&line, INTRODUCTION_MAX + 16);
-    if (introduction_read_answer(response, &read) == IMAPSTATE_OK) {
+    imapstate_buf_init(&read, ID_MAX);
+    imapstate_buf_init(&again, ID_MAX);
+    imapstate_buf_init(&line, ID_MAX + 16);
+    if (id_read_answer(response, &read) == IMAPSTATE_OK) {
         check_octets(imapstate_buf_span(&read));
         CHECK(imapstate_buf_put(&line, IMAPSTATE_SPAN("* ID ")) &&
               imapstate_buf_put(&line, imapstate_buf_span(&read)) && imapstate_buf_put(&line, IMAPSTATE_SPAN("\r\n")));
-        CHECK(introduction_read_answer(imapstate_buf_span(&line), &again) == IMAPSTATE_OK);
+        CHECK(id_read_answer(imapstate_buf_span(&line), &again) == IMAPSTATE_OK);
         CHECK(imapstate_span_equal(imapstate_buf_span(&again), imapstate_buf_span(&read)));
     } else {
         CHECK(read.len == 0);

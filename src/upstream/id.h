@@ -1,12 +1,12 @@
-/* introduction: what ID says (RFC 2971), read as leniently as Dovecot reads it, and rewritten within that RFC's limits:
+/* id: what ID says (RFC 2971), read as leniently as Dovecot reads it, and rewritten within that RFC's limits:
  * a client's ID, and an upstream's answer.
  *
  * A host that an upstream trusts is believed when it says who its client is: Dovecot accepts x-originating-ip and the
  * like from login_trusted_networks in the first ID before login, Zimbra X-VIA. Such fields begin with "x-". All of a
  * client's own are removed, so that it cannot speak for itself through us. A client that we trust for that
  * (id_trusted_networks) is believed by us, and the upstream is told as it is of other clients' addresses. */
-#ifndef UPSTREAM_INTRODUCTION_H
-#define UPSTREAM_INTRODUCTION_H
+#ifndef UPSTREAM_ID_H
+#define UPSTREAM_ID_H
 
 #include <imapstate/error.h>
 #include <imapstate/span.h>
@@ -14,36 +14,35 @@
 #include "address.h"
 
 /* RFC 2971 section 3.3 */
-#define INTRODUCTION_PAIRS_MAX 30u
-#define INTRODUCTION_FIELD_MAX 30u
-#define INTRODUCTION_VALUE_MAX 1024u
+#define ID_PAIRS_MAX 30u
+#define ID_FIELD_MAX 30u
+#define ID_VALUE_MAX 1024u
 
 /* The longest list of quoted strings within these limits, with each octet escaped, including "(" and ")". */
-#define INTRODUCTION_MAX                                                                                               \
-    (2 + INTRODUCTION_PAIRS_MAX * (2 * INTRODUCTION_FIELD_MAX + 2 + 1 + 2 * INTRODUCTION_VALUE_MAX + 2 + 1))
+#define ID_MAX (2 + ID_PAIRS_MAX * (2 * ID_FIELD_MAX + 2 + 1 + 2 * ID_VALUE_MAX + 2 + 1))
 
 /* What passes, as it goes up: pairs separated by SP, without parentheses. */
-struct introduction_pairs {
+struct id_pairs {
     struct imapstate_buf octets;
     unsigned count;
-    uint16_t ends[INTRODUCTION_PAIRS_MAX]; /* where each of them ends */
+    uint16_t ends[ID_PAIRS_MAX]; /* where each of them ends */
 };
 
 /* A client's. */
-struct introduction {
-    struct introduction_pairs own;      /* what it says about itself */
-    struct introduction_pairs session;  /* trusted: its fields for the upstream's log and against loops */
+struct id {
+    struct id_pairs own;                /* what it says about itself */
+    struct id_pairs session;            /* trusted: its fields for the upstream's log and against loops */
     struct address source, destination; /* trusted: whom it speaks for; family AF_UNSPEC: it has not said */
     const char *wrong;                  /* after an error: the trusted field that is to blame; static, or NULL */
     struct address peer, local;         /* the connection's own, if a source has taken their place; else AF_UNSPEC */
     bool is_looping;                    /* trusted: x-proxy-ttl leaves no hop to the upstream */
 };
 
-struct introduction *introduction_new(void);               /* NULL: out of memory */
-void introduction_free(struct introduction *introduction); /* accepts NULL */
+struct id *id_new(void);     /* NULL: out of memory */
+void id_free(struct id *id); /* accepts NULL */
 
 /* There will be no further upstream to tell: only the addresses are kept. Accepts NULL. */
-void introduction_told(struct introduction *introduction);
+void id_told(struct id *id);
 
 /* Reads the arguments of a client's ID as they came, including literals. Left out are fields that begin with "x-", in
  * any case, pairs that no quoted string can carry, and those beyond the limits. is_trusted: x-originating-ip,
@@ -51,17 +50,16 @@ void introduction_told(struct introduction *introduction);
  * Arguments that are not those of an ID say nothing. After an error, discard what was read: memory is out, or
  * is_trusted and the arguments are not those of an ID, or (see wrong) a field that is used contains something it should
  * not. */
-enum imapstate_error introduction_read(struct imapstate_span arguments, bool is_trusted,
-                                       struct introduction *ret_introduction);
+enum imapstate_error id_read(struct imapstate_span arguments, bool is_trusted, struct id *ret_id);
 
 /* Appends the arguments of an ID to the upstream, "(...)" or "NIL". source NULL: neither addresses are passed on, nor
- * what a trusted client says about the session. said NULL: the client has said nothing. At most INTRODUCTION_PAIRS_MAX:
+ * what a trusted client says about the session. said NULL: the client has said nothing. At most ID_PAIRS_MAX:
  * the last of the client's own give way. False if it does not fit. */
-bool introduction_write(const struct introduction *said, const struct address *source,
-                        const struct address *destination, struct imapstate_buf *ret_arguments);
+bool id_write(const struct id *said, const struct address *source, const struct address *destination,
+              struct imapstate_buf *ret_arguments);
 
 /* Reads an upstream's whole untagged ID response, from "*" to the line end, and appends its arguments, rewritten. After
  * an error nothing was appended: it is not an ID response, exceeds the limits, or does not fit. */
-enum imapstate_error introduction_read_answer(struct imapstate_span response, struct imapstate_buf *ret_arguments);
+enum imapstate_error id_read_answer(struct imapstate_span response, struct imapstate_buf *ret_arguments);
 
 #endif

@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "own.h"
 
 #include "append.h"
 #include "capability.h"
@@ -7,7 +7,7 @@
 #include "client.h"
 #include "compression.h"
 #include "greeting.h"
-#include "introduction.h"
+#include "id.h"
 #include "language.h"
 #include "leaving.h"
 #include "login.h"
@@ -22,7 +22,7 @@
 #include "words.h"
 
 /* The tagged answer, with which the request is done. */
-static void answer_say(struct client *client, const char *answer)
+static void own_say(struct client *client, const char *answer)
 {
     struct imapstate_span tag = request_tag(&client->request);
     client_say(client, &tag, answer);
@@ -31,26 +31,26 @@ static void answer_say(struct client *client, const char *answer)
 
 /* --- before login --- */
 
-static void answer_capability(struct client *client)
+static void own_capability(struct client *client)
 {
     struct offers *shown = client_show_before_login(client);
     if (shown) {
         client_say_offers(client, shown);
-        answer_say(client, "OK " N_("Capability completed."));
+        own_say(client, "OK " N_("Capability completed."));
     } else {
-        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
+        own_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     }
     offers_unref(shown);
 }
 
-static void answer_starttls(struct client *client)
+static void own_starttls(struct client *client)
 {
     if (client->listener->tls != CONFIG_TLS_STARTTLS || client->stream.ssl) {
-        answer_say(client,
-                   client->stream.ssl ? "BAD " N_("TLS is already active.") : "BAD " N_("STARTTLS is not offered."));
+        own_say(client,
+                client->stream.ssl ? "BAD " N_("TLS is already active.") : "BAD " N_("STARTTLS is not offered."));
         return;
     }
-    answer_say(client, "OK " N_("Begin TLS negotiation now."));
+    own_say(client, "OK " N_("Begin TLS negotiation now."));
     stream_flush(&client->stream);
     if (stream_is_drained(&client->stream))
         greeting_secure(client);
@@ -58,64 +58,63 @@ static void answer_starttls(struct client *client)
         client_close(client, "slow reader before STARTTLS");
 }
 
-static void answer_logout(struct client *client)
+static void own_logout(struct client *client)
 {
     if (client->state == CLIENT_AUTHENTICATED && leaving_rest_upstream(client))
         return;
     client_say(client, NULL, "BYE " N_("Logging out."));
-    answer_say(client, "OK " N_("Logout completed."));
+    own_say(client, "OK " N_("Logout completed."));
     client_close(client, "logout");
 }
 
 /* What the upstream answers the gateway, to all alike. */
-static void answer_known_id(struct client *client)
+static void own_known_id(struct client *client)
 {
     struct imapstate_buf arguments;
-    imapstate_buf_init(&arguments, INTRODUCTION_MAX);
+    imapstate_buf_init(&arguments, ID_MAX);
     if (!prelude_id(client->listener->upstream->name, &arguments))
         imapstate_buf_put(&arguments, IMAPSTATE_SPAN("NIL"));
     stream_put(&client->stream, IMAPSTATE_SPAN("* ID "));
     stream_put(&client->stream, imapstate_buf_span(&arguments));
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    answer_say(client, "OK " N_("ID completed."));
+    own_say(client, "OK " N_("ID completed."));
     imapstate_buf_done(&arguments);
 }
 
 /* After login, with an upstream: it goes on without what only a trusted proxy may say, and what the upstream answers
  * goes to this client alone. False: memory is out. */
-static bool answer_pass_id(struct client *client, struct imapstate_span arguments)
+static bool own_pass_id(struct client *client, struct imapstate_span arguments)
 {
-    struct introduction *said = introduction_new();
+    struct id *said = id_new();
     struct imapstate_buf passed;
-    imapstate_buf_init(&passed, INTRODUCTION_MAX);
-    bool is_valid = said && introduction_read(arguments, false, said) == IMAPSTATE_OK &&
-                    introduction_write(said, NULL, NULL, &passed);
+    imapstate_buf_init(&passed, ID_MAX);
+    bool is_valid = said && id_read(arguments, false, said) == IMAPSTATE_OK && id_write(said, NULL, NULL, &passed);
     if (is_valid &&
         relay_pass(client, request_tag(&client->request), client->request.command, imapstate_buf_span(&passed)))
         request_done(&client->request);
-    introduction_free(said);
+    id_free(said);
     imapstate_buf_done(&passed);
     return is_valid;
 }
 
 /* The client's ID is kept for the upstream that its login will be made on, or that it will be given. */
-static void answer_id(struct client *client)
+static void own_id(struct client *client)
 {
     struct imapstate_span arguments = request_arguments(&client->request);
     bool is_offered = client_offers(client).id;
     bool has_upstream = client->upstream;
     if (!is_offered)
-        answer_say(client, "BAD " N_("ID is not offered."));
-    else if (!(has_upstream ? answer_pass_id(client, arguments) : origin_introduce(client, arguments)))
-        answer_say(client, "BAD " N_("Invalid arguments."));
+        own_say(client, "BAD " N_("ID is not offered."));
+    else if (!(has_upstream ? own_pass_id(client, arguments) : origin_hear_id(client, arguments)))
+        own_say(client, "BAD " N_("Invalid arguments."));
     else if (!has_upstream && !client_is_ending(client))
-        answer_known_id(client);
+        own_known_id(client);
 }
 
 /* --- LANGUAGE --- */
 
 /* RFC 5255 section 3.3 */
-static void answer_put_languages(struct client *client, const struct languages *languages)
+static void own_put_languages(struct client *client, const struct languages *languages)
 {
     struct imapstate_buf list;
     imapstate_buf_init(&list, IMAPSTATE_LINE_MAX);
@@ -127,96 +126,96 @@ static void answer_put_languages(struct client *client, const struct languages *
 }
 
 /* In the language that has been chosen. */
-static void answer_language_chosen(struct client *client)
+static void own_language_chosen(struct client *client)
 {
     struct imapstate_span tag = request_tag(&client->request);
     struct imapstate_span language = imapstate_span_of(catalogue_tag(client->language));
     if (client->state == CLIENT_AUTHENTICATED && session_set_language(&client->session, tag, language))
         relay_announce(client, tag, client->request.command);
-    answer_say(client, "OK " N_("Language changed by LANGUAGE command."));
+    own_say(client, "OK " N_("Language changed by LANGUAGE command."));
 }
 
-static void answer_language_asked(void *client)
+static void own_language_asked(void *client)
 {
-    answer_language_chosen(client);
+    own_language_chosen(client);
 }
 
 /* Not ours to answer: before login, or when the upstream, which has just been chosen, turns out to have LANGUAGE. */
-static void answer_language_is_theirs(struct client *client)
+static void own_language_is_theirs(struct client *client)
 {
-    answer_say(client, client->state == CLIENT_AUTHENTICATED ? "NO " N_("None of these languages is offered.")
-                                                             : "BAD " N_("Command not allowed before login."));
+    own_say(client, client->state == CLIENT_AUTHENTICATED ? "NO " N_("None of these languages is offered.")
+                                                          : "BAD " N_("Command not allowed before login."));
 }
 
 /* A language is chosen: it counts from the untagged LANGUAGE on (RFC 5255 section 3.2). After login the names of
  * namespaces follow, which are the upstream's to tell. */
-static void answer_choose_language(struct client *client, uint8_t language)
+static void own_choose_language(struct client *client, uint8_t language)
 {
     const struct languages chosen = { .offered = LANGUAGE_BIT(language) };
     bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
     if (is_authenticated && (!choice_make(client) || !client_is_at_rest(client)))
         return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
     if (!client_has_language(client)) {
-        answer_language_is_theirs(client);
+        own_language_is_theirs(client);
         return;
     }
     client->language = language;
-    answer_put_languages(client, &chosen);
+    own_put_languages(client, &chosen);
     if (!is_authenticated || !offers_known(client->session.offers)->namespace)
-        answer_language_chosen(client);
-    else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE"), answer_language_asked))
+        own_language_chosen(client);
+    else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE"), own_language_asked))
         request_asks(&client->request);
 }
 
-static void answer_language(struct client *client)
+static void own_language(struct client *client)
 {
     const struct languages *languages = &client->service->config->languages;
     uint8_t language;
     if (!client_has_language(client)) {
-        answer_language_is_theirs(client);
+        own_language_is_theirs(client);
         return;
     }
     switch (language_choose(languages, request_arguments(&client->request), &language)) {
     case LANGUAGE_LISTED:
         if (request_has_arguments(&client->request)) {
-            answer_say(client, "BAD " N_("Invalid arguments."));
+            own_say(client, "BAD " N_("Invalid arguments."));
             return;
         }
-        answer_put_languages(client, languages);
-        answer_say(client, "OK " N_("LANGUAGE completed."));
+        own_put_languages(client, languages);
+        own_say(client, "OK " N_("LANGUAGE completed."));
         break;
     case LANGUAGE_CHOSEN:
-        answer_choose_language(client, language);
+        own_choose_language(client, language);
         break;
     case LANGUAGE_NONE:
-        answer_say(client, "NO " N_("None of these languages is offered."));
+        own_say(client, "NO " N_("None of these languages is offered."));
         break;
     case LANGUAGE_INVALID:
-        answer_say(client, "BAD " N_("Invalid arguments."));
+        own_say(client, "BAD " N_("Invalid arguments."));
         break;
     }
 }
 
-static void answer_before_login(struct client *client)
+static void own_before_login(struct client *client)
 {
     switch (client->request.command->id) {
     case IMAPSTATE_COMMAND_CAPABILITY:
-        answer_capability(client);
+        own_capability(client);
         break;
     case IMAPSTATE_COMMAND_NOOP:
-        answer_say(client, "OK " N_("NOOP completed."));
+        own_say(client, "OK " N_("NOOP completed."));
         break;
     case IMAPSTATE_COMMAND_STARTTLS:
-        answer_starttls(client);
+        own_starttls(client);
         break;
     case IMAPSTATE_COMMAND_LOGOUT:
-        answer_logout(client);
+        own_logout(client);
         break;
     case IMAPSTATE_COMMAND_ID:
-        answer_id(client);
+        own_id(client);
         break;
     case IMAPSTATE_COMMAND_LANGUAGE:
-        answer_language(client);
+        own_language(client);
         break;
     case IMAPSTATE_COMMAND_LOGIN:
         login_command(client);
@@ -227,46 +226,46 @@ static void answer_before_login(struct client *client)
         request_done(&client->request);
         break;
     default:
-        answer_say(client, "BAD " N_("Command not allowed before login."));
+        own_say(client, "BAD " N_("Command not allowed before login."));
     }
 }
 
 /* --- commands after login --- */
 
 /* RFC 4978 section 3 */
-static void answer_compress(struct client *client)
+static void own_compress(struct client *client)
 {
     struct compression *compression;
     struct imapstate_span arguments = request_arguments(&client->request), name = words_next(&arguments);
     if (!client->listener->compress)
-        answer_say(client, "NO [CANNOT] " N_("Compression is not offered."));
+        own_say(client, "NO [CANNOT] " N_("Compression is not offered."));
     else if (!imapstate_span_equal_nocase(name, IMAPSTATE_SPAN("DEFLATE")) || words_behind_blanks(arguments).len > 0)
-        answer_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
+        own_say(client, "BAD " N_("COMPRESS takes DEFLATE."));
     else if (client->stream.compression)
-        answer_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is already active."));
+        own_say(client, "NO [COMPRESSIONACTIVE] " N_("Compression is already active."));
     else if (!(compression = compression_new(&client->clients->loop->pool)))
-        answer_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
+        own_say(client, "NO [UNAVAILABLE] " N_("Out of memory."));
     else {
-        answer_say(client, "OK " N_("Compression is active now."));
+        own_say(client, "OK " N_("Compression is active now."));
         stream_compress(&client->stream, compression);
     }
 }
 
 /* RFC 8437, and P16 */
-static void answer_unauthenticate(struct client *client)
+static void own_unauthenticate(struct client *client)
 {
-    answer_say(client, "OK " N_("Unauthenticated."));
+    own_say(client, "OK " N_("Unauthenticated."));
     leaving_unauthenticate(client);
 }
 
 /* Before there is an upstream; afterwards it is asked. */
-static void answer_capability_after_login(struct client *client)
+static void own_capability_after_login(struct client *client)
 {
     client_say_offers(client, client->session.shown);
-    answer_say(client, "OK " N_("Capability completed."));
+    own_say(client, "OK " N_("Capability completed."));
 }
 
-static void answer_after_login(struct client *client)
+static void own_after_login(struct client *client)
 {
     switch (client->request.command->id) {
     case IMAPSTATE_COMMAND_STATE:
@@ -278,52 +277,52 @@ static void answer_after_login(struct client *client)
         request_done(&client->request);
         break;
     case IMAPSTATE_COMMAND_LOGOUT:
-        answer_logout(client);
+        own_logout(client);
         break;
     case IMAPSTATE_COMMAND_UNAUTHENTICATE:
-        answer_unauthenticate(client);
+        own_unauthenticate(client);
         break;
     case IMAPSTATE_COMMAND_COMPRESS:
-        answer_compress(client);
+        own_compress(client);
         break;
     case IMAPSTATE_COMMAND_LANGUAGE:
-        answer_language(client);
+        own_language(client);
         break;
     case IMAPSTATE_COMMAND_CAPABILITY:
-        answer_capability_after_login(client);
+        own_capability_after_login(client);
         break;
     case IMAPSTATE_COMMAND_ID:
-        answer_id(client);
+        own_id(client);
         break;
     default:
-        answer_say(client, "BAD " N_("Command not allowed after login."));
+        own_say(client, "BAD " N_("Command not allowed after login."));
     }
 }
 
 /* P2, P16. Where a server is answered for (CAPABILITY, NOOP, LOGOUT, STARTTLS), arguments count for nothing, as with
  * Dovecot. */
-static bool answer_takes_no_arguments(uint8_t id)
+static bool own_takes_no_arguments(uint8_t id)
 {
     return id == IMAPSTATE_COMMAND_SAVESTATE || id == IMAPSTATE_COMMAND_UNAUTHENTICATE;
 }
 
-static void answer_run(struct client *client)
+static void own_run(struct client *client)
 {
     struct request *request = &client->request;
     if (request->complaint)
-        answer_say(client, request->complaint);
-    else if (answer_takes_no_arguments(request->command->id) && request_has_arguments(request))
-        answer_say(client, "BAD " N_("The command takes no arguments."));
+        own_say(client, request->complaint);
+    else if (own_takes_no_arguments(request->command->id) && request_has_arguments(request))
+        own_say(client, "BAD " N_("The command takes no arguments."));
     else if (client->state == CLIENT_AUTHENTICATED)
-        answer_after_login(client);
+        own_after_login(client);
     else
-        answer_before_login(client);
+        own_before_login(client);
 }
 
 /* --- collecting a request --- */
 
-static const char *answer_complaint(const struct client *client, enum imapstate_error error,
-                                    const struct imapstate_command *command, const struct imapstate_piece *line)
+static const char *own_complaint(const struct client *client, enum imapstate_error error,
+                                 const struct imapstate_command *command, const struct imapstate_piece *line)
 {
     if (line->refused != IMAPSTATE_OK)
         return request_to_refused(line->refused);
@@ -347,18 +346,18 @@ static const char *answer_complaint(const struct client *client, enum imapstate_
     return NULL;
 }
 
-static void answer_begin(struct client *client, const struct imapstate_piece *piece)
+static void own_begin(struct client *client, const struct imapstate_piece *piece)
 {
     struct imapstate_command_line line;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
-    const char *complaint = answer_complaint(client, error, line.command, piece);
+    const char *complaint = own_complaint(client, error, line.command, piece);
     bool is_in_list;
     if (!complaint && !append_begins_well(&line, piece, &is_in_list))
         complaint = "BAD " N_("Command is not valid IMAP.");
     request_begin(&client->request, line.command, piece, complaint);
 }
 
-const char *answer_to_frame_error(enum imapstate_error error)
+const char *own_to_frame_error(enum imapstate_error error)
 {
     switch (error) {
     case IMAPSTATE_LINE_TOO_LONG:
@@ -379,23 +378,23 @@ const char *answer_to_frame_error(enum imapstate_error error)
     }
 }
 
-void answer_take(struct client *client, const struct imapstate_piece *piece)
+void own_take(struct client *client, const struct imapstate_piece *piece)
 {
     if (piece->begins)
-        answer_begin(client, piece);
+        own_begin(client, piece);
     else
         request_add(&client->request, piece);
     if (client->request.phase == REQUEST_COMPLETE && piece->literal.announced)
         imapstate_frame_literal_refused(&client->frame);
 }
 
-bool answer_takes_input(const struct client *client)
+bool own_takes_input(const struct client *client)
 {
     /* Whoever does not read its answers gets no further ones. */
     return client->request.phase < REQUEST_OWES_GO && stream_has_room((struct stream *)&client->stream);
 }
 
-static bool answer_say_go(struct client *client)
+static bool own_say_go(struct client *client)
 {
     if (!client_may_speak(client))
         return false;
@@ -405,15 +404,15 @@ static bool answer_say_go(struct client *client)
     return true;
 }
 
-bool answer_go_on(struct client *client)
+bool own_go_on(struct client *client)
 {
     if (client->request.phase < REQUEST_OWES_GO || !stream_has_room(&client->stream))
         return false;
     if (client->request.phase == REQUEST_OWES_GO)
-        return answer_say_go(client);
+        return own_say_go(client);
     /* The barrier: what the gateway answers comes after every earlier command and before every later one (P11). */
     if (client->state == CLIENT_AUTHENTICATED && !client_is_at_rest(client))
         return false;
-    answer_run(client);
+    own_run(client);
     return true;
 }
