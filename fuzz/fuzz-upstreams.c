@@ -226,7 +226,7 @@ static void scout(void)
 static void answer_name(uint8_t count)
 {
     char name[RESOLVER_NAME_MAX];
-    uint32_t era;
+    uint32_t era = resolver_era();
     struct resolver_answer *answer = calloc(1, sizeof *answer);
     CHECK(answer);
     answer->why = "no such name";
@@ -236,7 +236,7 @@ static void answer_name(uint8_t count)
     for (uint8_t i = 0; i < count; i++)
         resolver_add(&answer->families[RESOLVER_IPV4],
                      &(struct address){ .family = AF_INET, .octets = { 192, 0, 2, (uint8_t)(i + 1) } });
-    if (resolver_take_wanted(name, &era))
+    if (resolver_take_wanted(era, name))
         resolver_learn(name, era, answer, scene.now_ms);
     free(answer);
     loop_poke_all();

@@ -432,7 +432,7 @@ static void dns_look(struct dns *dns)
         dns_open(dns);
         dns->era = era;
     }
-    while (resolver_take_wanted(name, &era))
+    while (resolver_take_wanted(era, name))
         dns_ask(dns, name, era);
     dns_free_questions(dns);
     dns_arm(dns);

@@ -274,17 +274,18 @@ uint32_t resolver_era(void)
     return era;
 }
 
-bool resolver_take_wanted(char ret_name[RESOLVER_NAME_MAX], uint32_t *ret_era)
+bool resolver_take_wanted(uint32_t era, char ret_name[RESOLVER_NAME_MAX])
 {
     pthread_mutex_lock(&resolver.lock);
-    struct name *name = resolver.names;
+    /* Who asks has the name servers of its era. What it took in a later one would be given up when it notices, and
+     * count as asked for ever. */
+    struct name *name = era == resolver.era ? resolver.names : NULL;
     while (name && !name->is_wanted)
         name = name->hh.next;
     if (name) {
         name->is_wanted = false;
         name->is_asked = true;
         memcpy(ret_name, name->text, strlen(name->text) + 1);
-        *ret_era = resolver.era;
     }
     pthread_mutex_unlock(&resolver.lock);
     return name != NULL;

@@ -111,11 +111,12 @@ void resolver_done(void);
 /* wake is called, under the resolver's lock and from any thread, whenever a name is wanted; NULL: nobody is. */
 void resolver_set_asker(void (*wake)(void *arg), void *arg);
 
-/* The next wanted name; it counts as asked for until it is learned or everything is renewed. False: none. */
-bool resolver_take_wanted(char ret_name[RESOLVER_NAME_MAX], uint32_t *ret_era);
-
 /* Goes up with each resolver_renew(): name servers and hosts file have to be read again. */
 uint32_t resolver_era(void);
+
+/* The next name that is wanted in this era; it counts as asked for until it is learned or everything is renewed. False:
+ * none, or another era has begun, in which wake has been called. */
+bool resolver_take_wanted(uint32_t era, char ret_name[RESOLVER_NAME_MAX]);
 
 /* Puts an address into a family that has been found; once only. */
 void resolver_add(struct resolver_family *family, const struct address *address);

@@ -10,10 +10,10 @@
 static inline void naming_answer(unsigned addresses, uint64_t now_ms)
 {
     char name[RESOLVER_NAME_MAX];
-    uint32_t era;
+    uint32_t era = resolver_era();
     struct resolver_answer *answer = calloc(1, sizeof *answer);
     struct resolver_family *family = &answer->families[RESOLVER_IPV4];
-    assert_true(resolver_take_wanted(name, &era));
+    assert_true(resolver_take_wanted(era, name));
     assert_string_equal(name, "mail.example");
     answer->why = "no such name";
     answer->families[RESOLVER_IPV6].finding = RESOLVER_NONE;

@@ -347,10 +347,10 @@ static bool resolve(void)
     struct resolver_answer answer = { .why = "" };
     struct resolver_wait wait = { 0 };
     char name[RESOLVER_NAME_MAX];
-    uint32_t era;
+    uint32_t era = resolver_era();
     bool is_asked = resolver_look_up("mail.example.org", 143, &wait, 1, &found) == RESOLVER_ASKED;
-    assert_true(is_asked || !resolver_take_wanted(name, &era));
-    if (is_asked && resolver_take_wanted(name, &era))
+    assert_true(is_asked || !resolver_take_wanted(era, name));
+    if (is_asked && resolver_take_wanted(era, name))
         resolver_learn(name, era, &answer, 1);
     resolver_done();
     return is_asked;

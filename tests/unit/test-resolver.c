@@ -58,7 +58,8 @@ static enum resolver_result look_up_anew(uint64_t now_ms)
 static const char *take(uint32_t *ret_era)
 {
     static char name[RESOLVER_NAME_MAX];
-    return resolver_take_wanted(name, ret_era) ? name : "";
+    *ret_era = resolver_era();
+    return resolver_take_wanted(*ret_era, name) ? name : "";
 }
 
 static bool say(const struct resolver_answer *said, uint64_t now_ms)
@@ -379,6 +380,21 @@ TEST(after_a_renewal_all_is_asked_again_and_older_answers_are_not_heard)
     resolver_done();
 }
 
+/* The asker has looked which era it is, and the names are renewed before it takes any. */
+TEST(who_asks_in_an_era_that_is_over_is_given_nothing)
+{
+    struct resolver_wait wait = { 0 };
+    char name[RESOLVER_NAME_MAX];
+    uint32_t now;
+    resolver_done();
+    assert_int_equal(look_up(&wait, 1000), RESOLVER_ASKED);
+    uint32_t before = resolver_era();
+    resolver_renew(1100);
+    assert_false(resolver_take_wanted(before, name));
+    assert_string_equal(take(&now), NAME);
+    resolver_done();
+}
+
 TEST(a_refresh_asks_for_what_is_old_and_known)
 {
     uint32_t era;
@@ -469,12 +485,13 @@ static void *answer_all_the_time(void *arg)
 {
     struct resolver_answer said = answer("a", 0);
     char name[RESOLVER_NAME_MAX];
-    uint32_t era;
-    while (!is_over)
-        if (resolver_take_wanted(name, &era) && resolver_era() >= era)
+    while (!is_over) {
+        uint32_t era = resolver_era();
+        if (resolver_take_wanted(era, name))
             resolver_learn(name, era, &said, 1);
         else
             sched_yield();
+    }
     return NULL;
 }
 
@@ -515,6 +532,7 @@ int main(void)
         cmocka_unit_test(of_a_name_that_is_not_known_nothing_can_be_said),
         cmocka_unit_test(the_addresses_of_a_name_are_bounded_and_each_counts_once),
         cmocka_unit_test(after_a_renewal_all_is_asked_again_and_older_answers_are_not_heard),
+        cmocka_unit_test(who_asks_in_an_era_that_is_over_is_given_nothing),
         cmocka_unit_test(a_refresh_asks_for_what_is_old_and_known),
         cmocka_unit_test(a_reload_forgets_names_that_are_not_configured),
         cmocka_unit_test(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped),
