@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "octet.h"
 #include "words.h"
 
 bool wordset_init(struct wordset *set, struct imapstate_span list, size_t extra)
@@ -28,10 +29,8 @@ void wordset_done(struct wordset *set)
 static uint64_t word_hash(struct imapstate_span word)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < word.len; i++) {
-        uint8_t octet = word.at[i];
-        hash = (hash ^ (octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet)) * 0x100000001b3u;
-    }
+    for (size_t i = 0; i < word.len; i++)
+        hash = (hash ^ octet_lower(word.at[i])) * 0x100000001b3u;
     return hash ^ hash >> 32;
 }
 

@@ -20,6 +20,12 @@ static inline bool octet_is(uint8_t octet, enum octet set)
     return imapstate_octets[octet] & set;
 }
 
+/* Not tolower(): that depends on the locale, and IMAP is ASCII. */
+static inline uint8_t octet_lower(uint8_t octet)
+{
+    return octet >= 'A' && octet <= 'Z' ? (uint8_t)(octet | 0x20) : octet;
+}
+
 /* Is value such a word: only octets of the set, and at least one? */
 static inline bool octets_are(struct imapstate_span value, enum octet set)
 {

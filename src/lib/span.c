@@ -7,13 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUF_SIZE_MIN 256u
+#include "octet.h"
 
-/* Not tolower(): that depends on the locale, and IMAP is ASCII. */
-static uint8_t byte_lower(uint8_t byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
-}
+#define BUF_SIZE_MIN 256u
 
 struct imapstate_span imapstate_span_of(const char *text)
 {
@@ -30,7 +26,7 @@ bool imapstate_span_equal_nocase(struct imapstate_span a, struct imapstate_span 
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)
-        if (byte_lower(a.at[i]) != byte_lower(b.at[i]))
+        if (octet_lower(a.at[i]) != octet_lower(b.at[i]))
             return false;
     return true;
 }
