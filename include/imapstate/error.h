@@ -28,7 +28,8 @@
     X(KEY_NONE, 20, "no key seals at this time")                                                                       \
     X(KEY_DUPLICATE, 21, "key id occurs twice")                                                                        \
     X(KEY_MALFORMED, 22, "key line is malformed")                                                                      \
-    X(NOT_YET_VALID, 23, "token was issued in the future")
+    X(NOT_YET_VALID, 23, "token was issued in the future")                                                             \
+    X(TOKEN_REVOKED, 24, "token was saved before the user's tokens were revoked")
 
 #define X(name, number, text) IMAPSTATE_##name = number,
 enum imapstate_error { IMAPSTATE_ERRORS(X) };

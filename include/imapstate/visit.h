@@ -103,8 +103,9 @@ IMAPSTATE_API bool imapstate_visit_next(const struct imapstate_visit *visit, siz
 
 /* Is it time for SAVESTATE? Yes if tracking is on and what the server has announced as stored (P9) differs from what
  * the token covers; also if the token is as old as age_max_s, or from the future. Its lifetime (14 days, unless the
- * operator of the server has chosen another) starts again with each SAVESTATE (P8), and nothing says when it ends. A
- * day is a good age. After a SAVESTATE that was answered NO (P8) it is still due; asking once per session is enough. */
+ * operator of the server has chosen another; the code STATEEXPIRES of the answer has the seconds) starts again with
+ * each SAVESTATE (P8). A day is a good age: within it a server may well give the same token again. After a SAVESTATE
+ * that was answered NO (P8) it is still due; asking once per session is enough. */
 IMAPSTATE_API bool imapstate_visit_is_due(const struct imapstate_visit *visit, uint64_t now_s, uint64_t age_max_s);
 
 /* Appends the command SAVESTATE, including the line end; now_s is in seconds since 1970-01-01 UTC. It may be sent after

@@ -44,6 +44,7 @@ struct clients {
     struct loop *loop;                      /* borrowed */
     struct upstreams *upstreams;            /* borrowed: those of the same loop */
     struct service *service;                /* counted; what new clients begin with */
+    struct revocations *revocations;        /* counted; they are of service, and concern all clients */
     struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
     struct views views;                     /* what they were shown of capability lists */
     upstream_callback *on_upstream;         /* told of everything that happens to their upstreams */

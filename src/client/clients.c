@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "list.h"
 #include "login.h"
+#include "revocations.h"
 #include "service.h"
 #include "views.h"
 
@@ -16,6 +17,7 @@ void clients_init(struct clients *clients, struct upstreams *upstreams, struct s
         .loop = upstreams->loop,
         .upstreams = upstreams,
         .service = service_ref(service),
+        .revocations = revocations_ref(service->revocations),
         .on_upstream = dispatch_on_upstream,
     };
     for (size_t state = 0; state < CLIENT_STATE_MAX; state++)
@@ -26,6 +28,7 @@ void clients_done(struct clients *clients)
 {
     service_unref(clients->service);
     views_done(&clients->views);
+    revocations_unref(clients->revocations);
 }
 
 bool clients_are_gone(const struct clients *clients)
@@ -49,10 +52,12 @@ bool clients_accept(struct clients *clients, const struct config_listener *liste
     return true;
 }
 
-void clients_begin_with(struct clients *clients, struct service *service)
+void clients_begin_with(struct clients *clients, struct service *service, struct revocations *revocations)
 {
     service_unref(clients->service);
+    revocations_unref(clients->revocations);
     clients->service = service;
+    clients->revocations = revocations;
 }
 
 void clients_round_ended(struct clients *clients)

@@ -8,10 +8,11 @@ struct address;
 struct clients;
 struct config_listener;
 struct peers_place;
+struct revocations;
 struct service;
 struct upstreams;
 
-/* Takes its own reference to service. */
+/* Takes its own references to service and to its revocations. */
 void clients_init(struct clients *clients, struct upstreams *upstreams, struct service *service);
 void clients_done(struct clients *clients); /* call it when they are gone */
 bool clients_are_gone(const struct clients *clients);
@@ -21,8 +22,9 @@ bool clients_are_gone(const struct clients *clients);
 bool clients_accept(struct clients *clients, const struct config_listener *listener, int fd,
                     const struct peers_place *place, const struct address *local);
 
-/* New clients begin with service, a reference to which is taken over. */
-void clients_begin_with(struct clients *clients, struct service *service);
+/* New clients begin with service; revocations, which are those of service, apply to all. References to both are taken
+ * over. */
+void clients_begin_with(struct clients *clients, struct service *service, struct revocations *revocations);
 
 /* A round of some prelude has ended (loop_poke_all()): those in GREETING check whether it is theirs. */
 void clients_round_ended(struct clients *clients);

@@ -1,7 +1,6 @@
 #include "restore.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,6 +13,7 @@
 #include "offers.h"
 #include "relay.h"
 #include "request.h"
+#include "revocations.h"
 #include "session.h"
 #include "stream.h"
 #include "tag.h"
@@ -98,11 +98,18 @@ static enum imapstate_error restore_divide(const struct client *client, struct r
     return imapstate_state_encode(restore->share, &restore->encoded) ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
 }
 
+static struct imapstate_token_binding restore_binding(const struct client *client)
+{
+    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    binding.revoked_s = revocations_second(client->clients->revocations, binding.user);
+    return binding;
+}
+
 /* Opens the token and decodes what it holds. */
 static enum imapstate_error restore_open(const struct client *client, struct imapstate_span token,
                                          struct restore *restore)
 {
-    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    struct imapstate_token_binding binding = restore_binding(client);
     enum imapstate_error error = imapstate_token_open(client->clients->service->keyring, &binding, (uint64_t)time(NULL),
                                                       token, &restore->encoded);
     if (error == IMAPSTATE_OK)
@@ -485,33 +492,35 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
 
 /* --- SAVESTATE --- */
 
-static enum imapstate_error restore_seal(const struct client *client, struct imapstate_buf *ret_token)
+static enum imapstate_error restore_seal(const struct client *client, struct imapstate_buf *ret_token,
+                                         uint64_t *ret_left_s)
 {
     const struct service *service = client->clients->service;
+    const struct config *config = service->config;
     struct imapstate_key key;
     uint64_t now_s = (uint64_t)time(NULL);
     if (!imapstate_keyring_sealing(service->keyring, now_s, &key))
         return IMAPSTATE_KEY_NONE;
     struct imapstate_buf encoded;
     imapstate_buf_init(&encoded, IMAPSTATE_TOKEN_MAX);
-    uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS];
-    randombytes_buf(nonce, sizeof nonce);
-    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
+    struct imapstate_token_binding binding = restore_binding(client);
     enum imapstate_error error = IMAPSTATE_STATE_TOO_LARGE;
     if (imapstate_state_encode(client->session.state, &encoded))
-        error = imapstate_token_seal(&key, &binding, now_s, service->config->token_lifetime_s, nonce,
-                                     imapstate_buf_span(&encoded), ret_token);
+        error = imapstate_token_seal(config->seal_format, &key, &binding, now_s, config->token_lifetime_s,
+                                     imapstate_buf_span(&encoded), ret_token, ret_left_s);
     imapstate_buf_done(&encoded);
     return error;
 }
 
-static void restore_put_token(struct client *client, struct imapstate_span token)
+static void restore_put_token(struct client *client, struct imapstate_span token, uint64_t left_s)
 {
+    char answer[80];
+    snprintf(answer, sizeof answer, "OK [STATEEXPIRES %" PRIu64 "] %s", left_s, N_("State saved."));
     restore_log_token(client, token, "saved", "");
     stream_put(&client->stream, IMAPSTATE_SPAN("* SAVESTATE "));
     stream_put(&client->stream, token);
     stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    restore_answer(client, "OK " N_("State saved."));
+    restore_answer(client, answer);
 }
 
 void restore_savestate(struct client *client)
@@ -524,11 +533,12 @@ void restore_savestate(struct client *client)
         restore_answer(client, "NO [CLIENTBUG] " N_("STATE must come first."));
         return;
     }
+    uint64_t left_s;
     struct imapstate_buf token;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
-    switch (restore_seal(client, &token)) {
+    switch (restore_seal(client, &token, &left_s)) {
     case IMAPSTATE_OK:
-        restore_put_token(client, imapstate_buf_span(&token));
+        restore_put_token(client, imapstate_buf_span(&token), left_s);
         break;
     case IMAPSTATE_STATE_TOO_LARGE:
         restore_answer(client, "NO [LIMIT] " N_("State is too large to be saved."));

@@ -15,6 +15,9 @@
 #include "log.h"
 #include "network.h"
 
+/* The longest lifetime that a configuration can give to tokens. */
+#define CONFIG_TOKEN_LIFETIME_MAX_S (3650u * 86400u)
+
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
 enum config_literals { CONFIG_LITERALS_WAIT, CONFIG_LITERALS_STREAM };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
@@ -77,6 +80,8 @@ struct config {
     char *path;
     unsigned workers; /* as configured: 0 means one per CPU */
     char *keys_file;
+    char *revocations_file;
+    unsigned seal_format; /* of new tokens (token.h) */
     uint64_t token_lifetime_s;
     uint64_t epoch;
     enum log_level log_level;

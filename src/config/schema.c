@@ -1,5 +1,6 @@
 #include "schema.h"
 
+#include <imapstate/token.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,7 +234,9 @@ static const struct option file_options[] = {
     /* name                     type             field                            default   bounds */
     { "workers",                 &option_count,   FIELD(workers),                 "0",      0, 1024, .on_reload = OPTION_FIXED },
     { "keys_file",               &option_text,    FIELD(keys_file),               "" },
-    { "token_lifetime",          &option_time_s,  FIELD(token_lifetime_s),        "14d",    SECOND_MS, 3650 * DAY_MS },
+    { "token_lifetime",          &option_time_s,  FIELD(token_lifetime_s),        "14d",    SECOND_MS, CONFIG_TOKEN_LIFETIME_MAX_S * SECOND_MS },
+    { "seal_format",             &option_count,   FIELD(seal_format),             "2",      1, IMAPSTATE_TOKEN_FORMAT },
+    { "revocations_file",        &option_text,    FIELD(revocations_file),        "" },
     { "epoch",                   &option_number,  FIELD(epoch),                   "0",      0, UINT64_MAX },
     { "log_level",               &option_choice,  FIELD(log_level),               "info",   .words = log_level_words },
     { "log_to",                  &option_choice,  FIELD(log_to),                  "stderr", .words = log_to_words },

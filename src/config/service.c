@@ -12,17 +12,13 @@
 
 #include "tls.h"
 
-/* Reads a key file whole. False after complaining. */
-static bool service_read_file(const char *path, struct imapstate_buf *ret_text, FILE *errors)
+/* What a token may outlive the lifetime that was configured, and a day for clocks and for the time that a revocation
+ * takes to reach all gateways: a token is saved with its expiry rounded up by a day at most. */
+#define REVOCATION_SLACK_S (2u * 86400u)
+
+/* Reads a file whole, and closes fd. False after complaining. */
+static bool service_read_file(int fd, const char *path, struct imapstate_buf *ret_text, FILE *errors)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        fprintf(errors, "%s: %s\n", path, strerror(errno));
-        return false;
-    }
-    struct stat status;
-    if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0)
-        fprintf(errors, "%s: warning: users other than its owner may read this file\n", path);
     uint8_t part[4096];
     ssize_t got;
     bool fits = true;
@@ -30,11 +26,23 @@ static bool service_read_file(const char *path, struct imapstate_buf *ret_text, 
         fits = imapstate_buf_put(ret_text, (struct imapstate_span){ part, (size_t)got });
     sodium_memzero(part, sizeof part);
     if (!fits)
-        fprintf(errors, "%s: larger than %u octets\n", path, IMAPSTATE_KEYRING_TEXT_MAX);
+        fprintf(errors, "%s: larger than %zu octets\n", path, ret_text->max);
     else if (got < 0)
         fprintf(errors, "%s: %s\n", path, strerror(errno));
     close(fd);
     return fits && got == 0;
+}
+
+/* -1 after complaining. */
+static int service_open_keys(const char *path, FILE *errors)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        fprintf(errors, "%s: %s\n", path, strerror(errno));
+    else if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0)
+        fprintf(errors, "%s: warning: users other than its owner may read this file\n", path);
+    return fd;
 }
 
 static bool service_read_keys(struct service *service, FILE *errors)
@@ -42,7 +50,8 @@ static bool service_read_keys(struct service *service, FILE *errors)
     const char *path = service->config->keys_file;
     struct imapstate_buf text;
     imapstate_buf_init(&text, IMAPSTATE_KEYRING_TEXT_MAX);
-    bool is_read = service_read_file(path, &text, errors);
+    int fd = service_open_keys(path, errors);
+    bool is_read = fd >= 0 && service_read_file(fd, path, &text, errors);
     if (is_read) {
         size_t line = 0;
         enum imapstate_error error = imapstate_keyring_read(service->keyring, imapstate_buf_span(&text), &line);
@@ -56,6 +65,38 @@ static bool service_read_keys(struct service *service, FILE *errors)
     }
     imapstate_buf_done(&text);
     return is_read;
+}
+
+/* False after complaining. A file that is not there, or none, has nothing in it. */
+static bool service_read_revocations_text(const char *path, struct imapstate_buf *ret_text, FILE *errors)
+{
+    int fd = *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0)
+        return service_read_file(fd, path, ret_text, errors);
+    bool is_missing = *path && errno == ENOENT;
+    if (is_missing)
+        fprintf(errors, "%s: warning: it is not there: no token is revoked\n", path);
+    else if (*path)
+        fprintf(errors, "%s: %s\n", path, strerror(errno));
+    return is_missing || !*path;
+}
+
+static bool service_read_revocations(struct service *service, FILE *errors)
+{
+    const char *path = service->config->revocations_file, *wrong;
+    size_t line;
+    struct imapstate_buf text;
+    imapstate_buf_init(&text, REVOCATIONS_TEXT_MAX);
+    if (service_read_revocations_text(path, &text, errors)) {
+        uint64_t now_s = (uint64_t)time(NULL), life_s = CONFIG_TOKEN_LIFETIME_MAX_S + REVOCATION_SLACK_S;
+        service->revocations = revocations_read(&text, now_s > life_s ? now_s - life_s : 0, &line, &wrong);
+        if (!service->revocations && line > 0)
+            fprintf(errors, "%s:%zu: %s\n", path, line, wrong);
+        else if (!service->revocations)
+            fprintf(errors, "%s: %s\n", service->config->path, wrong);
+    }
+    imapstate_buf_done(&text);
+    return service->revocations;
 }
 
 static bool service_make_key(struct service *service, const struct service *previous)
@@ -158,6 +199,7 @@ struct service *service_load(struct config *config, const struct service *previo
     if (is_loaded) {
         is_loaded = service_load_tls(service, errors);
         is_loaded &= *config->keys_file ? service_read_keys(service, errors) : service_make_key(service, previous);
+        is_loaded &= service_read_revocations(service, errors);
     } else {
         fprintf(errors, "%s: %s\n", config->path, imapstate_strerror(IMAPSTATE_NO_MEMORY));
     }
@@ -190,8 +232,15 @@ void service_unref(struct service *service)
     free(service->listener_tls);
     free(service->upstream_tls);
     imapstate_keyring_free(service->keyring);
+    revocations_unref(service->revocations);
     config_unref(service->config);
     free(service);
+}
+
+void service_forget_revocations(struct service *service)
+{
+    revocations_unref(service->revocations);
+    service->revocations = NULL;
 }
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener)

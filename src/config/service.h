@@ -1,5 +1,6 @@
-/* service: a configuration with everything it needs to run: TLS contexts and keys. Immutable once loaded, and counted:
- * sessions keep the one that they began with, and a reload replaces the pointer that new ones start from. */
+/* service: a configuration with everything it needs to run: TLS contexts, keys and revocations. Immutable once loaded,
+ * and counted: sessions keep the one that they began with, and a reload replaces the pointer that new ones start from.
+ */
 #ifndef CONFIG_SERVICE_H
 #define CONFIG_SERVICE_H
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 
 #include "config.h"
+#include "revocations.h"
 #include "way.h"
 
 struct service {
@@ -17,18 +19,23 @@ struct service {
     struct ways **upstream_ways;       /* one per upstream, counted; they go on learning */
     struct imapstate_keyring *keyring; /* never NULL */
     bool has_ephemeral_key;
-    unsigned references; /* atomic */
+    struct revocations *revocations; /* counted; NULL behind service_forget_revocations() */
+    unsigned references;             /* atomic */
 };
 
 /* Takes config (the caller's reference becomes the service's, or is given back on failure). NULL on failure; errors
  * have then been written to errors, one per line. On success there may be warnings. Without a keys_file an ephemeral
  * key is generated, or taken over from previous (may be NULL) if that had one too, so that a reload does not void
- * tokens. What is known about the ways to log in to an upstream is taken over from previous, if that has the upstream
- * with this name at this place. */
+ * tokens. A revocations_file that does not exist is an empty one, with a warning. What is known about the ways to log
+ * in to an upstream is taken over from previous, if that has the upstream with this name at this place. */
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors);
 
 struct service *service_ref(struct service *service);
 void service_unref(struct service *service); /* accepts NULL */
+
+/* All who look them up have references of their own. They may be large, and a session that keeps the service may last
+ * for days: reloads shall not pile them up. */
+void service_forget_revocations(struct service *service);
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener);
 SSL_CTX *service_upstream_tls(const struct service *service, const struct config_upstream *upstream);

@@ -192,6 +192,7 @@ static void main_reload(struct daemon *daemon)
     for (unsigned i = 0; i < daemon->worker_count; i++)
         worker_tell(daemon->workers[i], service);
     worker_tell(daemon->janitor.worker, service);
+    service_forget_revocations(service);
     park_configure(service->config);
     resolver_configure(main_has_name, service->config);
     main_forget_moved(daemon->service->config, service->config);
@@ -315,6 +316,7 @@ static int main_run(struct daemon *daemon)
     park_configure(config);
     if (!janitor_start(&daemon->janitor, daemon->service, stderr))
         main_give_up();
+    service_forget_revocations(daemon->service);
     main_say_ready(daemon);
     main_wait_for_signals(daemon);
     for (unsigned i = 0; i < daemon->worker_count; i++)
@@ -373,11 +375,12 @@ static int main_usage(FILE *to, int status)
           "A gateway that adds the IMAP STATE extension to the IMAP server behind it.\n"
           "\n"
           "  -c, --config FILE  the configuration\n"
-          "  -t, --test         check the configuration, certificates and keys, and exit\n"
+          "  -t, --test         check the configuration, certificates, keys and revocations, and exit\n"
           "  -V, --version      print the version and exit\n"
           "  -h, --help         print this and exit\n"
           "\n"
-          "Signals: SIGHUP reloads configuration, certificates and keys; SIGTERM shuts down in an orderly way.\n",
+          "Signals: SIGHUP reloads configuration, certificates, keys and revocations; SIGTERM shuts down in an orderly "
+          "way.\n",
           to);
     return status;
 }

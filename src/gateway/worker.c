@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "list.h"
 #include "clients.h"
+#include "list.h"
 #include "listener.h"
 #include "log.h"
+#include "revocations.h"
 #include "upstreams.h"
 
 /* --- the end --- */
@@ -47,11 +48,13 @@ static void worker_on_told(struct loop *loop)
     struct worker *worker = list_entry(loop, struct worker, loop);
     pthread_mutex_lock(&worker->told_lock);
     struct service *service = worker->told_service;
+    struct revocations *revocations = worker->told_revocations;
     bool is_stop = worker->told_stop;
     worker->told_service = NULL;
+    worker->told_revocations = NULL;
     pthread_mutex_unlock(&worker->told_lock);
     if (service)
-        clients_begin_with(&worker->clients, service);
+        clients_begin_with(&worker->clients, service, revocations);
     room_pay(&worker->room);
     clients_round_ended(&worker->clients);
     upstreams_look_up(&worker->upstreams);
@@ -62,15 +65,19 @@ static void worker_on_told(struct loop *loop)
 void worker_tell(struct worker *worker, struct service *service)
 {
     struct service *before = NULL;
+    struct revocations *revocations_before = NULL;
     pthread_mutex_lock(&worker->told_lock);
     if (service) {
         before = worker->told_service;
         worker->told_service = service_ref(service);
+        revocations_before = worker->told_revocations;
+        worker->told_revocations = revocations_ref(service->revocations);
     } else {
         worker->told_stop = true;
     }
     pthread_mutex_unlock(&worker->told_lock);
     service_unref(before);
+    revocations_unref(revocations_before);
     loop_poke(&worker->loop);
 }
 
@@ -124,6 +131,7 @@ void worker_free(struct worker *worker)
     clients_done(&worker->clients);
     pthread_mutex_destroy(&worker->told_lock);
     service_unref(worker->told_service);
+    revocations_unref(worker->told_revocations);
     free(worker);
 }
 

@@ -24,12 +24,13 @@ struct worker {
     struct room room;
     struct timer stop_timer;
     pthread_mutex_t told_lock;
-    struct service *told_service; /* under told_lock; counted; NULL: nothing new */
-    bool told_stop;               /* under told_lock */
+    struct service *told_service;         /* under told_lock; counted; NULL: nothing new */
+    struct revocations *told_revocations; /* likewise; of told_service */
+    bool told_stop;                       /* under told_lock */
 };
 
-/* NULL after writing why to errors. The worker takes its own reference to service. listeners are moved into the
- * worker. */
+/* NULL after writing why to errors. The worker takes its own references to service and to its revocations. listeners
+ * are moved into the worker. */
 struct worker *worker_new(unsigned index, struct service *service, struct listener *listeners, size_t listener_count,
                           FILE *errors);
 void worker_free(struct worker *worker);
@@ -38,7 +39,8 @@ void worker_free(struct worker *worker);
 bool worker_start(struct worker *worker);
 void worker_join(struct worker *worker);
 
-/* From any thread: new sessions begin with service (it takes its own reference); NULL: shut down in an orderly way. */
+/* From any thread: new sessions begin with service (it takes its own references to it and to its revocations); NULL:
+ * shut down in an orderly way. */
 void worker_tell(struct worker *worker, struct service *service);
 
 #endif

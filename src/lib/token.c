@@ -9,12 +9,14 @@
 
 #define KEY_ID_AT    1u
 #define NONCE_AT     5u
-#define SEALED_AT    (NONCE_AT + IMAPSTATE_TOKEN_NONCE_OCTETS)
+#define NONCE_OCTETS crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define SEALED_AT    (NONCE_AT + NONCE_OCTETS)
 #define TAG_OCTETS   crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define CLOCK_SKEW_S 300u
+#define DAY_S        86400u
 
-/* The format whose fingerprint did not tell whether there was COMPRESS=. */
-#define FORMAT_UNCOMPRESSED 1u
+/* With a time of issue and a random nonce, and a fingerprint that did not tell whether there was COMPRESS=. */
+#define FORMAT_ISSUED 1u
 
 /* Octets in the longest token, before base64: four characters carry three octets. */
 #define RAW_MAX (IMAPSTATE_TOKEN_MAX / 4 * 3)
@@ -23,12 +25,13 @@
 #define INNER_MAX    (RAW_MAX - SEALED_AT - TAG_OCTETS)
 #define VARIABLE_MAX (INNER_MAX - INNER_FIXED)
 
-_Static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == IMAPSTATE_TOKEN_NONCE_OCTETS, "nonce");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == IMAPSTATE_KEY_OCTETS, "key");
+_Static_assert(crypto_kdf_KEYBYTES == IMAPSTATE_KEY_OCTETS, "key that others are derived from");
 
 /* What is inside a seal; spans borrow. */
 struct inner {
-    uint64_t issued_s, expires_s;
+    uint64_t since_s; /* the user's last revocation; in format 1 the time of issue */
+    uint64_t expires_s;
     struct imapstate_span user, upstream, state;
     const uint8_t *fingerprint;
 };
@@ -82,7 +85,7 @@ static bool take_counted(struct imapstate_span *in, struct imapstate_span *ret_t
 static bool inner_decode(struct imapstate_span in, struct inner *ret_inner)
 {
     struct imapstate_span fingerprint;
-    bool is_whole = take_number(&in, 8, &ret_inner->issued_s) && take_number(&in, 8, &ret_inner->expires_s) &&
+    bool is_whole = take_number(&in, 8, &ret_inner->since_s) && take_number(&in, 8, &ret_inner->expires_s) &&
                     take_counted(&in, &ret_inner->user) && take_counted(&in, &ret_inner->upstream) &&
                     take(&in, IMAPSTATE_FINGERPRINT_OCTETS, &fingerprint) && take_counted(&in, &ret_inner->state) &&
                     in.len == 0;
@@ -106,54 +109,157 @@ size_t imapstate_token_state_max(const struct imapstate_token_binding *binding)
     return binding_room(binding, &room) ? room : 0;
 }
 
-/* Writes version, key id, nonce and, in clear, what is to be sealed. Returns the octets of the latter. */
-static size_t write_raw(uint8_t *raw, const struct imapstate_key *key, const struct imapstate_token_binding *binding,
-                        const uint8_t *fingerprint, uint64_t issued_s, uint64_t expires_s, const uint8_t *nonce,
-                        struct imapstate_span state)
+static size_t put_inner(uint8_t *at, const struct inner *inner)
 {
-    raw[0] = IMAPSTATE_TOKEN_FORMAT;
-    put_number(raw + KEY_ID_AT, key->id, 4);
-    memcpy(raw + NONCE_AT, nonce, IMAPSTATE_TOKEN_NONCE_OCTETS);
-    uint8_t *at = put_number(raw + SEALED_AT, issued_s, 8);
-    at = put_number(at, expires_s, 8);
-    at = put_counted(at, binding->user);
-    at = put_counted(at, binding->upstream);
-    at = put_octets(at, (struct imapstate_span){ fingerprint, IMAPSTATE_FINGERPRINT_OCTETS });
-    at = put_counted(at, state);
-    return (size_t)(at - raw) - SEALED_AT;
+    const uint8_t *begin = at;
+    at = put_number(at, inner->since_s, 8);
+    at = put_number(at, inner->expires_s, 8);
+    at = put_counted(at, inner->user);
+    at = put_counted(at, inner->upstream);
+    at = put_octets(at, (struct imapstate_span){ inner->fingerprint, IMAPSTATE_FINGERPRINT_OCTETS });
+    at = put_counted(at, inner->state);
+    return (size_t)(at - begin);
 }
 
-enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
-                                          const struct imapstate_token_binding *binding, uint64_t now_s,
-                                          uint64_t lifetime_s, const uint8_t *nonce, struct imapstate_span state,
-                                          struct imapstate_buf *ret_token)
-{
-    uint8_t raw[RAW_MAX], fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
-    char token[IMAPSTATE_TOKEN_MAX + 1];
-    uint64_t expires_s;
-    size_t room;
+/* --- the nonce of format 2 --- */
 
-    if (sodium_init() < 0 || !imapstate_token_fingerprint(binding->names, binding->epoch, fingerprint))
-        return IMAPSTATE_NO_MEMORY;
-    if (!binding_room(binding, &room) || state.len > room)
-        return IMAPSTATE_STATE_TOO_LARGE;
-    if (__builtin_add_overflow(now_s, lifetime_s, &expires_s))
-        expires_s = UINT64_MAX;
-    size_t inner_len = write_raw(raw, key, binding, fingerprint, now_s, expires_s, nonce, state);
-    uint8_t *sealed = raw + SEALED_AT;
+/* Each use of a key has one of its own, derived from it (BLAKE2b). */
+enum subkey { SUBKEY_SEAL = 1, SUBKEY_NONCE = 2 };
+
+static void subkey_derive(const uint8_t *key, enum subkey use, uint8_t ret_subkey[IMAPSTATE_KEY_OCTETS])
+{
+    crypto_kdf_derive_from_key(ret_subkey, IMAPSTATE_KEY_OCTETS, use, "imapstok", key);
+}
+
+/* The nonce of the octets that raw holds in clear: a keyed hash (BLAKE2b, 192 bits) of format, key id and inner.
+ *
+ * No two different contents meet under one nonce, which would lay both open (the XOR of what is sealed, and the key of
+ * the tag). Format and key id have a fixed length, and inner can be decoded in one way only: its numbers have a fixed
+ * length too, and before each string stands its length. So different contents are different input of the hash. Its key
+ * has no other use, and nobody outside has it: whoever wanted to find two inputs with the same hash could but try, and
+ * has one chance in 2^64 when this key has sealed 2^64 different contents. Tokens of format 1, whose nonces are random,
+ * are no danger either, as the seal of format 2 has a key of its own. What remains visible is that two contents are
+ * equal: that is wanted (P14). */
+static void nonce_of(const uint8_t *key, const uint8_t *raw, size_t inner_len, uint8_t ret_nonce[NONCE_OCTETS])
+{
+    uint8_t subkey[IMAPSTATE_KEY_OCTETS];
+    crypto_generichash_state hash;
+    subkey_derive(key, SUBKEY_NONCE, subkey);
+    crypto_generichash_init(&hash, subkey, sizeof subkey, NONCE_OCTETS);
+    crypto_generichash_update(&hash, raw, NONCE_AT);
+    crypto_generichash_update(&hash, raw + SEALED_AT, inner_len);
+    crypto_generichash_final(&hash, ret_nonce, NONCE_OCTETS);
+    sodium_memzero(subkey, sizeof subkey);
+    sodium_memzero(&hash, sizeof hash);
+}
+
+/* --- the seal --- */
+
+static void seal_key(unsigned format, const uint8_t *key, uint8_t ret_key[IMAPSTATE_KEY_OCTETS])
+{
+    if (format == FORMAT_ISSUED)
+        memcpy(ret_key, key, IMAPSTATE_KEY_OCTETS);
+    else
+        subkey_derive(key, SUBKEY_SEAL, ret_key);
+}
+
+/* raw has format, key id and, in clear, inner; in place. Returns the octets of raw. */
+static size_t raw_seal(uint8_t *raw, size_t inner_len, const uint8_t *key)
+{
+    uint8_t subkey[IMAPSTATE_KEY_OCTETS], *nonce = raw + NONCE_AT, *sealed = raw + SEALED_AT;
     unsigned long long sealed_len;
+    if (raw[0] == FORMAT_ISSUED)
+        randombytes_buf(nonce, NONCE_OCTETS);
+    else
+        nonce_of(key, raw, inner_len, nonce);
+    seal_key(raw[0], key, subkey);
     crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, &sealed_len, sealed, inner_len, raw, NONCE_AT, NULL, nonce,
-                                               key->octets);
-    size_t raw_len = SEALED_AT + (size_t)sealed_len;
-    sodium_bin2base64(token, sizeof token, raw, raw_len, BASE64_VARIANT);
-    bool fits = imapstate_buf_put(ret_token, imapstate_span_of(token));
-    sodium_memzero(token, sizeof token);
-    sodium_memzero(raw, sizeof raw);
-    return fits ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
+                                               subkey);
+    sodium_memzero(subkey, sizeof subkey);
+    return SEALED_AT + (size_t)sealed_len;
+}
+
+/* The reverse. False: it was not sealed like that with this key. */
+static bool raw_open(uint8_t *raw, size_t raw_len, const uint8_t *key, struct imapstate_span *ret_inner)
+{
+    uint8_t subkey[IMAPSTATE_KEY_OCTETS], nonce[NONCE_OCTETS], *sealed = raw + SEALED_AT;
+    unsigned long long inner_len;
+    seal_key(raw[0], key, subkey);
+    bool is_open = crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, &inner_len, NULL, sealed, raw_len - SEALED_AT,
+                                                              raw, NONCE_AT, raw + NONCE_AT, subkey) == 0;
+    sodium_memzero(subkey, sizeof subkey);
+    if (is_open && raw[0] != FORMAT_ISSUED) {
+        nonce_of(key, raw, (size_t)inner_len, nonce);
+        is_open = sodium_memcmp(nonce, raw + NONCE_AT, NONCE_OCTETS) == 0;
+    }
+    if (is_open)
+        *ret_inner = (struct imapstate_span){ sealed, (size_t)inner_len };
+    return is_open;
+}
+
+/* --- sealing --- */
+
+static uint64_t granule_s(unsigned format, uint64_t lifetime_s)
+{
+    uint64_t granule = lifetime_s / 8 < DAY_S ? lifetime_s / 8 : DAY_S;
+    return format == FORMAT_ISSUED || granule == 0 ? 1 : granule;
+}
+
+/* The end of the granule that the lifetime ends in; at the latest the end of time. */
+static uint64_t expiry_s(unsigned format, uint64_t now_s, uint64_t lifetime_s)
+{
+    uint64_t end_s, granule = granule_s(format, lifetime_s);
+    if (__builtin_add_overflow(now_s, lifetime_s, &end_s))
+        return UINT64_MAX;
+    uint64_t over_s = end_s % granule;
+    if (over_s > 0 && __builtin_add_overflow(end_s, granule - over_s, &end_s))
+        return UINT64_MAX;
+    return end_s;
 }
 
 static bool fingerprint_of(unsigned format, struct imapstate_span names, uint64_t epoch,
                            uint8_t ret_fingerprint[IMAPSTATE_FINGERPRINT_OCTETS]);
+
+static bool is_format(unsigned format)
+{
+    return format >= FORMAT_ISSUED && format <= IMAPSTATE_TOKEN_FORMAT;
+}
+
+enum imapstate_error imapstate_token_seal(unsigned format, const struct imapstate_key *key,
+                                          const struct imapstate_token_binding *binding, uint64_t now_s,
+                                          uint64_t lifetime_s, struct imapstate_span state,
+                                          struct imapstate_buf *ret_token, uint64_t *ret_left_s)
+{
+    uint8_t raw[RAW_MAX], fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
+    char token[IMAPSTATE_TOKEN_MAX + 1];
+    size_t room;
+
+    if (!is_format(format))
+        return IMAPSTATE_TOKEN_VERSION;
+    if (sodium_init() < 0 || !fingerprint_of(format, binding->names, binding->epoch, fingerprint))
+        return IMAPSTATE_NO_MEMORY;
+    if (!binding_room(binding, &room) || state.len > room)
+        return IMAPSTATE_STATE_TOO_LARGE;
+    struct inner inner = { .since_s = format == FORMAT_ISSUED ? now_s : binding->revoked_s,
+                           .expires_s = expiry_s(format, now_s, lifetime_s),
+                           .user = binding->user,
+                           .upstream = binding->upstream,
+                           .fingerprint = fingerprint,
+                           .state = state };
+    raw[0] = (uint8_t)format;
+    put_number(raw + KEY_ID_AT, key->id, 4);
+    size_t raw_len = raw_seal(raw, put_inner(raw + SEALED_AT, &inner), key->octets);
+    sodium_bin2base64(token, sizeof token, raw, raw_len, BASE64_VARIANT);
+    bool fits = imapstate_buf_put(ret_token, imapstate_span_of(token));
+    sodium_memzero(token, sizeof token);
+    sodium_memzero(raw, sizeof raw);
+    if (!fits)
+        return IMAPSTATE_NO_MEMORY;
+    *ret_left_s = inner.expires_s - now_s;
+    return IMAPSTATE_OK;
+}
+
+/* --- opening --- */
 
 static enum imapstate_error inner_check(unsigned format, const struct inner *inner,
                                         const struct imapstate_token_binding *binding, uint64_t now_s)
@@ -161,12 +267,14 @@ static enum imapstate_error inner_check(unsigned format, const struct inner *inn
     uint8_t fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
     if (now_s >= inner->expires_s)
         return IMAPSTATE_TOKEN_EXPIRED;
-    if (inner->issued_s > now_s && inner->issued_s - now_s > CLOCK_SKEW_S)
+    if (format == FORMAT_ISSUED && inner->since_s > now_s && inner->since_s - now_s > CLOCK_SKEW_S)
         return IMAPSTATE_NOT_YET_VALID;
     if (!imapstate_span_equal(inner->user, binding->user))
         return IMAPSTATE_TOKEN_OTHER_USER;
     if (!imapstate_span_equal(inner->upstream, binding->upstream))
         return IMAPSTATE_TOKEN_OTHER_UPSTREAM;
+    if (inner->since_s < binding->revoked_s)
+        return IMAPSTATE_TOKEN_REVOKED;
     if (!fingerprint_of(format, binding->names, binding->epoch, fingerprint))
         return IMAPSTATE_NO_MEMORY;
     if (memcmp(inner->fingerprint, fingerprint, IMAPSTATE_FINGERPRINT_OCTETS) != 0)
@@ -180,21 +288,19 @@ static enum imapstate_error open_raw(const struct imapstate_keyring *keyring,
                                      size_t raw_len, struct imapstate_buf *ret_state)
 {
     struct imapstate_key key;
+    struct imapstate_span octets;
     struct inner inner;
-    unsigned long long inner_len;
-    uint8_t *sealed = raw + SEALED_AT;
 
     if (raw_len < SEALED_AT + TAG_OCTETS + INNER_FIXED)
         return IMAPSTATE_TOKEN_MALFORMED;
-    if (raw[0] != IMAPSTATE_TOKEN_FORMAT && raw[0] != FORMAT_UNCOMPRESSED)
+    if (!is_format(raw[0]))
         return IMAPSTATE_TOKEN_VERSION;
     uint32_t id = (uint32_t)raw[1] << 24 | (uint32_t)raw[2] << 16 | (uint32_t)raw[3] << 8 | raw[4];
     if (!imapstate_keyring_find(keyring, id, &key))
         return IMAPSTATE_TOKEN_KEY_UNKNOWN;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, &inner_len, NULL, sealed, raw_len - SEALED_AT, raw, NONCE_AT,
-                                                   raw + NONCE_AT, key.octets) != 0)
+    if (!raw_open(raw, raw_len, key.octets, &octets))
         return IMAPSTATE_TOKEN_FORGED;
-    if (!inner_decode((struct imapstate_span){ sealed, (size_t)inner_len }, &inner))
+    if (!inner_decode(octets, &inner))
         return IMAPSTATE_TOKEN_MALFORMED;
     enum imapstate_error error = inner_check(raw[0], &inner, binding, now_s);
     if (error == IMAPSTATE_OK && !imapstate_buf_put(ret_state, inner.state))
@@ -218,6 +324,8 @@ enum imapstate_error imapstate_token_open(const struct imapstate_keyring *keyrin
     return error;
 }
 
+/* --- the fingerprint --- */
+
 static uint8_t to_upper(uint8_t octet)
 {
     return octet >= 'a' && octet <= 'z' ? (uint8_t)(octet - 'a' + 'A') : octet;
@@ -235,8 +343,8 @@ static bool counts(unsigned format, struct imapstate_span name)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (imapstate_span_equal(name, imapstate_span_of(others[i])))
             return false;
-    bool counted = format != FORMAT_UNCOMPRESSED || !(begins_with(name, IMAPSTATE_SPAN("COMPRESS=")) ||
-                                                      imapstate_span_equal(name, IMAPSTATE_SPAN("XIMAPPROXY")));
+    bool counted = format != FORMAT_ISSUED || !(begins_with(name, IMAPSTATE_SPAN("COMPRESS=")) ||
+                                                imapstate_span_equal(name, IMAPSTATE_SPAN("XIMAPPROXY")));
     return name.len > 0 && !begins_with(name, IMAPSTATE_SPAN("AUTH=")) && counted;
 }
 

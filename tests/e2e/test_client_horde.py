@@ -138,7 +138,9 @@ def test_with_other_wishes_the_token_is_not_used(scripted, webmail, changed):
     assert ["AUTHENTICATE"] in flights and "SAVESTATE" in flights[-2], "set up, and saved anew"
     assert scripted.sessions[-1].user == changed.get("username", "ann")
     assert webmail.page() == RESTORED
-    assert len(webmail.tokens()) == 2
+    # What is saved anew may be the same state; then it is the same token (P14).
+    states = {(session.user, *setup_of(session)) for session in scripted.sessions}
+    assert len(states) <= len(webmail.tokens()) <= 2
 
 
 def test_p05_a_token_that_restores_nothing_is_forgotten_with_what_was_cached_beside_it(scripted, webmail):

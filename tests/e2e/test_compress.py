@@ -380,6 +380,15 @@ def test_p12_a_token_is_good_where_the_same_list_was_given_and_compress_changes_
     restore(gateway.session(), not_offered)
 
 
+def test_p12_a_token_of_format_1_does_not_tell_whether_compress_was_offered(scripted, start_gateway):
+    """It is sealed, and checked, by the fingerprint of its time: an older gateway of the fleet shall open it."""
+    other = net.free_port()
+    gateway = start_gateway(scripted.port, sections=[listener("compressing", other, **OFFERED)], seal_format=1)
+    offered, not_offered = save(gateway.session(listener_port=other), "ENABLE X-ONE"), save(gateway.session(), "ENABLE X-ONE")
+    restore(gateway.session(), offered)
+    restore(gateway.session(listener_port=other), not_offered)
+
+
 def test_p16_unauthenticate_ends_it(start_scripted, start_compressing):
     scripted = start_scripted(caps_after=AFTER + " UNAUTHENTICATE")
     gateway = start_compressing(scripted.port)

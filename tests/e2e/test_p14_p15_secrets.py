@@ -1,11 +1,13 @@
 """P14, P15: tokens are sealed, keys rotate, and secrets go nowhere."""
 import base64
 import contextlib
+import itertools
 import os
 import re
 import resource
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -13,7 +15,8 @@ from harness import logins, memory
 from harness.gateway import upstream, write_keys
 from harness.imap import literal, quoted
 from harness.parking import Lot
-from harness.tokens import fail_to_restore, restore, save, saved
+from harness.patience import wait_until
+from harness.tokens import assert_tracking, fail_to_restore, in_one_day, restore, save, saved, setup_of
 
 pytestmark = pytest.mark.every_server
 
@@ -43,12 +46,143 @@ def test_p14_a_token_cannot_be_read_without_the_key(scripted_gateway):
         assert readable not in octets
 
 
-def test_p14_two_tokens_of_the_same_state_have_nothing_in_common_but_version_and_key(scripted_gateway):
-    client = scripted_gateway.session()
+@pytest.fixture
+def keys(tmp_path):
+    return str(write_keys(tmp_path / "keys", (1, PAST)))
+
+
+def test_p14_all_devices_of_a_user_with_one_set_up_hold_the_same_token(server, start_gateway, keys):
+    """Through whichever gateway, and however often they save."""
+    gateways = [start_gateway(server.plain_port, keys_file=keys) for _ in range(2)]
+
+    def save_everywhere():
+        clients = [gateway.session() for gateway in gateways * 2]
+        tokens = {save(client, server.setup) for client in clients}
+        again = gateways[0].session()
+        restore(again, next(iter(tokens)))
+        return tokens | {saved(client.ok("SAVESTATE")) for client in [*clients, again]}
+
+    assert len(in_one_day(save_everywhere)) == 1
+
+
+def test_p14_tokens_of_other_users_and_other_states_have_nothing_in_common_but_version_and_key(scripted_gateway):
+    tokens = [save(scripted_gateway.session(), *SETUP), save(scripted_gateway.session("bob", "hunter2"), *SETUP),
+              save(scripted_gateway.session(), "ENABLE CONDSTORE")]
+    for one, other in itertools.combinations(map(octets_of, tokens), 2):
+        assert one[:5] == other[:5]
+        assert sum(a == b for a, b in zip(one[5:], other[5:])) < len(one) // 4
+
+
+@pytest.mark.parametrize("first, then", [(1, 2), (2, 1)])
+def test_p14_a_fleet_changes_its_format_gateway_by_gateway(scripted, start_gateway, keys, first, then):
+    one, other = (start_gateway(scripted.port, keys_file=keys, seal_format=seal_format) for seal_format in (first, then))
+    tokens = [save(gateway.session(), *SETUP) for gateway in (one, other)]
+    assert [octets_of(token)[0] for token in tokens] == [first, then]
+    for gateway in (one, other):
+        for token in tokens:
+            restore(gateway.session(), token)
+    one.write_config(seal_format=then)
+    since = one.log_octets()
+    one.reload()
+    one.wait_log("reloaded", since=since)
+    client = one.session()
+    restore(client, tokens[0])
+    assert octets_of(saved(client.ok("SAVESTATE")))[0] == then
+
+
+def test_p14_a_token_of_format_1_is_another_at_each_time(scripted, start_gateway):
+    client = start_gateway(scripted.port, seal_format=1).session()
     one, other = octets_of(save(client, *SETUP)), octets_of(saved(client.ok("SAVESTATE")))
     assert len(one) == len(other) and one[:5] == other[:5]
-    same = sum(a == b for a, b in zip(one[5:], other[5:]))
-    assert same < len(one) // 4
+    assert sum(a == b for a, b in zip(one[5:], other[5:])) < len(one) // 4
+
+
+class Revoked:
+    """A gateway whose revocations_file is at hand."""
+
+    def __init__(self, start_gateway, port, keys, path, **settings):
+        self.file = path / "revoked"
+        self.gateway = start_gateway(port, keys_file=keys, revocations_file=str(self.file), **settings)
+
+    def write(self, *lines, logs="reloaded"):
+        since = self.gateway.log_octets()
+        (self.file.parent / "new").write_text("".join(line + "\n" for line in lines))
+        (self.file.parent / "new").rename(self.file)
+        self.gateway.reload()
+        self.gateway.wait_log(logs, since=since)
+
+
+@pytest.fixture
+def revoked(scripted, start_gateway, keys, tmp_path):
+    return Revoked(start_gateway, scripted.port, keys, tmp_path)
+
+
+@pytest.mark.parametrize("seal_format", [1, 2])
+def test_p14_a_revoked_token_is_answered_as_in_p5_and_the_log_tells_why(server, start_gateway, keys, tmp_path, seal_format):
+    revoked = Revoked(start_gateway, server.plain_port, keys, tmp_path, seal_format=seal_format)
+    user, other = server.new_user(), server.new_user()
+    token, others = save(revoked.gateway.session(user), server.setup), save(revoked.gateway.session(other), server.setup)
+    revoked.write(f"# for {user}", f"{user} {int(time.time()) + 1}")
+    since = revoked.gateway.log_octets()
+    client = revoked.gateway.session(user)
+    fail_to_restore(client, token)
+    assert_tracking(client, server.setup)
+    revoked.gateway.wait_log("not restored: token was saved before the user's tokens were revoked", since=since)
+    assert token not in revoked.gateway.log()
+    restore(revoked.gateway.session(other), others)
+
+
+@pytest.mark.parametrize("seal_format", [1, 2])
+def test_p14_what_is_saved_after_a_revocation_restores(scripted, start_gateway, keys, tmp_path, seal_format):
+    revoked = Revoked(start_gateway, scripted.port, keys, tmp_path, seal_format=seal_format)
+    before = revoked.gateway.session()
+    old = save(before, *SETUP)
+    second = int(time.time()) + 1
+    revoked.write(f"ann {second}")
+    wait_until(lambda: time.time() >= second + 1)  # time(2) may lag by a tick
+    new = saved(before.ok("SAVESTATE"))
+    fail_to_restore(revoked.gateway.session(), old)
+    restore(revoked.gateway.session(), new)
+    # Not by chance: it is the later one that decides.
+    revoked.write(f"ann {second}", f"ann {second + 1000}")
+    fail_to_restore(revoked.gateway.session(), new)
+
+
+def test_p14_all_tokens_can_be_revoked_and_a_revocation_withdrawn(revoked):
+    tokens = {("ann", "secret"): None, ("bob", "hunter2"): None}
+    for login in tokens:
+        tokens[login] = save(revoked.gateway.session(*login), *SETUP)
+    revoked.write(f"* {int(time.time())}")
+    for login, token in tokens.items():
+        fail_to_restore(revoked.gateway.session(*login), token)
+    revoked.file.unlink()
+    revoked.gateway.reload()
+    revoked.gateway.wait_log("warning: .*/revoked: it is not there: no token is revoked")
+    for login, token in tokens.items():
+        restore(revoked.gateway.session(*login), token)
+
+
+def test_p14_a_broken_line_keeps_what_is_revoked(revoked):
+    token = save(revoked.gateway.session(), *SETUP)
+    line = f"ann {int(time.time())}"
+    revoked.write(line)
+    revoked.write(line.replace("ann", "bob"), "", "carol", logs=r"/revoked:3: a line must be \"USER SECONDS\"")
+    revoked.gateway.wait_log("reload failed")
+    fail_to_restore(revoked.gateway.session(), token)
+
+
+def test_p14_a_parked_connection_does_not_bring_back_what_is_revoked(scripted, start_gateway, keys, tmp_path):
+    revoked = Revoked(start_gateway, scripted.port, keys, tmp_path, park={})
+    client = revoked.gateway.session()
+    token = save(client, *SETUP)
+    since = revoked.gateway.log_octets()
+    client.logout()
+    revoked.gateway.wait_log("parked, in a state", since)
+    revoked.write(f"ann {int(time.time()) + 1}")
+    client = revoked.gateway.session()
+    fail_to_restore(client, token)
+    client.ok("NOOP")
+    assert len(scripted.sessions) == 2 and setup_of(scripted.sessions[-1]) == []
 
 
 def test_p14_no_octet_of_a_token_can_be_changed(scripted_gateway):

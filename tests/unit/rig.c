@@ -83,7 +83,7 @@ void rig_begin(struct rig *rig, const char *config)
 void rig_reload(struct rig *rig, const char *config)
 {
     struct service *service = rig_load(config, rig->service);
-    clients_begin_with(&rig->clients, service_ref(service));
+    clients_begin_with(&rig->clients, service_ref(service), revocations_ref(service->revocations));
     park_configure(service->config);
     service_unref(rig->service);
     rig->service = service;

@@ -41,6 +41,8 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_string_equal(config->path, "x.conf");
     assert_string_equal(config->keys_file, "");
     assert_int_equal(config->token_lifetime_s, 14 * 24 * 3600);
+    assert_int_equal(config->seal_format, 2);
+    assert_string_equal(config->revocations_file, "");
     assert_int_equal(config->epoch, 0);
     assert_int_equal(config->log_level, LOG_LEVEL_INFO);
     assert_int_equal(config->log_to, LOG_TO_STDERR);
@@ -93,6 +95,8 @@ static const char everything[] = "# every option there is\n"
                                  "workers = 3\n"
                                  "keys_file = \"/etc/imapstate/keys\"\n"
                                  "token_lifetime = \"90m\"\n"
+                                 "seal_format = 1\n"
+                                 "revocations_file = \"/etc/imapstate/revoked\"\n"
                                  "epoch = 18446744073709551615\n"
                                  "log_level = \"debug\"\n"
                                  "log_to = syslog\n"
@@ -150,6 +154,8 @@ TEST(every_option_of_the_file_reaches_its_field)
     assert_int_equal(config->workers, 3);
     assert_string_equal(config->keys_file, "/etc/imapstate/keys");
     assert_int_equal(config->token_lifetime_s, 90 * 60);
+    assert_int_equal(config->seal_format, 1);
+    assert_string_equal(config->revocations_file, "/etc/imapstate/revoked");
     assert_true(config->epoch == UINT64_MAX);
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(config->log_to, LOG_TO_SYSLOG);
@@ -266,7 +272,7 @@ TEST(every_option_of_a_listener_reaches_its_field)
     const struct config_listener *listener = &config->listeners[0];
     assert_int_equal(config->listener_count, 1);
     assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 28);
+    assert_int_equal(listener->line, 30);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(listener->tls_cert_file, "/c");
     assert_string_equal(listener->tls_key_file, "/k");
@@ -299,7 +305,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 44);
+    assert_int_equal(upstream->line, 46);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);
@@ -398,6 +404,8 @@ static const struct {
 
     { "a time that is too short", IN_FILE("login_timeout = 999ms"),
       "x.conf:1: login_timeout must be from 1s to 1h, not \"999ms\"\n" },
+    { "a format that is to come", IN_FILE("seal_format = 3"),
+      "x.conf:1: seal_format must be a number from 1 to 2, not \"3\"\n" },
     { "a time that is too long", IN_FILE("token_lifetime = 3651d"),
       "x.conf:1: token_lifetime must be from 1s to 3650d, not \"3651d\"\n" },
     { "half a second of lifetime", IN_FILE("token_lifetime = 1500ms"),

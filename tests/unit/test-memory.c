@@ -104,7 +104,6 @@ static struct service *service;
 /* --- what is done with the library --- */
 
 static const uint8_t key_octets[IMAPSTATE_KEY_OCTETS] = { 1 };
-static const uint8_t nonce[IMAPSTATE_TOKEN_NONCE_OCTETS] = { 2 };
 #define NOW_S 1700000000u
 
 static const struct imapstate_token_binding token_binding = {
@@ -128,12 +127,13 @@ static bool save(const struct imapstate_keyring *keyring, struct imapstate_buf *
 {
     struct imapstate_buf encoded;
     struct imapstate_key key;
+    uint64_t left_s;
     imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
     bool is_saved = state && set_up(state) && imapstate_keyring_sealing(keyring, NOW_S, &key) &&
                     imapstate_state_encode(state, &encoded) &&
-                    imapstate_token_seal(&key, &token_binding, NOW_S, 3600, nonce, imapstate_buf_span(&encoded),
-                                         ret_token) == IMAPSTATE_OK;
+                    imapstate_token_seal(IMAPSTATE_TOKEN_FORMAT, &key, &token_binding, NOW_S, 3600,
+                                         imapstate_buf_span(&encoded), ret_token, &left_s) == IMAPSTATE_OK;
     imapstate_state_free(state);
     imapstate_buf_done(&encoded);
     return is_saved;

@@ -4,6 +4,11 @@
 #include "park.h"
 #include "rig.h"
 
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
 #define LIST  "IMAP4rev1 ENABLE CONDSTORE NOTIFY UNSELECT"
 #define SHOWN LIST " LITERAL+ STATE"
 
@@ -116,9 +121,11 @@ static void come_as_another(struct rig *rig, struct wire **ret_client, struct wi
 #define NOT_RESTORED "b OK State not restored, but state command tracking enabled.\r\n"
 #define NOT_NOW      "b NO [UNAVAILABLE] State cannot be restored at the moment.\r\n"
 #define UNREACHABLE  "[UNAVAILABLE] The mail server cannot be reached.\r\n"
-#define CANNOT_GO    "* BYE [UNAVAILABLE] The session cannot continue.\r\n<end>"
-#define REPLAY       "imapstate1 ENABLE CONDSTORE\r\n"
-#define REPLAYED     "* ENABLED CONDSTORE\r\nimapstate1 OK 1\r\n"
+/* The day of the rig's time has 5400 seconds left. */
+#define SAVED     "[STATEEXPIRES 1215000] State saved.\r\n"
+#define CANNOT_GO "* BYE [UNAVAILABLE] The session cannot continue.\r\n<end>"
+#define REPLAY    "imapstate1 ENABLE CONDSTORE\r\n"
+#define REPLAYED  "* ENABLED CONDSTORE\r\nimapstate1 OK 1\r\n"
 
 /* --- cold --- */
 
@@ -251,7 +258,7 @@ static const struct dialog colds[] = {
       "c ENABLE CONDSTORE\r\n",
       "b OK State command tracking enabled.\r\n* ENABLED CONDSTORE\r\n"
       "* OK [STATECMD c] ENABLE will be saved in state data.\r\nc OK 1\r\n"
-      "* SAVESTATE $other\r\nd OK State saved.\r\n" },
+      "* SAVESTATE $\r\nd OK " SAVED },
     { "P8: SAVESTATE before STATE",
       { { CLIENT, "b SAVESTATE\r\n" } },
       "",
@@ -260,14 +267,14 @@ static const struct dialog colds[] = {
       { { CLIENT, "b SAVESTATE x\r\n" } },
       "",
       "b BAD The command takes no arguments.\r\n" },
-    { "P8: what is restored can be saved",
+    { "P8, P14: what is restored can be saved, and is the same",
       { { CLIENT, "b STATE $\r\nc SAVESTATE\r\n" }, { SERVER, REPLAYED } },
       REPLAY,
-      RESTORED "* SAVESTATE $other\r\nc OK State saved.\r\n" },
+      RESTORED "* SAVESTATE $\r\nc OK " SAVED },
     { "P5: tracking is on all the same",
       { { CLIENT, "b STATE nonsense\r\nc SAVESTATE\r\n" } },
       "",
-      NOT_RESTORED "* SAVESTATE $other\r\nc OK State saved.\r\n" },
+      NOT_RESTORED "* SAVESTATE $other\r\nc OK " SAVED },
 };
 
 TEST(a_state_is_replayed_on_a_connection_that_is_not_in_it)
@@ -481,6 +488,128 @@ TEST(a_token_of_another_key_is_not_restored)
     rig_end(&rig);
 }
 
+/* --- revocation --- */
+
+/* As SIGHUP does, when the file has this text. */
+static void reload_with(struct rig *rig, const char *options, const char *text)
+{
+    char config[1024];
+    int fd = memfd_create("revocations", MFD_CLOEXEC);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    snprintf(config, sizeof config, "revocations_file = \"/proc/self/fd/%d\"\n%s" CONFIG, fd, options);
+    rig_reload(rig, config);
+    close(fd);
+}
+
+/* A fresh connection to the server serves ann; she tracks and has saved nothing, which is a state too. Returns all that
+ * SAVESTATE was answered. */
+static const char *save_nothing(struct rig *rig, const char *config, struct wire **ret_client,
+                                char ret_saved[sizeof token])
+{
+    rig_begin(rig, config);
+    *ret_client = rig_greet(rig, LIST);
+    rig_log_in(rig, *ret_client, "ann", LIST);
+    rig_say(rig, *ret_client, "s STATE\r\n");
+    wire_take(*ret_client);
+    rig_say(rig, *ret_client, "c SAVESTATE\r\n");
+    const char *answer = wire_take(*ret_client);
+    assert_int_equal(sscanf(answer, "* SAVESTATE %2048s", ret_saved), 1);
+    return answer;
+}
+
+/* Its first octet, of base64. */
+static long format_of(const char *saved)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return (strchr(alphabet, saved[0]) - alphabet) << 2 | (strchr(alphabet, saved[1]) - alphabet) >> 4;
+}
+
+static bool is_restored(struct rig *rig, struct wire *client, const char *saved)
+{
+    char line[sizeof token + 32];
+    snprintf(line, sizeof line, "b STATE %s\r\n", saved);
+    rig_say(rig, client, line);
+    const char *answer = wire_take(client);
+    bool is_refused = strcmp(answer, NOT_RESTORED) == 0;
+    assert_true(is_refused || strstr(answer, "\r\nb OK State restored.\r\n"));
+    return !is_refused;
+}
+
+static const struct {
+    const char *name, *text;
+    bool is_revoked;
+} revocations[] = {
+    { "nobody", "", false },
+    { "another user", "bob 1700001000\n", false },
+    { "the user, long before", "ann 1600000000\n", true },
+    { "the user, now", "bob 1\nann 1700001000\n", true },
+    { "the user, written otherwise", "\\x41nn 1700001000\n", true },
+    { "all", "* 1700001000\n", true },
+};
+
+/* A session that began before the reload is told so, too: what is revoked concerns all at once. */
+TEST(p14_a_token_that_was_saved_before_a_revocation_is_answered_as_in_p5)
+{
+    for (size_t i = 0; i < ARRAY_LEN(revocations); i++) {
+        struct rig rig;
+        struct wire *client;
+        char saved[sizeof token], again[sizeof token];
+        save_nothing(&rig, CONFIG, &client, saved);
+        reload_with(&rig, "", revocations[i].text);
+        rig_say(&rig, client, "d SAVESTATE\r\n");
+        assert_int_equal(sscanf(wire_take(client), "* SAVESTATE %2048s", again), 1);
+        CHECK_ROW(revocations[i].name, (strcmp(saved, again) != 0) == revocations[i].is_revoked);
+        CHECK_ROW(revocations[i].name, is_restored(&rig, client, saved) != revocations[i].is_revoked);
+        /* What was saved since is good. */
+        if (revocations[i].is_revoked)
+            CHECK_ROW(revocations[i].name, is_restored(&rig, client, again));
+        rig_end(&rig);
+    }
+}
+
+static const struct {
+    const char *name;
+    int after_s; /* how long after the token was saved the revocation was */
+    bool is_revoked;
+} issued[] = {
+    { "before it was saved", -1, false },
+    { "in that second", 0, false },
+    { "after it", 1, true },
+};
+
+TEST(p14_of_format_1_the_time_of_issue_decides)
+{
+    for (size_t i = 0; i < ARRAY_LEN(issued); i++) {
+        struct rig rig;
+        struct wire *client;
+        char saved[sizeof token], line[64];
+        const char *answer = save_nothing(&rig, "seal_format = 1\n" CONFIG, &client, saved);
+        assert_string_equal(strchr(answer, '\r'), "\r\nc OK [STATEEXPIRES 1209600] State saved.\r\n");
+        CHECK_ROW(issued[i].name, format_of(saved) == 1);
+        snprintf(line, sizeof line, "ann %lld\n", (long long)time(NULL) + issued[i].after_s);
+        reload_with(&rig, "seal_format = 1\n", line);
+        CHECK_ROW(issued[i].name, is_restored(&rig, client, saved) != issued[i].is_revoked);
+        rig_end(&rig);
+    }
+}
+
+/* A fleet is changed over gateway by gateway. */
+TEST(p14_tokens_of_either_format_open_whichever_is_sealed)
+{
+    static const char *const seals[] = { "seal_format = 1\n", "seal_format = 2\n" };
+    for (size_t format = 0; format < 2; format++) {
+        struct rig rig;
+        struct wire *client;
+        char saved[sizeof token], config[1024];
+        snprintf(config, sizeof config, "%s" CONFIG, seals[format]);
+        save_nothing(&rig, config, &client, saved);
+        assert_int_equal(format_of(saved), format + 1);
+        reload_with(&rig, seals[1 - format], "");
+        assert_true(is_restored(&rig, client, saved));
+        rig_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +621,9 @@ int main(void)
         cmocka_unit_test(a_language_is_restored_by_the_gateway),
         cmocka_unit_test(a_token_has_its_time),
         cmocka_unit_test(a_token_of_another_key_is_not_restored),
+        cmocka_unit_test(p14_a_token_that_was_saved_before_a_revocation_is_answered_as_in_p5),
+        cmocka_unit_test(p14_of_format_1_the_time_of_issue_decides),
+        cmocka_unit_test(p14_tokens_of_either_format_open_whichever_is_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

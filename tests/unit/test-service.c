@@ -40,18 +40,24 @@ static void forget_errors(void)
     errors = NULL;
 }
 
-/* Loads with a key file that holds text. ret_path has room for 64. */
-static struct service *load_keys(const char *text, mode_t mode, char *ret_path)
+/* Loads with a file that holds text, which the option names. ret_path has room for 64. */
+static struct service *load_file(const char *option, const char *text, mode_t mode, const struct service *previous,
+                                 char *ret_path)
 {
     char whole[1024];
-    int fd = memfd_create("keys", MFD_CLOEXEC);
+    int fd = memfd_create("file", MFD_CLOEXEC);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     assert_int_equal(fchmod(fd, mode), 0);
     snprintf(ret_path, 64, "/proc/self/fd/%d", fd);
-    snprintf(whole, sizeof whole, "keys_file = \"%s\"\n" CLEAR, ret_path);
-    struct service *service = load(whole, NULL);
+    snprintf(whole, sizeof whole, "%s = \"%s\"\n" CLEAR, option, ret_path);
+    struct service *service = load(whole, previous);
     close(fd);
     return service;
+}
+
+static struct service *load_keys(const char *text, mode_t mode, char *ret_path)
+{
+    return load_file("keys_file", text, mode, NULL, ret_path);
 }
 
 static const struct {
@@ -104,6 +110,96 @@ TEST(a_key_file_that_is_not_there_or_too_large_is_refused)
     assert_non_null(strstr(errors, "/proc/self: Is a directory\n"));
     forget_errors();
 }
+
+/* --- revocations --- */
+
+#define NO_KEYS "test.conf: warning: no keys_file: tokens are sealed with a key that ends with this process\n"
+
+static const struct {
+    const char *name, *text, *wrong; /* behind the path; NULL: it is right */
+    uint64_t ann_s;
+} revocation_files[] = {
+    { "an empty file", "", NULL, 0 },
+    { "a line", "ann 1795478400\n", NULL, 1795478400 },
+    { "one that no token outlives", "ann 1000000000\n", NULL, 0 },
+    { "a broken line", "ann 1795478400\nbob\n", ":2: a line must be \"USER SECONDS\"\n", 0 },
+};
+
+TEST(revocations_are_read_or_refused_with_their_line)
+{
+    for (size_t i = 0; i < ARRAY_LEN(revocation_files); i++) {
+        char path[64], want[256] = NO_KEYS;
+        struct service *service = load_file("revocations_file", revocation_files[i].text, 0644, NULL, path);
+        CHECK_ROW(revocation_files[i].name, !service == (revocation_files[i].wrong != NULL));
+        if (service)
+            CHECK_ROW(revocation_files[i].name,
+                      revocations_second(service->revocations, IMAPSTATE_SPAN("ann")) == revocation_files[i].ann_s);
+        else
+            snprintf(want, sizeof want, "%s%s", path, revocation_files[i].wrong);
+        CHECK_SPAN(revocation_files[i].name, imapstate_span_of(errors), imapstate_span_of(want));
+        service_unref(service);
+    }
+    forget_errors();
+}
+
+/* 3650 days, the longest token_lifetime, and two. */
+TEST(a_revocation_is_forgotten_when_no_token_can_be_older)
+{
+    const uint64_t dies_s = 3652u * 86400u;
+    char path[64], text[128];
+    uint64_t now_s = (uint64_t)time(NULL);
+    snprintf(text, sizeof text, "ann %llu\nbob %llu\n", (unsigned long long)(now_s - dies_s - 1),
+             (unsigned long long)(now_s - dies_s + 3600));
+    struct service *service = load_file("revocations_file", text, 0600, NULL, path);
+    assert_int_equal(revocations_second(service->revocations, IMAPSTATE_SPAN("ann")), 0);
+    assert_int_equal(revocations_second(service->revocations, IMAPSTATE_SPAN("bob")), now_s - dies_s + 3600);
+    service_unref(service);
+    forget_errors();
+}
+
+TEST(a_revocations_file_that_is_not_there_is_an_empty_one_but_no_other_fault)
+{
+    struct service *service = load("revocations_file = \"/nonexistent/revoked\"\n" CLEAR, NULL);
+    assert_int_equal(revocations_count(service->revocations), 0);
+    assert_string_equal(errors, "/nonexistent/revoked: warning: it is not there: no token is revoked\n" NO_KEYS);
+    service_unref(service);
+    assert_null(load("revocations_file = \"/proc/self\"\n" CLEAR, NULL));
+    assert_string_equal(errors, "/proc/self: Is a directory\n");
+    assert_null(load("revocations_file = \"/proc/self/stat/x\"\n" CLEAR, NULL));
+    assert_string_equal(errors, "/proc/self/stat/x: Not a directory\n");
+    forget_errors();
+}
+
+TEST(without_a_revocations_file_no_token_is_revoked)
+{
+    struct service *service = load(CLEAR, NULL);
+    assert_int_equal(revocations_second(service->revocations, IMAPSTATE_SPAN("ann")), 0);
+    assert_string_equal(errors, NO_KEYS);
+    service_unref(service);
+    forget_errors();
+}
+
+/* A session may keep the service for days. */
+TEST(a_service_forgets_its_revocations_and_who_has_a_reference_does_not)
+{
+    char path[64];
+    struct service *service = load_file("revocations_file", "ann 1795478400\n", 0600, NULL, path);
+    struct revocations *revocations = revocations_ref(service->revocations);
+    service_forget_revocations(service);
+    assert_null(service->revocations);
+    assert_int_equal(revocations_second(revocations, IMAPSTATE_SPAN("ann")), 1795478400);
+    service_forget_revocations(service);
+    /* The next one has its own. */
+    struct service *next = load_file("revocations_file", "bob 1795478401\n", 0600, service, path);
+    assert_int_equal(revocations_second(next->revocations, IMAPSTATE_SPAN("bob")), 1795478401);
+    assert_int_equal(revocations_second(next->revocations, IMAPSTATE_SPAN("ann")), 0);
+    service_unref(next);
+    service_unref(service);
+    revocations_unref(revocations);
+    forget_errors();
+}
+
+/* --- keys that end with the process --- */
 
 static void sealing_key(const struct service *service, uint32_t *ret_id, uint8_t ret_octets[IMAPSTATE_KEY_OCTETS])
 {
@@ -256,6 +352,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_file_is_read_or_refused_with_its_line),
         cmocka_unit_test(a_key_file_that_is_not_there_or_too_large_is_refused),
+        cmocka_unit_test(revocations_are_read_or_refused_with_their_line),
+        cmocka_unit_test(a_revocation_is_forgotten_when_no_token_can_be_older),
+        cmocka_unit_test(a_revocations_file_that_is_not_there_is_an_empty_one_but_no_other_fault),
+        cmocka_unit_test(without_a_revocations_file_no_token_is_revoked),
+        cmocka_unit_test(a_service_forgets_its_revocations_and_who_has_a_reference_does_not),
         cmocka_unit_test(an_ephemeral_key_lives_over_reloads),
         cmocka_unit_test(what_is_known_of_ways_to_log_in_is_kept_for_the_same_server_by_the_same_name),
         cmocka_unit_test(a_key_from_a_file_is_never_taken_for_an_ephemeral_one),

@@ -1,6 +1,8 @@
 """STATE and SAVESTATE as a client uses them, with what the rules say of every such answer."""
 import re
+import time
 
+DAY_S = 86400
 STORABLE = {"ENABLE", "LANGUAGE", "COMPARATOR", "NOTIFY"}
 _TOKEN = re.compile(rb"\* (?:SAVE)?STATE ([A-Za-z0-9_-]{1,2048})\r\n\Z")
 
@@ -15,9 +17,23 @@ def save(client, *commands):
 
 def saved(answer):
     """The token of a SAVESTATE's answer, which is exactly one untagged line and OK (P8)."""
-    assert answer.status == b"OK", answer
+    assert seconds_left(answer) > 0
     assert len(answer.of("SAVESTATE")) == 1 and answer.untagged[-1] == answer.of("SAVESTATE")[0], answer
     return _TOKEN.match(answer.untagged[-1]).group(1).decode()
+
+
+def seconds_left(answer):
+    """How long the token of a SAVESTATE's answer lives (P8)."""
+    assert answer.status == b"OK", answer
+    return int(re.fullmatch(rb"STATEEXPIRES ([0-9]+)", answer.code).group(1))
+
+
+def in_one_day(attempt):
+    """What attempt() gives, all of it done in one day of UTC: what is saved within a day is the same (P14)."""
+    while True:
+        day, result = time.time() // DAY_S, attempt()
+        if time.time() // DAY_S == day:
+            return result
 
 
 def assert_restored(answer, token):
