@@ -104,12 +104,16 @@ class Revoked:
         self.file = path / "revoked"
         self.gateway = start_gateway(port, keys_file=keys, revocations_file=str(self.file), **settings)
 
-    def write(self, *lines, logs="reloaded"):
-        since = self.gateway.log_octets()
+    def write(self, *lines, logs=("reloaded",)):
         (self.file.parent / "new").write_text("".join(line + "\n" for line in lines))
         (self.file.parent / "new").rename(self.file)
+        self.reload(*logs)
+
+    def reload(self, *logs):
+        since = self.gateway.log_octets()
         self.gateway.reload()
-        self.gateway.wait_log(logs, since=since)
+        for each in logs:
+            self.gateway.wait_log(each, since=since)
 
 
 @pytest.fixture
@@ -156,8 +160,7 @@ def test_p14_all_tokens_can_be_revoked_and_a_revocation_withdrawn(revoked):
     for login, token in tokens.items():
         fail_to_restore(revoked.gateway.session(*login), token)
     revoked.file.unlink()
-    revoked.gateway.reload()
-    revoked.gateway.wait_log("warning: .*/revoked: it is not there: no token is revoked")
+    revoked.reload("warning: .*/revoked: it is not there: no token is revoked", "reloaded")
     for login, token in tokens.items():
         restore(revoked.gateway.session(*login), token)
 
@@ -166,8 +169,7 @@ def test_p14_a_broken_line_keeps_what_is_revoked(revoked):
     token = save(revoked.gateway.session(), *SETUP)
     line = f"ann {int(time.time())}"
     revoked.write(line)
-    revoked.write(line.replace("ann", "bob"), "", "carol", logs=r"/revoked:3: a line must be \"USER SECONDS\"")
-    revoked.gateway.wait_log("reload failed")
+    revoked.write(line.replace("ann", "bob"), "", "carol", logs=(r"/revoked:3: a line must be \"USER SECONDS\"", "reload failed"))
     fail_to_restore(revoked.gateway.session(), token)
 
 
