@@ -480,6 +480,7 @@ class Imapstated(Peer):
 workers = 1
 log_level = "warning"
 max_clients = 20000
+max_unauthenticated_per_address = 0
 {self.settings}
 listener "clear" {{
   address = "{self.address}:{self.ports["clear"]}"
