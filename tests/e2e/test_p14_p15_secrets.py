@@ -97,6 +97,11 @@ def test_p14_a_token_of_format_1_is_another_at_each_time(scripted, start_gateway
     assert sum(a == b for a, b in zip(one[5:], other[5:])) < len(one) // 4
 
 
+def next_second():
+    """Later than all that was saved so far, to the second that a revocation has."""
+    return int(time.time()) + 1
+
+
 class Revoked:
     """A gateway whose revocations_file is at hand."""
 
@@ -126,7 +131,7 @@ def test_p14_a_revoked_token_is_answered_as_in_p5_and_the_log_tells_why(server, 
     revoked = Revoked(start_gateway, server.plain_port, keys, tmp_path, seal_format=seal_format)
     user, other = server.new_user(), server.new_user()
     token, others = save(revoked.gateway.session(user), server.setup), save(revoked.gateway.session(other), server.setup)
-    revoked.write(f"# for {user}", f"{user} {int(time.time()) + 1}")
+    revoked.write(f"# for {user}", f"{user} {next_second()}")
     since = revoked.gateway.log_octets()
     client = revoked.gateway.session(user)
     fail_to_restore(client, token)
@@ -141,7 +146,7 @@ def test_p14_what_is_saved_after_a_revocation_restores(scripted, start_gateway, 
     revoked = Revoked(start_gateway, scripted.port, keys, tmp_path, seal_format=seal_format)
     before = revoked.gateway.session()
     old = save(before, *SETUP)
-    second = int(time.time()) + 1
+    second = next_second()
     revoked.write(f"ann {second}")
     wait_until(lambda: time.time() >= second + 1)  # time(2) may lag by a tick
     new = saved(before.ok("SAVESTATE"))
@@ -180,7 +185,7 @@ def test_p14_a_parked_connection_does_not_bring_back_what_is_revoked(scripted, s
     since = revoked.gateway.log_octets()
     client.logout()
     revoked.gateway.wait_log("parked, in a state", since)
-    revoked.write(f"ann {int(time.time()) + 1}")
+    revoked.write(f"ann {next_second()}")
     client = revoked.gateway.session()
     fail_to_restore(client, token)
     client.ok("NOOP")

@@ -25,6 +25,7 @@ MAY = {
     "test_prelude.py test_an_answer_may_come_in_parts": "likewise",
     "test_bounds.py test_all_at_once_is_below_what_is_promised": "it sends as much as is taken, and less does no harm",
     "test_park_random.py disturb": "the server's whims",
+    "test_p14_p15_secrets.py next_second": "a time stamp, and no deadline",
     "harness/storm": "a load without expectations of when; its patience is in world.py",
 }
 
