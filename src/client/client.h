@@ -79,7 +79,6 @@ struct client {
     uint32_t round; /* GREETING: the round of the prelude whose end it waits for */
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
-    uint64_t timer_at_ms; /* the latest time at which the timer fires */
     uint16_t login_failures;
     uint8_t state;      /* enum client_state; client_enter() alone writes it */
     uint8_t down;       /* enum down; down_enter() alone writes it */

@@ -163,10 +163,9 @@ static bool dispatch_has_business(const struct client *client)
     return client->pipeline.count > 0 && relay_awaits_upstream(client);
 }
 
-/* Half of TLS is no octet for a client, and there is nothing to answer. */
 static bool dispatch_is_abandoned(const struct client *client)
 {
-    return client->stream.is_at_eof && (client->state <= CLIENT_SECURING || !dispatch_has_business(client));
+    return client->stream.is_at_eof && !dispatch_has_business(client);
 }
 
 static bool dispatch_may_stop(const struct client *client)
@@ -208,10 +207,9 @@ static void dispatch_set_timer(struct client *client)
 {
     uint64_t at_ms, now_ms = client_now_ms(client);
     deadline_next(client, &at_ms);
-    if (at_ms >= client->timer_at_ms)
+    if (at_ms >= timer_due_ms(&client->timer))
         return; /* when it fires, it is set anew */
     uint64_t after_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-    client->timer_at_ms = at_ms;
     timer_set(&client->timer, after_ms);
 }
 
@@ -297,7 +295,6 @@ static void dispatch_on_timer(void *owner)
     struct client *client = owner;
     uint64_t at_ms;
     enum deadline next = deadline_next(client, &at_ms);
-    client->timer_at_ms = UINT64_MAX;
     bool is_outermost = dispatch_begin_turn(client);
     if (at_ms <= client_now_ms(client))
         dispatch_time_is_up(client, next);
@@ -435,7 +432,6 @@ void dispatch_on_upstream(void *owner, enum upstream_event event, struct upstrea
 
 void dispatch_begin(struct client *client, int fd)
 {
-    client->timer_at_ms = UINT64_MAX;
     stream_init(&client->stream, client->clients->loop, fd, dispatch_on_stream, client);
     timer_init(&client->timer, client->clients->loop, dispatch_on_timer, client);
     bool is_outermost = dispatch_begin_turn(client);

@@ -140,7 +140,6 @@ static void leaving_let_go(struct client *client, bool may_park)
     admission_free(client->admission);
     client->admission = NULL;
     client_forget_credentials(client);
-    pipeline_done(&client->pipeline);
     down_forget(client);
 }
 

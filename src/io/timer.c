@@ -20,3 +20,8 @@ void timer_stop(struct timer *timer)
 {
     agenda_cancel(&timer->loop->agenda, &timer->due);
 }
+
+uint64_t timer_due_ms(const struct timer *timer)
+{
+    return timer->due.is_set ? timer->due.at_ms : UINT64_MAX;
+}

@@ -18,4 +18,7 @@ void timer_init(struct timer *timer, struct loop *loop, agenda_callback *callbac
 void timer_set(struct timer *timer, uint64_t after_ms);
 void timer_stop(struct timer *timer);
 
+/* When it fires, on the loop's clock; UINT64_MAX if it is not set, as it no longer is when callback is called. */
+uint64_t timer_due_ms(const struct timer *timer);
+
 #endif

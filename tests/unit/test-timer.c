@@ -11,6 +11,7 @@ struct ringer {
 static void ring(void *owner)
 {
     struct ringer *ringer = owner;
+    assert_true(timer_due_ms(&ringer->timer) == UINT64_MAX);
     ringer->rung++;
 }
 
@@ -21,7 +22,9 @@ TEST(a_timer_rings_once_and_when_its_time_has_come)
     loop_init_bare(&loop, 0, NULL);
     timer_init(&ringer.timer, &loop, ring, &ringer);
     loop_pass(&loop, 1000);
+    assert_true(timer_due_ms(&ringer.timer) == UINT64_MAX);
     timer_set(&ringer.timer, 50);
+    assert_int_equal(timer_due_ms(&ringer.timer), 1050);
     loop_pass(&loop, 1049);
     assert_int_equal(ringer.rung, 0);
     loop_pass(&loop, 1050);
