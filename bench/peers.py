@@ -472,9 +472,9 @@ class Imapstated(Peer):
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
         self.build = pathlib.Path(os.environ.get(self.build_variable) or BENCH.parent / "build").resolve()
-        self.program = self.build / "src" / "gateway" / "imapstated"
+        self.program = self.build / "src" / "daemon" / "imapstated"
         if not self.program.exists():
-            raise Failure("src/gateway/imapstated is missing in the build directory: meson setup build && "
+            raise Failure("src/daemon/imapstated is missing in the build directory: meson setup build && "
                           f"ninja -C build, or set {self.build_variable}")
         self.conf = self.write("imapstated.conf", f"""
 workers = 1

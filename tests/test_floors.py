@@ -24,6 +24,7 @@ FLOORS = {
     "upstream": ["config", "imap", "io", "lib"],
     "client": ["upstream", "config", "imap", "io", "lib"],
     "gateway": ["client", "upstream", "config", "imap", "io", "lib"],
+    "daemon": ["gateway", "client", "upstream", "config", "imap", "io", "lib"],
     "ctl": ["imap", "io", "lib"],
 }
 

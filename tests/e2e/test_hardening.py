@@ -8,7 +8,7 @@ import pytest
 from harness.gateway import BUILD
 from harness.patience import PATIENCE_S
 
-BINARIES = ["src/gateway/imapstated", "src/ctl/imapstatectl", "src/lib/libimapstate.so"]
+BINARIES = ["src/daemon/imapstated", "src/ctl/imapstatectl", "src/lib/libimapstate.so"]
 PROGRAMS = BINARIES[:2]
 
 

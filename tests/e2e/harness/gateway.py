@@ -174,7 +174,7 @@ class Gateway:
 
 def program(name):
     """The path of a built program; an error that says what to do if it is not there."""
-    folder = {"imapstated": "gateway", "imapstatectl": "ctl"}[name]
+    folder = {"imapstated": "daemon", "imapstatectl": "ctl"}[name]
     path = BUILD / "src" / folder / name
     assert path.exists(), f"{path} is not built: meson setup build && ninja -C build, or set IMAPSTATE_BUILD"
     return path

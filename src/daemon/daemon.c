@@ -1,0 +1,144 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "loading.h"
+#include "log.h"
+#include "park.h"
+#include "prelude.h"
+#include "process.h"
+#include "reload.h"
+#include "resolver.h"
+#include "service.h"
+
+/* --- signals --- */
+
+static void daemon_on_reload(evutil_socket_t signal, short what, void *arg)
+{
+    reload(arg);
+}
+
+static void daemon_on_stop(evutil_socket_t signal, short what, void *arg)
+{
+    struct daemon *daemon = arg;
+    log_info("stopping on signal %d", (int)signal);
+    crew_tell(&daemon->crew, NULL);
+    event_base_loopbreak(daemon->base);
+}
+
+/* Threads that are not the main one never see a signal. */
+static void daemon_block_signals(int how)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(how, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void daemon_wait_for_signals(struct daemon *daemon)
+{
+    struct event *events[] = {
+        evsignal_new(daemon->base, SIGTERM, daemon_on_stop, daemon),
+        evsignal_new(daemon->base, SIGINT, daemon_on_stop, daemon),
+        evsignal_new(daemon->base, SIGHUP, daemon_on_reload, daemon),
+    };
+    for (size_t i = 0; i < 3; i++)
+        if (events[i])
+            evsignal_add(events[i], NULL);
+    daemon_block_signals(SIG_UNBLOCK);
+    event_base_dispatch(daemon->base);
+    daemon_block_signals(SIG_BLOCK); /* it is ending, and a second signal shall not end it in disorder */
+    for (size_t i = 0; i < 3; i++)
+        if (events[i])
+            event_free(events[i]);
+}
+
+/* --- life --- */
+
+static void daemon_say_ready(const struct daemon *daemon)
+{
+    const struct config *config = daemon->service->config;
+    log_info("ready: %u workers, %zu listeners, %zu upstreams", daemon->crew.count, config->listener_count,
+             config->upstream_count);
+}
+
+/* Some threads run already: nothing is freed under them. */
+static void __attribute__((noreturn)) daemon_give_up(void)
+{
+    log_stop();
+    exit(EXIT_FAILURE);
+}
+
+int daemon_run(struct daemon *daemon)
+{
+    const struct config *config = daemon->service->config;
+    daemon_block_signals(SIG_BLOCK);
+    process_raise_descriptors(config);
+    daemon->base = event_base_new();
+    if (!daemon->base || !crew_make(&daemon->crew, daemon->service, stderr) || !process_drop_privileges(config))
+        return EXIT_FAILURE;
+    process_forbid_dumps(); /* after the change of user, which would allow them again */
+    process_warn_of_root(config);
+    if (!log_start())
+        log_warning("log: each thread writes its own lines, as the log's thread cannot be started: %s",
+                    strerror(errno));
+    if (!crew_start(&daemon->crew))
+        daemon_give_up();
+    park_configure(config);
+    if (!janitor_start(&daemon->janitor, daemon->service, stderr))
+        daemon_give_up();
+    service_forget_revocations(daemon->service);
+    daemon_say_ready(daemon);
+    daemon_wait_for_signals(daemon);
+    crew_join(&daemon->crew);
+    janitor_stop(&daemon->janitor);
+    log_info("stopped");
+    log_stop();
+    return EXIT_SUCCESS;
+}
+
+/* As the log is not open before the configuration is there, what it has to say is kept until then. */
+bool daemon_begin(struct daemon *daemon, bool is_test)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *messages = open_memstream(&text, &len);
+    if (!messages) {
+        fprintf(stderr, "imapstated: %s\n", strerror(errno));
+        return false;
+    }
+    daemon->service = loading_read(daemon->config_path, NULL, messages);
+    fclose(messages);
+    if (!daemon->service || is_test) {
+        fputs(text ? text : "imapstated: out of memory\n", stderr);
+    } else {
+        daemon->started = config_ref(daemon->service->config);
+        log_open(daemon->started->log_to, daemon->started->log_level);
+        loading_log(text);
+    }
+    free(text);
+    return daemon->service;
+}
+
+void daemon_end(struct daemon *daemon)
+{
+    crew_done(&daemon->crew);
+    park_done();
+    config_unref(daemon->started);
+    service_unref(daemon->service);
+    if (daemon->base)
+        event_base_free(daemon->base);
+    prelude_done();
+    resolver_done();
+    libevent_global_shutdown();
+}

@@ -1,0 +1,71 @@
+/* imapstated: its options. */
+#include <event2/thread.h>
+#include <getopt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "process.h"
+
+#define EXIT_USAGE 2
+
+static int main_usage(FILE *to, int status)
+{
+    fputs("Usage: imapstated -c FILE [-t]\n"
+          "\n"
+          "A gateway that adds the IMAP STATE extension to the IMAP server behind it.\n"
+          "\n"
+          "  -c, --config FILE  the configuration\n"
+          "  -t, --test         check the configuration, certificates, keys and revocations, and exit\n"
+          "  -V, --version      print the version and exit\n"
+          "  -h, --help         print this and exit\n"
+          "\n"
+          "Signals: SIGHUP reloads configuration, certificates, keys and revocations; SIGTERM shuts down in an orderly "
+          "way.\n",
+          to);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "test", no_argument, NULL, 't' },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct daemon daemon = { 0 };
+    bool is_test = false;
+    for (int option; (option = getopt_long(argc, argv, "c:tVh", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            daemon.config_path = optarg;
+            break;
+        case 't':
+            is_test = true;
+            break;
+        case 'V':
+            puts("imapstated " IMAPSTATE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            return main_usage(stdout, EXIT_SUCCESS);
+        default:
+            return main_usage(stderr, EXIT_USAGE);
+        }
+    }
+    if (!daemon.config_path || optind != argc)
+        return main_usage(stderr, EXIT_USAGE);
+    process_forbid_dumps();
+    if (sodium_init() < 0 || evthread_use_pthreads() < 0) {
+        fputs("imapstated: libsodium or libevent cannot be used\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (!daemon_begin(&daemon, is_test))
+        return EXIT_FAILURE;
+    int status = is_test ? EXIT_SUCCESS : daemon_run(&daemon);
+    daemon_end(&daemon);
+    return status;
+}
