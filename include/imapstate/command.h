@@ -3,9 +3,12 @@
 #ifndef IMAPSTATE_COMMAND_H
 #define IMAPSTATE_COMMAND_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
 #include <imapstate/storable.h>
+
+IMAPSTATE_BEGIN
 
 /* RFC 9051 section 3: the connection states in which a command may be sent, as a set. */
 enum imapstate_command_in {
@@ -130,5 +133,7 @@ IMAPSTATE_API bool imapstate_command_is_quotable(struct imapstate_span value);
 /* Appends value, which is quotable, as a quoted string. False if it does not fit; then what was appended is of no
  * use. */
 IMAPSTATE_API bool imapstate_command_put_quoted(struct imapstate_buf *to, struct imapstate_span value);
+
+IMAPSTATE_END
 
 #endif

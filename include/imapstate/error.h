@@ -2,7 +2,10 @@
 #ifndef IMAPSTATE_ERROR_H
 #define IMAPSTATE_ERROR_H
 
+#include <imapstate/api.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 #define IMAPSTATE_ERRORS(X)                                                                                            \
     X(OK, 0, "no error")                                                                                               \
@@ -37,5 +40,7 @@ enum imapstate_error { IMAPSTATE_ERRORS(X) };
 
 /* The words for a number; static, never NULL, even for numbers that are not in the list. */
 IMAPSTATE_API const char *imapstate_strerror(enum imapstate_error error);
+
+IMAPSTATE_END
 
 #endif

@@ -13,8 +13,11 @@
 #ifndef IMAPSTATE_FRAME_H
 #define IMAPSTATE_FRAME_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 /* Octets in a line, including its end. RFC 7162 section 4 asks for 8,192; Dovecot accepts 65,537. */
 #define IMAPSTATE_LINE_MAX 65536u
@@ -121,5 +124,7 @@ IMAPSTATE_API bool imapstate_frame_is_between(const struct imapstate_frame *fram
 
 /* The reason for BAD; IMAPSTATE_OK before that. */
 IMAPSTATE_API enum imapstate_error imapstate_frame_error(const struct imapstate_frame *frame);
+
+IMAPSTATE_END
 
 #endif

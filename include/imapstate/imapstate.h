@@ -2,6 +2,7 @@
 #ifndef IMAPSTATE_H
 #define IMAPSTATE_H
 
+#include <imapstate/api.h>
 #include <imapstate/command.h>
 #include <imapstate/error.h>
 #include <imapstate/frame.h>

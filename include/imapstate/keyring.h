@@ -7,8 +7,11 @@
 #ifndef IMAPSTATE_KEYRING_H
 #define IMAPSTATE_KEYRING_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 #define IMAPSTATE_KEY_OCTETS 32u
 /* Octets in the text of a keyring; some 900 keys. */
@@ -57,5 +60,7 @@ IMAPSTATE_API bool imapstate_keyring_at(const struct imapstate_keyring *keyring,
 /* A time of a key file: exactly "2026-11-24T00:00:00Z", from 1970 to 9999, no leap seconds; else false. */
 IMAPSTATE_API bool imapstate_key_time_parse(struct imapstate_span text, uint64_t *ret_time_s);
 IMAPSTATE_API bool imapstate_key_time_format(uint64_t time_s, char ret_text[IMAPSTATE_KEY_TIME_SIZE]);
+
+IMAPSTATE_END
 
 #endif

@@ -6,9 +6,12 @@
 #ifndef IMAPSTATE_REPLAY_H
 #define IMAPSTATE_REPLAY_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
 #include <imapstate/state.h>
+
+IMAPSTATE_BEGIN
 
 /* What the server accepts, according to its capability list after login. */
 struct imapstate_replay_literals {
@@ -56,5 +59,7 @@ IMAPSTATE_API enum imapstate_replay_status imapstate_replay_status(const struct 
 /* Why it failed, for the log: the command (its name, static; "" if none is to blame), and in a few words (static) what
  * went wrong first. Meaningless before the status is FAILED. */
 IMAPSTATE_API const char *imapstate_replay_reason(const struct imapstate_replay *replay, const char **ret_command);
+
+IMAPSTATE_END
 
 #endif

@@ -4,17 +4,13 @@
 #ifndef IMAPSTATE_SPAN_H
 #define IMAPSTATE_SPAN_H
 
+#include <imapstate/api.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
-#define IMAPSTATE_API                        __attribute__((visibility("default")))
-#define IMAPSTATE_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
-#else
-#define IMAPSTATE_API
-#define IMAPSTATE_PRINTF(format_at, args_at)
-#endif
+IMAPSTATE_BEGIN
 
 /* Borrowed octets: a span owns nothing and lives no longer than what it points into.
  * at may be NULL only if len is 0. */
@@ -24,7 +20,11 @@ struct imapstate_span {
 };
 
 /* The span of a string literal, without its NUL. */
+#ifdef __cplusplus
+#define IMAPSTATE_SPAN(text) (imapstate_span{ reinterpret_cast<const uint8_t *>(text), sizeof(text) - 1 })
+#else
 #define IMAPSTATE_SPAN(text) ((struct imapstate_span){ (const uint8_t *)(text), sizeof(text) - 1 })
+#endif
 
 /* The span of a NUL-terminated string; of NULL, the empty span. */
 IMAPSTATE_API struct imapstate_span imapstate_span_of(const char *text);
@@ -72,5 +72,7 @@ IMAPSTATE_API void imapstate_buf_done(struct imapstate_buf *buf);
 
 /* The contents of the buffer; valid until the buffer is next changed. */
 IMAPSTATE_API struct imapstate_span imapstate_buf_span(const struct imapstate_buf *buf);
+
+IMAPSTATE_END
 
 #endif

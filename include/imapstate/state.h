@@ -5,9 +5,12 @@
 #ifndef IMAPSTATE_STATE_H
 #define IMAPSTATE_STATE_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
 #include <imapstate/storable.h>
+
+IMAPSTATE_BEGIN
 
 /* Octets in the encoding of any state. */
 #define IMAPSTATE_STATE_MAX 65535u
@@ -67,5 +70,7 @@ IMAPSTATE_API bool imapstate_state_encode(const struct imapstate_state *state, s
 
 /* Replaces the contents of state with a decoded one. STATE_INVALID, STATE_TOO_LARGE or NO_MEMORY leave it as it was. */
 IMAPSTATE_API enum imapstate_error imapstate_state_decode(struct imapstate_state *state, struct imapstate_span octets);
+
+IMAPSTATE_END
 
 #endif

@@ -3,8 +3,11 @@
 #ifndef IMAPSTATE_STORABLE_H
 #define IMAPSTATE_STORABLE_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 /* What kind of entry a command leaves in the state. The numbers are those of its encoding. */
 enum imapstate_entry_kind {
@@ -46,5 +49,7 @@ IMAPSTATE_API const struct imapstate_storable *imapstate_storable_of_response(st
 IMAPSTATE_API enum imapstate_error imapstate_storable_choice(const struct imapstate_storable *storable,
                                                              struct imapstate_span arguments,
                                                              struct imapstate_buf *ret_value);
+
+IMAPSTATE_END
 
 #endif

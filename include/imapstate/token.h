@@ -11,9 +11,12 @@
 #ifndef IMAPSTATE_TOKEN_H
 #define IMAPSTATE_TOKEN_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/keyring.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 /* The newest format; all formats from 1 on can be sealed and opened. The fingerprint of format 1 leaves out COMPRESS=
  * and XIMAPPROXY. */
@@ -61,5 +64,7 @@ IMAPSTATE_API enum imapstate_error imapstate_token_open(const struct imapstate_k
 
 /* A short hash that names a token in logs without giving it away; 16 hexadecimal digits and a NUL (P15). */
 IMAPSTATE_API void imapstate_token_hash(struct imapstate_span token, char ret_hash[17]);
+
+IMAPSTATE_END
 
 #endif

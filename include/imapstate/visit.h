@@ -19,8 +19,11 @@
 #ifndef IMAPSTATE_VISIT_H
 #define IMAPSTATE_VISIT_H
 
+#include <imapstate/api.h>
 #include <imapstate/error.h>
 #include <imapstate/span.h>
+
+IMAPSTATE_BEGIN
 
 /* Octets in the token of any server (P2 allows no longer one to be sent), and in the commands that it covers, counting
  * four more for each. What exceeds either is not kept, but sent again the next time. */
@@ -122,5 +125,7 @@ IMAPSTATE_API bool imapstate_visit_has_changed(const struct imapstate_visit *vis
 /* Appends what to keep until the next visit: printable ASCII without blanks, with a checksum; nothing if there is no
  * token. Like a password, it belongs to one user of one server and to nobody else. False if out or memory is full. */
 IMAPSTATE_API bool imapstate_visit_keep(const struct imapstate_visit *visit, struct imapstate_buf *out);
+
+IMAPSTATE_END
 
 #endif

@@ -1,0 +1,160 @@
+/* A program in C++ that has only what is installed: the public headers and the shared library. It uses something of
+ * every header. What a function does in detail is tested elsewhere; here it is found, called by its name and answers.
+ */
+#include <imapstate/imapstate.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                       \
+            std::exit(1);                                                                                              \
+        }                                                                                                              \
+    } while (0)
+
+namespace
+{
+const uint64_t NOW_S = 1795478400;
+const uint8_t KEY_OCTETS[] = "an example key, 32 octets long.";
+
+std::string text_of(imapstate_span span)
+{
+    return std::string(reinterpret_cast<const char *>(span.at), span.len);
+}
+
+class Buf
+{
+  public:
+    explicit Buf(size_t max)
+    {
+        imapstate_buf_init(&buf, max);
+    }
+    ~Buf()
+    {
+        imapstate_buf_done(&buf);
+    }
+    Buf(const Buf &) = delete;
+    Buf &operator=(const Buf &) = delete;
+    imapstate_buf *operator&()
+    {
+        return &buf;
+    }
+    imapstate_span span() const
+    {
+        return imapstate_buf_span(&buf);
+    }
+
+  private:
+    imapstate_buf buf;
+};
+
+void spans_and_buffers()
+{
+    Buf buf(64);
+    CHECK(imapstate_buf_put(&buf, IMAPSTATE_SPAN("octets")) && imapstate_buf_put_byte(&buf, ' '));
+    CHECK(imapstate_buf_printf(&buf, "%d", 42) && text_of(buf.span()) == "octets 42");
+    imapstate_buf_drop(&buf, 7);
+    CHECK(imapstate_span_equal(buf.span(), imapstate_span_of("42")));
+    imapstate_buf_clear(&buf);
+    CHECK(buf.span().len == 0);
+    CHECK(imapstate_span_equal_nocase(IMAPSTATE_SPAN("state"), IMAPSTATE_SPAN("STATE")));
+    CHECK(imapstate_span_contains_nocase(IMAPSTATE_SPAN("IMAP4rev1 STATE"), IMAPSTATE_SPAN("state")));
+    CHECK(text_of(imapstate_span_without_line_end(IMAPSTATE_SPAN("a1 OK\r\n"))) == "a1 OK");
+}
+
+void errors()
+{
+    CHECK(std::strcmp(imapstate_strerror(IMAPSTATE_TOKEN_EXPIRED), "token is past its lifetime") == 0);
+}
+
+void frames_and_commands()
+{
+    imapstate_frame frame;
+    imapstate_piece piece;
+    imapstate_span in = IMAPSTATE_SPAN("a1 ENABLE QRESYNC\r\n");
+    imapstate_frame_init(&frame, IMAPSTATE_FRAME_COMMANDS);
+    CHECK(imapstate_frame_next(&frame, in, &piece) == IMAPSTATE_FRAME_LINE && piece.begins && piece.ends);
+    CHECK(imapstate_frame_is_between(&frame) && imapstate_frame_error(&frame) == IMAPSTATE_OK);
+
+    imapstate_command_line line;
+    CHECK(imapstate_command_parse(piece.octets, &line) == IMAPSTATE_OK);
+    CHECK(text_of(line.tag) == "a1" && text_of(line.arguments) == "QRESYNC");
+    CHECK(line.command->id == IMAPSTATE_COMMAND_ENABLE && line.command->stored == IMAPSTATE_ENTRY_ENABLE);
+    CHECK(imapstate_command_find(IMAPSTATE_SPAN("enable")) == line.command);
+    CHECK(imapstate_command_may_enable(line.command, line.arguments));
+
+    Buf quoted(64), value(64);
+    CHECK(imapstate_command_is_quotable(IMAPSTATE_SPAN("a \"b\"")));
+    CHECK(imapstate_command_put_quoted(&quoted, IMAPSTATE_SPAN("a \"b\"")));
+    imapstate_span rest = quoted.span();
+    CHECK(imapstate_command_astring(&rest, &value) == IMAPSTATE_OK && text_of(value.span()) == "a \"b\"");
+}
+
+void states_and_replays()
+{
+    imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    imapstate_entry entry;
+    CHECK(state && imapstate_state_record(state, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC")) == IMAPSTATE_OK);
+    CHECK(imapstate_state_count(state) == 1 && imapstate_state_at(state, 0, &entry));
+    CHECK(std::strcmp(imapstate_storable_find(entry.kind)->command, "ENABLE") == 0);
+
+    imapstate_replay_literals literals = {};
+    imapstate_replay *replay = imapstate_replay_new(state, literals, "x");
+    CHECK(replay && text_of(imapstate_replay_output(replay)) == "x1 ENABLE QRESYNC\r\n");
+    CHECK(imapstate_replay_answer(replay, IMAPSTATE_SPAN("* ENABLED QRESYNC\r\n")) == IMAPSTATE_REPLAY_HIDE);
+    CHECK(imapstate_replay_answer(replay, IMAPSTATE_SPAN("x1 OK\r\n")) == IMAPSTATE_REPLAY_HIDE);
+    CHECK(imapstate_replay_status(replay) == IMAPSTATE_REPLAY_RESTORED);
+    imapstate_replay_free(replay);
+    imapstate_state_free(state);
+}
+
+/* Seals an empty state, and opens the token again. */
+void keys_and_tokens()
+{
+    imapstate_keyring *keyring = imapstate_keyring_new();
+    imapstate_key key;
+    CHECK(keyring && imapstate_keyring_add(keyring, 7, 0, KEY_OCTETS) == IMAPSTATE_OK);
+    CHECK(imapstate_keyring_sealing(keyring, NOW_S, &key) && key.id == 7);
+
+    imapstate_token_binding binding = {};
+    binding.user = IMAPSTATE_SPAN("ann");
+    binding.upstream = IMAPSTATE_SPAN("main");
+    binding.names = IMAPSTATE_SPAN("IMAP4rev1 STATE");
+    imapstate_state *state = imapstate_state_new(imapstate_token_state_max(&binding));
+    Buf encoded(IMAPSTATE_STATE_MAX), token(IMAPSTATE_TOKEN_MAX), opened(IMAPSTATE_STATE_MAX);
+    uint64_t left_s = 0;
+    CHECK(state && imapstate_state_encode(state, &encoded));
+    CHECK(imapstate_token_seal(IMAPSTATE_TOKEN_FORMAT, &key, &binding, NOW_S, 3600, encoded.span(), &token, &left_s) ==
+          IMAPSTATE_OK);
+    CHECK(imapstate_token_open(keyring, &binding, NOW_S, token.span(), &opened) == IMAPSTATE_OK && left_s >= 3600);
+    CHECK(imapstate_state_decode(state, opened.span()) == IMAPSTATE_OK && imapstate_state_count(state) == 0);
+    imapstate_state_free(state);
+    imapstate_keyring_free(keyring);
+}
+
+void visits()
+{
+    imapstate_visit *visit = imapstate_visit_new();
+    Buf out(256);
+    CHECK(visit && imapstate_visit_want(visit, IMAPSTATE_SPAN("ENABLE QRESYNC")) == IMAPSTATE_OK);
+    CHECK(imapstate_visit_put_state(visit, IMAPSTATE_SPAN("a2"), &out) && text_of(out.span()) == "a2 STATE\r\n");
+    imapstate_visit_response(visit, IMAPSTATE_SPAN("a2 OK tracking\r\n"));
+    CHECK(imapstate_visit_status(visit) == IMAPSTATE_VISIT_TRACKING);
+    imapstate_visit_free(visit);
+}
+} // namespace
+
+int main()
+{
+    spans_and_buffers();
+    errors();
+    frames_and_commands();
+    states_and_replays();
+    keys_and_tokens();
+    visits();
+    return 0;
+}
