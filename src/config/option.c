@@ -81,14 +81,12 @@ static const struct {
     uint64_t ms;
 } units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
 
-#define TIME_TEXT_MAX 32u
-
-static const char *option_time_text(uint64_t ms, char ret_text[TIME_TEXT_MAX])
+const char *option_time_text(uint64_t ms, char ret_text[OPTION_TIME_TEXT_MAX])
 {
     size_t unit = 0;
     while (unit < ARRAY_LEN(units) - 1 && (ms < units[unit].ms || ms % units[unit].ms != 0))
         unit++;
-    snprintf(ret_text, TIME_TEXT_MAX, "%" PRIu64 "%s", ms / units[unit].ms, ms == 0 ? "s" : units[unit].name);
+    snprintf(ret_text, OPTION_TIME_TEXT_MAX, "%" PRIu64 "%s", ms / units[unit].ms, ms == 0 ? "s" : units[unit].name);
     return ret_text;
 }
 
@@ -118,7 +116,7 @@ static bool option_parse_time_ms(const struct option *option, const char *text, 
                                  char ret_wrong[OPTION_WRONG_MAX])
 {
     uint64_t ms = 0;
-    char min[TIME_TEXT_MAX], max[TIME_TEXT_MAX];
+    char min[OPTION_TIME_TEXT_MAX], max[OPTION_TIME_TEXT_MAX];
     if (!option_take_time(option, text, &ms, ret_wrong))
         return false;
     option_time_text(option->min, min);

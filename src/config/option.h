@@ -10,6 +10,9 @@
 /* Octets of a text that says what is wrong, including its NUL; a longer one is cut. */
 #define OPTION_WRONG_MAX 1024u
 
+/* Of a time as text, including its NUL. */
+#define OPTION_TIME_TEXT_MAX 32u
+
 struct option_type;
 
 enum option_reload {
@@ -51,6 +54,9 @@ extern const struct option_type option_flag;    /* bool */
 extern const struct option_type option_choice;  /* an enum: the index among the words */
 extern const struct option_type option_mode;    /* unsigned; octal digits, as for chmod(1) */
 extern const struct option_type option_text;    /* char *, owned; never NULL once option_set_defaults() has succeeded */
+
+/* As it would be written, in the largest unit that fits: "90s". Returns ret_text. */
+const char *option_time_text(uint64_t ms, char ret_text[OPTION_TIME_TEXT_MAX]);
 
 /* For types: writes what is wrong. Always false. */
 bool option_is_wrong(char ret_wrong[OPTION_WRONG_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));

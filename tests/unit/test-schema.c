@@ -139,51 +139,6 @@ TEST(nothing_is_documented_that_there_is_not)
     free(docs);
 }
 
-static const char *const manual_headings[SCHEMA_SECTION_MAX] = {
-    [SCHEMA_FILE] = "\n.Ss The whole daemon\n",
-    [SCHEMA_PARK] = "\n.Ss park\n",
-    [SCHEMA_LISTENER] = "\n.Ss listener Qq Ar name\n",
-    [SCHEMA_UPSTREAM] = "\n.Ss upstream Qq Ar name\n",
-};
-
-/* What is said of the option behind ".It Ic NAME", ".It Ic OTHER , NAME"; the caller's to free. */
-static char *find_item(const char *section, const char *name)
-{
-    for (const char *item = section; (item = strstr(item, "\n.It Ic "));) {
-        const char *names = item + strlen("\n.It Ic "), *text = strchr(names, '\n');
-        char line[128];
-        snprintf(line, sizeof line, "%.*s", (int)(text - names), names);
-        for (char *rest = line, *word; (word = strsep(&rest, " ,"));)
-            if (strcmp(word, name) == 0)
-                return strndup(text, (size_t)(strstr(text, "\n.It") ? strstr(text, "\n.It") - text : 500));
-        item = text;
-    }
-    fail_msg("%s is not in the manual", name);
-    return NULL;
-}
-
-TEST(the_manual_tells_of_every_option_the_same_default)
-{
-    char *manual = read_source("docs/imapstated.8");
-    FOR_EACH_OPTION(section, option)
-    {
-        const char *begin = strstr(manual, manual_headings[section]);
-        CHECK_ROW(option->name, begin != NULL);
-        const char *end = strstr(begin, "\n.El\n");
-        char *text = strndup(begin, (size_t)(end - begin)), *item = find_item(text, option->name), want[64];
-        snprintf(want, sizeof want, "Default: %s", option->otherwise ? option->otherwise : "all");
-        const char *told = strstr(item, "Default: ");
-        if (told && option->type != &option_text && strncmp(told, want, strlen(want)) != 0)
-            fail_msg("%s: no \"%s\" in the manual, but:%s", option->name, want, item);
-        snprintf(want, sizeof want, "\n.Ql %s\n(the default)", option->otherwise);
-        if (option->words && !strstr(item, want))
-            fail_msg("%s: no \"%s\" in the manual, but:%s", option->name, want, item);
-        free(item);
-        free(text);
-    }
-    free(manual);
-}
-
 TEST(the_fuzz_target_knows_every_option)
 {
     char *dictionary = read_source("fuzz/configfile.dict");
@@ -203,7 +158,6 @@ int main(void)
         cmocka_unit_test(rows_are_complete),
         cmocka_unit_test(every_option_is_documented_with_its_default),
         cmocka_unit_test(nothing_is_documented_that_there_is_not),
-        cmocka_unit_test(the_manual_tells_of_every_option_the_same_default),
         cmocka_unit_test(the_fuzz_target_knows_every_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
