@@ -24,7 +24,8 @@ FLOORS = {
     "upstream": ["config", "imap", "io", "lib"],
     "client": ["upstream", "config", "imap", "io", "lib"],
     "gateway": ["client", "upstream", "config", "imap", "io", "lib"],
-    "daemon": ["gateway", "client", "upstream", "config", "imap", "io", "lib"],
+    "control": ["gateway", "client", "upstream", "config", "imap", "io", "lib"],
+    "daemon": ["control", "gateway", "client", "upstream", "config", "imap", "io", "lib"],
     "ctl": ["imap", "io", "lib"],
 }
 

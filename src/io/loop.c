@@ -95,6 +95,14 @@ void loop_poke(struct loop *loop)
         log_error("eventfd: %s", strerror(errno));
 }
 
+bool loop_send(struct loop *loop, struct errand *errand)
+{
+    if (!errands_add(&loop->errands, errand))
+        return false;
+    loop_poke(loop);
+    return true;
+}
+
 void loop_poke_all(void)
 {
     pthread_mutex_lock(&loops_lock);
@@ -109,6 +117,7 @@ static void loop_on_told(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     while (loop->told_fd >= 0 && read(loop->told_fd, &count, sizeof count) > 0)
         ;
+    errands_run(&loop->errands, loop);
     loop->told(loop);
 }
 
@@ -116,7 +125,9 @@ static void loop_on_told(evutil_socket_t fd, short what, void *arg)
 
 bool loop_run(struct loop *loop)
 {
-    return event_base_dispatch(loop->base) >= 0;
+    bool has_run = event_base_dispatch(loop->base) >= 0;
+    errands_close(&loop->errands);
+    return has_run;
 }
 
 void loop_break(struct loop *loop)
@@ -157,6 +168,7 @@ static void loop_prepare(struct loop *loop, unsigned index, loop_callback *told)
 {
     *loop = (struct loop){ .index = index, .told = told, .told_fd = -1, .alarm_at_ms = UINT64_MAX };
     list_init(&loop->graves);
+    errands_init(&loop->errands);
     list_init(&loop->link);
 }
 
@@ -195,6 +207,8 @@ void loop_done(struct loop *loop)
     list_remove(&loop->link);
     pthread_mutex_unlock(&loops_lock);
     loop_end_buried(loop);
+    errands_close(&loop->errands);
+    errands_done(&loop->errands);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->told_fd >= 0)

@@ -1,8 +1,8 @@
 /* loop: what everything on one event loop shares: its time, its timers, buffers, names for the log, and an orderly end
  * for what ends on it.
  *
- * Only the loop's own thread touches what the loop holds; other threads reach it with loop_poke(). A bare loop has no
- * event base and no descriptor: a test sets its time and runs its turns (loop_pass()). */
+ * Only the loop's own thread touches what the loop holds; other threads reach it with loop_poke() and loop_send(). A
+ * bare loop has no event base and no descriptor: a test sets its time and runs its turns (loop_pass()). */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 
 #include "agenda.h"
+#include "errand.h"
 #include "list.h"
 #include "pool.h"
 #include "watch.h"
@@ -30,6 +31,7 @@ struct loop {
     struct agenda agenda;    /* of its timers (timer.h) */
     struct pool pool;
     struct list graves;
+    struct errands errands; /* that other threads have sent */
     loop_callback *told;    /* in its own thread, after a loop_poke() */
     loop_callback *unwound; /* everything that was buried has been freed; NULL: nobody wants to know */
     struct watches watches; /* everything that is watched on it */
@@ -50,7 +52,7 @@ void loop_init_bare(struct loop *loop, unsigned index, loop_callback *told);
 /* Frees what is buried, and the base. Nothing else may still live on it. */
 void loop_done(struct loop *loop);
 
-/* Runs until loop_break(). False: it could not. */
+/* Runs until loop_break(), and then takes no errands any more. False: it could not. */
 bool loop_run(struct loop *loop);
 void loop_break(struct loop *loop);
 
@@ -72,6 +74,10 @@ uint64_t loop_new_id(struct loop *loop);
 
 /* From any thread (for a bare loop: from its own): told is called, in the loop's own thread. */
 void loop_poke(struct loop *loop);
+
+/* From any thread: errand is run in the loop's own thread, after a poke. False: the loop has ended, and it is not run.
+ * The errand is the caller's, and must exist until it has been run. */
+bool loop_send(struct loop *loop, struct errand *errand);
 
 /* From any thread: a round of the prelude has ended, or a name's addresses are known. All loops see to those that wait
  * for it. */
