@@ -18,6 +18,8 @@
 #include "resolver.h"
 #include "service.h"
 
+#define DAEMON_LOOP_INDEX 254u /* below the janitor's; workers' count from 0 */
+
 /* --- signals --- */
 
 static void daemon_on_reload(evutil_socket_t signal, short what, void *arg)
@@ -30,7 +32,7 @@ static void daemon_on_stop(evutil_socket_t signal, short what, void *arg)
     struct daemon *daemon = arg;
     log_info("stopping on signal %d", (int)signal);
     crew_tell(&daemon->crew, NULL);
-    event_base_loopbreak(daemon->base);
+    loop_break(&daemon->loop);
 }
 
 /* Threads that are not the main one never see a signal. */
@@ -48,15 +50,15 @@ static void daemon_block_signals(int how)
 static void daemon_wait_for_signals(struct daemon *daemon)
 {
     struct event *events[] = {
-        evsignal_new(daemon->base, SIGTERM, daemon_on_stop, daemon),
-        evsignal_new(daemon->base, SIGINT, daemon_on_stop, daemon),
-        evsignal_new(daemon->base, SIGHUP, daemon_on_reload, daemon),
+        evsignal_new(daemon->loop.base, SIGTERM, daemon_on_stop, daemon),
+        evsignal_new(daemon->loop.base, SIGINT, daemon_on_stop, daemon),
+        evsignal_new(daemon->loop.base, SIGHUP, daemon_on_reload, daemon),
     };
     for (size_t i = 0; i < 3; i++)
         if (events[i])
             evsignal_add(events[i], NULL);
     daemon_block_signals(SIG_UNBLOCK);
-    event_base_dispatch(daemon->base);
+    loop_run(&daemon->loop);
     daemon_block_signals(SIG_BLOCK); /* it is ending, and a second signal shall not end it in disorder */
     for (size_t i = 0; i < 3; i++)
         if (events[i])
@@ -64,6 +66,11 @@ static void daemon_wait_for_signals(struct daemon *daemon)
 }
 
 /* --- life --- */
+
+/* Nothing that is told to all loops is about the main thread's. */
+static void daemon_on_told(struct loop *loop)
+{
+}
 
 static void daemon_say_ready(const struct daemon *daemon)
 {
@@ -79,13 +86,31 @@ static void __attribute__((noreturn)) daemon_give_up(void)
     exit(EXIT_FAILURE);
 }
 
+static bool daemon_make_loop(struct daemon *daemon)
+{
+    bool is_made = loop_init(&daemon->loop, DAEMON_LOOP_INDEX, daemon_on_told);
+    inquiries_init(&daemon->inquiries, &daemon->loop);
+    daemon->has_loop = true;
+    if (!is_made)
+        log_error("%s", strerror(errno));
+    return is_made;
+}
+
+static bool daemon_open_inquiries(struct daemon *daemon)
+{
+    for (unsigned i = 0; i < daemon->crew.count; i++)
+        if (!inquiries_add(&daemon->inquiries, daemon->crew.workers[i]))
+            return false;
+    return inquiries_add(&daemon->inquiries, daemon->janitor.worker);
+}
+
 int daemon_run(struct daemon *daemon)
 {
     const struct config *config = daemon->service->config;
     daemon_block_signals(SIG_BLOCK);
     process_raise_descriptors(config);
-    daemon->base = event_base_new();
-    if (!daemon->base || !crew_make(&daemon->crew, daemon->service, stderr) || !process_drop_privileges(config))
+    if (!daemon_make_loop(daemon) || !crew_make(&daemon->crew, daemon->service, stderr) ||
+        !process_drop_privileges(config))
         return EXIT_FAILURE;
     process_forbid_dumps(); /* after the change of user, which would allow them again */
     process_warn_of_root(config);
@@ -95,7 +120,7 @@ int daemon_run(struct daemon *daemon)
     if (!crew_start(&daemon->crew))
         daemon_give_up();
     park_configure(config);
-    if (!janitor_start(&daemon->janitor, daemon->service, stderr))
+    if (!janitor_start(&daemon->janitor, daemon->service, stderr) || !daemon_open_inquiries(daemon))
         daemon_give_up();
     service_forget_revocations(daemon->service);
     daemon_say_ready(daemon);
@@ -136,8 +161,10 @@ void daemon_end(struct daemon *daemon)
     park_done();
     config_unref(daemon->started);
     service_unref(daemon->service);
-    if (daemon->base)
-        event_base_free(daemon->base);
+    if (daemon->has_loop) {
+        inquiries_done(&daemon->inquiries);
+        loop_done(&daemon->loop);
+    }
     prelude_done();
     resolver_done();
     libevent_global_shutdown();

@@ -5,15 +5,19 @@
 #include <stdbool.h>
 
 #include "crew.h"
+#include "inquiry.h"
 #include "janitor.h"
+#include "loop.h"
 
 struct daemon {
     const char *config_path; /* borrowed */
     struct service *service; /* counted: the newest */
     struct config *started;  /* counted: what it was started with */
-    struct event_base *base; /* of the main thread, for signals */
+    struct loop loop;        /* of the main thread, for signals and for whoever looks in */
+    bool has_loop;
     struct crew crew;
     struct janitor janitor;
+    struct inquiries inquiries;
 };
 
 /* Reads the configuration at config_path. False after it has told on the standard error why it cannot be used. With
