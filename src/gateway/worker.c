@@ -101,6 +101,7 @@ struct worker *worker_new(unsigned index, struct service *service, struct listen
     bool has_loop = loop_init(&worker->loop, index, worker_on_told);
     worker->loop.unwound = worker_break_if_empty;
     timer_init(&worker->stop_timer, &worker->loop, worker_on_stop_timer, worker);
+    lag_begin(&worker->lag, &worker->loop);
     upstreams_init(&worker->upstreams, &worker->loop);
     clients_init(&worker->clients, &worker->upstreams, service);
     room_init(&worker->room, &worker->clients);

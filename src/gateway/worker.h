@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "client.h"
+#include "lag.h"
 #include "loop.h"
 #include "room.h"
 #include "service.h"
@@ -22,6 +23,7 @@ struct worker {
     struct listener *listeners; /* owned array */
     size_t listener_count;
     struct room room;
+    struct lag lag;
     struct timer stop_timer;
     pthread_mutex_t told_lock;
     struct service *told_service;         /* under told_lock; counted; NULL: nothing new */

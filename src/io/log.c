@@ -22,6 +22,7 @@
 
 static _Atomic int log_to_now = LOG_TO_STDERR;
 static _Atomic int log_level_now = LOG_LEVEL_INFO;
+static _Atomic uint64_t log_unwritten; /* lines that could not be written */
 
 static struct {
     pthread_mutex_t lock;
@@ -98,6 +99,7 @@ static void log_put(const char *line, size_t len)
         } else if (errno == EAGAIN) { /* whoever else has it may have made it so */
             poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, -1);
         } else if (errno != EINTR) {
+            atomic_fetch_add(&log_unwritten, 1);
             return;
         }
     }
@@ -205,6 +207,14 @@ void log_stop(void)
     if (!log_state.is_queued)
         logqueue_done(&log_state.queue);
     pthread_mutex_unlock(&log_state.lock);
+}
+
+uint64_t log_lost(void)
+{
+    pthread_mutex_lock(&log_state.lock);
+    uint64_t lost = log_state.queue.lost_in_all;
+    pthread_mutex_unlock(&log_state.lock);
+    return lost + atomic_load(&log_unwritten);
 }
 
 /* A regular file takes what it gets; a pipe, a terminal or journald's socket only if somebody reads. */

@@ -26,6 +26,9 @@ bool log_start(void);
 void log_stop(void);
 #define LOG_STOP_MS 2000
 
+/* How many lines nobody will ever read: the queue was full, or they could not be written. */
+uint64_t log_lost(void);
+
 bool log_is_on(enum log_level level);
 
 /* "2026-11-24T04:30:42.123Z imapstated[PID]: level: text" on standard error; syslog has its own beginning. At the debug

@@ -53,6 +53,7 @@ void logqueue_put(struct logqueue *queue, uint8_t mark, const char *line, size_t
         queue->is_shedding ? room < LOGQUEUE_OCTETS_MAX / 2 : room < len + 2 * sizeof(struct logqueue_head);
     if (queue->is_shedding) {
         queue->lost++;
+        queue->lost_in_all++;
         return;
     }
     if (queue->lost > 0)

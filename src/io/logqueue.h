@@ -18,6 +18,7 @@ struct logqueue {
     uint8_t *ring;    /* owned; a page of it only costs memory once it was used */
     size_t from, len; /* the used part begins at from, and may wrap around to the start */
     uint64_t lost;    /* since the last line was put */
+    uint64_t lost_in_all;
     bool is_shedding;
 };
 

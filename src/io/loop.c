@@ -24,6 +24,15 @@ uint64_t loop_now_ms(const struct loop *loop)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t loop_now_us(const struct loop *loop)
+{
+    if (!loop->base)
+        return loop->bare_now_ms * 1000;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 void loop_arm(struct loop *loop)
 {
     uint64_t first_ms = agenda_first_ms(&loop->agenda);

@@ -12,6 +12,7 @@
 #include "agenda.h"
 #include "errand.h"
 #include "list.h"
+#include "loopcounters.h"
 #include "pool.h"
 #include "watch.h"
 
@@ -34,6 +35,7 @@ struct loop {
     struct errands errands; /* that other threads have sent */
     loop_callback *told;    /* in its own thread, after a loop_poke() */
     loop_callback *unwound; /* everything that was buried has been freed; NULL: nobody wants to know */
+    struct loop_counters counters;
     struct watches watches; /* everything that is watched on it */
     struct watch grave_watch, told_watch;
     struct event alarm_event;
@@ -62,6 +64,9 @@ bool loop_pass(struct loop *loop, uint64_t now_ms);
 
 /* Milliseconds on the monotonic clock. */
 uint64_t loop_now_ms(const struct loop *loop);
+
+/* The same clock in microseconds, and precise to that. For what is measured, not for what is waited for. */
+uint64_t loop_now_us(const struct loop *loop);
 
 /* Buries an object; once only. */
 void loop_bury(struct loop *loop, struct grave *grave, void (*end)(struct grave *grave));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "pool.h"
+#include "tls.h"
 
 /* Below this a forwarded span is copied behind the octets before it rather than written by itself: one TLS record, one
  * segment. */
@@ -34,6 +35,28 @@ void stream_init(struct stream *stream, struct loop *loop, int fd, stream_callba
     stream_init_watches(stream);
 }
 
+/* --- what is counted --- */
+
+static struct loop_octets *stream_octets(struct stream *stream)
+{
+    return &stream->loop->counters.octets[stream->is_made];
+}
+
+static void stream_count_handshake(struct stream *stream)
+{
+    bool is_resumed = SSL_session_reused(stream->ssl);
+    stream->loop->counters.handshakes[stream->is_made][tls_version(stream->ssl)][is_resumed]++;
+}
+
+/* However it has come to nothing: the peer's doing, or its owner's, who had no more time for it. */
+static void stream_count_unfinished(struct stream *stream)
+{
+    stream->loop->counters.handshakes_failed[stream->is_made] += stream->is_securing;
+    stream->is_securing = false;
+}
+
+/* --- life --- */
+
 static void stream_release_input(struct stream *stream)
 {
     if (stream->in)
@@ -45,6 +68,7 @@ static void stream_release_input(struct stream *stream)
 
 void stream_done(struct stream *stream)
 {
+    stream_count_unfinished(stream);
     watch_stop(&stream->read_watch);
     watch_stop(&stream->write_watch);
     SSL_free(stream->ssl);
@@ -127,6 +151,7 @@ void stream_acknowledge(struct stream *stream)
 
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len)
 {
+    stream->is_made = true;
     stream->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (stream->fd < 0) {
         stream->error = errno;
@@ -152,6 +177,7 @@ bool stream_connect(struct stream *stream, const struct sockaddr *address, sockl
 
 void stream_adopt(struct stream *stream, int fd, SSL *ssl)
 {
+    stream->is_made = true;
     stream->fd = fd;
     stream->ssl = ssl;
     stream_init_watches(stream);
@@ -312,6 +338,7 @@ static size_t stream_read_wire(struct stream *stream, uint8_t *at, size_t room)
 {
     size_t got = stream->ssl ? stream_read_tls(stream, at, room) : stream_read_plain(stream, at, room);
     stream->in_octets += got;
+    stream_octets(stream)->in += got;
     return got;
 }
 
@@ -370,6 +397,7 @@ static bool stream_handshake(struct stream *stream)
         return false;
     }
     stream->is_securing = false;
+    stream_count_handshake(stream);
     stream->callback(stream->owner, STREAM_SECURE);
     return true;
 }
@@ -565,6 +593,7 @@ static ssize_t stream_write_tls(struct stream *stream)
 static void stream_wrote(struct stream *stream, size_t octets)
 {
     stream->out_octets += octets;
+    stream_octets(stream)->out += octets;
     size_t from_out = octets < stream->out.len ? octets : stream->out.len;
     if (from_out > 0)
         imapstate_buf_drop(&stream->out, from_out);

@@ -54,6 +54,7 @@ struct stream {
     int fd;                          /* owned; -1 when there is none */
     int error;                       /* errno of the failure, 0 for an orderly end */
     bool is_connecting : 1, is_securing : 1, is_at_eof : 1, is_closed : 1;
+    bool is_made : 1;                                /* we have made the connection, rather than accepted it */
     bool owes_eof : 1;                               /* STREAM_EOF is yet to be told */
     bool is_garbled : 1, owes_garbled : 1;           /* STREAM_GARBLED is yet to be told */
     bool is_paused : 1;                              /* by the owner: do not read */
@@ -73,7 +74,7 @@ void stream_done(struct stream *stream);
 /* Begins to connect; CONNECTED or CLOSED follows. False: it could not even begin; see stream->error. */
 bool stream_connect(struct stream *stream, const struct sockaddr *address, socklen_t len);
 
-/* Takes a connection that is open already; ssl, which may be NULL, is bound to fd. */
+/* Takes a connection that is open already and that we have made; ssl, which may be NULL, is bound to fd. */
 void stream_adopt(struct stream *stream, int fd, SSL *ssl);
 
 /* Reads once what has arrived, without telling the owner. False: the peer has closed, or an error. */

@@ -97,6 +97,14 @@ SSL *tls_peer(SSL_CTX *context, const char *name)
     return NULL;
 }
 
+const char *const tls_version_names[TLS_VERSION_COUNT] = { "TLSv1.2", "TLSv1.3" };
+
+/* tls_context() allows no other. */
+enum tls_version tls_version(const SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
+}
+
 const char *tls_verify_failure(const SSL *ssl)
 {
     long result = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;

@@ -19,6 +19,11 @@ SSL_CTX *tls_peer_context(bool is_verified, const char *ca_file);
 SSL *tls_accept(SSL_CTX *context);
 SSL *tls_peer(SSL_CTX *context, const char *name);
 
+/* What a handshake has agreed on. */
+enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3, TLS_VERSION_COUNT };
+enum tls_version tls_version(const SSL *ssl);
+extern const char *const tls_version_names[TLS_VERSION_COUNT]; /* as OpenSSL writes them: "TLSv1.3" */
+
 /* Why the other side's certificate was refused, in static words, or NULL if it was not. */
 const char *tls_verify_failure(const SSL *ssl);
 

@@ -63,6 +63,7 @@ TEST(what_does_not_fit_is_counted_where_it_is_missing)
         assert_line(&queue, taken++);
     assert_true(logqueue_take(&queue, &entry));
     assert_int_equal(entry.lost, 100);
+    assert_int_equal(queue.lost_in_all, 100);
     assert_int_equal(entry.len, 0);
     assert_line(&queue, kept);
     assert_false(logqueue_take(&queue, &entry));

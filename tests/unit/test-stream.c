@@ -452,6 +452,39 @@ TEST(nothing_that_came_in_clear_is_read_under_tls)
     end_done(&server);
 }
 
+TEST(what_passes_is_counted_by_who_has_made_the_connection)
+{
+    struct end client, server;
+    BOTH(is_tls)
+    {
+        connect_ends(&client, &server, is_tls);
+        client.stream.is_made = true;
+        server.keeps = true;
+        assert_true(stream_put(&client.stream, IMAPSTATE_SPAN("a1 NOOP\r\n")));
+        stream_flush(&client.stream);
+        RUN_UNTIL(stream_input(&server.stream).len == 9);
+        const struct loop_octets *made = &client.loop.counters.octets[LOOP_MADE];
+        const struct loop_octets *accepted = &server.loop.counters.octets[LOOP_ACCEPTED];
+        CHECK_ROW(kinds[is_tls], made->out == 9 && made->in == 0);
+        CHECK_ROW(kinds[is_tls], accepted->in == 9 && accepted->out == 0);
+        end_done(&client);
+        end_done(&server);
+    }
+}
+
+TEST(a_handshake_is_counted_when_it_is_done)
+{
+    struct end client, server;
+    connect_ends(&client, &server, true);
+    const struct loop_counters *counters = &server.loop.counters;
+    assert_int_equal(counters->handshakes[LOOP_ACCEPTED][TLS_VERSION_1_3][false], 1);
+    assert_int_equal(counters->handshakes[LOOP_ACCEPTED][TLS_VERSION_1_2][false], 0);
+    stream_done(&server.stream);
+    assert_int_equal(counters->handshakes_failed[LOOP_ACCEPTED], 0);
+    end_done(&client);
+    end_done(&server);
+}
+
 TEST(a_certificate_of_another_name_is_refused)
 {
     struct end client, server;
@@ -465,6 +498,10 @@ TEST(a_certificate_of_another_name_is_refused)
     RUN_UNTIL(client.told[STREAM_CLOSED] == 1);
     assert_int_equal(client.told[STREAM_SECURE], 0);
     assert_string_equal(tls_verify_failure(client.stream.ssl), "hostname mismatch");
+    client.stream.is_made = true;
+    stream_done(&client.stream);
+    stream_done(&client.stream); /* counted once */
+    assert_int_equal(client.loop.counters.handshakes_failed[LOOP_MADE], 1);
     end_done(&client);
     end_done(&server);
 }
@@ -1069,6 +1106,8 @@ int main(void)
         EACH(a_full_buffer_is_read_into_again_when_there_is_room),
         EACH(no_more_is_read_at_a_time_than_the_owner_wants),
         EACH(nothing_that_came_in_clear_is_read_under_tls),
+        EACH(what_passes_is_counted_by_who_has_made_the_connection),
+        EACH(a_handshake_is_counted_when_it_is_done),
         EACH(a_certificate_of_another_name_is_refused),
         EACH(a_connection_goes_on_in_another_stream),
         EACH(a_connection_with_octets_in_hand_is_not_given_away),

@@ -1,0 +1,33 @@
+#include "histogram.h"
+
+#define MS UINT64_C(1000)
+#define S  (1000 * MS)
+
+/* From a parked connection on the same host to the longest connect_timeout that anybody would wait for. */
+const uint64_t histogram_bounds_us[HISTOGRAM_BOUNDS] = {
+    MS, 2 * MS, 5 * MS, 10 * MS, 25 * MS, 50 * MS, 100 * MS, 250 * MS, 500 * MS, S, 5 * S / 2, 5 * S, 10 * S, 30 * S,
+};
+
+void histogram_note(struct histogram *histogram, uint64_t us)
+{
+    unsigned at = 0;
+    while (at < HISTOGRAM_BOUNDS && us > histogram_bounds_us[at])
+        at++;
+    histogram->buckets[at]++;
+    histogram->sum_us += us;
+}
+
+void histogram_add(struct histogram *into, const struct histogram *from)
+{
+    for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        into->buckets[i] += from->buckets[i];
+    into->sum_us += from->sum_us;
+}
+
+uint64_t histogram_count(const struct histogram *histogram)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        count += histogram->buckets[i];
+    return count;
+}
