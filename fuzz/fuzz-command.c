@@ -84,9 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     astring_check(in, SIZE_MAX);
     astring_check(in, 16);
     login_string_check(in);
-    size_t rows;
-    const struct imapstate_command *commands = imapstate_command_table(&rows);
-    for (size_t i = 0; i < rows; i++)
-        imapstate_command_may_enable(&commands[i], in);
+    const struct imapstate_command *command;
+    for (size_t i = 0; (command = imapstate_command_at(i)); i++)
+        imapstate_command_may_enable(command, in);
     return 0;
 }

@@ -96,7 +96,7 @@ static enum imapstate_error seal(unsigned format, struct imapstate_span in, stru
     struct imapstate_key key = { .id = 0x01020304, .octets = key_octets };
     uint64_t left_s = 0;
     imapstate_buf_init(ret_token, IMAPSTATE_TOKEN_MAX);
-    enum imapstate_error error = imapstate_token_seal(format, &key, &binding, NOW_S, 60, in, ret_token, &left_s);
+    enum imapstate_error error = imapstate_token_seal_as(format, &key, &binding, NOW_S, 60, in, ret_token, &left_s);
     CHECK(error != IMAPSTATE_OK || (left_s >= 60 && left_s < 60 + 60 / 8));
     return error;
 }

@@ -18,31 +18,32 @@ enum imapstate_command_in {
 };
 #define IMAPSTATE_IN_ANY (IMAPSTATE_IN_NOT_AUTHENTICATED | IMAPSTATE_IN_AUTHENTICATED | IMAPSTATE_IN_SELECTED)
 
-/* Commands that some code treats specially have an id; all others are OTHER. */
+/* Commands that some code treats specially have an id; all others are OTHER. The numbers stay; new ones are added at
+ * the end. */
 enum imapstate_command_id {
-    IMAPSTATE_COMMAND_OTHER,
-    IMAPSTATE_COMMAND_APPEND,
-    IMAPSTATE_COMMAND_AUTHENTICATE,
-    IMAPSTATE_COMMAND_CAPABILITY,
-    IMAPSTATE_COMMAND_CLOSE,
-    IMAPSTATE_COMMAND_COMPARATOR,
-    IMAPSTATE_COMMAND_COMPRESS,
-    IMAPSTATE_COMMAND_ENABLE,
-    IMAPSTATE_COMMAND_EXAMINE,
-    IMAPSTATE_COMMAND_ID,
-    IMAPSTATE_COMMAND_IDLE,
-    IMAPSTATE_COMMAND_LANGUAGE,
-    IMAPSTATE_COMMAND_LOGIN,
-    IMAPSTATE_COMMAND_LOGOUT,
-    IMAPSTATE_COMMAND_NAMESPACE,
-    IMAPSTATE_COMMAND_NOOP,
-    IMAPSTATE_COMMAND_NOTIFY,
-    IMAPSTATE_COMMAND_SAVESTATE,
-    IMAPSTATE_COMMAND_SELECT,
-    IMAPSTATE_COMMAND_STARTTLS,
-    IMAPSTATE_COMMAND_STATE,
-    IMAPSTATE_COMMAND_UNAUTHENTICATE,
-    IMAPSTATE_COMMAND_UNSELECT,
+    IMAPSTATE_COMMAND_OTHER = 0,
+    IMAPSTATE_COMMAND_APPEND = 1,
+    IMAPSTATE_COMMAND_AUTHENTICATE = 2,
+    IMAPSTATE_COMMAND_CAPABILITY = 3,
+    IMAPSTATE_COMMAND_CLOSE = 4,
+    IMAPSTATE_COMMAND_COMPARATOR = 5,
+    IMAPSTATE_COMMAND_COMPRESS = 6,
+    IMAPSTATE_COMMAND_ENABLE = 7,
+    IMAPSTATE_COMMAND_EXAMINE = 8,
+    IMAPSTATE_COMMAND_ID = 9,
+    IMAPSTATE_COMMAND_IDLE = 10,
+    IMAPSTATE_COMMAND_LANGUAGE = 11,
+    IMAPSTATE_COMMAND_LOGIN = 12,
+    IMAPSTATE_COMMAND_LOGOUT = 13,
+    IMAPSTATE_COMMAND_NAMESPACE = 14,
+    IMAPSTATE_COMMAND_NOOP = 15,
+    IMAPSTATE_COMMAND_NOTIFY = 16,
+    IMAPSTATE_COMMAND_SAVESTATE = 17,
+    IMAPSTATE_COMMAND_SELECT = 18,
+    IMAPSTATE_COMMAND_STARTTLS = 19,
+    IMAPSTATE_COMMAND_STATE = 20,
+    IMAPSTATE_COMMAND_UNAUTHENTICATE = 21,
+    IMAPSTATE_COMMAND_UNSELECT = 22,
 };
 
 /* Which literals its arguments can hold. */
@@ -66,6 +67,7 @@ enum imapstate_command_enables {
     IMAPSTATE_ENABLES_ANYWHERE,
 };
 
+/* A row. Rows are the library's, and grow at their end (api.h). */
 struct imapstate_command {
     const char *name; /* upper case; with its UID prefix where it has one: "UID FETCH" */
     uint8_t id;       /* enum imapstate_command_id */
@@ -85,6 +87,7 @@ struct imapstate_command_line {
     struct imapstate_span arguments;         /* after the SP that follows the name, up to the line end; may be empty */
     const struct imapstate_command *command; /* static; never NULL */
     bool has_arguments_sp;                   /* an SP follows the name, even if nothing else does */
+    uint64_t reserved[4];
 };
 
 /* Takes the first line of a command apart; line includes its end (CRLF or LF). Returns IMAPSTATE_SYNTAX unless it is
@@ -98,8 +101,8 @@ IMAPSTATE_API enum imapstate_error imapstate_command_parse(struct imapstate_span
 /* The row of a name in any case; for names that have no row, the row that represents all of them. */
 IMAPSTATE_API const struct imapstate_command *imapstate_command_find(struct imapstate_span name);
 
-/* The table, sorted by name, for loops over it. */
-IMAPSTATE_API const struct imapstate_command *imapstate_command_table(size_t *ret_rows);
+/* The rows in the order of their names, from index 0 on; NULL behind the last one. */
+IMAPSTATE_API const struct imapstate_command *imapstate_command_at(size_t index);
 
 /* Can this part of the command's arguments (one line, to be judged apart from literals) switch CONDSTORE on without
  * ENABLE? It looks for MODSEQ, CHANGEDSINCE, UNCHANGEDSINCE, CONDSTORE, QRESYNC and FlagChange within any word, in any

@@ -60,6 +60,7 @@ struct imapstate_piece {
                                    * announces is. LINE_TOO_LONG: it comes in parts; octets need not end in LF, and then
                                    * ends is false and no literal is reported. Parts after the first do not begin. */
     struct imapstate_literal literal; /* announced by this line */
+    uint64_t reserved[2];
 };
 
 /* The fields are the frame's own; use the functions. */
@@ -72,6 +73,7 @@ struct imapstate_frame {
     bool takes_bare_lf : 1;
     bool has_nul : 1;       /* the part of an overlong line that was consumed */
     bool is_quote_open : 1; /* after that part */
+    uint32_t reserved[2];
 };
 
 IMAPSTATE_API void imapstate_frame_init(struct imapstate_frame *frame, enum imapstate_frame_side side);

@@ -12,6 +12,7 @@
 #include <imapstate/state.h>
 #include <imapstate/storable.h>
 #include <imapstate/token.h>
+#include <imapstate/version.h>
 #include <imapstate/visit.h>
 
 #endif

@@ -23,6 +23,7 @@ struct imapstate_key {
     uint32_t id;
     uint64_t seals_from_s; /* seconds since 1970-01-01 UTC */
     const uint8_t *octets; /* IMAPSTATE_KEY_OCTETS, owned by the keyring, in guarded memory */
+    uint64_t reserved[2];
 };
 
 struct imapstate_keyring;

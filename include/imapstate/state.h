@@ -18,6 +18,7 @@ IMAPSTATE_BEGIN
 struct imapstate_entry {
     enum imapstate_entry_kind kind;
     struct imapstate_span value; /* borrowed from the state; valid until it is next changed */
+    uint64_t reserved[2];
 };
 
 struct imapstate_state;
@@ -54,6 +55,7 @@ struct imapstate_notify_part {
     struct imapstate_span text; /* without NUL, CR, LF */
     bool has_literal;
     struct imapstate_span literal; /* its octets, without the announcement */
+    uint64_t reserved[2];
 };
 
 /* Takes the next part off *arguments, which must not be empty. Spans borrow. SYNTAX, with *arguments as before, for
@@ -61,6 +63,10 @@ struct imapstate_notify_part {
  * octet that no line can contain. */
 IMAPSTATE_API enum imapstate_error imapstate_notify_next(struct imapstate_span *arguments,
                                                          struct imapstate_notify_part *ret_part);
+
+/* Takes the next name off the names of an ENABLE or ENABLED, which are its arguments or an entry's value: between any
+ * number of blanks (SP, HT), up to the line end if there is one. Spans borrow. False if there is none left. */
+IMAPSTATE_API bool imapstate_enable_next(struct imapstate_span *names, struct imapstate_span *ret_name);
 
 /* Forgets all entries (UNAUTHENTICATE, P16). */
 IMAPSTATE_API void imapstate_state_clear(struct imapstate_state *state);

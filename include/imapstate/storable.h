@@ -29,6 +29,7 @@ enum imapstate_proof {
     IMAPSTATE_PROOF_ANSWER,        /* no response, but the command's OK; the value is its arguments */
 };
 
+/* A row. Rows are the library's, and grow at their end (api.h). */
 struct imapstate_storable {
     const char *command;  /* the command's name, upper case */
     const char *response; /* the name of the untagged response; NULL: there is none */

@@ -33,6 +33,7 @@ struct imapstate_token_binding {
     struct imapstate_span names;    /* the capability list that the client was given when its login was answered */
     uint64_t epoch;                 /* the operator's */
     uint64_t revoked_s;             /* when the user's tokens were last revoked, in seconds since 1970; 0: never */
+    uint64_t reserved[4];           /* 0; else the binding is UNSUPPORTED: it may say what this library does not heed */
 };
 
 /* The fingerprint of a server: of the capabilities that a client sees after login and the operator's epoch (P12). names
@@ -44,14 +45,22 @@ IMAPSTATE_API bool imapstate_token_fingerprint(struct imapstate_span names, uint
 /* Octets of encoded state that fit into a token with this binding; 0 if not even an empty one does. */
 IMAPSTATE_API size_t imapstate_token_state_max(const struct imapstate_token_binding *binding);
 
-/* Seals in this format. Times in seconds since 1970-01-01 UTC. The token is appended to ret_token; ret_left_s is how
- * long it lives from now_s on: in format 1 lifetime_s; in format 2 until the end of the granule in which lifetime_s
- * ends. A granule is a day, or an eighth of lifetime_s if that is less, but a second at least; they are counted from
- * 1970. TOKEN_VERSION (no such format), STATE_TOO_LARGE or NO_MEMORY (ret_token's max included). */
-IMAPSTATE_API enum imapstate_error imapstate_token_seal(unsigned format, const struct imapstate_key *key,
+/* Seals in the newest format. The nonce comes from what is sealed, and no random numbers are needed. Times in seconds
+ * since 1970-01-01 UTC. The token is appended to ret_token; ret_left_s is how long it lives from now_s on: until the
+ * end of the granule in which lifetime_s ends. A granule is a day, or an eighth of lifetime_s if that is less, but a
+ * second at least; they are counted from 1970. STATE_TOO_LARGE, NO_MEMORY (ret_token's max included) or UNSUPPORTED. */
+IMAPSTATE_API enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
                                                         const struct imapstate_token_binding *binding, uint64_t now_s,
                                                         uint64_t lifetime_s, struct imapstate_span state,
                                                         struct imapstate_buf *ret_token, uint64_t *ret_left_s);
+
+/* The same in an older format, for a fleet whose members do not all open the newest one yet; also TOKEN_VERSION: there
+ * is no such format. In format 1 the nonce is random, by libsodium's generator, and ret_left_s is lifetime_s. */
+IMAPSTATE_API enum imapstate_error imapstate_token_seal_as(unsigned format, const struct imapstate_key *key,
+                                                           const struct imapstate_token_binding *binding,
+                                                           uint64_t now_s, uint64_t lifetime_s,
+                                                           struct imapstate_span state, struct imapstate_buf *ret_token,
+                                                           uint64_t *ret_left_s);
 
 /* Opens and checks in this order: form, format, key, seal, times, user, upstream, revocation, fingerprint. On
  * IMAPSTATE_OK the encoded state is appended to ret_state; on any other result ret_state is as before. A token is

@@ -506,8 +506,8 @@ static enum imapstate_error restore_seal(const struct client *client, struct ima
     struct imapstate_token_binding binding = restore_binding(client);
     enum imapstate_error error = IMAPSTATE_STATE_TOO_LARGE;
     if (imapstate_state_encode(client->session.state, &encoded))
-        error = imapstate_token_seal(config->seal_format, &key, &binding, now_s, config->token_lifetime_s,
-                                     imapstate_buf_span(&encoded), ret_token, ret_left_s);
+        error = imapstate_token_seal_as(config->seal_format, &key, &binding, now_s, config->token_lifetime_s,
+                                        imapstate_buf_span(&encoded), ret_token, ret_left_s);
     imapstate_buf_done(&encoded);
     return error;
 }

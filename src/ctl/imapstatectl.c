@@ -2,6 +2,8 @@
 #include "keys.h"
 #include "try.h"
 
+#include <imapstate/version.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -196,7 +198,7 @@ static int parse_options(int argc, char **argv, struct options *options)
             fputs(help, stdout);
             return EXIT_SUCCESS;
         case 'v':
-            puts("imapstatectl " CTL_VERSION);
+            puts("imapstatectl " IMAPSTATE_VERSION_TEXT);
             return EXIT_SUCCESS;
         default: /* getopt_long() has said what is wrong */
             fputs("Try \"imapstatectl --help\".\n", stderr);

@@ -1,5 +1,7 @@
 #include "trial.h"
 
+#include <imapstate/version.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -159,7 +161,7 @@ static void trial_choose_set_up(struct trial *trial, const struct dialog *dialog
     const struct {
         const char *capability, *command;
     } commands[] = {
-        { "ID", "ID (\"name\" \"imapstatectl\" \"version\" \"" CTL_VERSION "\")" },
+        { "ID", "ID (\"name\" \"imapstatectl\" \"version\" \"" IMAPSTATE_VERSION_TEXT "\")" },
         { "ENABLE", enable },
         { "NAMESPACE", "NAMESPACE" },
         { "LANGUAGE", "LANGUAGE i-default" },

@@ -1,4 +1,6 @@
 /* imapstated: its options. */
+#include <imapstate/version.h>
+
 #include <event2/thread.h>
 #include <getopt.h>
 #include <sodium.h>
@@ -48,7 +50,7 @@ int main(int argc, char **argv)
             is_test = true;
             break;
         case 'V':
-            puts("imapstated " IMAPSTATE_VERSION);
+            puts("imapstated " IMAPSTATE_VERSION_TEXT);
             return EXIT_SUCCESS;
         case 'h':
             return main_usage(stdout, EXIT_SUCCESS);

@@ -104,7 +104,7 @@ static bool session_has_enabled(const struct session *session, struct imapstate_
 
 static void session_add_enabled(struct session *session, struct imapstate_span names)
 {
-    for (struct imapstate_span name = words_next(&names); name.len > 0; name = words_next(&names)) {
+    for (struct imapstate_span name; imapstate_enable_next(&names, &name);) {
         if (session_has_enabled(session, name))
             continue;
         if (!imapstate_buf_put_byte(&session->enabled, ' ') || !imapstate_buf_put(&session->enabled, name))
@@ -249,7 +249,7 @@ static bool session_enabled_of(const struct session *session, struct imapstate_s
                                struct imapstate_buf *ret)
 {
     bool fits = true, is_any = false;
-    for (struct imapstate_span name = words_next(&requested); name.len > 0; name = words_next(&requested)) {
+    for (struct imapstate_span name; imapstate_enable_next(&requested, &name);) {
         if (!session_has_enabled(session, name))
             continue;
         fits = fits && (!is_any || imapstate_buf_put_byte(ret, ' ')) && imapstate_buf_put(ret, name);
@@ -441,7 +441,7 @@ static bool session_is_notified_otherwise(const struct session *session)
 bool session_is_set_up_otherwise(const struct session *session)
 {
     struct imapstate_span rest = imapstate_buf_span(&session->enabled);
-    for (struct imapstate_span name = words_next(&rest); name.len > 0; name = words_next(&rest))
+    for (struct imapstate_span name; imapstate_enable_next(&rest, &name);)
         if (!evidence_has_enabled(session->in_effect, name))
             return true;
     return !evidence_is_accounted(session->seen, session->in_effect);

@@ -117,10 +117,9 @@ static const struct imapstate_command command_unknown = {
     .enables = IMAPSTATE_ENABLES_ANYWHERE,
 };
 
-const struct imapstate_command *imapstate_command_table(size_t *ret_rows)
+const struct imapstate_command *imapstate_command_at(size_t index)
 {
-    *ret_rows = ARRAY_LEN(commands);
-    return commands;
+    return index < ARRAY_LEN(commands) ? &commands[index] : NULL;
 }
 
 /* Not toupper(): that depends on the locale, and IMAP is ASCII. */

@@ -35,8 +35,8 @@ struct imapstate_keyring *imapstate_keyring_new(void)
     return calloc(1, sizeof(struct imapstate_keyring));
 }
 
-/* Where a limit on memory is reached, a page cannot be made writable again. sodium_free() would crash in wiping it; such a
- * key stays where it is, in locked pages. */
+/* Where a limit on memory is reached, a page cannot be made writable again. sodium_free() would crash in wiping it;
+ * such a key stays where it is, in locked pages. */
 static void key_free(uint8_t *octets)
 {
     if (sodium_mprotect_readwrite(octets) == 0)

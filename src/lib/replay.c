@@ -176,7 +176,7 @@ static void step_confirm(struct step *step, struct imapstate_span name)
 {
     struct imapstate_span left = imapstate_buf_span(&step->value);
     struct imapstate_span word;
-    while ((word = words_next(&left)).len > 0)
+    while (imapstate_enable_next(&left, &word))
         if (imapstate_span_equal_nocase(word, name))
             memset(step->value.at + (word.at - step->value.at), ' ', word.len);
 }
@@ -198,7 +198,7 @@ static void replay_prove_enable(struct imapstate_replay *replay, struct imapstat
         if (step->storable->proof != IMAPSTATE_PROOF_NAMES)
             continue;
         struct imapstate_span left = names, name;
-        while ((name = words_next(&left)).len > 0) {
+        while (imapstate_enable_next(&left, &name)) {
             step_confirm(step, name);
             /* RFC 7162 section 3.2.3: whether or not the server says so. */
             if (word_is(name, "QRESYNC"))

@@ -217,7 +217,7 @@ static enum imapstate_error state_add_names(struct imapstate_state *state, struc
     if (!names_are_valid(names))
         return IMAPSTATE_SYNTAX;
     imapstate_buf_init(&fresh, names.len);
-    while (has_memory && (name = words_next(&names)).len > 0)
+    while (has_memory && imapstate_enable_next(&names, &name))
         if (!entries_enable(imapstate_buf_span(&state->entries), name) && !words_have(imapstate_buf_span(&fresh), name))
             has_memory = names_put(&fresh, name);
     enum imapstate_error error = IMAPSTATE_OK;
@@ -262,6 +262,15 @@ static bool literal_take(struct imapstate_span *in, struct imapstate_span *ret_o
         return false;
     *ret_octets = (struct imapstate_span){ in->at + i, octets };
     *in = (struct imapstate_span){ in->at + i + octets, in->len - i - octets };
+    return true;
+}
+
+bool imapstate_enable_next(struct imapstate_span *names, struct imapstate_span *ret_name)
+{
+    struct imapstate_span name = words_next(names);
+    if (name.len == 0)
+        return false;
+    *ret_name = name;
     return true;
 }
 

@@ -225,10 +225,25 @@ static bool is_format(unsigned format)
     return format >= FORMAT_ISSUED && format <= IMAPSTATE_TOKEN_FORMAT;
 }
 
-enum imapstate_error imapstate_token_seal(unsigned format, const struct imapstate_key *key,
+/* Is there nothing in it that a later version would heed? */
+static bool binding_is_supported(const struct imapstate_token_binding *binding)
+{
+    return sodium_is_zero((const uint8_t *)binding->reserved, sizeof binding->reserved);
+}
+
+enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,
                                           const struct imapstate_token_binding *binding, uint64_t now_s,
                                           uint64_t lifetime_s, struct imapstate_span state,
                                           struct imapstate_buf *ret_token, uint64_t *ret_left_s)
+{
+    return imapstate_token_seal_as(IMAPSTATE_TOKEN_FORMAT, key, binding, now_s, lifetime_s, state, ret_token,
+                                   ret_left_s);
+}
+
+enum imapstate_error imapstate_token_seal_as(unsigned format, const struct imapstate_key *key,
+                                             const struct imapstate_token_binding *binding, uint64_t now_s,
+                                             uint64_t lifetime_s, struct imapstate_span state,
+                                             struct imapstate_buf *ret_token, uint64_t *ret_left_s)
 {
     uint8_t raw[RAW_MAX], fingerprint[IMAPSTATE_FINGERPRINT_OCTETS];
     char token[IMAPSTATE_TOKEN_MAX + 1];
@@ -236,6 +251,8 @@ enum imapstate_error imapstate_token_seal(unsigned format, const struct imapstat
 
     if (!is_format(format))
         return IMAPSTATE_TOKEN_VERSION;
+    if (!binding_is_supported(binding))
+        return IMAPSTATE_UNSUPPORTED;
     if (sodium_init() < 0 || !fingerprint_of(format, binding->names, binding->epoch, fingerprint))
         return IMAPSTATE_NO_MEMORY;
     if (!binding_room(binding, &room) || state.len > room)
@@ -315,6 +332,8 @@ enum imapstate_error imapstate_token_open(const struct imapstate_keyring *keyrin
     uint8_t raw[RAW_MAX];
     size_t raw_len;
 
+    if (!binding_is_supported(binding))
+        return IMAPSTATE_UNSUPPORTED;
     if (sodium_init() < 0)
         return IMAPSTATE_NO_MEMORY;
     enum imapstate_error error = IMAPSTATE_TOKEN_MALFORMED;
@@ -412,7 +431,8 @@ bool imapstate_token_fingerprint(struct imapstate_span names, uint64_t epoch,
 void imapstate_token_hash(struct imapstate_span token, char ret_hash[17])
 {
     /* Cut down from the shortest that the function is made for. */
-    uint8_t hash[crypto_generichash_BYTES_MIN];
-    crypto_generichash(hash, sizeof hash, token.at, token.len, NULL, 0);
+    uint8_t hash[crypto_generichash_BYTES_MIN] = { 0 };
+    if (sodium_init() >= 0)
+        crypto_generichash(hash, sizeof hash, token.at, token.len, NULL, 0);
     sodium_bin2hex(ret_hash, 17, hash, 8);
 }

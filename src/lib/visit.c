@@ -2,6 +2,7 @@
 
 #include <imapstate/command.h>
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +91,7 @@ static struct flight **visit_flight(struct imapstate_visit *visit, struct imapst
 
 struct imapstate_visit *imapstate_visit_new(void)
 {
-    struct imapstate_visit *visit = calloc(1, sizeof *visit);
+    struct imapstate_visit *visit = sodium_init() < 0 ? NULL : calloc(1, sizeof *visit);
     if (!visit)
         return NULL;
     imapstate_buf_init(&visit->wanted, SIZE_MAX);

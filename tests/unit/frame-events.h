@@ -32,7 +32,7 @@ struct frame_run {
 static inline const char *frame_run_error_name(enum imapstate_error error)
 {
     switch (error) {
-#define X(name, number, text)                                                                                          \
+#define X(name, number, lasts, text)                                                                                   \
     case IMAPSTATE_##name:                                                                                             \
         return #name;
         IMAPSTATE_ERRORS(X)

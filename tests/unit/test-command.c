@@ -7,15 +7,30 @@
 
 TEST(the_table_is_sorted_and_every_name_finds_its_row)
 {
-    size_t rows;
-    const struct imapstate_command *table = imapstate_command_table(&rows);
-    assert_true(rows > 0);
-    for (size_t i = 0; i < rows; i++) {
-        struct imapstate_span name = imapstate_span_of(table[i].name);
-        CHECK_ROW(table[i].name, i == 0 || strcmp(table[i - 1].name, table[i].name) < 0);
-        CHECK_ROW(table[i].name, imapstate_command_find(name) == &table[i]);
-        CHECK_ROW(table[i].name, table[i].is_known && table[i].allowed != 0);
+    const struct imapstate_command *row, *before = NULL;
+    for (size_t i = 0; (row = imapstate_command_at(i)); before = row, i++) {
+        CHECK_ROW(row->name, !before || strcmp(before->name, row->name) < 0);
+        CHECK_ROW(row->name, imapstate_command_find(imapstate_span_of(row->name)) == row);
+        CHECK_ROW(row->name, row->is_known && row->allowed != 0);
     }
+    assert_non_null(before);
+    assert_null(imapstate_command_at(SIZE_MAX));
+}
+
+/* What programs that were built against an older library have in them. New ones come at the end, here too. */
+TEST(ids_keep_their_numbers)
+{
+    static const char *const names[] = {
+        "",        "APPEND",    "AUTHENTICATE", "CAPABILITY", "CLOSE", "COMPARATOR",     "COMPRESS",  "ENABLE",
+        "EXAMINE", "ID",        "IDLE",         "LANGUAGE",   "LOGIN", "LOGOUT",         "NAMESPACE", "NOOP",
+        "NOTIFY",  "SAVESTATE", "SELECT",       "STARTTLS",   "STATE", "UNAUTHENTICATE", "UNSELECT",
+    };
+    const struct imapstate_command *row;
+    for (size_t id = 0; id < ARRAY_LEN(names); id++)
+        CHECK_ROW(names[id], imapstate_command_find(imapstate_span_of(names[id]))->id == id);
+    for (size_t i = 0; (row = imapstate_command_at(i)); i++)
+        CHECK_ROW(row->name, row->id < ARRAY_LEN(names) &&
+                                 (row->id == IMAPSTATE_COMMAND_OTHER || strcmp(names[row->id], row->name) == 0));
 }
 
 TEST(names_are_found_in_any_case_and_nothing_else_is)
@@ -98,11 +113,11 @@ TEST(nothing_that_changes_a_mailbox_is_repeatable)
 {
     static const char *const repeatable[] = { "CAPABILITY", "ENABLE", "EXAMINE", "ID",     "LIST",  "LSUB",
                                               "NAMESPACE",  "NOOP",   "NOTIFY",  "SELECT", "STATUS" };
-    size_t rows, next = 0;
-    const struct imapstate_command *table = imapstate_command_table(&rows);
-    for (size_t i = 0; i < rows; i++) {
-        bool want = next < ARRAY_LEN(repeatable) && strcmp(table[i].name, repeatable[next]) == 0;
-        CHECK_ROW(table[i].name, table[i].repeatable == want);
+    const struct imapstate_command *row;
+    size_t next = 0;
+    for (size_t i = 0; (row = imapstate_command_at(i)); i++) {
+        bool want = next < ARRAY_LEN(repeatable) && strcmp(row->name, repeatable[next]) == 0;
+        CHECK_ROW(row->name, row->repeatable == want);
         next += want;
     }
     assert_int_equal(next, ARRAY_LEN(repeatable));
@@ -444,12 +459,11 @@ TEST(arguments_that_may_switch_condstore_on_are_seen_and_no_names_are_taken_for_
 TEST(what_may_switch_condstore_on_is_looked_for_inside_of_the_arguments)
 {
     static const struct imapstate_span in = IMAPSTATE_SPAN("(\"a\\\"b\" (x SUBJECT \"\\\\\" y)) \"c\" MODSE (d\\");
-    size_t count;
-    const struct imapstate_command *table = imapstate_command_table(&count);
+    const struct imapstate_command *row;
     for (size_t len = 0; len <= in.len; len++)
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; (row = imapstate_command_at(i)); i++) {
             uint8_t *copy = copy_new(in, len);
-            assert_false(imapstate_command_may_enable(&table[i], (struct imapstate_span){ copy, len }));
+            assert_false(imapstate_command_may_enable(row, (struct imapstate_span){ copy, len }));
             free(copy);
         }
 }
@@ -458,6 +472,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_sorted_and_every_name_finds_its_row),
+        cmocka_unit_test(ids_keep_their_numbers),
         cmocka_unit_test(names_are_found_in_any_case_and_nothing_else_is),
         cmocka_unit_test(an_unknown_command_is_neither_repeated_nor_parked_nor_trusted_with_literals),
         cmocka_unit_test(rows_hold_what_the_protocol_says),

@@ -69,6 +69,7 @@ void spans_and_buffers()
 void errors()
 {
     CHECK(std::strcmp(imapstate_strerror(IMAPSTATE_TOKEN_EXPIRED), "token is past its lifetime") == 0);
+    CHECK(imapstate_error_is_final(IMAPSTATE_TOKEN_EXPIRED) && !imapstate_error_is_final(IMAPSTATE_NO_MEMORY));
 }
 
 void frames_and_commands()
@@ -102,6 +103,9 @@ void states_and_replays()
     CHECK(imapstate_state_count(state) == 1 && imapstate_state_at(state, 0, &entry));
     CHECK(std::strcmp(imapstate_storable_find(entry.kind)->command, "ENABLE") == 0);
 
+    imapstate_span names = entry.value, name;
+    CHECK(imapstate_enable_next(&names, &name) && text_of(name) == "QRESYNC" && !imapstate_enable_next(&names, &name));
+
     imapstate_replay_literals literals = {};
     imapstate_replay *replay = imapstate_replay_new(state, literals, "x");
     CHECK(replay && text_of(imapstate_replay_output(replay)) == "x1 ENABLE QRESYNC\r\n");
@@ -128,8 +132,7 @@ void keys_and_tokens()
     Buf encoded(IMAPSTATE_STATE_MAX), token(IMAPSTATE_TOKEN_MAX), opened(IMAPSTATE_STATE_MAX);
     uint64_t left_s = 0;
     CHECK(state && imapstate_state_encode(state, &encoded));
-    CHECK(imapstate_token_seal(IMAPSTATE_TOKEN_FORMAT, &key, &binding, NOW_S, 3600, encoded.span(), &token, &left_s) ==
-          IMAPSTATE_OK);
+    CHECK(imapstate_token_seal(&key, &binding, NOW_S, 3600, encoded.span(), &token, &left_s) == IMAPSTATE_OK);
     CHECK(imapstate_token_open(keyring, &binding, NOW_S, token.span(), &opened) == IMAPSTATE_OK && left_s >= 3600);
     CHECK(imapstate_state_decode(state, opened.span()) == IMAPSTATE_OK && imapstate_state_count(state) == 0);
     imapstate_state_free(state);
@@ -146,6 +149,62 @@ void visits()
     CHECK(imapstate_visit_status(visit) == IMAPSTATE_VISIT_TRACKING);
     imapstate_visit_free(visit);
 }
+
+template <typename Struct> bool is_reserved(const Struct &filled)
+{
+    for (size_t i = 0; i < sizeof filled.reserved / sizeof filled.reserved[0]; i++)
+        if (filled.reserved[i] != 0)
+            return false;
+    return true;
+}
+
+template <typename Struct> Struct rubbish()
+{
+    Struct filled;
+    std::memset(static_cast<void *>(&filled), 0xff, sizeof filled);
+    return filled;
+}
+
+/* A later library will find in it what this program means: nothing; and this program, what a later one will say. */
+void what_is_reserved_is_0()
+{
+    imapstate_frame frame = rubbish<imapstate_frame>();
+    imapstate_frame_init(&frame, IMAPSTATE_FRAME_RESPONSES);
+    CHECK(is_reserved(frame));
+    imapstate_piece piece = rubbish<imapstate_piece>(), part = piece, literal = piece;
+    CHECK(imapstate_frame_next(&frame, IMAPSTATE_SPAN("* 1 FETCH (BODY[] {3}\r\n"), &piece) == IMAPSTATE_FRAME_LINE);
+    CHECK(imapstate_frame_next(&frame, IMAPSTATE_SPAN("abc"), &literal) == IMAPSTATE_FRAME_LITERAL);
+    CHECK(imapstate_frame_next(&frame, IMAPSTATE_SPAN(" FLAGS"), &part) == IMAPSTATE_FRAME_MORE);
+    CHECK(imapstate_frame_pass(&frame, IMAPSTATE_SPAN(" FLAGS"), &part));
+    CHECK(is_reserved(piece) && is_reserved(literal) && is_reserved(part));
+
+    imapstate_command_line line = rubbish<imapstate_command_line>(), wrong = line;
+    CHECK(imapstate_command_parse(IMAPSTATE_SPAN("a1 NOOP\r\n"), &line) == IMAPSTATE_OK && is_reserved(line));
+    CHECK(imapstate_command_parse(IMAPSTATE_SPAN("(\r\n"), &wrong) == IMAPSTATE_SYNTAX && is_reserved(wrong));
+
+    imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
+    imapstate_entry entry = rubbish<imapstate_entry>();
+    imapstate_notify_part notify = rubbish<imapstate_notify_part>();
+    imapstate_span arguments = IMAPSTATE_SPAN("NONE");
+    CHECK(state && imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, arguments) == IMAPSTATE_OK);
+    CHECK(imapstate_state_at(state, 0, &entry) && is_reserved(entry));
+    CHECK(imapstate_notify_next(&arguments, &notify) == IMAPSTATE_OK && is_reserved(notify));
+    imapstate_state_free(state);
+
+    imapstate_keyring *keyring = imapstate_keyring_new();
+    imapstate_key found = rubbish<imapstate_key>(), sealing = found, at = found;
+    CHECK(keyring && imapstate_keyring_add(keyring, 7, 0, KEY_OCTETS) == IMAPSTATE_OK);
+    CHECK(imapstate_keyring_find(keyring, 7, &found) && is_reserved(found));
+    CHECK(imapstate_keyring_sealing(keyring, NOW_S, &sealing) && is_reserved(sealing));
+    CHECK(imapstate_keyring_at(keyring, 0, &at) && is_reserved(at));
+    imapstate_keyring_free(keyring);
+}
+
+void versions()
+{
+    CHECK(imapstate_version() == IMAPSTATE_VERSION);
+    CHECK(std::strcmp(imapstate_version_text(), IMAPSTATE_VERSION_TEXT) == 0);
+}
 } // namespace
 
 int main()
@@ -156,5 +215,7 @@ int main()
     states_and_replays();
     keys_and_tokens();
     visits();
+    what_is_reserved_is_0();
+    versions();
     return 0;
 }

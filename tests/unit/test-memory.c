@@ -132,8 +132,8 @@ static bool save(const struct imapstate_keyring *keyring, struct imapstate_buf *
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
     bool is_saved = state && set_up(state) && imapstate_keyring_sealing(keyring, NOW_S, &key) &&
                     imapstate_state_encode(state, &encoded) &&
-                    imapstate_token_seal(IMAPSTATE_TOKEN_FORMAT, &key, &token_binding, NOW_S, 3600,
-                                         imapstate_buf_span(&encoded), ret_token, &left_s) == IMAPSTATE_OK;
+                    imapstate_token_seal(&key, &token_binding, NOW_S, 3600, imapstate_buf_span(&encoded), ret_token,
+                                         &left_s) == IMAPSTATE_OK;
     imapstate_state_free(state);
     imapstate_buf_done(&encoded);
     return is_saved;

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include <imapstate/error.h>
+#include <imapstate/span.h>
 
 #include <string.h>
 
@@ -156,23 +156,6 @@ TEST(a_buffer_that_is_done_may_be_used_again)
     imapstate_buf_done(&buf);
 }
 
-TEST(every_error_has_words_of_its_own)
-{
-    static const enum imapstate_error errors[] = {
-#define X(name, number, text) IMAPSTATE_##name,
-        IMAPSTATE_ERRORS(X)
-#undef X
-    };
-    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-        const char *words = imapstate_strerror(errors[i]);
-        /* Numbers are stable: they count up from 0, and new ones come at the end. */
-        CHECK_ROW(words, errors[i] == i && words[0] != '\0');
-        for (size_t k = 0; k < i; k++)
-            CHECK_ROW(words, strcmp(words, imapstate_strerror(errors[k])) != 0);
-    }
-    assert_string_equal(imapstate_strerror((enum imapstate_error)9999), "unknown error");
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -185,7 +168,6 @@ int main(void)
         cmocka_unit_test(a_buffer_of_no_limit_grows_and_one_of_limit_zero_does_not),
         cmocka_unit_test(octets_that_are_dropped_or_cleared_are_wiped),
         cmocka_unit_test(a_buffer_that_is_done_may_be_used_again),
-        cmocka_unit_test(every_error_has_words_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

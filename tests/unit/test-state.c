@@ -404,6 +404,48 @@ TEST(clear_forgets_everything)
     imapstate_state_free(NULL);
 }
 
+static const struct {
+    const char *name;
+    struct imapstate_span in;
+    const char *want; /* between "|" */
+} enables[] = {
+    { "an entry's value", IMAPSTATE_SPAN("CONDSTORE UTF8=ACCEPT"), "CONDSTORE|UTF8=ACCEPT|" },
+    { "any case stays", IMAPSTATE_SPAN("qresync"), "qresync|" },
+    { "a command's arguments, up to the line end", IMAPSTATE_SPAN("QRESYNC\r\n"), "QRESYNC|" },
+    { "what stands behind a line end", IMAPSTATE_SPAN("A\nB"), "A|" },
+    { "blanks as some servers send them", IMAPSTATE_SPAN("  A \t B  \r\n"), "A|B|" },
+    { "a name that occurs twice", IMAPSTATE_SPAN("A A"), "A|A|" },
+    { "an octet that no name has", IMAPSTATE_SPAN("A\0B (C)"), "A.B|(C)|" },
+    { "nothing", IMAPSTATE_SPAN(""), "" },
+    { "blanks alone", IMAPSTATE_SPAN("  "), "" },
+    { "a line end alone", IMAPSTATE_SPAN("\r\n"), "" },
+};
+
+/* As a server with its own parser does it. Only octets that are there are read, wherever the text is cut. */
+TEST(names_of_enable_come_one_by_one)
+{
+    for (size_t i = 0; i < ARRAY_LEN(enables); i++)
+        for (size_t len = 0; len <= enables[i].in.len; len++) {
+            uint8_t *copy = malloc(len ? len : 1);
+            memcpy(copy, enables[i].in.at, len);
+            struct imapstate_span in = { copy, len }, name = IMAPSTATE_SPAN("as before");
+            struct imapstate_buf got;
+            imapstate_buf_init(&got, 256);
+            while (imapstate_enable_next(&in, &name)) {
+                CHECK_ROW(enables[i].name, name.len > 0 && name.at >= copy && name.at + name.len <= copy + len);
+                for (size_t k = 0; k < name.len; k++)
+                    imapstate_buf_put_byte(&got, name.at[k] ? name.at[k] : '.');
+                imapstate_buf_put_byte(&got, '|');
+                name = IMAPSTATE_SPAN("as before");
+            }
+            CHECK_SPAN(enables[i].name, name, IMAPSTATE_SPAN("as before"));
+            if (len == enables[i].in.len)
+                CHECK_SPAN(enables[i].name, imapstate_buf_span(&got), imapstate_span_of(enables[i].want));
+            imapstate_buf_done(&got);
+            free(copy);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +455,7 @@ int main(void)
         cmocka_unit_test(what_no_session_can_record_is_not_decoded),
         cmocka_unit_test(what_cannot_go_on_the_wire_again_is_not_recorded),
         cmocka_unit_test(notify_arguments_come_apart_at_literals),
+        cmocka_unit_test(names_of_enable_come_one_by_one),
         cmocka_unit_test(what_does_not_fit_is_refused_and_replaces_nothing_but_its_kind),
         cmocka_unit_test(limits_are_those_of_the_encoding),
         cmocka_unit_test(clear_forgets_everything),

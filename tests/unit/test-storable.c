@@ -28,13 +28,13 @@ TEST(a_row_is_found_by_its_kind_and_by_its_response)
 /* The command table says by its kind only that a command is stored. */
 TEST(the_command_table_and_this_one_name_the_same_commands)
 {
-    size_t rows, stored = 0;
-    const struct imapstate_command *commands = imapstate_command_table(&rows);
-    for (size_t i = 0; i < rows; i++) {
-        const struct imapstate_storable *storable = imapstate_storable_find(commands[i].stored);
+    const struct imapstate_command *row;
+    size_t stored = 0;
+    for (size_t i = 0; (row = imapstate_command_at(i)); i++) {
+        const struct imapstate_storable *storable = imapstate_storable_find(row->stored);
         stored += storable != NULL;
-        CHECK_ROW(commands[i].name, !storable ? commands[i].stored == IMAPSTATE_ENTRY_NONE
-                                              : strcmp(commands[i].name, storable->command) == 0);
+        CHECK_ROW(row->name,
+                  !storable ? row->stored == IMAPSTATE_ENTRY_NONE : strcmp(row->name, storable->command) == 0);
     }
     assert_int_equal(stored, 4);
 }

@@ -39,7 +39,7 @@ static struct imapstate_buf seal_at(unsigned format, const struct imapstate_toke
     struct imapstate_buf token;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
     assert_int_equal(
-        imapstate_token_seal(format, &key, binding, now_s, lifetime_s, IMAPSTATE_SPAN("state"), &token, ret_left_s),
+        imapstate_token_seal_as(format, &key, binding, now_s, lifetime_s, IMAPSTATE_SPAN("state"), &token, ret_left_s),
         IMAPSTATE_OK);
     return token;
 }
@@ -51,7 +51,7 @@ static struct imapstate_buf seal(unsigned format, struct imapstate_span state)
     struct imapstate_buf token;
     uint64_t left_s = 0;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
-    assert_int_equal(imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, state, &token, &left_s),
+    assert_int_equal(imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, state, &token, &left_s),
                      IMAPSTATE_OK);
     assert_int_equal(left_s, LIFETIME_S);
     return token;
@@ -220,8 +220,8 @@ TEST(there_is_no_other_format)
     uint64_t left_s;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        assert_int_equal(imapstate_token_seal(others[i], &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"),
-                                              &token, &left_s),
+        assert_int_equal(imapstate_token_seal_as(others[i], &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"),
+                                                 &token, &left_s),
                          IMAPSTATE_TOKEN_VERSION);
     assert_int_equal(token.len, 0);
     imapstate_buf_done(&token);
@@ -583,8 +583,8 @@ static void seal_contents(size_t i, uint8_t ret_nonce[24])
     binding.epoch = contents[i].epoch;
     binding.revoked_s = contents[i].revoked_s;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
-    assert_int_equal(imapstate_token_seal(2, &with, &binding, contents[i].now_s, LIFETIME_S,
-                                          imapstate_span_of(contents[i].state), &token, &left_s),
+    assert_int_equal(imapstate_token_seal_as(2, &with, &binding, contents[i].now_s, LIFETIME_S,
+                                             imapstate_span_of(contents[i].state), &token, &left_s),
                      IMAPSTATE_OK);
     decode(imapstate_buf_span(&token), raw, &raw_len);
     memcpy(ret_nonce, raw + NONCE_AT, 24);
@@ -742,13 +742,13 @@ static void check_the_largest_state_fills_a_token_and_one_more_octet_is_too_larg
     imapstate_buf_init(&token, 2 * IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&state, sizeof octets);
     struct imapstate_span largest = { octets, imapstate_token_state_max(&binding) };
-    assert_int_equal(imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, largest, &token, &left_s),
+    assert_int_equal(imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, largest, &token, &left_s),
                      IMAPSTATE_OK);
     assert_int_equal(token.len, IMAPSTATE_TOKEN_MAX);
     assert_int_equal(open_at(imapstate_buf_span(&token), NOW_S, &state), IMAPSTATE_OK);
     CHECK_SPAN("largest", imapstate_buf_span(&state), largest);
     largest.len++;
-    assert_int_equal(imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, largest, &token, &left_s),
+    assert_int_equal(imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, largest, &token, &left_s),
                      IMAPSTATE_STATE_TOO_LARGE);
     assert_int_equal(token.len, IMAPSTATE_TOKEN_MAX);
 
@@ -756,16 +756,16 @@ static void check_the_largest_state_fills_a_token_and_one_more_octet_is_too_larg
     binding.user = (struct imapstate_span){ octets, largest.len - 1 + binding.user.len };
     assert_int_equal(imapstate_token_state_max(&binding), 0);
     assert_int_equal(
-        imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
+        imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
         IMAPSTATE_OK);
     binding.user.len++;
     assert_int_equal(
-        imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
+        imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
         IMAPSTATE_STATE_TOO_LARGE);
     binding.user.len = SIZE_MAX;
     assert_int_equal(imapstate_token_state_max(&binding), 0);
     assert_int_equal(
-        imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
+        imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN(""), &token, &left_s),
         IMAPSTATE_STATE_TOO_LARGE);
     imapstate_buf_done(&state);
     imapstate_buf_done(&token);
@@ -784,7 +784,7 @@ static void check_a_token_that_does_not_fit_is_not_written(unsigned format)
     struct imapstate_buf token;
     imapstate_buf_init(&token, 100);
     assert_int_equal(
-        imapstate_token_seal(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"), &token, &left_s),
+        imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"), &token, &left_s),
         IMAPSTATE_NO_MEMORY);
     assert_int_equal(token.len, 0);
     imapstate_buf_done(&token);
@@ -847,8 +847,78 @@ TEST(the_hash_names_a_token_and_does_not_give_it_away)
     imapstate_buf_done(&token);
 }
 
+/* Of libsodium's generator. */
+static size_t random_octets;
+
+static uint32_t random_number(void)
+{
+    random_octets += 4;
+    return randombytes_sysrandom_implementation.random();
+}
+
+static void random_buf(void *at, size_t len)
+{
+    random_octets += len;
+    randombytes_sysrandom_implementation.buf(at, len);
+}
+
+TEST(p14_sealing_needs_no_random_numbers)
+{
+    struct imapstate_token_binding binding = binding_of("ann", "main", "IMAP4REV1 ENABLE");
+    struct imapstate_buf token;
+    uint64_t left_s;
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    random_octets = 0;
+    assert_int_equal(imapstate_token_seal(&key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"), &token, &left_s),
+                     IMAPSTATE_OK);
+    assert_int_equal(random_octets, 0);
+    struct imapstate_buf newest = seal(IMAPSTATE_TOKEN_FORMAT, IMAPSTATE_SPAN("state"));
+    CHECK_SPAN("the newest format", imapstate_buf_span(&token), imapstate_buf_span(&newest));
+    assert_int_equal(random_octets, 0);
+    struct imapstate_buf issued = seal(1, IMAPSTATE_SPAN("state"));
+    assert_int_equal(random_octets, 24);
+    imapstate_buf_done(&issued);
+    imapstate_buf_done(&newest);
+    imapstate_buf_done(&token);
+}
+
+/* A later version may know something to bind a token to that this one would not heed. */
+static void check_what_a_binding_cannot_say_yet_is_refused(unsigned format)
+{
+    struct imapstate_buf good = seal(format, IMAPSTATE_SPAN("state")), token, state;
+    struct imapstate_keyring *keyring = keyring_of(KEY_ID, key_octets);
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    imapstate_buf_init(&state, IMAPSTATE_TOKEN_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(((struct imapstate_token_binding *)NULL)->reserved); i++) {
+        struct imapstate_token_binding binding = binding_of("ann", "main", "IMAP4REV1 ENABLE");
+        uint64_t left_s;
+        binding.reserved[i] = UINT64_C(1) << 63;
+        assert_int_equal(imapstate_token_seal_as(format, &key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"),
+                                                 &token, &left_s),
+                         IMAPSTATE_UNSUPPORTED);
+        assert_int_equal(imapstate_token_open(keyring, &binding, NOW_S, imapstate_buf_span(&good), &state),
+                         IMAPSTATE_UNSUPPORTED);
+    }
+    assert_true(token.len == 0 && state.len == 0);
+    imapstate_keyring_free(keyring);
+    imapstate_buf_done(&good);
+}
+
+TEST(what_a_binding_cannot_say_yet_is_refused)
+{
+    EACH_FORMAT(format)
+    check_what_a_binding_cannot_say_yet_is_refused(format);
+}
+
 int main(void)
 {
+    static struct randombytes_implementation counted;
+    counted = randombytes_sysrandom_implementation;
+    counted.random = random_number;
+    counted.uniform = NULL; /* made of random() then */
+    counted.buf = random_buf;
+    if (randombytes_set_implementation(&counted) != 0)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_sealed_comes_out_and_is_appended),
         cmocka_unit_test(p14_format_2_is_as_documented),
@@ -873,6 +943,8 @@ int main(void)
         cmocka_unit_test(the_largest_state_fills_a_token_and_one_more_octet_is_too_large),
         cmocka_unit_test(a_token_that_does_not_fit_is_not_written),
         cmocka_unit_test(the_fingerprint_tells_capability_sets_apart),
+        cmocka_unit_test(p14_sealing_needs_no_random_numbers),
+        cmocka_unit_test(what_a_binding_cannot_say_yet_is_refused),
         cmocka_unit_test(the_hash_names_a_token_and_does_not_give_it_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
