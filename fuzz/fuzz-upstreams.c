@@ -390,6 +390,7 @@ static void end(void)
     resolver_done();
     deadlist_expire();
     loop_done(&scene.loop);
+    upstreams_done(&scene.upstreams);
     wires_end();
 }
 

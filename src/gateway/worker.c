@@ -130,6 +130,7 @@ void worker_free(struct worker *worker)
     free(worker->listeners);
     loop_done(&worker->loop);
     clients_done(&worker->clients);
+    upstreams_done(&worker->upstreams);
     pthread_mutex_destroy(&worker->told_lock);
     service_unref(worker->told_service);
     revocations_unref(worker->told_revocations);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "capability.h"
+#include "histogram.h"
 #include "log.h"
+#include "loop.h"
 #include "offers.h"
 #include "opening.h"
 #include "prelude.h"
@@ -47,10 +49,26 @@ static void connecting_try_later(struct upstream *upstream, uint64_t after_ms)
     upstream_set_timer(upstream, after_ms);
 }
 
+/* Why nothing was connected, or cannot be. */
+static enum upstream_failure connecting_failure(int error)
+{
+    bool is_ours = error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
+    return is_ours ? UPSTREAM_FAILED_RESOURCES : UPSTREAM_FAILED_CONNECT;
+}
+
+/* The stream has ended. */
+static enum upstream_failure connecting_end_failure(const struct upstream *upstream)
+{
+    if (upstream->state == UPSTREAM_CONNECTING)
+        return connecting_failure(upstream->stream.error);
+    return upstream->stream.is_securing ? UPSTREAM_FAILED_TLS : UPSTREAM_FAILED_CLOSED;
+}
+
 /* This address did not lead to a usable server: the next one, if there is one. */
-static void connecting_fail(struct upstream *upstream, const char *why)
+static void connecting_fail(struct upstream *upstream, enum upstream_failure failure, const char *why)
 {
     struct opening *opening = upstream->opening;
+    upstream_count_failure(upstream, failure);
     if (opening_fail(opening, upstream->state == UPSTREAM_CONNECTING, why, upstream_now_ms(upstream)))
         connecting_try_later(upstream, 0);
     else
@@ -58,13 +76,14 @@ static void connecting_fail(struct upstream *upstream, const char *why)
 }
 
 /* The same, but a server that has hung up is tried again if a parked connection can give way. */
-static void connecting_hung_up(struct upstream *upstream, const char *why)
+static void connecting_hung_up(struct upstream *upstream, enum upstream_failure failure, const char *why)
 {
     uint64_t after_ms;
     if (upstream->state == UPSTREAM_CONNECTING || !opening_tries_again(upstream->opening, &after_ms)) {
-        connecting_fail(upstream, why);
+        connecting_fail(upstream, failure, why);
         return;
     }
+    upstream_count_failure(upstream, failure);
     log_debug("client=%" PRIx64 " upstream=%s: %s; tried again", upstream->owner.id_number, upstream->config->name,
               why);
     connecting_try_later(upstream, after_ms);
@@ -78,13 +97,16 @@ static void connecting_await(struct upstream *upstream)
 static void connecting_try(struct upstream *upstream)
 {
     const struct endpoint *endpoint = opening_begin_try(upstream->opening, upstream_now_ms(upstream));
+    char text[ADDRESS_TEXT_MAX];
+    upstream_set_place(upstream, opening_address(upstream->opening, text));
+    upstream->opening->began_at_us = loop_now_us(upstream->upstreams->loop);
     connecting_enter(upstream, OPENING_GREETING);
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
     connecting_await(upstream);
     if (!stream_connect(&upstream->stream, &endpoint->sockaddr.any, endpoint->len))
-        connecting_fail(upstream, strerror(upstream->stream.error));
+        connecting_fail(upstream, connecting_failure(upstream->stream.error), strerror(upstream->stream.error));
 }
 
 /* RESOLVING: at first, and again whenever there may be news of the name's addresses. */
@@ -99,10 +121,10 @@ static void connecting_look_up(struct upstream *upstream)
         if (wait_ms > 0)
             upstream_set_timer(upstream, wait_ms);
         else
-            connecting_fail(upstream, "name resolution timed out");
+            connecting_fail(upstream, UPSTREAM_FAILED_NAME, "name resolution timed out");
         break;
     case RESOLVER_UNKNOWN:
-        connecting_fail(upstream, upstream->opening->addresses.why);
+        connecting_fail(upstream, UPSTREAM_FAILED_NAME, upstream->opening->addresses.why);
         break;
     }
 }
@@ -123,7 +145,7 @@ static void connecting_on_silence(struct upstream *upstream)
     if (connecting_is_failing(upstream)) {
         connecting_try(upstream);
     } else if (opening_is_late(upstream->opening, upstream_now_ms(upstream))) {
-        connecting_fail(upstream, "timed out");
+        connecting_fail(upstream, UPSTREAM_FAILED_TIMEOUT, "timed out");
     } else {
         opening_makes_room(upstream->opening);
         connecting_await(upstream);
@@ -175,16 +197,27 @@ static bool connecting_is_ahead(const struct upstream *upstream)
     return in.len > 0;
 }
 
+static void connecting_count_success(struct upstream *upstream)
+{
+    uint64_t began_at_us = upstream->opening->began_at_us;
+    if (began_at_us == 0) /* it was ready before it has sent an ID */
+        return;
+    struct upstream_place *place = upstream_have_place(upstream);
+    histogram_note(&place->connect, loop_now_us(upstream->upstreams->loop) - began_at_us);
+    place->good_at_ms = upstream_now_ms(upstream);
+}
+
 static void connecting_finish(struct upstream *upstream)
 {
     bool is_scouting = upstream->opening->scout;
     if (connecting_is_ahead(upstream)) {
-        connecting_fail(upstream, "the server answers what was not asked");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server answers what was not asked");
         return;
     }
     if (!is_scouting)
         connecting_check_id(upstream);
     opening_succeed(upstream->opening);
+    connecting_count_success(upstream);
     opening_free(upstream->opening);
     upstream->opening = NULL;
     upstream_await_nothing(upstream);
@@ -208,14 +241,14 @@ static void connecting_secure(struct upstream *upstream)
 {
     if (!stream_is_drained(&upstream->stream)) {
         /* What is left of a PROXY header would be lost. */
-        connecting_fail(upstream, "the server does not accept the PROXY header");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server does not accept the PROXY header");
         return;
     }
     const struct config_upstream *config = upstream->config;
     SSL *ssl =
         tls_peer(service_upstream_tls(upstream->service, config), *config->tls_name ? config->tls_name : config->host);
     if (!ssl) {
-        connecting_fail(upstream, "out of memory");
+        connecting_fail(upstream, UPSTREAM_FAILED_RESOURCES, "out of memory");
         return;
     }
     upstream_enter(upstream, UPSTREAM_SECURING);
@@ -231,7 +264,7 @@ static void connecting_has_names(struct upstream *upstream, struct imapstate_spa
         if (upstream->before_login.starttls)
             connecting_say(upstream, OPENING_STARTTLS, "STARTTLS");
         else
-            connecting_fail(upstream, "the server offers no STARTTLS");
+            connecting_fail(upstream, UPSTREAM_FAILED_STARTTLS, "the server offers no STARTTLS");
         return;
     }
     if (scout)
@@ -277,14 +310,14 @@ static void connecting_is_turned_away(struct upstream *upstream, struct imapstat
 {
     char why[CONNECTING_WHY_SIZE];
     connecting_quote_bye("the server greets with BYE", line, why);
-    connecting_hung_up(upstream, why);
+    connecting_hung_up(upstream, UPSTREAM_FAILED_BYE, why);
 }
 
 static void connecting_is_hung_up_on(struct upstream *upstream, struct imapstate_span line)
 {
     char why[CONNECTING_WHY_SIZE];
     connecting_quote_bye("the server says BYE", line, why);
-    connecting_fail(upstream, why);
+    connecting_fail(upstream, UPSTREAM_FAILED_BYE, why);
 }
 
 /* Does a line begin with these two words, whatever stands behind them? */
@@ -300,11 +333,11 @@ static void connecting_hear_greeting(struct upstream *upstream, struct imapstate
     else if (connecting_is(line, "*", "PREAUTH"))
         /* Somebody is logged in already, and STARTTLS is not possible any more: an attacker's way to have us go on in
          * clear. */
-        connecting_fail(upstream, "the server greets with PREAUTH");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server greets with PREAUTH");
     else if (connecting_is(line, "*", "BYE"))
         connecting_is_turned_away(upstream, line);
     else
-        connecting_fail(upstream, "the server's greeting is not IMAP");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server's greeting is not IMAP");
 }
 
 /* --- answers --- */
@@ -320,7 +353,7 @@ static void connecting_hear_capability(struct upstream *upstream, bool is_ok)
 {
     struct imapstate_span names = imapstate_buf_span(&upstream->opening->names);
     if (!is_ok || names.len == 0) {
-        connecting_fail(upstream, "the server does not answer CAPABILITY");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server does not answer CAPABILITY");
         return;
     }
     if (connecting_is_comparable(upstream))
@@ -331,10 +364,10 @@ static void connecting_hear_capability(struct upstream *upstream, bool is_ok)
 static void connecting_hear_starttls(struct upstream *upstream, bool is_ok)
 {
     if (!is_ok)
-        connecting_fail(upstream, "the server refuses STARTTLS");
+        connecting_fail(upstream, UPSTREAM_FAILED_STARTTLS, "the server refuses STARTTLS");
     else if (stream_input(&upstream->stream).len > 0)
         /* Written by whoever sits between us and the server, to be taken for the server's own under TLS. */
-        connecting_fail(upstream, "unencrypted octets after the answer to STARTTLS");
+        connecting_fail(upstream, UPSTREAM_FAILED_STARTTLS, "unencrypted octets after the answer to STARTTLS");
     else
         connecting_secure(upstream);
 }
@@ -381,7 +414,7 @@ static void connecting_hear(struct upstream *upstream, struct imapstate_span lin
     else if (opening->step == OPENING_CAPABILITY && capability_find(line, &names) && opening->names.len == 0)
         imapstate_buf_put(&opening->names, names);
     else if (*line.at != '*')
-        connecting_fail(upstream, "the server answers what was not asked");
+        connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server answers what was not asked");
 }
 
 static void connecting_hear_piece(struct upstream *upstream, const struct imapstate_piece *piece, bool is_line)
@@ -415,7 +448,8 @@ void connecting_heard(struct upstream *upstream)
         if (result == IMAPSTATE_FRAME_MORE && !stream_is_full(&upstream->stream))
             return;
         if (result != IMAPSTATE_FRAME_LINE && result != IMAPSTATE_FRAME_LITERAL) {
-            connecting_fail(upstream, imapstate_strerror(imapstate_frame_error(&upstream->frame)));
+            connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL,
+                            imapstate_strerror(imapstate_frame_error(&upstream->frame)));
             return;
         }
         stream_consume(&upstream->stream, piece.octets.len);
@@ -463,9 +497,9 @@ void connecting_ended(struct upstream *upstream)
     snprintf(why, sizeof why, "%s%s", refused ? "certificate refused: " : "",
              refused ? refused : stream_failure(stream));
     if (refused)
-        connecting_fail(upstream, why);
+        connecting_fail(upstream, UPSTREAM_FAILED_CERTIFICATE, why);
     else
-        connecting_hung_up(upstream, why);
+        connecting_hung_up(upstream, connecting_end_failure(upstream), why);
 }
 
 /* --- ID --- */
@@ -474,6 +508,7 @@ void connecting_send_id(struct upstream *upstream, struct imapstate_span argumen
 {
     upstream->opening = opening_new(upstream->config, NULL);
     if (!upstream->opening) {
+        upstream_count_failure(upstream, UPSTREAM_FAILED_RESOURCES);
         upstream_lose(upstream, "out of memory");
         return;
     }

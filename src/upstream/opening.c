@@ -116,15 +116,19 @@ uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms)
 
 /* --- how it went --- */
 
+const char *opening_address(const struct opening *opening, char ret_text[ADDRESS_TEXT_MAX])
+{
+    struct address address;
+    if (opening->endpoint.len == 0 || opening->config->is_unix)
+        return opening->config->host;
+    address_set(&address, &opening->endpoint.sockaddr.any);
+    return address_text_with_port(&address, ret_text);
+}
+
 static void opening_complain(struct opening *opening, const char *why)
 {
-    char text[ADDRESS_TEXT_MAX] = "";
-    struct address address;
-    if (opening->endpoint.len > 0 && !opening->config->is_unix) {
-        address_set(&address, &opening->endpoint.sockaddr.any);
-        address_text_with_port(&address, text);
-    }
-    log_warning("upstream=%s address=%s: %s", opening->config->name, *text ? text : opening->config->host, why);
+    char text[ADDRESS_TEXT_MAX];
+    log_warning("upstream=%s address=%s: %s", opening->config->name, opening_address(opening, text), why);
     snprintf(opening->why, sizeof opening->why, "%s", why);
 }
 

@@ -44,6 +44,7 @@ struct opening {
     struct address peer, local;          /* the client's ends, for the PROXY header; AF_UNIX: it has none */
     uint16_t port;
     struct imapstate_buf names; /* CAPABILITY: the untagged answer */
+    uint64_t began_at_us;       /* this try; 0: there is none */
     uint64_t deadline_ms;       /* for this address, or for the resolution of the name; 0: not begun */
     uint8_t step;               /* enum opening_step; opening_enter() alone writes it */
     uint8_t presses;            /* how often an address was tried again after a parked connection was given up for it */
@@ -61,6 +62,9 @@ bool opening_enter(struct opening *opening, enum opening_step next);
 /* Where to connect to. KNOWN: opening_begin_try() gives it. ASKED: look again when told that names are known, and after
  * *ret_wait_ms, which is 0 when the time for it is over. UNKNOWN: see opening->addresses.why. */
 enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms);
+
+/* The address that is being tried, or its path, or the name that has none; in ret_text, or borrowed. */
+const char *opening_address(const struct opening *opening, char ret_text[ADDRESS_TEXT_MAX]);
 
 /* The endpoint to try; its time begins now. */
 const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_ms);

@@ -28,7 +28,86 @@ static struct {
     struct proofs proofs;
     struct list by_age; /* all that are parked, the oldest first */
     unsigned count;
+    struct park_counters counters; /* but for suspended_accounts; begins when there is something to count */
 } park = { .lock = PTHREAD_MUTEX_INITIALIZER, .by_age = { &park.by_age, &park.by_age } };
+
+/* --- what is counted --- */
+
+const char *const park_end_names[PARK_END_COUNT] = {
+    [PARK_END_TIME] = "time",
+    [PARK_END_LIFETIME] = "lifetime",
+    [PARK_END_PROOF] = "reauth_interval",
+    [PARK_END_PER_USER] = "per_user",
+    [PARK_END_MAX] = "max",
+    [PARK_END_CROWDED] = "crowded",
+    [PARK_END_REFUSED] = "refused",
+    [PARK_END_PASSWORD] = "password",
+    [PARK_END_MOVED] = "moved",
+    [PARK_END_CONFIG] = "configuration",
+    [PARK_END_STOP] = "stop",
+    [PARK_END_LATE] = "late",
+    [PARK_END_DEAD] = "dead",
+};
+
+/* For the log. */
+static const char *const park_end_words[PARK_END_COUNT] = {
+    [PARK_END_TIME] = "time is up",
+    [PARK_END_LIFETIME] = "lifetime is up",
+    [PARK_END_PROOF] = "the proof is too old",
+    [PARK_END_PER_USER] = "the user has newer ones",
+    [PARK_END_MAX] = "there are too many",
+    [PARK_END_CROWDED] = "the upstream wants fewer connections",
+    [PARK_END_REFUSED] = "the credentials are refused",
+    [PARK_END_PASSWORD] = "another password is in use",
+    [PARK_END_MOVED] = "the upstream's name leads elsewhere",
+    [PARK_END_CONFIG] = "the configuration has changed",
+    [PARK_END_STOP] = "the gateway ends",
+    [PARK_END_LATE] = "it may not be parked any more",
+    [PARK_END_DEAD] = "found dead, or in doubt",
+};
+
+void park_counters_init(struct park_counters *counters)
+{
+    *counters = (struct park_counters){ 0 };
+    rows_init(&counters->upstreams, sizeof(struct park_row), &counters->other_upstreams.row);
+}
+
+void park_counters_done(struct park_counters *counters)
+{
+    rows_done(&counters->upstreams);
+}
+
+static struct park_row *park_row(const char *upstream)
+{
+    if (!park.counters.upstreams.other)
+        park_counters_init(&park.counters);
+    return (struct park_row *)rows_have(&park.counters.upstreams, imapstate_span_of(upstream));
+}
+
+static void park_row_add(struct row *row, const struct row *from_row)
+{
+    struct park_row *into = (struct park_row *)row;
+    const struct park_row *from = (const struct park_row *)from_row;
+    into->parked += from->parked;
+    for (unsigned i = 0; i < PARK_END_COUNT; i++)
+        into->ends[i] += from->ends[i];
+}
+
+void park_count_into(struct park_counters *into)
+{
+    pthread_mutex_lock(&park.lock);
+    if (park.counters.upstreams.other)
+        rows_add(&into->upstreams, &park.counters.upstreams, park_row_add);
+    into->suspended_accounts += park.proofs.suspended_count;
+    pthread_mutex_unlock(&park.lock);
+}
+
+void park_count_end(const char *upstream, enum park_end end)
+{
+    pthread_mutex_lock(&park.lock);
+    park_row(upstream)->ends[end]++;
+    pthread_mutex_unlock(&park.lock);
+}
 
 /* --- connections --- */
 
@@ -102,13 +181,15 @@ static void parked_remove(struct parked *parked)
     list_remove(&parked->age_link);
     parked->kept.proof->user->parked_count--;
     park.count--;
+    parked->row->parked--;
 }
 
 /* Takes out, to be ended when the lock has been given back: that writes to a socket. */
-static void parked_doom(struct parked *parked, struct list *doomed, const char *why)
+static void parked_doom(struct parked *parked, struct list *doomed, enum park_end why)
 {
-    log_debug("park: ended: %s", why);
+    log_debug("park: ended: %s", park_end_words[why]);
     parked_remove(parked);
+    parked->row->ends[why]++;
     list_move(&parked->age_link, doomed);
 }
 
@@ -118,13 +199,12 @@ static void parked_end_doomed(struct list *doomed)
 }
 
 /* Whoever waited for the lock brings an older now than whoever had it before: sums do not wrap, differences would. */
-static const char *parked_expiry(const struct parked *parked, uint64_t now_ms)
+static bool parked_has_expired(const struct parked *parked, uint64_t now_ms, enum park_end *ret_why)
 {
-    if (now_ms >= parked->kept.parked_at_ms + park.limits.time_ms)
-        return "time is up";
-    if (now_ms >= parked->kept.born_at_ms + park.limits.lifetime_ms)
-        return "lifetime is up";
-    return NULL;
+    bool is_late = now_ms >= parked->kept.parked_at_ms + park.limits.time_ms;
+    bool is_old = now_ms >= parked->kept.born_at_ms + park.limits.lifetime_ms;
+    *ret_why = is_late ? PARK_END_TIME : PARK_END_LIFETIME;
+    return is_late || is_old;
 }
 
 /* Does it lead where its upstream's name leads? One that is not connected any more shows that when it is taken. */
@@ -164,7 +244,7 @@ static bool park_is_on(void)
 /* --- what sessions do --- */
 
 /* What hung on proofs that are good no more. */
-static void park_doom(struct list *given_up, struct list *doomed, const char *why)
+static void park_doom(struct list *given_up, struct list *doomed, enum park_end why)
 {
     list_each_safe(link, given_up) parked_doom(list_entry(link, struct parked, proof_link), doomed, why);
 }
@@ -182,7 +262,7 @@ struct proof *park_prove(const struct proof_identity *identity, uint64_t now_ms)
         proofs_restore(&park.proofs, identity);
     if (park.limits.one_password)
         proofs_void_others(&park.proofs, identity, &given_up);
-    park_doom(&given_up, &doomed, "another password is in use");
+    park_doom(&given_up, &doomed, PARK_END_PASSWORD);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
     return proof;
@@ -227,7 +307,7 @@ void park_refuse(const struct proof_identity *identity)
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     proofs_refuse(&park.proofs, identity, &given_up);
-    park_doom(&given_up, &doomed, "the credentials are refused");
+    park_doom(&given_up, &doomed, PARK_END_REFUSED);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
 }
@@ -258,7 +338,8 @@ static struct parked *parked_take(struct proof *proof, enum park_want want, stru
 {
     for (struct list *link = proof->parked.previous; link != &proof->parked; link = link->previous) {
         struct parked *parked = list_entry(link, struct parked, proof_link);
-        if (parked_expiry(parked, now_ms) || !parked_is(parked, want, state))
+        enum park_end why;
+        if (parked_has_expired(parked, now_ms, &why) || !parked_is(parked, want, state))
             continue;
         parked_remove(parked);
         return parked;
@@ -304,9 +385,9 @@ static struct parked *account_oldest(struct account *account)
 static void park_keep_to_limits(struct account *account, struct list *doomed)
 {
     while (account->parked_count > park.limits.per_user)
-        parked_doom(account_oldest(account), doomed, "the user has newer ones");
+        parked_doom(account_oldest(account), doomed, PARK_END_PER_USER);
     while (park.count > park.limits.max)
-        parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, "there are too many");
+        parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, PARK_END_MAX);
 }
 
 /* Both lists are by age. One that has shown a sign of life is as old as before. */
@@ -327,20 +408,24 @@ static void parked_insert(struct parked *parked)
 void park_put(struct parked *parked, uint64_t now_ms)
 {
     struct list doomed;
+    enum park_end why;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     struct proof *proof = parked->kept.proof;
+    parked->row = park_row(parked->config->name);
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
     bool may_wait = park_is_on() && park_is_configured(parked->config) && !proof->is_void &&
-                    proof_is_fresh(&park.proofs, proof, now_ms) && !parked_expiry(parked, now_ms) &&
+                    proof_is_fresh(&park.proofs, proof, now_ms) && !parked_has_expired(parked, now_ms, &why) &&
                     parked_is_in_place(parked);
     if (may_wait) {
         parked_insert(parked);
         proof->user->parked_count++;
         park.count++;
+        parked->row->parked++;
         park_keep_to_limits(proof->user, &doomed);
     } else {
+        parked->row->ends[PARK_END_LATE]++;
         list_move(&parked->age_link, &doomed);
     }
     pthread_mutex_unlock(&park.lock);
@@ -358,7 +443,7 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
     if (account) {
         count = account->parked_count;
         list_each_safe(link, &account->proofs) proof_give_up(list_entry(link, struct proof, user_link), &given_up);
-        park_doom(&given_up, &doomed, "the upstream wants fewer connections");
+        park_doom(&given_up, &doomed, PARK_END_CROWDED);
     }
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
@@ -374,7 +459,7 @@ bool park_give_up_oldest(struct imapstate_span upstream)
         struct parked *parked = list_entry(link, struct parked, age_link);
         if (!imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
             continue;
-        parked_doom(parked, &doomed, "the upstream wants fewer connections");
+        parked_doom(parked, &doomed, PARK_END_CROWDED);
         break;
     }
     pthread_mutex_unlock(&park.lock);
@@ -392,7 +477,7 @@ void park_follow(const char *name)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         if (strcmp(parked->config->host, name) == 0 && !parked_is_in_place(parked))
-            parked_doom(parked, &doomed, "the upstream's name leads elsewhere");
+            parked_doom(parked, &doomed, PARK_END_MOVED);
     }
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
@@ -418,11 +503,11 @@ void park_sweep(uint64_t now_ms, struct list *ret_tired)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         const struct proof *proof = parked->kept.proof;
-        const char *why = parked_expiry(parked, now_ms);
-        if (!why && !proof_is_fresh(&park.proofs, proof, now_ms))
-            why = "the proof is too old";
-        if (why) {
+        enum park_end why;
+        if (parked_has_expired(parked, now_ms, &why)) {
             parked_doom(parked, &doomed, why);
+        } else if (!proof_is_fresh(&park.proofs, proof, now_ms)) {
+            parked_doom(parked, &doomed, PARK_END_PROOF);
         } else if (now_ms >= parked->used_at_ms + park.limits.keepalive_ms) {
             parked_remove(parked);
             list_move(&parked->age_link, ret_tired);
@@ -442,11 +527,13 @@ void park_configure(const struct config *config)
     park.limits = config->park;
     park.config = config;
     park.proofs.reauth_interval_ms = config->park.reauth_interval_ms;
+    for (size_t i = 0; i < config->upstream_count; i++)
+        park_row(config->upstreams[i].name); /* of what is told, nothing is missing before it has happened */
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
         if (!park_is_on() || !park_is_configured(parked->config))
-            parked_doom(parked, &doomed, "the configuration has changed");
+            parked_doom(parked, &doomed, PARK_END_CONFIG);
     }
     for (struct account *account = park.proofs.accounts; account; account = account->hh.next)
         park_keep_to_limits(account, &doomed);
@@ -467,10 +554,11 @@ void park_done(void)
     struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
-    list_each_safe(link, &park.by_age)
-        parked_doom(list_entry(link, struct parked, age_link), &doomed, "the gateway ends");
+    list_each_safe(link, &park.by_age) parked_doom(list_entry(link, struct parked, age_link), &doomed, PARK_END_STOP);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
     proofs_forget_key(&park.proofs);
+    park_counters_done(&park.counters);
+    park.counters = (struct park_counters){ 0 };
     park.config = NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "list.h"
+#include "rows.h"
 #include "service.h"
 
 struct offers;
@@ -31,10 +32,52 @@ void kept_init(struct kept *kept);
 void kept_done(struct kept *kept);
 struct kept kept_take(struct kept *kept); /* moves it: kept is then as after kept_init() */
 
+/* Why a parked connection has ended, rather than served again. */
+enum park_end {
+    PARK_END_TIME,     /* time */
+    PARK_END_LIFETIME, /* lifetime */
+    PARK_END_PROOF,    /* reauth_interval */
+    PARK_END_PER_USER, /* the user has newer ones */
+    PARK_END_MAX,      /* there are too many */
+    PARK_END_CROWDED,  /* the upstream wants fewer connections */
+    PARK_END_REFUSED,  /* the upstream has refused the credentials */
+    PARK_END_PASSWORD, /* one_password */
+    PARK_END_MOVED,    /* the upstream's name leads elsewhere */
+    PARK_END_CONFIG,   /* the configuration has changed */
+    PARK_END_STOP,     /* the gateway ends */
+    PARK_END_LATE,     /* it came too late to be parked, by one of the reasons above */
+    PARK_END_DEAD,     /* the server had ended it, or it was of no use any more */
+    PARK_END_COUNT,
+};
+extern const char *const park_end_names[PARK_END_COUNT];
+
+/* What an upstream has in the park. */
+struct park_row {
+    struct row row; /* its name: the upstream's */
+    uint64_t parked;
+    uint64_t ends[PARK_END_COUNT];
+};
+
+struct park_counters {
+    struct rows upstreams;
+    struct park_row other_upstreams;
+    uint64_t suspended_accounts; /* for whom nobody is let in before the upstream has accepted somebody (proof.h) */
+};
+
+void park_counters_init(struct park_counters *counters);
+void park_counters_done(struct park_counters *counters);
+
+/* Adds what the park has counted. */
+void park_count_into(struct park_counters *into);
+
+/* A connection that was taken out has ended. */
+void park_count_end(const char *upstream, enum park_end end);
+
 struct parked {
     struct list proof_link, age_link; /* the park's */
     struct service *service;          /* counted; keeps config */
     const struct config_upstream *config;
+    struct park_row *row; /* the park's, while it is parked */
     struct kept kept;
     SSL *ssl;            /* owned; NULL without TLS */
     int fd;              /* owned */

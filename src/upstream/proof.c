@@ -49,10 +49,17 @@ static struct account *account_have(struct proofs *proofs, struct imapstate_span
     return account ? account : account_new(proofs, upstream, user);
 }
 
+static void account_set_suspended(struct proofs *proofs, struct account *account, bool has_suspended)
+{
+    proofs->suspended_count += (unsigned)has_suspended - (unsigned)account->has_suspended;
+    account->has_suspended = has_suspended;
+}
+
 static void account_free_if_empty(struct proofs *proofs, struct account *account)
 {
     if (!list_is_empty(&account->proofs) || !list_is_empty(&account->proven))
         return;
+    account_set_suspended(proofs, account, false);
     HASH_DEL(proofs->accounts, account);
     free(account);
 }
@@ -190,8 +197,10 @@ static struct proof *account_find_proof(struct account *user, const struct accou
 
 /* The upstream has taken this secret of the prover's: what it has proven is good again, whoever it was for; and so is
  * what any other secret has proven in this place. */
-static void account_restore(struct account *prover, const struct proof_identity *identity, const uint8_t *hash)
+static void account_restore(struct proofs *proofs, struct account *prover, const struct proof_identity *identity,
+                            const uint8_t *hash)
 {
+    bool has_suspended = false;
     if (!prover->has_bad)
         return;
     prover->has_bad = false;
@@ -203,7 +212,9 @@ static void account_restore(struct account *prover, const struct proof_identity 
         if (proof_is_place(proof, identity))
             proof->is_suspended = false;
         prover->has_bad |= proof->is_void || proof->is_suspended;
+        has_suspended |= proof->is_suspended;
     }
+    account_set_suspended(proofs, prover, has_suspended);
 }
 
 static struct proof *proofs_make(struct proofs *proofs, const struct proof_identity *identity, const uint8_t *hash,
@@ -229,7 +240,7 @@ struct proof *proofs_prove(struct proofs *proofs, const struct proof_identity *i
     struct proof *proof = identity->secret.len > 0 ? proofs_make(proofs, identity, hash, now_ms) : NULL;
     struct account *prover = proofs_prover(proofs, identity);
     if (prover)
-        account_restore(prover, identity, hash);
+        account_restore(proofs, prover, identity, hash);
     sodium_memzero(hash, sizeof hash);
     return proof;
 }
@@ -241,7 +252,7 @@ void proofs_restore(struct proofs *proofs, const struct proof_identity *identity
     if (!prover)
         return;
     proofs_hash(proofs, identity, hash);
-    account_restore(prover, identity, hash);
+    account_restore(proofs, prover, identity, hash);
     sodium_memzero(hash, sizeof hash);
 }
 
@@ -265,21 +276,24 @@ void proofs_void_others(struct proofs *proofs, const struct proof_identity *iden
 
 /* --- it refuses them, or is yet to judge --- */
 
-static void account_suspect(struct account *prover, const struct proof_identity *identity)
+static void account_suspect(struct proofs *proofs, struct account *prover, const struct proof_identity *identity)
 {
+    bool has_suspended = false;
     prover->has_bad = true;
     list_each_safe(link, &prover->proven)
     {
         struct proof *proof = list_entry(link, struct proof, prover_link);
         proof->is_suspended |= proof_is_place(proof, identity);
+        has_suspended |= proof->is_suspended;
     }
+    account_set_suspended(proofs, prover, has_suspended);
 }
 
 void proofs_suspect(struct proofs *proofs, const struct proof_identity *identity)
 {
     struct account *prover = proofs_prover(proofs, identity);
     if (prover)
-        account_suspect(prover, identity);
+        account_suspect(proofs, prover, identity);
 }
 
 void proofs_refuse(struct proofs *proofs, const struct proof_identity *identity, struct list *ret_given_up)
@@ -289,7 +303,7 @@ void proofs_refuse(struct proofs *proofs, const struct proof_identity *identity,
     if (!prover)
         return;
     const struct account *user = proofs_account(proofs, identity->upstream, identity->user);
-    account_suspect(prover, identity);
+    account_suspect(proofs, prover, identity);
     proofs_hash(proofs, identity, hash);
     list_each_safe(link, &prover->proven)
     {
@@ -328,7 +342,7 @@ struct proof *proofs_match(struct proofs *proofs, const struct proof_identity *i
     if (proof && !proof_is_good(proofs, proof, now_ms))
         proof = NULL;
     if (!proof && prover && !account_knows(proofs, prover, hash, now_ms))
-        account_suspect(prover, identity);
+        account_suspect(proofs, prover, identity);
     sodium_memzero(hash, sizeof hash);
     return proof;
 }

@@ -42,6 +42,7 @@ struct account {
     struct list proven;    /* by this user's secrets, for any user: what a guess suspends */
     unsigned parked_count; /* the owner's count of what hangs on proofs */
     bool has_bad;          /* one of proven is void or suspended */
+    bool has_suspended;    /* one of proven is suspended */
     UT_hash_handle hh;
     uint8_t key[PROOF_HASH_OCTETS]; /* of the upstream's name and the user's */
 };
@@ -63,6 +64,7 @@ struct proof {
 /* All of them. All zero: there are none. */
 struct proofs {
     struct account *accounts;
+    unsigned suspended_count;    /* accounts that have something suspended */
     uint64_t reauth_interval_ms; /* the owner's to set, at any time */
     bool has_key;
     uint8_t key[crypto_generichash_KEYBYTES];

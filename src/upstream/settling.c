@@ -65,8 +65,10 @@ static void settling_park(struct upstream *upstream)
         parked->config = upstream->config;
         parked->kept = kept_take(&upstream->kept);
         parked->used_at_ms = upstream_now_ms(upstream);
-        if (parked->kept.parked_at_ms == 0)
+        if (parked->kept.parked_at_ms == 0) {
             parked->kept.parked_at_ms = upstream_now_ms(upstream);
+            upstream->upstreams->counters.parked++;
+        }
         log_debug("park: parked, %s", parked->kept.state.len > 0 ? "in a state" : "pristine");
         park_put(parked, upstream_now_ms(upstream));
     } else {

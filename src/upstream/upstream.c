@@ -32,7 +32,62 @@ static const char *const upstream_state_names[UPSTREAM_STATE_MAX] = {
     "LOGGING_IN", "ATTACHED",   "SETTLING", "LEAVING",   "DEAD",
 };
 
+/* DEAD: none. */
+static const uint8_t upstream_stages[UPSTREAM_STATE_MAX] = {
+    [UPSTREAM_RESOLVING] = UPSTREAM_OPENING,   [UPSTREAM_CONNECTING] = UPSTREAM_OPENING,
+    [UPSTREAM_SECURING] = UPSTREAM_OPENING,    [UPSTREAM_PREPARING] = UPSTREAM_OPENING,
+    [UPSTREAM_READY] = UPSTREAM_OPENING,       [UPSTREAM_LOGGING_IN] = UPSTREAM_IN_LOGIN,
+    [UPSTREAM_ATTACHED] = UPSTREAM_IN_SESSION, [UPSTREAM_SETTLING] = UPSTREAM_SETTLES,
+    [UPSTREAM_LEAVING] = UPSTREAM_LEAVES,      [UPSTREAM_DEAD] = UPSTREAM_STAGE_COUNT,
+};
+
 static const struct moves upstream_moves = { "upstream", upstream_state_names, upstream_may_enter };
+
+/* --- what is counted --- */
+
+/* more is 1 or -1. */
+static void upstream_count_stage(const struct upstream *upstream, int more)
+{
+    unsigned stage = upstream_stages[upstream->state];
+    if (upstream->place && stage < UPSTREAM_STAGE_COUNT)
+        upstream->place->now[stage] += (uint64_t)(int64_t)more;
+}
+
+void upstream_set_place(struct upstream *upstream, const char *address)
+{
+    upstream_count_stage(upstream, -1);
+    upstream->place = upstream_counters_place(&upstream->upstreams->counters, upstream->config->name, address);
+    upstream_count_stage(upstream, 1);
+}
+
+struct upstream_place *upstream_have_place(struct upstream *upstream)
+{
+    if (!upstream->place) /* its name has led nowhere yet */
+        upstream_set_place(upstream, upstream->config->host);
+    return upstream->place;
+}
+
+void upstream_count_failure(struct upstream *upstream, enum upstream_failure failure)
+{
+    struct upstream_place *place = upstream_have_place(upstream);
+    place->failures[failure]++;
+    place->bad_at_ms = upstream_now_ms(upstream);
+}
+
+/* A session's connection that was to be parked, or a parked one that was to show that it lives. */
+static void upstream_count_unsettled(struct upstream *upstream)
+{
+    struct upstreams *upstreams = upstream->upstreams;
+    if (upstream->stream.fd < 0) /* it is parked */
+        return;
+    if (upstream->kept.parked_at_ms > 0)
+        park_count_end(upstream->config->name, PARK_END_DEAD);
+    else
+        upstreams->counters
+            .unparked[upstreams->loop->is_stopping ? UPSTREAM_UNPARKED_STOP : UPSTREAM_UNPARKED_FAILED]++;
+}
+
+/* --- states --- */
 
 void upstream_enter(struct upstream *upstream, enum upstream_state next)
 {
@@ -42,7 +97,9 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next)
     }
     log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->owner.id_number, upstream->config->name,
               upstream_state_names[upstream->state], upstream_state_names[next]);
+    upstream_count_stage(upstream, -1);
     upstream->state = (uint8_t)next;
+    upstream_count_stage(upstream, 1);
     list_move(&upstream->link, &upstream->upstreams->by_state[next]);
 }
 
@@ -78,6 +135,8 @@ void upstream_die(struct upstream *upstream)
     if (upstream->state == UPSTREAM_DEAD)
         return;
     bool is_resting = upstream->state == UPSTREAM_SETTLING;
+    if (is_resting)
+        upstream_count_unsettled(upstream);
     upstream_enter(upstream, UPSTREAM_DEAD);
     struct upstream_owner owner = upstream->owner;
     upstream_disown(upstream);
@@ -95,6 +154,8 @@ void upstream_lose(struct upstream *upstream, const char *why)
     struct upstream_owner owner = upstream->owner;
     char words[192];
     snprintf(words, sizeof words, "%s", why);
+    if (upstream->is_woken)
+        park_count_end(upstream->config->name, PARK_END_DEAD);
     upstream_die(upstream);
     if (owner.callback)
         owner.callback(owner.owner, UPSTREAM_LOST, upstream, imapstate_span_of(words));
@@ -138,6 +199,7 @@ void upstream_log_in(struct upstream *upstream)
 void upstream_attach(struct upstream *upstream)
 {
     upstream_enter(upstream, UPSTREAM_ATTACHED);
+    upstream_have_place(upstream)->sessions++;
     imapstate_frame_take_bare_lf(&upstream->frame);
     upstream_await_nothing(upstream);
 }

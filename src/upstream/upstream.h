@@ -25,6 +25,7 @@
 #include "service.h"
 #include "stream.h"
 #include "timer.h"
+#include "upstreamcounters.h"
 
 enum upstream_state {
     UPSTREAM_RESOLVING,
@@ -67,6 +68,7 @@ struct upstreams {
     struct list by_state[UPSTREAM_STATE_MAX]; /* counting and sweeping need no search */
     stream_callback *on_stream;               /* upstreams.c: told what happens to any of them */
     agenda_callback *on_timer;
+    struct upstream_counters counters;
 };
 
 struct upstream {
@@ -76,6 +78,7 @@ struct upstream {
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
     struct upstream_owner owner;          /* nobody once it has been released */
+    struct upstream_place *place;         /* of upstreams->counters: where it leads; NULL: nobody knows yet */
     struct opening *opening;              /* owned; only until READY */
     struct capabilities before_login;
     struct stream stream;
@@ -105,6 +108,9 @@ void upstream_take_leave(struct upstream *upstream);
 
 /* The end: the connection is of no more use. Its owner is told LOST, which may free why. */
 void upstream_lose(struct upstream *upstream, const char *why);
+
+/* Counts why it has come to nothing, at the address where it leads. */
+void upstream_count_failure(struct upstream *upstream, enum upstream_failure failure);
 
 /* READY: the login begins; the caller writes it to the stream. */
 void upstream_log_in(struct upstream *upstream);
@@ -141,6 +147,10 @@ struct upstream *upstream_new(struct upstreams *upstreams, struct service *servi
 
 /* The one mover of the state. */
 void upstream_enter(struct upstream *upstream, enum upstream_state next);
+
+/* It leads to this address of its upstream, or is to be connected to it. */
+void upstream_set_place(struct upstream *upstream, const char *address);
+struct upstream_place *upstream_have_place(struct upstream *upstream); /* never NULL */
 
 /* Tells the owner, if there is one. */
 void upstream_tell(struct upstream *upstream, enum upstream_event event, struct imapstate_span words);

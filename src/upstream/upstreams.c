@@ -7,6 +7,7 @@
 #include "settling.h"
 #include "stream.h"
 #include "upstream.h"
+#include "upstreamcounters.h"
 #include "waking.h"
 
 /* --- who hears what --- */
@@ -35,6 +36,7 @@ static void upstreams_heard(struct upstream *upstream)
         break;
     case UPSTREAM_READY:
         /* Nothing was asked. Whatever it is, it is not a connection to log in on. */
+        upstream_count_failure(upstream, UPSTREAM_FAILED_PROTOCOL);
         upstream_lose(upstream, "the server speaks unasked before login");
         break;
     case UPSTREAM_SETTLING:
@@ -48,6 +50,14 @@ static void upstreams_heard(struct upstream *upstream)
     }
 }
 
+/* That it ends is expected where it has said so. One that was parked says nothing about the server. */
+static void upstreams_lose(struct upstream *upstream, enum upstream_failure failure, const char *why)
+{
+    if (!upstream->is_woken && !upstream->has_said_bye)
+        upstream_count_failure(upstream, failure);
+    upstream_lose(upstream, why);
+}
+
 static void upstreams_ended(struct upstream *upstream)
 {
     if (upstream->state < UPSTREAM_READY)
@@ -55,7 +65,7 @@ static void upstreams_ended(struct upstream *upstream)
     else if (upstream->state == UPSTREAM_LEAVING || upstream->state == UPSTREAM_SETTLING)
         upstream_die(upstream);
     else
-        upstream_lose(upstream, stream_failure(&upstream->stream));
+        upstreams_lose(upstream, UPSTREAM_FAILED_LOST, stream_failure(&upstream->stream));
 }
 
 static void upstreams_on_stream(void *owner, enum stream_event event)
@@ -100,7 +110,7 @@ static void upstreams_on_timer(void *owner)
         upstream_die(upstream);
         break;
     default:
-        upstream_lose(upstream, "answer timed out");
+        upstreams_lose(upstream, UPSTREAM_FAILED_ANSWER, "answer timed out");
     }
 }
 
@@ -158,8 +168,14 @@ struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *park
 void upstreams_init(struct upstreams *upstreams, struct loop *loop)
 {
     *upstreams = (struct upstreams){ .loop = loop, .on_stream = upstreams_on_stream, .on_timer = upstreams_on_timer };
+    upstream_counters_init(&upstreams->counters);
     for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
         list_init(&upstreams->by_state[state]);
+}
+
+void upstreams_done(struct upstreams *upstreams)
+{
+    upstream_counters_done(&upstreams->counters);
 }
 
 bool upstreams_are_gone(const struct upstreams *upstreams)

@@ -15,6 +15,9 @@ struct upstream_owner;
 struct upstreams;
 
 void upstreams_init(struct upstreams *upstreams, struct loop *loop);
+
+/* When all are gone. */
+void upstreams_done(struct upstreams *upstreams);
 bool upstreams_are_gone(const struct upstreams *upstreams);
 
 /* A name's addresses may be known now (loop_poke_all()). */

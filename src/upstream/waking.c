@@ -1,5 +1,8 @@
 #include "waking.h"
 
+#include <sys/socket.h>
+
+#include "address.h"
 #include "log.h"
 #include "park.h"
 #include "settling.h"
@@ -24,13 +27,31 @@ static bool waking_look(struct upstream *upstream)
     }
 }
 
+static void waking_find_place(struct upstream *upstream)
+{
+    struct sockaddr_storage peer = { 0 };
+    socklen_t len = sizeof peer;
+    struct address address;
+    char text[ADDRESS_TEXT_MAX];
+    bool is_known = !upstream->config->is_unix && getpeername(upstream->stream.fd, (struct sockaddr *)&peer, &len) == 0;
+    address_set(&address, (const struct sockaddr *)&peer);
+    upstream_set_place(upstream, is_known ? address_text_with_port(&address, text) : upstream->config->host);
+}
+
 static void waking_take(struct upstream *upstream, struct parked *parked)
 {
     stream_adopt(&upstream->stream, parked->fd, parked->ssl);
+    waking_find_place(upstream);
     upstream->kept = kept_take(&parked->kept);
     parked->fd = -1;
     parked->ssl = NULL;
     parked_free(parked);
+}
+
+static void waking_begin_session(struct upstream *upstream, const struct upstream_owner *owner)
+{
+    upstream->owner = *owner;
+    upstream_have_place(upstream)->woken_sessions++;
 }
 
 bool waking_begin(struct upstream *upstream, struct parked *parked, const struct upstream_owner *owner,
@@ -49,12 +70,14 @@ bool waking_begin(struct upstream *upstream, struct parked *parked, const struct
         upstream->kept.parked_at_ms = 0;
     }
     if (!is_alive) {
+        if (owner) /* else upstream_die() counts it */
+            park_count_end(upstream->config->name, PARK_END_DEAD);
         log_debug("park: found dead, or in doubt");
         return false;
     }
     imapstate_frame_take_bare_lf(&upstream->frame);
     if (owner)
-        upstream->owner = *owner;
+        waking_begin_session(upstream, owner);
     else
         settling_show_life(upstream);
     stream_start(&upstream->stream);

@@ -127,6 +127,7 @@ void rig_end(struct rig *rig)
         rig_fail("a descriptor is left");
     loop_done(&rig->loop);
     clients_done(&rig->clients);
+    upstreams_done(&rig->upstreams);
     if (rig->service->references != 1)
         rig_fail("a configuration is still in use");
     service_unref(rig->service);

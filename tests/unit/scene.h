@@ -133,6 +133,7 @@ static inline void scene_end(void)
     prelude_done();
     resolver_done();
     loop_done(&scene.loop);
+    upstreams_done(&scene.upstreams);
     wires_end();
     service_unref(scene.service);
     imapstate_buf_done(&scene.told);

@@ -187,6 +187,58 @@ TEST(one_that_is_given_back_unused_is_as_old_as_before)
     close(first), close(second);
 }
 
+/* That end, so often, and no other. */
+static void check_ends(const char *name, enum park_end end, unsigned times, unsigned parked)
+{
+    struct park_counters counters;
+    park_counters_init(&counters);
+    park_count_into(&counters);
+    const struct park_row *row = (struct park_row *)rows_have(&counters.upstreams, IMAPSTATE_SPAN("main"));
+    CHECK_ROW(name, row->parked == parked && park_count() == parked);
+    for (unsigned i = 0; i < PARK_END_COUNT; i++)
+        CHECK_ROW(name, row->ends[i] == (i == end ? times : 0));
+    park_counters_done(&counters);
+}
+
+TEST(each_end_is_counted_by_its_reason)
+{
+    struct proof_identity ann = parking_identity("ann", "secret");
+    struct list tired;
+    list_init(&tired);
+    begin(MAIN PARK("per_user = 1"));
+    int first = park_one("ann", "", S(1)), second = park_one("ann", "", S(2));
+    check_ends("the user has newer ones", PARK_END_PER_USER, 1, 1);
+    assert_non_null(match("ann", "secret", S(2)));
+    end();
+    close(first), close(second);
+    begin(MAIN PARK(""));
+    first = park_one("ann", "", S(1));
+    park_sweep(S(61), &tired);
+    check_ends("time is up", PARK_END_TIME, 1, 0);
+    end();
+    close(first);
+    begin(MAIN PARK(""));
+    first = park_one("ann", "", S(1));
+    park_refuse(&ann);
+    check_ends("refused", PARK_END_REFUSED, 1, 0);
+    end();
+    close(first);
+    begin(MAIN PARK(""));
+    first = park_one("ann", "", S(1));
+    assert_true(park_give_up_oldest(ann.upstream));
+    check_ends("crowded", PARK_END_CROWDED, 1, 0);
+    end();
+    close(first);
+    begin(MAIN PARK(""));
+    struct service *before = service;
+    first = park_one("ann", "", S(1));
+    begin(MAIN PARK("per_user = 0"));
+    service_unref(before);
+    check_ends("the configuration", PARK_END_CONFIG, 1, 0);
+    end();
+    close(first);
+}
+
 TEST(the_oldest_of_all_makes_room)
 {
     begin(MAIN PARK("per_user = 2 max = 2"));
@@ -715,6 +767,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_ends_says_logout),
         cmocka_unit_test(the_oldest_of_the_user_makes_room),
         cmocka_unit_test(one_that_is_given_back_unused_is_as_old_as_before),
+        cmocka_unit_test(each_end_is_counted_by_its_reason),
         cmocka_unit_test(the_oldest_of_all_makes_room),
         cmocka_unit_test(what_has_waited_or_lived_too_long_serves_nobody),
         cmocka_unit_test(credentials_are_proved_anew_after_reauth_interval),

@@ -261,6 +261,25 @@ TEST(a_success_makes_good_what_was_suspended_and_only_the_same_secret_what_was_v
     end();
 }
 
+TEST(accounts_with_something_suspended_are_counted_as_long_as_it_is)
+{
+    begin();
+    struct proof_identity hers = ANN("secret"), boss = BOSS("bob", "key"), guess = ANN("guess");
+    struct proof *own = prove(hers, S(1)), *other = prove(boss, S(1));
+    assert_int_equal(proofs.suspended_count, 0);
+    proofs_suspect(&proofs, &guess);
+    proofs_suspect(&proofs, &guess);
+    assert_int_equal(proofs.suspended_count, 1);
+    proofs_suspect(&proofs, &boss);
+    assert_int_equal(proofs.suspended_count, 2);
+    proofs_restore(&proofs, &guess);
+    assert_int_equal(proofs.suspended_count, 1);
+    proof_unref(&proofs, own);
+    proof_unref(&proofs, other); /* with its account goes what was suspended */
+    assert_int_equal(proofs.suspended_count, 0);
+    end();
+}
+
 TEST(a_guess_from_elsewhere_suspends_nothing_here)
 {
     begin();
@@ -390,6 +409,7 @@ int main(void)
         cmocka_unit_test(nothing_is_proved_by_a_secret_that_is_not_known),
         cmocka_unit_test(a_guess_suspends_all_that_its_identity_has_proven_and_a_refusal_ends_what_it_is_about),
         cmocka_unit_test(a_success_makes_good_what_was_suspended_and_only_the_same_secret_what_was_void),
+        cmocka_unit_test(accounts_with_something_suspended_are_counted_as_long_as_it_is),
         cmocka_unit_test(a_guess_from_elsewhere_suspends_nothing_here),
         cmocka_unit_test(whoever_matches_nothing_is_suspect_but_by_a_secret_that_is_good_for_somebody),
         cmocka_unit_test(where_there_is_one_password_another_voids_the_older_proofs),
