@@ -3,6 +3,7 @@ version script, and (recorded) how everything lies in memory."""
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("IMAPSTATE_BUILD", ROOT / "build"))
 LIBRARY = BUILD / "src/lib/libimapstate.so"
-MAP = (ROOT / "src/lib/libimapstate.map").read_text()
+SCRIPT = (ROOT / "src/lib/libimapstate.map").read_text()
 HEADERS = sorted((ROOT / "include/imapstate").glob("*.h"))
 MACROS_ONLY, ALL_OF_THEM = "api.h", "imapstate.h"
 each_header = pytest.mark.parametrize("header", HEADERS, ids=lambda path: path.name)
@@ -29,7 +30,7 @@ def declared():
 def nodes():
     """The nodes of the version script and what each exports."""
     return {name: set(re.findall(r"(\w+);", re.sub(r"local:.*", "", body, flags=re.S)))
-            for name, body in re.findall(r"^(\w[\w.]*) \{(.*?)^\}", without_comments(MAP), re.M | re.S)}
+            for name, body in re.findall(r"^(\w[\w.]*) \{(.*?)^\}", without_comments(SCRIPT), re.M | re.S)}
 
 
 def exported():
@@ -65,3 +66,88 @@ def test_a_header_is_installed(header):
 @each_header
 def test_a_header_is_among_all_of_them(header):
     assert header.name == ALL_OF_THEM or f"#include <imapstate/{header.name}>" in (HEADERS[0].parent / ALL_OF_THEM).read_text()
+
+
+# --- nothing has changed ---
+
+RECORD = ROOT / "tests/abi"
+DECIDE = """
+The ABI of libimapstate is not the recorded one. docs/library.md, "What stays", says which changes a program that was
+built before can bear. If this is one of them, or is to be a break, record it by: tests/record-abi
+"""
+
+
+def record(library, headers, folder):
+    folder.mkdir()
+    subprocess.run([ROOT / "tests/record-abi", library, headers, folder], check=True)
+    return folder
+
+
+def changes(before, after):
+    """What abidiff finds, and constants that are not the same, as text; empty if there is nothing."""
+    types = subprocess.run(["abidiff", "--no-show-locs", "--harmless", before / "functions.abi", after / "functions.abi"],
+                           capture_output=True, text=True)
+    assert types.returncode & 3 == 0, types.stderr  # it could not compare
+    constants = [set((folder / "constants").read_text().splitlines()) for folder in (before, after)]
+    return "\n".join([types.stdout if types.returncode else "", *sorted(f"- {line}" for line in constants[0] - constants[1]),
+                      *sorted(f"+ {line}" for line in constants[1] - constants[0])]).strip()
+
+
+def test_the_abi_is_as_it_was_recorded(tmp_path):
+    found = changes(RECORD, record(LIBRARY, ROOT / "include/imapstate", tmp_path / "now"))
+    assert not found, f"{DECIDE}\n{found}"
+
+
+# --- would a change be found? ---
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Records the ABI of the library with edits (file, old text, new text), built by other means than meson's."""
+    def made(*edits, flags=("-O0",)):
+        place = tmp_path_factory.mktemp("abi")
+        shutil.copytree(ROOT / "include", place / "include")
+        shutil.copytree(ROOT / "src/lib", place / "lib")
+        for file, old, new in edits:
+            text = (place / file).read_text()
+            assert text.count(old) == 1, (old, text.count(old))
+            (place / file).write_text(text.replace(old, new))
+        subprocess.run(["cc", "-g", "-shared", "-fPIC", "-D_GNU_SOURCE", *flags, "-Iinclude", "-fvisibility=hidden", "-w",
+                        "-Wl,--version-script=lib/libimapstate.map", "-Wl,-soname,libimapstate.so.0", "-o", "lib.so",
+                        *sorted((place / "lib").glob("*.c")), "-lsodium"], check=True, cwd=place)
+        return record(place / "lib.so", place / "include/imapstate", place / "record")
+    return made
+
+
+@pytest.fixture(scope="module")
+def unchanged(build):
+    return build()
+
+
+COMMAND, ERROR, TOKEN = "include/imapstate/command.h", "include/imapstate/error.h", "include/imapstate/token.h"
+MAP, KEYRING = "lib/libimapstate.map", "lib/keyring.c"
+IS_FINAL = "bool imapstate_error_is_final(enum imapstate_error error"
+
+
+@pytest.mark.parametrize("found,edits", [
+    ("type size changed", [(TOKEN, "uint64_t reserved[4]; ", "uint64_t reserved[5]; ")]),
+    ("data member", [(COMMAND, "    uint8_t id;  ", "    uint8_t added;\n    uint8_t id;  ")]),
+    ("- IMAPSTATE_COMMAND_IDLE 10", [(COMMAND, "IMAPSTATE_COMMAND_IDLE = 10", "IMAPSTATE_COMMAND_IDLE = 11")]),
+    ("+ IMAPSTATE_COMMAND_ADDED 23", [(COMMAND, "IMAPSTATE_COMMAND_UNSELECT = 22,",
+                                       "IMAPSTATE_COMMAND_UNSELECT = 22, IMAPSTATE_COMMAND_ADDED = 23,")]),
+    ("- IMAPSTATE_FINGERPRINT_OCTETS 32", [(TOKEN, "IMAPSTATE_FINGERPRINT_OCTETS 32u", "IMAPSTATE_FINGERPRINT_OCTETS 33u")]),
+    ("imapstate_buf_drop", [(MAP, "    imapstate_buf_drop;\n", "")]),
+    ("IMAPSTATE_0.1", [(MAP, "IMAPSTATE_0.1 {", "IMAPSTATE_0.2 {")]),
+    ("imapstate_error_is_final", [(ERROR, IS_FINAL, f"{IS_FINAL}, int more"), ("lib/error.c", IS_FINAL, f"{IS_FINAL}, int more")]),
+])
+def test_a_change_is_found(build, unchanged, found, edits):
+    assert found in changes(unchanged, build(*edits))
+
+
+def test_what_is_opaque_may_change(build, unchanged):
+    opened = "struct imapstate_keyring {\n"
+    assert changes(unchanged, build((KEYRING, opened, f"{opened}    int added;\n"))) == ""
+
+
+@pytest.mark.parametrize("flags", [("-O2",), ("-O3", "-gdwarf-4")])
+def test_how_it_is_built_is_no_change(build, unchanged, flags):
+    assert changes(unchanged, build(flags=flags)) == ""

@@ -4,7 +4,10 @@
  * the library returns a pointer to (struct imapstate_command, struct imapstate_storable), it grows at its end: use it
  * where it is, and do not copy it or count on its size. All others have the size that they have for as long as the
  * soname stays. Those that may come to hold more have a member "reserved" for it, which is 0. Whoever fills in such a
- * structure sets all that it does not name to 0, as C does behind an initializer. */
+ * structure sets all that it does not name to 0, as C does behind an initializer.
+ *
+ * Each header says what of it several threads may use at the same time. Nothing has to be initialised: whatever needs
+ * libsodium calls sodium_init(), which any thread may do. The library has no other globals that change. */
 #ifndef IMAPSTATE_API_H
 #define IMAPSTATE_API_H
 

@@ -1,5 +1,7 @@
 /* command: the table of IMAP commands. One row holds everything that is known about a command; callers loop over the
- * rows or look one up. */
+ * rows or look one up.
+ *
+ * Threads: any number may call these at the same time. Rows never change. */
 #ifndef IMAPSTATE_COMMAND_H
 #define IMAPSTATE_COMMAND_H
 

@@ -1,6 +1,6 @@
 /* error: every way in which libimapstate says no. The numbers are stable; new ones are added at the end.
  *
- * All functions here may be called by any threads at the same time. */
+ * Threads: any number may call these at the same time. */
 #ifndef IMAPSTATE_ERROR_H
 #define IMAPSTATE_ERROR_H
 

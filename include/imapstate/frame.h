@@ -8,6 +8,8 @@
  * in two ways is an error (IMAPSTATE_FRAME_BAD), after which the frame must not be used and the connection is ended.
  * docs/framing.md says what is refused and why.
  *
+ * Threads: a frame is for one at a time.
+ *
  *     START -> WAIT (commands: {n}) -> LITERAL -> REST -> START      WAIT -> START: the server refused the literal
  *     START, REST -> OVERLONG (commands) -> as behind a line     START -> CONTINUATION -> START     any -> BAD */
 #ifndef IMAPSTATE_FRAME_H

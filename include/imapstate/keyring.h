@@ -3,7 +3,9 @@
  * A key file is text, one key per line, "ID SEALS-FROM KEY": eight hexadecimal digits, a time in UTC like
  * 2026-11-24T00:00:00Z, 32 octets as base64url without padding. Empty lines and lines that begin with "#" are skipped.
  * Of the keys whose time has come, the one with the latest time seals (of two with the same time, the later line);
- * every key opens, even a future one. So a fleet can be given a key before any gateway uses it. */
+ * every key opens, even a future one. So a fleet can be given a key before any gateway uses it.
+ *
+ * Threads: any number may use the same keyring at the same time once no key is added any more. */
 #ifndef IMAPSTATE_KEYRING_H
 #define IMAPSTATE_KEYRING_H
 

@@ -2,7 +2,9 @@
  *
  * The replay says which octets to write, and is given the server's responses, one after the other, in the order in
  * which they arrive. It says of each whether it echoes a replayed command, and is to be hidden, or belongs to the
- * client. */
+ * client.
+ *
+ * Threads: a replay is for one at a time. It keeps nothing of the state. */
 #ifndef IMAPSTATE_REPLAY_H
 #define IMAPSTATE_REPLAY_H
 

@@ -1,6 +1,8 @@
 /* span: octets that somebody else owns, and buf: octets that grow up to a limit.
  *
- * Octets from the wire may contain NUL and have no terminator, so every length is explicit. */
+ * Octets from the wire may contain NUL and have no terminator, so every length is explicit.
+ *
+ * Threads: any number may read the same span or buffer, as long as none changes what it holds. */
 #ifndef IMAPSTATE_SPAN_H
 #define IMAPSTATE_SPAN_H
 

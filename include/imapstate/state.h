@@ -1,7 +1,9 @@
 /* state: the ordered log of what setup commands have changed in one session (P7 to P10 of docs/protocol.md).
  *
  * It takes confirmed commands by value, so a server with its own parser can use it as well as a proxy, and returns its
- * entries one by one. replay.h knows what they look like on the wire. */
+ * entries one by one. replay.h knows what they look like on the wire.
+ *
+ * Threads: any number may read the same state, as long as none changes it. */
 #ifndef IMAPSTATE_STATE_H
 #define IMAPSTATE_STATE_H
 

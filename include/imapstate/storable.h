@@ -1,5 +1,7 @@
 /* storable: the commands whose effect is part of a session's state (docs/protocol.md, "What is stored"). One row holds
- * everything that is known about a kind, for all who record, announce, replay or check one. */
+ * everything that is known about a kind, for all who record, announce, replay or check one.
+ *
+ * Threads: any number may call these at the same time. Rows never change. */
 #ifndef IMAPSTATE_STORABLE_H
 #define IMAPSTATE_STORABLE_H
 

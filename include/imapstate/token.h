@@ -7,7 +7,9 @@
  * Format 2 tells nobody apart: whoever seals the same for the same user on the same day gets the same token. The times
  * are the user's last revocation and the expiry, and the expiry is rounded up to a granule; the nonce is a keyed hash
  * of everything else, and is compared on opening. Format 1 has the time of issue in place of the revocation, an expiry
- * that is not rounded, and a random nonce. */
+ * that is not rounded, and a random nonce.
+ *
+ * Threads: any number may call these at the same time, also with the same keyring (keyring.h). */
 #ifndef IMAPSTATE_TOKEN_H
 #define IMAPSTATE_TOKEN_H
 
@@ -71,7 +73,8 @@ IMAPSTATE_API enum imapstate_error imapstate_token_open(const struct imapstate_k
                                                         const struct imapstate_token_binding *binding, uint64_t now_s,
                                                         struct imapstate_span token, struct imapstate_buf *ret_state);
 
-/* A short hash that names a token in logs without giving it away; 16 hexadecimal digits and a NUL (P15). */
+/* A short hash that names a token in logs without giving it away; 16 hexadecimal digits and a NUL (P15). All
+ * zeros if libsodium cannot be initialised. */
 IMAPSTATE_API void imapstate_token_hash(struct imapstate_span token, char ret_hash[17]);
 
 IMAPSTATE_END

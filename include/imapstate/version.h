@@ -1,6 +1,6 @@
 /* version: of the headers that a program is built with, and of the library that it runs with.
  *
- * All functions here may be called by any threads at the same time. */
+ * Threads: any number may call these at the same time. */
 #ifndef IMAPSTATE_VERSION_H
 #define IMAPSTATE_VERSION_H
 

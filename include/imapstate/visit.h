@@ -15,7 +15,9 @@
  *     imapstate_visit_keep()           if imapstate_visit_has_changed()
  *
  * Commands have no tag and no line end ("ENABLE QRESYNC"), and are compared octet for octet. No function blocks or
- * reads a clock. docs/protocol.md has the rules (P1 to P18). */
+ * reads a clock. docs/protocol.md has the rules (P1 to P18).
+ *
+ * Threads: a visit is for one at a time. */
 #ifndef IMAPSTATE_VISIT_H
 #define IMAPSTATE_VISIT_H
 
