@@ -36,7 +36,8 @@ IMAPSTATE_BEGIN
     X(KEY_MALFORMED, 22, FINAL, "key line is malformed")                                                               \
     X(NOT_YET_VALID, 23, FINAL, "token was issued in the future")                                                      \
     X(TOKEN_REVOKED, 24, FINAL, "token was saved before the user's tokens were revoked")                               \
-    X(UNSUPPORTED, 25, PASSING, "asks for what this version of the library does not have")
+    X(UNSUPPORTED, 25, PASSING, "asks for what this version of the library does not have")                             \
+    X(NOT_PRISTINE, 26, FINAL, "something else is on already, or may be (P7)")
 
 #define X(name, number, lasts, text) IMAPSTATE_##name = number,
 enum imapstate_error { IMAPSTATE_ERRORS(X) };

@@ -8,6 +8,7 @@
 #include <imapstate/frame.h>
 #include <imapstate/keyring.h>
 #include <imapstate/replay.h>
+#include <imapstate/server.h>
 #include <imapstate/span.h>
 #include <imapstate/state.h>
 #include <imapstate/storable.h>

@@ -1,6 +1,5 @@
 #include "restore.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,9 +19,6 @@
 #include "upstream.h"
 #include "views.h"
 #include "words.h"
-
-#define RESTORE_CANNOT      "OK " N_("State not restored, but state command tracking enabled.")
-#define RESTORE_UNAVAILABLE "NO [UNAVAILABLE] " N_("State cannot be restored at the moment.")
 
 #define BIT(phase) MOVES_BIT(phase)
 
@@ -51,7 +47,6 @@ void restore_free(struct restore *restore)
     imapstate_buf_done(&restore->token);
     imapstate_buf_done(&restore->encoded);
     offers_unref(restore->held);
-    imapstate_state_free(restore->state);
     imapstate_state_free(restore->share);
     imapstate_replay_free(restore->replay);
     free(restore);
@@ -62,18 +57,32 @@ static const char *restore_upstream_name(const struct client *client)
     return client->listener->upstream->name;
 }
 
-static void restore_answer(struct client *client, const char *answer)
+static void restore_say(struct client *client, struct imapstate_span tag, enum imapstate_answer answer)
 {
-    struct imapstate_span tag = request_tag(&client->request);
-    client_say(client, &tag, answer);
+    char text[IMAPSTATE_ANSWER_SIZE];
+    client_say(client, &tag, imapstate_answer_text(answer, 0, text));
 }
 
-/* Tracking begins; what cannot be tracked cannot be saved either. */
-static void restore_track(struct client *client, const char *answer)
+/* To the command that has just come. */
+static void restore_answer(struct client *client, enum imapstate_answer answer)
 {
-    bool is_tracking = session_track(&client->session, restore_upstream_name(client));
-    restore_answer(client, is_tracking ? answer : "NO [UNAVAILABLE] " N_("Out of memory."));
-    choice_forget_credentials(client);
+    restore_say(client, request_tag(&client->request), answer);
+}
+
+/* The answer with which a token comes, and the token. */
+static void restore_put_token(struct client *client, struct imapstate_span tag, enum imapstate_answer answer,
+                              struct imapstate_span token, uint64_t left_s)
+{
+    char text[IMAPSTATE_ANSWER_SIZE];
+    struct imapstate_buf untagged;
+    imapstate_buf_init(&untagged, IMAPSTATE_LINE_MAX);
+    if (imapstate_answer_put_untagged(answer, token, &untagged)) {
+        stream_put(&client->stream, imapstate_buf_span(&untagged));
+        client_say(client, &tag, imapstate_answer_text(answer, left_s, text));
+    } else {
+        stream_break(&client->stream, "out of memory");
+    }
+    imapstate_buf_done(&untagged);
 }
 
 /* --- STATE token --- */
@@ -86,16 +95,21 @@ static void restore_log_token(const struct client *client, struct imapstate_span
     client_log(client, LOG_LEVEL_INFO, "token=%s %s%s%s", hash, what, *why ? ": " : "", why);
 }
 
-/* What the gateway sets by itself is none of the upstream's. */
-static enum imapstate_error restore_divide(const struct client *client, struct restore *restore)
+/* What is to be restored. */
+static const struct imapstate_state *restore_whole(const struct client *client)
 {
-    restore->share = session_copy(restore->state);
+    return imapstate_server_restoring(client->session.server);
+}
+
+/* What the gateway sets by itself is none of the upstream's. False if out of memory. */
+static bool restore_divide(const struct client *client, struct restore *restore)
+{
+    restore->share = session_copy(restore_whole(client));
     if (!restore->share)
-        return IMAPSTATE_NO_MEMORY;
+        return false;
     if (client_has_language(client))
         imapstate_state_remove(restore->share, IMAPSTATE_ENTRY_LANGUAGE);
-    imapstate_buf_clear(&restore->encoded);
-    return imapstate_state_encode(restore->share, &restore->encoded) ? IMAPSTATE_OK : IMAPSTATE_NO_MEMORY;
+    return imapstate_state_encode(restore->share, &restore->encoded);
 }
 
 static struct imapstate_token_binding restore_binding(const struct client *client)
@@ -105,24 +119,12 @@ static struct imapstate_token_binding restore_binding(const struct client *clien
     return binding;
 }
 
-/* Opens the token and decodes what it holds. */
-static enum imapstate_error restore_open(const struct client *client, struct imapstate_span token,
-                                         struct restore *restore)
-{
-    struct imapstate_token_binding binding = restore_binding(client);
-    enum imapstate_error error = imapstate_token_open(client->clients->service->keyring, &binding, (uint64_t)time(NULL),
-                                                      token, &restore->encoded);
-    if (error == IMAPSTATE_OK)
-        error = imapstate_state_decode(restore->state, imapstate_buf_span(&restore->encoded));
-    return error == IMAPSTATE_OK ? restore_divide(client, restore) : error;
-}
-
 /* The language of the token's state is spoken by the gateway; if there is none in it, the default. False: it is ours to
  * speak, and is not offered (any more). */
 static bool restore_find_language(const struct client *client, struct restore *restore)
 {
     struct imapstate_entry entry;
-    for (size_t i = 0; imapstate_state_at(restore->state, i, &entry); i++)
+    for (size_t i = 0; imapstate_state_at(restore_whole(client), i, &entry); i++)
         if (entry.kind == IMAPSTATE_ENTRY_LANGUAGE)
             return language_find(&client->service->config->languages, entry.value, &restore->language) ||
                    !client_has_language(client);
@@ -137,10 +139,7 @@ static struct restore *restore_new(const struct client *client, struct imapstate
     imapstate_buf_init(&restore->tag, IMAPSTATE_LINE_MAX);
     imapstate_buf_init(&restore->token, IMAPSTATE_TOKEN_MAX);
     imapstate_buf_init(&restore->encoded, IMAPSTATE_TOKEN_MAX);
-    struct imapstate_token_binding binding = session_binding(&client->session, restore_upstream_name(client));
-    restore->state = imapstate_state_new(imapstate_token_state_max(&binding));
-    if (restore->state && imapstate_buf_put(&restore->tag, request_tag(&client->request)) &&
-        imapstate_buf_put(&restore->token, token))
+    if (imapstate_buf_put(&restore->tag, request_tag(&client->request)) && imapstate_buf_put(&restore->token, token))
         return restore;
     restore_free(restore);
     return NULL;
@@ -181,6 +180,12 @@ static void restore_succeed_again(struct client *client)
     choice_forget_credentials(client);
 }
 
+static enum imapstate_answer restore_conclude(struct client *client, enum imapstate_outcome outcome)
+{
+    struct imapstate_token_binding binding = restore_binding(client);
+    return imapstate_server_conclude(client->session.server, &binding, outcome);
+}
+
 /* P4 */
 static void restore_succeed(struct client *client)
 {
@@ -190,23 +195,23 @@ static void restore_succeed(struct client *client)
     choice_forget_credentials(client);
     restore_put_held(client);
     restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
-    session_restore(&client->session, restore->state, restore->share,
-                    restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
-    restore->state = restore->share = NULL;
+    enum imapstate_answer answer = restore_conclude(client, IMAPSTATE_OUTCOME_RESTORED);
+    session_restore(&client->session, restore->share, restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
+    restore->share = NULL;
     client->language = restore->language;
-    stream_put(&client->stream, IMAPSTATE_SPAN("* STATE "));
-    stream_put(&client->stream, imapstate_buf_span(&restore->token));
-    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    client_say(client, &tag, "OK " N_("State restored."));
+    restore_put_token(client, tag, answer, imapstate_buf_span(&restore->token), 0);
     restore_end(client);
 }
 
 static const struct admission_asker restore_asker; /* below: it goes on where the login was asked for */
 
-static void restore_give_up(struct client *client, const char *answer)
+/* P18; words: the answer, where it is known better than by the library; or NULL. */
+static void restore_give_up(struct client *client, const char *words)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
-    client_say(client, &tag, answer);
+    char text[IMAPSTATE_ANSWER_SIZE];
+    enum imapstate_answer answer = restore_conclude(client, IMAPSTATE_OUTCOME_TAINTED);
+    client_say(client, &tag, words ? words : imapstate_answer_text(answer, 0, text));
     client_end(client, "restore failed", "BYE [UNAVAILABLE] " N_("The session cannot continue."));
 }
 
@@ -228,7 +233,7 @@ static void restore_fail(struct client *client, const char *command, const char 
     session_forget_enabled(&client->session);
     restore_enter(client, RESTORE_REPLACING);
     if (!choice_log_in(client, &restore_asker))
-        restore_give_up(client, RESTORE_UNAVAILABLE);
+        restore_give_up(client, NULL);
 }
 
 static void restore_check(struct client *client)
@@ -288,13 +293,11 @@ static void restore_replay(struct client *client)
     restore_check(client);
 }
 
-/* The session goes on without the state (P5). */
-static void restore_decline(struct client *client)
+/* The session goes on without the state (P5, P6). */
+static void restore_go_on(struct client *client, enum imapstate_outcome outcome)
 {
-    struct restore *restore = client->restore;
-    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
-    bool is_tracking = session_track(&client->session, restore_upstream_name(client));
-    client_say(client, &tag, is_tracking ? RESTORE_CANNOT : "NO [UNAVAILABLE] " N_("Out of memory."));
+    struct imapstate_span tag = imapstate_buf_span(&client->restore->tag);
+    restore_say(client, tag, restore_conclude(client, outcome));
     restore_end(client);
     choice_forget_credentials(client);
 }
@@ -306,7 +309,7 @@ static void restore_has_upstream(struct client *client, struct offers *offers)
     if (choice_heed_offers(client, offers) && !restore->is_again) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
-        restore_decline(client);
+        restore_go_on(client, IMAPSTATE_OUTCOME_UNDONE);
     } else {
         restore_replay(client);
     }
@@ -314,21 +317,13 @@ static void restore_has_upstream(struct client *client, struct offers *offers)
 
 static void restore_admitted(struct client *client, struct imapstate_span answer, struct offers *offers)
 {
-    struct restore *restore = client->restore;
-    struct imapstate_span tag = imapstate_buf_span(&restore->tag);
     client_hear_alert(client, answer);
-    if (restore->phase == RESTORE_CHOOSING) {
+    if (client->restore->phase == RESTORE_CHOOSING) {
         restore_has_upstream(client, offers);
-        return;
+    } else {
+        choice_heed_offers(client, offers);
+        restore_go_on(client, client->restore->was_lost ? IMAPSTATE_OUTCOME_INTERRUPTED : IMAPSTATE_OUTCOME_UNDONE);
     }
-    choice_heed_offers(client, offers);
-    if (!restore->was_lost) {
-        restore_decline(client);
-        return;
-    }
-    client_say(client, &tag, RESTORE_UNAVAILABLE);
-    restore_end(client);
-    choice_forget_credentials(client);
 }
 
 static void restore_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,
@@ -366,7 +361,7 @@ static void restore_choose(struct client *client)
         if (restore->is_again)
             choice_give_up(client, ADMISSION_UNREACHABLE);
         else
-            restore_give_up(client, RESTORE_UNAVAILABLE);
+            restore_give_up(client, NULL);
         break;
     }
 }
@@ -388,62 +383,72 @@ bool restore_again(struct client *client)
     return true;
 }
 
-static void restore_begin(struct client *client, struct imapstate_span token)
+/* The token is good. False if out of memory. */
+static bool restore_begin(struct client *client, struct imapstate_span token)
 {
     struct restore *restore = restore_new(client, token);
-    enum imapstate_error error = restore ? restore_open(client, token, restore) : IMAPSTATE_NO_MEMORY;
-    if (error == IMAPSTATE_NO_MEMORY) {
+    if (!restore || !restore_divide(client, restore)) {
         restore_free(restore);
-        restore_answer(client, "NO [UNAVAILABLE] " N_("Out of memory."));
-        return;
-    }
-    bool has_language = error == IMAPSTATE_OK && restore_find_language(client, restore);
-    if (!has_language) {
-        /* P5: the client does not learn why. */
-        restore_log_token(client, token, "not restored",
-                          error != IMAPSTATE_OK ? imapstate_strerror(error) : "its language is not offered");
-        restore_free(restore);
-        restore_track(client, RESTORE_CANNOT);
-        return;
+        restore_conclude(client, IMAPSTATE_OUTCOME_INTERRUPTED);
+        return false;
     }
     client->restore = restore;
-    restore_choose(client);
+    if (restore_find_language(client, restore)) {
+        restore_choose(client);
+    } else {
+        restore_log_token(client, token, "not restored", "its language is not offered");
+        restore_go_on(client, IMAPSTATE_OUTCOME_UNDONE);
+    }
+    return true;
 }
 
-/* P7: the upstream has shown that something is on which nobody has set up. That is no fault of the client's. */
-static void restore_is_not_fresh(struct client *client, struct imapstate_span token)
+static void restore_token(struct client *client, struct imapstate_span token)
 {
-    restore_log_token(client, token, "not restored", "something else is on already, or may be (P7)");
-    restore_track(client, RESTORE_CANNOT);
+    struct imapstate_server *server = client->session.server;
+    struct imapstate_token_binding binding = restore_binding(client);
+    enum imapstate_error error;
+    imapstate_server_set_pristine(server, session_is_pristine(&client->session));
+    enum imapstate_answer answer = imapstate_server_restore(server, client->clients->service->keyring, &binding,
+                                                            (uint64_t)time(NULL), token, &error);
+    if (answer == IMAPSTATE_ANSWER_RUN && restore_begin(client, token))
+        return;
+    if (answer == IMAPSTATE_ANSWER_DECLINED) {
+        restore_log_token(client, token, "not restored", imapstate_strerror(error)); /* P5: the client does not learn */
+        choice_forget_credentials(client);
+    }
+    restore_answer(client, answer == IMAPSTATE_ANSWER_RUN ? IMAPSTATE_ANSWER_NO_MEMORY : answer);
 }
 
-static void restore_token(struct client *client, struct imapstate_span arguments)
+static void restore_read_token(struct client *client, struct imapstate_span arguments)
 {
     struct imapstate_buf token;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
-    bool is_valid =
-        imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0 && token.len > 0;
-    if (!is_valid)
-        restore_answer(client, "BAD " N_("STATE takes at most one token."));
-    else if (session_is_set_up_otherwise(&client->session) || client->session.is_changed ||
-             client->session.may_be_enabled)
-        restore_is_not_fresh(client, imapstate_buf_span(&token));
+    if (imapstate_command_astring(&arguments, &token) == IMAPSTATE_OK && arguments.len == 0)
+        restore_token(client, imapstate_buf_span(&token));
     else
-        restore_begin(client, imapstate_buf_span(&token));
+        restore_answer(client, IMAPSTATE_ANSWER_MALFORMED);
     imapstate_buf_done(&token);
+}
+
+static void restore_track(struct client *client)
+{
+    struct imapstate_token_binding binding = restore_binding(client);
+    enum imapstate_answer answer = imapstate_server_track(client->session.server, &binding);
+    restore_answer(client, answer);
+    if (answer == IMAPSTATE_ANSWER_TRACKING)
+        choice_forget_credentials(client);
 }
 
 void restore_state(struct client *client)
 {
-    struct imapstate_span arguments = request_arguments(&client->request);
-    if (!client_view(client, false).has_state)
-        restore_answer(client, "BAD " N_("STATE is not offered."));
-    else if (client->session.selected != SESSION_SELECTED_NO)
-        restore_answer(client, "BAD " N_("STATE is not allowed while a mailbox is selected."));
-    else if (request_has_arguments(&client->request))
-        restore_token(client, arguments);
-    else
-        restore_track(client, "OK " N_("State command tracking enabled."));
+    if (!client_view(client, false).has_state) {
+        struct imapstate_span tag = request_tag(&client->request);
+        client_say(client, &tag, "BAD " N_("STATE is not offered."));
+    } else if (request_has_arguments(&client->request)) {
+        restore_read_token(client, request_arguments(&client->request));
+    } else {
+        restore_track(client);
+    }
 }
 
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line)
@@ -492,59 +497,23 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
 
 /* --- SAVESTATE --- */
 
-static enum imapstate_error restore_seal(const struct client *client, struct imapstate_buf *ret_token,
-                                         uint64_t *ret_left_s)
-{
-    const struct service *service = client->clients->service;
-    const struct config *config = service->config;
-    struct imapstate_key key;
-    uint64_t now_s = (uint64_t)time(NULL);
-    if (!imapstate_keyring_sealing(service->keyring, now_s, &key))
-        return IMAPSTATE_KEY_NONE;
-    struct imapstate_buf encoded;
-    imapstate_buf_init(&encoded, IMAPSTATE_TOKEN_MAX);
-    struct imapstate_token_binding binding = restore_binding(client);
-    enum imapstate_error error = IMAPSTATE_STATE_TOO_LARGE;
-    if (imapstate_state_encode(client->session.state, &encoded))
-        error = imapstate_token_seal_as(config->seal_format, &key, &binding, now_s, config->token_lifetime_s,
-                                        imapstate_buf_span(&encoded), ret_token, ret_left_s);
-    imapstate_buf_done(&encoded);
-    return error;
-}
-
-static void restore_put_token(struct client *client, struct imapstate_span token, uint64_t left_s)
-{
-    char answer[80];
-    snprintf(answer, sizeof answer, "OK [STATEEXPIRES %" PRIu64 "] %s", left_s, N_("State saved."));
-    restore_log_token(client, token, "saved", "");
-    stream_put(&client->stream, IMAPSTATE_SPAN("* SAVESTATE "));
-    stream_put(&client->stream, token);
-    stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
-    restore_answer(client, answer);
-}
-
 void restore_savestate(struct client *client)
 {
+    const struct service *service = client->clients->service;
+    struct imapstate_span tag = request_tag(&client->request);
     if (!client_view(client, false).has_state) {
-        restore_answer(client, "BAD " N_("SAVESTATE is not offered."));
+        client_say(client, &tag, "BAD " N_("SAVESTATE is not offered."));
         return;
     }
-    if (!client->session.is_tracking) {
-        restore_answer(client, "NO [CLIENTBUG] " N_("STATE must come first."));
-        return;
-    }
-    uint64_t left_s;
+    uint64_t left_s = 0;
     struct imapstate_buf token;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
-    switch (restore_seal(client, &token, &left_s)) {
-    case IMAPSTATE_OK:
-        restore_put_token(client, imapstate_buf_span(&token), left_s);
-        break;
-    case IMAPSTATE_STATE_TOO_LARGE:
-        restore_answer(client, "NO [LIMIT] " N_("State is too large to be saved."));
-        break;
-    default:
-        restore_answer(client, "NO [UNAVAILABLE] " N_("State cannot be saved at the moment."));
-    }
+    struct imapstate_token_binding binding = restore_binding(client);
+    enum imapstate_answer answer =
+        imapstate_server_save(client->session.server, service->keyring, &binding, service->config->seal_format,
+                              (uint64_t)time(NULL), service->config->token_lifetime_s, &token, &left_s);
+    if (answer == IMAPSTATE_ANSWER_SAVED)
+        restore_log_token(client, imapstate_buf_span(&token), "saved", "");
+    restore_put_token(client, tag, answer, imapstate_buf_span(&token), left_s);
     imapstate_buf_done(&token);
 }

@@ -20,8 +20,7 @@ enum restore_phase {
 /* A STATE token under way. */
 struct restore {
     struct imapstate_buf tag, token; /* the client's */
-    struct imapstate_state *state;   /* owned: what the token contains ... */
-    struct imapstate_state *share;   /* ... owned: and the part of it that the upstream is to be brought into */
+    struct imapstate_state *share;   /* owned: the part of the token's state that the upstream is to be brought into */
     struct imapstate_buf encoded;    /* share, encoded */
     struct imapstate_replay *replay; /* owned; NULL before REPLAYING */
     struct offers *held; /* counted: a capability list that came in the meantime, for after the decision; or NULL */

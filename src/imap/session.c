@@ -30,7 +30,7 @@ void session_done(struct session *session)
     imapstate_buf_done(&session->enabled);
     imapstate_buf_done(&session->language);
     imapstate_buf_done(&session->comparator);
-    imapstate_state_free(session->state);
+    imapstate_server_free(session->server);
     imapstate_state_free(session->in_effect);
     session_init(session);
 }
@@ -43,7 +43,8 @@ bool session_begin(struct session *session, struct imapstate_span user, bool is_
     session->epoch = epoch;
     session->offers = offers_ref(offers);
     session->shown = offers_ref(shown);
-    return imapstate_buf_put(&session->user, user);
+    session->server = imapstate_server_new();
+    return session->server && imapstate_buf_put(&session->user, user);
 }
 
 void session_set_offers(struct session *session, struct offers *offers)
@@ -85,14 +86,14 @@ bool session_is_shown(const struct session *session, const struct offers *shown)
             imapstate_token_fingerprint(names, session->epoch, others) && memcmp(own, others, sizeof own) == 0);
 }
 
-bool session_track(struct session *session, const char *upstream)
+bool session_is_tracking(const struct session *session)
 {
-    if (!session->state) {
-        struct imapstate_token_binding binding = session_binding(session, upstream);
-        session->state = imapstate_state_new(imapstate_token_state_max(&binding));
-    }
-    session->is_tracking = session->state != NULL;
-    return session->is_tracking;
+    return session->server && imapstate_server_is_tracking(session->server);
+}
+
+enum imapstate_selected session_selected(const struct session *session)
+{
+    return session->server ? imapstate_server_selected(session->server) : IMAPSTATE_SELECTED_NO;
 }
 
 /* --- names --- */
@@ -132,21 +133,15 @@ void session_forget_enabled(struct session *session)
     session->seen = 0;
 }
 
-void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
-                     enum session_restored restored)
+void session_restore(struct session *session, struct imapstate_state *in_effect, enum session_restored restored)
 {
-    imapstate_state_free(session->state);
     imapstate_state_free(session->in_effect);
-    session->state = state;
     session->in_effect = in_effect;
-    session->is_tracking = true;
     session->restored = (uint8_t)restored;
     struct imapstate_entry entry;
-    for (size_t i = 0; imapstate_state_at(state, i, &entry); i++) {
-        session->is_changed = true;
+    for (size_t i = 0; imapstate_state_at(in_effect, i, &entry); i++)
         if (entry.kind == IMAPSTATE_ENTRY_ENABLE)
             session_add_enabled(session, entry.value);
-    }
 }
 
 /* What the untagged answer to the command of this kind in flight has chosen; NULL for a kind without a choice. */
@@ -190,18 +185,6 @@ void session_sent_literal(struct session *session, const struct imapstate_comman
 
 /* --- on the way up --- */
 
-/* RFC 5465 section 5.8: from here on it is as if NOTIFY NONE had been said. A token has to say that, too. */
-static void session_saw_overflow(struct session *session)
-{
-    struct imapstate_entry entry;
-    const struct imapstate_span none = IMAPSTATE_SPAN("NONE");
-    for (size_t i = 0; session->state && imapstate_state_at(session->state, i, &entry); i++)
-        if (entry.kind == IMAPSTATE_ENTRY_NOTIFY) {
-            imapstate_state_record(session->state, IMAPSTATE_ENTRY_NOTIFY, none);
-            break;
-        }
-}
-
 /* A command for a language or a comparator has one untagged answer. A second one is that of a command that nobody knows
  * of, and which of the two was last is a guess: returned as not asked for. */
 static unsigned session_saw_choice(struct session *session, const struct imapstate_storable *storable,
@@ -224,8 +207,8 @@ void session_saw_response(struct session *session, const struct pipeline *pipeli
         session_add_enabled(session, line);
     else if (storable)
         unasked |= session_saw_choice(session, storable, line);
-    else if (evidence == EVIDENCE_OVERFLOW)
-        session_saw_overflow(session);
+    else if (evidence == EVIDENCE_OVERFLOW && session->server)
+        imapstate_server_overflowed(session->server);
     session->seen |= (uint16_t)unasked;
 }
 
@@ -283,24 +266,10 @@ static bool session_effect(struct session *session, const struct flight *flight,
 /* Whether or not anybody keeps it, it has been done to the connection. */
 static void session_take_effect(struct session *session, enum imapstate_entry_kind kind, struct imapstate_span value)
 {
-    session->is_changed = true;
     if (!session->in_effect)
         session->in_effect = imapstate_state_new(IMAPSTATE_STATE_MAX);
     if (!session->in_effect || imapstate_state_record(session->in_effect, kind, value) != IMAPSTATE_OK)
         session->is_uncertain = true;
-}
-
-/* Keeps it for a token. True if it is to be announced (P9). */
-static bool session_track_effect(struct session *session, struct imapstate_span tag, enum imapstate_entry_kind kind,
-                                 struct imapstate_span value, bool is_unknown)
-{
-    if (!session->is_tracking)
-        return false;
-    /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
-    if (!is_unknown && !memchr(tag.at, ']', tag.len))
-        return imapstate_state_record(session->state, kind, value) == IMAPSTATE_OK;
-    imapstate_state_remove(session->state, kind);
-    return false;
 }
 
 /* Of what was done to the connection. */
@@ -340,7 +309,9 @@ static bool session_completed_storable(struct session *session, const struct fli
     if (session_effect(session, flight, storable, &value)) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
         session_take_effect(session, storable->kind, imapstate_buf_span(&value));
-        is_announced = session_track_effect(session, tag, storable->kind, imapstate_buf_span(&value), is_unknown);
+        is_announced =
+            imapstate_server_took_effect(session->server, tag, storable->kind,
+                                         is_unknown ? (struct imapstate_span){ 0 } : imapstate_buf_span(&value));
     }
     imapstate_buf_done(&value);
     return is_announced;
@@ -348,26 +319,26 @@ static bool session_completed_storable(struct session *session, const struct fli
 
 bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language)
 {
-    session->is_changed = true;
-    return session_track_effect(session, tag, IMAPSTATE_ENTRY_LANGUAGE, language, false);
+    return imapstate_server_took_effect(session->server, tag, IMAPSTATE_ENTRY_LANGUAGE, language);
 }
 
 static void session_completed_selection(struct session *session, const struct flight *flight, enum status_word status)
 {
+    struct imapstate_server *server = session->server;
     switch (flight->command->id) {
     case IMAPSTATE_COMMAND_SELECT:
     case IMAPSTATE_COMMAND_EXAMINE:
         /* RFC 9051 section 6.3.2: a SELECT that fails leaves no mailbox selected; one that was BAD may have left things
          * as they were. So may one whose literal was refused: was it the SELECT, or the string? */
         if (status == STATUS_BAD || (status == STATUS_NO && flight->is_answered))
-            session->selected = SESSION_SELECTED_UNKNOWN;
+            imapstate_server_set_selected(server, IMAPSTATE_SELECTED_UNKNOWN);
         else
-            session->selected = status == STATUS_OK ? SESSION_SELECTED_YES : SESSION_SELECTED_NO;
+            imapstate_server_set_selected(server, status == STATUS_OK ? IMAPSTATE_SELECTED_YES : IMAPSTATE_SELECTED_NO);
         break;
     case IMAPSTATE_COMMAND_CLOSE:
     case IMAPSTATE_COMMAND_UNSELECT:
         if (status == STATUS_OK)
-            session->selected = SESSION_SELECTED_NO;
+            imapstate_server_set_selected(server, IMAPSTATE_SELECTED_NO);
         break;
     default:
         break;
@@ -438,13 +409,19 @@ static bool session_is_notified_otherwise(const struct session *session)
     return false;
 }
 
-bool session_is_set_up_otherwise(const struct session *session)
+/* As far as can be seen, is something on that the commands of this session have not set up? */
+static bool session_is_set_up_otherwise(const struct session *session)
 {
     struct imapstate_span rest = imapstate_buf_span(&session->enabled);
     for (struct imapstate_span name; imapstate_enable_next(&rest, &name);)
         if (!evidence_has_enabled(session->in_effect, name))
             return true;
     return !evidence_is_accounted(session->seen, session->in_effect);
+}
+
+bool session_is_pristine(const struct session *session)
+{
+    return !session->may_be_enabled && !session_is_set_up_otherwise(session);
 }
 
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
@@ -458,7 +435,8 @@ bool session_is_parkable(const struct session *session, struct imapstate_buf *re
     if (session_is_notified_otherwise(session))
         return false;
     struct imapstate_entry entry;
-    struct imapstate_state *told = session->is_tracking ? session_copy(session->state) : NULL;
+    struct imapstate_state *told =
+        session_is_tracking(session) ? session_copy(imapstate_server_state(session->server)) : NULL;
     /* A language that the connection was not told of is the gateway's. */
     if (told && !session_find_effect(session, IMAPSTATE_ENTRY_LANGUAGE, &entry))
         imapstate_state_remove(told, IMAPSTATE_ENTRY_LANGUAGE);

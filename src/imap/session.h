@@ -1,20 +1,16 @@
-/* session: one authenticated use, from login to logout: whose it is, and what its commands have changed (P7 to P10). It
- * is told what passes, and never writes. */
+/* session: one authenticated use, from login to logout: whose it is, and what its commands have changed. It is told
+ * what passes, and never writes. It finds out what a command's answer means; what follows for STATE is the server's
+ * half of the library (server.h). */
 #ifndef IMAP_SESSION_H
 #define IMAP_SESSION_H
 
+#include <imapstate/server.h>
 #include <imapstate/state.h>
 #include <imapstate/token.h>
 
 #include "offers.h"
 #include "pipeline.h"
 #include "status.h"
-
-enum session_selected {
-    SESSION_SELECTED_NO,
-    SESSION_SELECTED_YES,
-    SESSION_SELECTED_UNKNOWN, /* a SELECT was answered BAD: nobody can know (P2) */
-};
 
 enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_RESTORED_WARM };
 
@@ -23,15 +19,13 @@ struct session {
     char *acting;                      /* owned: for the log, if somebody else acts for user; else NULL */
     struct offers *shown;              /* counted: what the client was given with its login, or later */
     struct offers *offers;             /* counted: the upstream's, after login */
-    struct imapstate_state *state;     /* owned; NULL until the first successful STATE */
+    struct imapstate_server *server;   /* owned: what STATE and SAVESTATE answer; NULL before the login */
     struct imapstate_state *in_effect; /* owned: everything that was ever done to the connection, announced or not;
                                         * NULL: nothing */
     struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, an SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
     uint64_t epoch;                            /* the operator's, when the session began */
     bool is_certain : 1;                       /* it is known whose session this is, so it may have a token */
-    bool is_tracking : 1;                      /* STATECMD codes are being sent */
-    bool is_changed : 1;                       /* a storable command has taken effect since login */
     bool may_be_enabled : 1;                   /* a command may have switched CONDSTORE on without ENABLE */
     bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot express */
     bool has_selected : 1;                     /* a SELECT or EXAMINE was sent */
@@ -41,7 +35,6 @@ struct session {
     uint8_t chosen;         /* enum evidence: the untagged answer that the command in flight has had */
     uint16_t seen;          /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored;       /* enum session_restored */
-    uint8_t selected;       /* enum session_selected */
 };
 
 void session_init(struct session *session);
@@ -66,16 +59,12 @@ struct imapstate_token_binding session_binding(const struct session *session, co
 /* Is this, by its fingerprint, the list that the client was given (P12)? Also false if out of memory. */
 bool session_is_shown(const struct session *session, const struct offers *shown);
 
-/* Tracking begins, or continues (P3, P10). False if out of memory. */
-bool session_track(struct session *session, const char *upstream);
-
 /* The session now has another connection: nothing is known to be on, and nothing was seen. */
 void session_forget_enabled(struct session *session);
 
-/* The session is in exactly this state (P4); in_effect is the part of it that was done to the connection: everything
- * except what the gateway itself has set. Both are taken over. */
-void session_restore(struct session *session, struct imapstate_state *state, struct imapstate_state *in_effect,
-                     enum session_restored restored);
+/* The session is in exactly the state that session->server was to restore (P4); in_effect is the part of it that was
+ * done to the connection: everything except what the gateway itself has set. It is taken over. */
+void session_restore(struct session *session, struct imapstate_state *in_effect, enum session_restored restored);
 
 /* May the connection serve another session? If so, ret_state has the state that it is in, encoded; empty: pristine. A
  * connection in a state that no token of this session contains serves nobody. */
@@ -111,8 +100,14 @@ void session_saw_echo(struct session *session, struct imapstate_span line);
 /* The upstream has shown that this (enum evidence) was already on when it accepted the login. */
 void session_saw_at_login(struct session *session, unsigned evidence);
 
-/* As far as can be seen, is something on that the commands of this session have not set up (P7)? */
-bool session_is_set_up_otherwise(const struct session *session);
+/* As far as can be known, is nothing on that the storable commands of this session have not set up (P7)? */
+bool session_is_pristine(const struct session *session);
+
+/* Is STATECMD being announced? */
+bool session_is_tracking(const struct session *session);
+
+/* Is a mailbox selected, as far as can be known? */
+enum imapstate_selected session_selected(const struct session *session);
 
 /* Notes whether the answer to a command says that the connection works, or that it may not. */
 void session_judge(struct session *session, const struct imapstate_command *command, const struct status *status);

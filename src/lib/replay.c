@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "octet.h"
+#include "redo.h"
 #include "response.h"
 #include "words.h"
 
@@ -20,14 +21,10 @@
 /* More than quoting and tags can make of the longest state. */
 #define WIRE_MAX (4 * IMAPSTATE_STATE_MAX)
 
-/* A replayed command. */
+/* A replayed command: what is on the wire of the redo's step with the same number. */
 struct step {
-    const struct imapstate_storable *storable;
     char tag[TAG_SIZE];
-    struct imapstate_buf value; /* the entry's. Of ENABLE, names that some ENABLED confirmed are overwritten by SP. */
-    size_t begin, end;          /* octets in wire */
-    bool is_answered;           /* its tagged answer has come */
-    bool is_proven;             /* the untagged data that must come has come; NOTIFY needs none */
+    size_t begin, end; /* octets in wire */
 };
 
 struct imapstate_replay {
@@ -35,10 +32,9 @@ struct imapstate_replay {
     size_t written;            /* octets of wire that were given out */
     size_t *stops;             /* positions in wire behind a "{n}", ascending; all in the one NOTIFY */
     size_t stop_count, stop_next;
-    struct step *steps;
-    size_t step_count;
+    struct redo redo;
+    struct step *steps; /* redo.count of them */
     uint32_t nonsync_max;
-    const char *reason, *reason_command; /* static; what failed first, NULL before */
 };
 
 static bool replay_put_literal(struct imapstate_replay *replay, struct imapstate_span literal)
@@ -82,19 +78,15 @@ static bool replay_put_arguments(struct imapstate_replay *replay, const struct i
     return imapstate_command_put_quoted(&replay->wire, value);
 }
 
-static bool replay_add_step(struct imapstate_replay *replay, const struct imapstate_entry *entry,
-                            const char *tag_prefix)
+static bool replay_put_step(struct imapstate_replay *replay, size_t number, const char *tag_prefix)
 {
-    struct step *step = &replay->steps[replay->step_count++];
+    struct step *step = &replay->steps[number];
+    const struct redo_step *redone = &replay->redo.steps[number];
 
-    step->storable = imapstate_storable_find(entry->kind);
-    step->is_proven = step->storable->proof == IMAPSTATE_PROOF_ANSWER;
-    snprintf(step->tag, sizeof step->tag, "%s%u", tag_prefix, (unsigned)replay->step_count);
-    imapstate_buf_init(&step->value, entry->value.len);
+    snprintf(step->tag, sizeof step->tag, "%s%u", tag_prefix, (unsigned)number + 1);
     step->begin = replay->wire.len;
-    if (!imapstate_buf_put(&step->value, entry->value) ||
-        !imapstate_buf_printf(&replay->wire, "%s %s ", step->tag, step->storable->command) ||
-        !replay_put_arguments(replay, step->storable, entry->value) ||
+    if (!imapstate_buf_printf(&replay->wire, "%s %s ", step->tag, redone->storable->command) ||
+        !replay_put_arguments(replay, redone->storable, imapstate_buf_span(&redone->left)) ||
         !imapstate_buf_put(&replay->wire, IMAPSTATE_SPAN("\r\n")))
         return false;
     step->end = replay->wire.len;
@@ -105,17 +97,17 @@ struct imapstate_replay *imapstate_replay_new(const struct imapstate_state *stat
                                               struct imapstate_replay_literals literals, const char *tag_prefix)
 {
     struct imapstate_replay *replay = calloc(1, sizeof *replay);
-    struct imapstate_entry entry;
 
     assert(strlen(tag_prefix) <= TAG_PREFIX_MAX);
     if (!replay)
         return NULL;
     imapstate_buf_init(&replay->wire, WIRE_MAX);
     replay->nonsync_max = literals.nonsync_max;
-    replay->steps = calloc(imapstate_state_count(state) + 1, sizeof *replay->steps);
-    bool has_memory = replay->steps != NULL;
-    for (size_t i = 0; has_memory && imapstate_state_at(state, i, &entry); i++)
-        has_memory = replay_add_step(replay, &entry, tag_prefix);
+    bool has_memory = redo_init(&replay->redo, state);
+    replay->steps = calloc(replay->redo.count + 1, sizeof *replay->steps);
+    has_memory = has_memory && replay->steps;
+    for (size_t i = 0; has_memory && i < replay->redo.count; i++)
+        has_memory = replay_put_step(replay, i, tag_prefix);
     if (has_memory)
         return replay;
     imapstate_replay_free(replay);
@@ -126,8 +118,7 @@ void imapstate_replay_free(struct imapstate_replay *replay)
 {
     if (!replay)
         return;
-    for (size_t i = 0; i < replay->step_count; i++)
-        imapstate_buf_done(&replay->steps[i].value);
+    redo_done(&replay->redo);
     imapstate_buf_done(&replay->wire);
     free(replay->steps);
     free(replay->stops);
@@ -149,71 +140,27 @@ struct imapstate_span imapstate_replay_output(struct imapstate_replay *replay)
     return output;
 }
 
-static void replay_fail(struct imapstate_replay *replay, const char *command, const char *reason)
+static bool replay_is_in_flight(const struct imapstate_replay *replay, size_t number)
 {
-    if (replay->reason)
-        return;
-    replay->reason = reason;
-    replay->reason_command = command;
-}
-
-static bool step_is_in_flight(const struct imapstate_replay *replay, const struct step *step)
-{
-    return step->begin < replay->written && !step->is_answered;
+    return replay->steps[number].begin < replay->written && !replay->redo.steps[number].is_answered;
 }
 
 /* The first step of a kind that is in flight, or NULL. */
-static struct step *replay_in_flight(struct imapstate_replay *replay, enum imapstate_entry_kind kind)
+static struct redo_step *replay_in_flight(struct imapstate_replay *replay, enum imapstate_entry_kind kind)
 {
-    for (size_t i = 0; i < replay->step_count; i++)
-        if (replay->steps[i].storable->kind == kind && step_is_in_flight(replay, &replay->steps[i]))
-            return &replay->steps[i];
+    for (size_t i = 0; i < replay->redo.count; i++)
+        if (replay->redo.steps[i].storable->kind == kind && replay_is_in_flight(replay, i))
+            return &replay->redo.steps[i];
     return NULL;
 }
 
-/* Overwrites name among the step's names by SP. */
-static void step_confirm(struct step *step, struct imapstate_span name)
-{
-    struct imapstate_span left = imapstate_buf_span(&step->value);
-    struct imapstate_span word;
-    while (imapstate_enable_next(&left, &word))
-        if (imapstate_span_equal_nocase(word, name))
-            memset(step->value.at + (word.at - step->value.at), ' ', word.len);
-}
-
-static bool is_blank(struct imapstate_span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] != ' ')
-            return false;
-    return true;
-}
-
-/* Servers differ in which ENABLED names what: some repeat what was on before, some name only what is new. So each one
- * counts for all ENABLEs of the replay. */
-static void replay_prove_enable(struct imapstate_replay *replay, struct imapstate_span names)
-{
-    for (size_t i = 0; i < replay->step_count; i++) {
-        struct step *step = &replay->steps[i];
-        if (step->storable->proof != IMAPSTATE_PROOF_NAMES)
-            continue;
-        struct imapstate_span left = names, name;
-        while (imapstate_enable_next(&left, &name)) {
-            step_confirm(step, name);
-            /* RFC 7162 section 3.2.3: whether or not the server says so. */
-            if (word_is(name, "QRESYNC"))
-                step_confirm(step, IMAPSTATE_SPAN("CONDSTORE"));
-        }
-        step->is_proven = is_blank(imapstate_buf_span(&step->value));
-    }
-}
-
-static void step_prove_choice(struct step *step, struct imapstate_span arguments)
+static void step_prove_choice(struct redo_step *step, struct imapstate_span arguments)
 {
     struct imapstate_buf chosen;
-    imapstate_buf_init(&chosen, step->value.len); /* a longer one is another */
-    step->is_proven = imapstate_storable_choice(step->storable, arguments, &chosen) == IMAPSTATE_OK &&
-                      imapstate_span_equal_nocase(imapstate_buf_span(&chosen), imapstate_buf_span(&step->value));
+    imapstate_buf_init(&chosen, step->left.len); /* a longer one is another */
+    if (imapstate_storable_choice(step->storable, arguments, &chosen) != IMAPSTATE_OK)
+        imapstate_buf_clear(&chosen);
+    redo_chose(step, imapstate_buf_span(&chosen));
     imapstate_buf_done(&chosen);
 }
 
@@ -221,9 +168,9 @@ static void step_prove_choice(struct step *step, struct imapstate_span arguments
 static bool replay_prove(struct imapstate_replay *replay, struct imapstate_span name, struct imapstate_span arguments)
 {
     const struct imapstate_storable *storable = imapstate_storable_of_response(name);
-    struct step *step = storable ? replay_in_flight(replay, storable->kind) : NULL;
+    struct redo_step *step = storable ? replay_in_flight(replay, storable->kind) : NULL;
     if (step && storable->proof == IMAPSTATE_PROOF_NAMES)
-        replay_prove_enable(replay, arguments);
+        redo_names_are_on(&replay->redo, arguments);
     else if (step)
         step_prove_choice(step, arguments);
     return step;
@@ -232,7 +179,7 @@ static bool replay_prove(struct imapstate_replay *replay, struct imapstate_span 
 /* RFC 9585: the client knows of none of these commands. in is what follows OK, NO or BAD. */
 static bool replay_is_named(const struct imapstate_replay *replay, struct imapstate_span in)
 {
-    for (size_t i = 0; i < replay->step_count; i++)
+    for (size_t i = 0; i < replay->redo.count; i++)
         if (imapstate_response_code_names(in, imapstate_span_of(replay->steps[i].tag)))
             return true;
     return false;
@@ -262,36 +209,43 @@ static void replay_continuation(struct imapstate_replay *replay)
     if (replay_is_waiting(replay))
         replay->stop_next++;
     else
-        replay_fail(replay, "", "the server asked for octets that nothing announced");
+        redo_fail(&replay->redo, "", "the server asked for octets that nothing announced");
 }
 
-static void replay_check_status(struct imapstate_replay *replay, const struct step *step, struct imapstate_span status)
+/* NULL: none. */
+static const char *step_fault(const struct imapstate_replay *replay, const struct step *step,
+                              struct imapstate_span status)
 {
-    const char *command = step->storable->command;
     if (word_is(status, "NO"))
-        replay_fail(replay, command, "refused with NO");
-    else if (word_is(status, "BAD"))
-        replay_fail(replay, command, "refused with BAD");
-    else if (!word_is(status, "OK"))
-        replay_fail(replay, command, "answered with neither OK, NO nor BAD");
-    else if (replay->written < step->end)
-        replay_fail(replay, command, "answered before its literal was sent");
+        return "refused with NO";
+    if (word_is(status, "BAD"))
+        return "refused with BAD";
+    if (!word_is(status, "OK"))
+        return "answered with neither OK, NO nor BAD";
+    return replay->written < step->end ? "answered before its literal was sent" : NULL;
+}
+
+/* The number of the step in flight with this tag. False: there is none. */
+static bool replay_find(const struct imapstate_replay *replay, struct imapstate_span tag, size_t *ret_number)
+{
+    for (size_t i = 0; i < replay->redo.count; i++)
+        if (replay_is_in_flight(replay, i) && imapstate_span_equal(tag, imapstate_span_of(replay->steps[i].tag))) {
+            *ret_number = i;
+            return true;
+        }
+    return false;
 }
 
 static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *replay, struct imapstate_span tag,
                                                   struct imapstate_span in)
 {
-    struct step *step = NULL;
-    for (size_t i = 0; i < replay->step_count && !step; i++)
-        if (step_is_in_flight(replay, &replay->steps[i]) &&
-            imapstate_span_equal(tag, imapstate_span_of(replay->steps[i].tag)))
-            step = &replay->steps[i];
-    if (!step) {
-        replay_fail(replay, "", "an answer came that belongs to no command");
+    size_t number;
+    if (!replay_find(replay, tag, &number)) {
+        redo_fail(&replay->redo, "", "an answer came that belongs to no command");
         return IMAPSTATE_REPLAY_HIDE;
     }
-    replay_check_status(replay, step, words_next(&in));
-    step->is_answered = true;
+    const struct step *step = &replay->steps[number];
+    redo_completed(&replay->redo, &replay->redo.steps[number], step_fault(replay, step, words_next(&in)));
     if (replay->written < step->end) {
         /* The literal was refused: what is left of this command must not be sent (RFC 9051 section 4.3). */
         replay->written = step->end;
@@ -315,34 +269,20 @@ enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *re
     return IMAPSTATE_REPLAY_HIDE;
 }
 
-/* The first step that has not proved itself, or NULL. */
-static const struct step *replay_unproven(const struct imapstate_replay *replay)
-{
-    for (size_t i = 0; i < replay->step_count; i++)
-        if (!replay->steps[i].is_proven)
-            return &replay->steps[i];
-    return NULL;
-}
-
 enum imapstate_replay_status imapstate_replay_status(const struct imapstate_replay *replay)
 {
-    for (size_t i = 0; i < replay->step_count; i++)
-        if (!replay->steps[i].is_answered)
-            return IMAPSTATE_REPLAY_RUNNING;
-    return replay->reason || replay_unproven(replay) ? IMAPSTATE_REPLAY_FAILED : IMAPSTATE_REPLAY_RESTORED;
+    switch (redo_status(&replay->redo)) {
+    case REDO_RUNNING:
+        return IMAPSTATE_REPLAY_RUNNING;
+    case REDO_DONE:
+        return IMAPSTATE_REPLAY_RESTORED;
+    case REDO_FAILED:
+        break;
+    }
+    return IMAPSTATE_REPLAY_FAILED;
 }
 
 const char *imapstate_replay_reason(const struct imapstate_replay *replay, const char **ret_command)
 {
-    const struct step *unproven = replay_unproven(replay);
-
-    *ret_command = "";
-    if (replay->reason) {
-        *ret_command = replay->reason_command;
-        return replay->reason;
-    }
-    if (!unproven)
-        return "nothing failed";
-    *ret_command = unproven->storable->command;
-    return unproven->storable->proof == IMAPSTATE_PROOF_NAMES ? "not everything was enabled" : "not chosen again";
+    return redo_reason(&replay->redo, ret_command);
 }

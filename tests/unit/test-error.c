@@ -36,6 +36,7 @@ static const struct {
     { "NOT_YET_VALID", true },
     { "TOKEN_REVOKED", true },
     { "UNSUPPORTED", false },
+    { "NOT_PRISTINE", true },
 };
 
 static const char *const names[] = {

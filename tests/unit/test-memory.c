@@ -233,6 +233,42 @@ static bool visit_twice(void)
     return is_done;
 }
 
+/* --- a server of its own --- */
+
+static bool serve_restore(struct imapstate_server *server, const struct imapstate_keyring *keyring,
+                          const struct imapstate_token_binding *binding, struct imapstate_span token)
+{
+    if (imapstate_server_restore(server, keyring, binding, 1, token, NULL) != IMAPSTATE_ANSWER_RUN)
+        return false;
+    imapstate_server_ran(server, 0, true, IMAPSTATE_SPAN("QRESYNC"));
+    return imapstate_server_verdict(server) == IMAPSTATE_ANSWER_RESTORED;
+}
+
+static bool serve_twice(void)
+{
+    static const uint8_t octets[IMAPSTATE_KEY_OCTETS] = { 9 };
+    const struct imapstate_token_binding binding = { .user = IMAPSTATE_SPAN("ann"),
+                                                     .upstream = IMAPSTATE_SPAN("main"),
+                                                     .names = IMAPSTATE_SPAN("IMAP4rev1 ENABLE") };
+    struct imapstate_keyring *keyring = imapstate_keyring_new();
+    struct imapstate_server *first = imapstate_server_new(), *second = imapstate_server_new();
+    struct imapstate_buf token;
+    uint64_t left_s;
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    bool is_done =
+        keyring && first && second && imapstate_keyring_add(keyring, 1, 0, octets) == IMAPSTATE_OK &&
+        imapstate_server_track(first, &binding) == IMAPSTATE_ANSWER_TRACKING &&
+        imapstate_server_took_effect(first, IMAPSTATE_SPAN("a"), IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC")) &&
+        imapstate_server_save(first, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, 1, 60, &token, &left_s) ==
+            IMAPSTATE_ANSWER_SAVED &&
+        serve_restore(second, keyring, &binding, imapstate_buf_span(&token));
+    imapstate_buf_done(&token);
+    imapstate_server_free(first);
+    imapstate_server_free(second);
+    imapstate_keyring_free(keyring);
+    return is_done;
+}
+
 /* --- what the gateway keeps of a session --- */
 
 /* Runs a command of each storable kind, which the server does whether or not memory is out here. *ret_ran: how many. */
@@ -276,6 +312,12 @@ static size_t count_entries(const struct imapstate_buf *encoded)
     return count;
 }
 
+static bool begins_to_track(const struct session *session)
+{
+    struct imapstate_token_binding binding = session_binding(session, "main");
+    return imapstate_server_track(session->server, &binding) == IMAPSTATE_ANSWER_TRACKING;
+}
+
 /* What was done to the connection is in the state that it would be parked in, or it is not parked at all. */
 static bool run_session(void)
 {
@@ -287,7 +329,7 @@ static bool run_session(void)
     imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
     struct offers *offers = offers_new(IMAPSTATE_SPAN("IMAP4rev1"));
     bool is_done = offers && session_begin(&session, IMAPSTATE_SPAN("ann"), true, offers, offers, 0) &&
-                   session_track(&session, "main") && session_runs(&session, &pipeline, &ran);
+                   begins_to_track(&session) && session_runs(&session, &pipeline, &ran);
     bool is_parkable = session_is_parkable(&session, &state);
     if (is_parkable)
         assert_int_equal(count_entries(&state), ran);
@@ -404,6 +446,7 @@ static const struct {
 } works[] = {
     { "a state is saved and restored", save_and_restore },
     { "a client visits a server twice", visit_twice },
+    { "a server saves a state and restores it", serve_twice },
     { "a session runs", run_session },
     { "a connection is parked and taken", visit_park },
     { "an upstream's list is learned", learn },

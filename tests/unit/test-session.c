@@ -56,6 +56,32 @@ static void walk_set_language(struct walk *walk, char how, const char *language)
     CHECK_ROW(walk->row, session_set_language(&walk->session, tag, imapstate_span_of(language)) == (how == '+'));
 }
 
+/* A token holds the state. */
+static void walk_restore_token(struct walk *walk, const struct imapstate_state *state)
+{
+    static const uint8_t octets[IMAPSTATE_KEY_OCTETS] = { 7 };
+    struct imapstate_keyring *keyring = imapstate_keyring_new();
+    struct imapstate_token_binding binding = session_binding(&walk->session, "main");
+    struct imapstate_server *server = walk->session.server;
+    struct imapstate_key key;
+    struct imapstate_buf encoded, token;
+    uint64_t left_s;
+    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+    imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+    assert_true(imapstate_state_encode(state, &encoded));
+    assert_int_equal(imapstate_keyring_add(keyring, 1, 0, octets), IMAPSTATE_OK);
+    assert_true(imapstate_keyring_sealing(keyring, 1, &key));
+    assert_int_equal(imapstate_token_seal(&key, &binding, 1, 60, imapstate_buf_span(&encoded), &token, &left_s),
+                     IMAPSTATE_OK);
+    assert_int_equal(imapstate_server_restore(server, keyring, &binding, 1, imapstate_buf_span(&token), NULL),
+                     IMAPSTATE_ANSWER_RUN);
+    assert_int_equal(imapstate_server_conclude(server, &binding, IMAPSTATE_OUTCOME_RESTORED),
+                     IMAPSTATE_ANSWER_RESTORED);
+    imapstate_buf_done(&token);
+    imapstate_buf_done(&encoded);
+    imapstate_keyring_free(keyring);
+}
+
 static void walk_restore(struct walk *walk, char kind, const char *value, bool is_upstreams)
 {
     struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
@@ -64,8 +90,16 @@ static void walk_restore(struct walk *walk, char kind, const char *value, bool i
                                  : kind == 'L' ? imapstate_state_record(state, IMAPSTATE_ENTRY_LANGUAGE, span)
                                                : imapstate_state_record(state, IMAPSTATE_ENTRY_NOTIFY, span);
     assert_int_equal(error, IMAPSTATE_OK);
-    session_restore(&walk->session, state, is_upstreams ? session_copy(state) : imapstate_state_new(64),
+    walk_restore_token(walk, state);
+    session_restore(&walk->session, is_upstreams ? session_copy(state) : imapstate_state_new(64),
                     SESSION_RESTORED_COLD);
+    imapstate_state_free(state);
+}
+
+static void walk_track(struct walk *walk)
+{
+    struct imapstate_token_binding binding = session_binding(&walk->session, "main");
+    assert_int_equal(imapstate_server_track(walk->session.server, &binding), IMAPSTATE_ANSWER_TRACKING);
 }
 
 static void walk_step(struct walk *walk, const char *step)
@@ -76,7 +110,7 @@ static void walk_step(struct walk *walk, const char *step)
     case '\0':
         break;
     case 'T':
-        assert_true(session_track(&walk->session, "main"));
+        walk_track(walk);
         break;
     case 'C':
         walk_command(walk, step + 2);
@@ -178,7 +212,7 @@ TEST(confirmed_commands_become_the_state)
     for (size_t i = 0; i < ARRAY_LEN(tracked); i++) {
         struct walk walk;
         walk_begin(&walk, tracked[i].name, tracked[i].steps);
-        CHECK_SPAN(tracked[i].name, imapstate_span_of(entries_of(walk.session.state)),
+        CHECK_SPAN(tracked[i].name, imapstate_span_of(entries_of(imapstate_server_state(walk.session.server))),
                    imapstate_span_of(tracked[i].state));
         walk_end(&walk);
     }
@@ -344,30 +378,30 @@ TEST(what_the_upstream_has_switched_on_by_itself_is_known_before_a_restore)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct walk walk;
         walk_begin(&walk, rows[i].name, rows[i].steps);
-        CHECK_ROW(rows[i].name, session_is_set_up_otherwise(&walk.session) == rows[i].is_on);
+        CHECK_ROW(rows[i].name, session_is_pristine(&walk.session) == !rows[i].is_on);
         session_forget_enabled(&walk.session); /* on another connection */
-        CHECK_ROW(rows[i].name, !session_is_set_up_otherwise(&walk.session));
+        CHECK_ROW(rows[i].name, session_is_pristine(&walk.session));
         session_saw_at_login(&walk.session, EVIDENCE_ENABLED);
-        CHECK_ROW(rows[i].name, session_is_set_up_otherwise(&walk.session));
+        CHECK_ROW(rows[i].name, !session_is_pristine(&walk.session));
         walk_end(&walk);
     }
 }
 
 static const struct {
     const char *name, *steps;
-    enum session_selected selected;
+    enum imapstate_selected selected;
 } selections[] = {
-    { "at first", "C NOOP|OK", SESSION_SELECTED_NO },
-    { "SELECT", "C SELECT x|OK", SESSION_SELECTED_YES },
-    { "EXAMINE", "C EXAMINE x|OK", SESSION_SELECTED_YES },
-    { "a SELECT that fails leaves none", "C SELECT x|OK|C SELECT y|NO", SESSION_SELECTED_NO },
-    { "P2: after BAD nobody can know", "C SELECT x|OK|C SELECT y|BAD", SESSION_SELECTED_UNKNOWN },
-    { "P2: nor from the start", "C SELECT x|BAD", SESSION_SELECTED_UNKNOWN },
-    { "P2: UNSELECT settles it", "C SELECT x|BAD|C UNSELECT|OK", SESSION_SELECTED_NO },
-    { "P2: one that fails does not", "C SELECT x|BAD|C UNSELECT|NO", SESSION_SELECTED_UNKNOWN },
-    { "P2: another SELECT settles it", "C SELECT x|BAD|C SELECT y|OK", SESSION_SELECTED_YES },
-    { "CLOSE", "C SELECT x|OK|C CLOSE|OK", SESSION_SELECTED_NO },
-    { "a CLOSE that is refused", "C SELECT x|OK|C CLOSE|BAD", SESSION_SELECTED_YES },
+    { "at first", "C NOOP|OK", IMAPSTATE_SELECTED_NO },
+    { "SELECT", "C SELECT x|OK", IMAPSTATE_SELECTED_YES },
+    { "EXAMINE", "C EXAMINE x|OK", IMAPSTATE_SELECTED_YES },
+    { "a SELECT that fails leaves none", "C SELECT x|OK|C SELECT y|NO", IMAPSTATE_SELECTED_NO },
+    { "P2: after BAD nobody can know", "C SELECT x|OK|C SELECT y|BAD", IMAPSTATE_SELECTED_UNKNOWN },
+    { "P2: nor from the start", "C SELECT x|BAD", IMAPSTATE_SELECTED_UNKNOWN },
+    { "P2: UNSELECT settles it", "C SELECT x|BAD|C UNSELECT|OK", IMAPSTATE_SELECTED_NO },
+    { "P2: one that fails does not", "C SELECT x|BAD|C UNSELECT|NO", IMAPSTATE_SELECTED_UNKNOWN },
+    { "P2: another SELECT settles it", "C SELECT x|BAD|C SELECT y|OK", IMAPSTATE_SELECTED_YES },
+    { "CLOSE", "C SELECT x|OK|C CLOSE|OK", IMAPSTATE_SELECTED_NO },
+    { "a CLOSE that is refused", "C SELECT x|OK|C CLOSE|BAD", IMAPSTATE_SELECTED_YES },
 };
 
 TEST(it_is_known_whether_a_mailbox_is_selected)
@@ -375,7 +409,7 @@ TEST(it_is_known_whether_a_mailbox_is_selected)
     for (size_t i = 0; i < ARRAY_LEN(selections); i++) {
         struct walk walk;
         walk_begin(&walk, selections[i].name, selections[i].steps);
-        CHECK_ROW(selections[i].name, walk.session.selected == selections[i].selected);
+        CHECK_ROW(selections[i].name, session_selected(&walk.session) == selections[i].selected);
         CHECK_ROW(selections[i].name, walk.session.has_selected == (strstr(selections[i].steps, "x") != NULL));
         walk_end(&walk);
     }
@@ -407,10 +441,10 @@ TEST(p7_a_language_of_the_gateways_counts_as_set_up)
 {
     struct walk walk;
     walk_begin(&walk, "set", "G DE");
-    assert_true(walk.session.is_changed);
+    assert_true(imapstate_server_has_changed(walk.session.server));
     walk_end(&walk);
     walk_begin(&walk, "restored", "Q L DE");
-    assert_true(walk.session.is_changed);
+    assert_true(imapstate_server_has_changed(walk.session.server));
     walk_end(&walk);
 }
 
@@ -443,8 +477,8 @@ TEST(a_session_that_is_done_begins_as_if_there_had_been_none)
     walk_begin(&walk, "before", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C XYZZY|OK|C FETCH 1 (MODSEQ)|OK");
     session_done(&walk.session);
     assert_true(begin(&walk.session, "bob", false, "IMAP4rev1", 1));
-    assert_false(walk.session.is_tracking || walk.session.is_changed || walk.session.is_certain);
-    assert_null(walk.session.state);
+    assert_false(walk.session.is_certain || imapstate_server_has_changed(walk.session.server));
+    assert_null(imapstate_server_state(walk.session.server));
     assert_true(session_is_parkable(&walk.session, &state));
     assert_int_equal(state.len, 0);
     CHECK_SPAN("user", session_binding(&walk.session, "main").user, IMAPSTATE_SPAN("bob"));
