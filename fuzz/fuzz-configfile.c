@@ -1,7 +1,11 @@
-/* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing. */
+/* A configuration is refused with a message or is whole: nothing that the daemon relies on is missing, and what it
+ * prints is read as the same. The input is several files, each ended by a NUL, which may include one another:
+ * "fuzz.conf", "1", "2" ... */
 #include "fuzz.h"
 
 #include "configfile.h"
+#include "disk.h"
+#include "effective.h"
 #include "sasl.h"
 
 #include <string.h>
@@ -10,7 +14,7 @@ static void check_messages(const char *messages)
 {
     CHECK(messages[0] != '\0');
     for (const char *line = messages; *line != '\0'; line = strchr(line, '\n') + 1) {
-        CHECK(strncmp(line, "fuzz.conf:", 10) == 0);
+        CHECK(strncmp(line, "fuzz.conf:", 10) == 0 || (line[0] >= '1' && line[0] <= '9' && line[1] == ':'));
         CHECK(strchr(line, '\n') != NULL);
     }
 }
@@ -56,21 +60,75 @@ static void check_config(const struct config *config)
     }
 }
 
+/* Reads fuzz.conf; the caller frees what is returned. */
+static struct config *read_config(const struct disk_file *files, char **ret_messages)
+{
+    struct disk disk = disk_of(files);
+    size_t len = 0;
+    FILE *errors = open_memstream(ret_messages, &len);
+    CHECK(errors != NULL);
+    struct config *config = configfile_read_from(&disk.disk, "fuzz.conf", errors);
+    fclose(errors);
+    return config;
+}
+
+/* The effective configuration without its comments, which say where something was given. */
+static char *print_config(const struct config *config)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    CHECK(out != NULL);
+    effective_print(config, out);
+    fclose(out);
+    struct source source = { 0 };
+    const struct disk_file file[] = { { "fuzz.conf", text }, { NULL } };
+    struct disk disk = disk_of(file);
+    CHECK(source_read(&source, &disk.disk, "fuzz.conf", stderr));
+    free(text);
+    text = strdup((const char *)source.text.at);
+    source_done(&source);
+    return text;
+}
+
+static void check_printed(const struct config *config)
+{
+    char *messages, *printed = print_config(config);
+    char *own = strstr(printed, "\001end");
+    CHECK(own != NULL);
+    *own = '\0'; /* the source's mark */
+    const struct disk_file file[] = { { "fuzz.conf", printed }, { NULL } };
+    struct config *again = read_config(file, &messages);
+    if (again == NULL)
+        fprintf(stderr, "%s%s", printed, messages);
+    CHECK(again != NULL);
+    char *printed_again = print_config(again);
+    CHECK(strncmp(printed, printed_again, strlen(printed)) == 0);
+    config_unref(again);
+    free(messages);
+    free(printed_again);
+    free(printed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
-    char *text = calloc(1, len + 1);
-    char *messages = NULL;
-    size_t messages_len = 0;
-    FILE *errors = open_memstream(&messages, &messages_len);
-    CHECK(text != NULL && errors != NULL);
+    static const char *const names[] = { "fuzz.conf", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
+    enum { FILES_MAX = sizeof names / sizeof names[0] };
+    struct disk_file files[FILES_MAX + 1] = { { NULL } };
+    char *text = calloc(1, len + 1), *messages;
+    CHECK(text != NULL);
     if (len > 0)
         memcpy(text, at, len);
-    struct config *config = configfile_parse("fuzz.conf", text, errors);
-    fclose(errors);
+    size_t count = 0;
+    for (const char *file = text; count < FILES_MAX && file <= text + len; file += strlen(file) + 1)
+        files[count] = (struct disk_file){ names[count], file }, count++;
+    struct config *config = read_config(files, &messages);
     if (config == NULL)
         check_messages(messages);
-    else
+    else {
         check_config(config);
+        check_printed(config);
+    }
     config_unref(config);
     free(messages);
     free(text);

@@ -23,7 +23,7 @@ struct config *config_new(const char *path)
     return NULL;
 }
 
-struct config_listener *config_add_listener(struct config *config, const char *name, unsigned line)
+struct config_listener *config_add_listener(struct config *config, const char *name, struct config_place place)
 {
     struct config_listener *more =
         reallocarray(config->listeners, config->listener_count + 1, sizeof *config->listeners);
@@ -31,11 +31,11 @@ struct config_listener *config_add_listener(struct config *config, const char *n
         return NULL;
     config->listeners = more;
     struct config_listener *listener = &more[config->listener_count++];
-    *listener = (struct config_listener){ .name = strdup(name), .line = line };
+    *listener = (struct config_listener){ .name = strdup(name), .place = place };
     return option_set_defaults(schema[SCHEMA_LISTENER].options, listener) && listener->name ? listener : NULL;
 }
 
-struct config_upstream *config_add_upstream(struct config *config, const char *name, unsigned line)
+struct config_upstream *config_add_upstream(struct config *config, const char *name, struct config_place place)
 {
     struct config_upstream *more =
         reallocarray(config->upstreams, config->upstream_count + 1, sizeof *config->upstreams);
@@ -43,7 +43,7 @@ struct config_upstream *config_add_upstream(struct config *config, const char *n
         return NULL;
     config->upstreams = more;
     struct config_upstream *upstream = &more[config->upstream_count++];
-    *upstream = (struct config_upstream){ .name = strdup(name), .line = line };
+    *upstream = (struct config_upstream){ .name = strdup(name), .place = place };
     return option_set_defaults(schema[SCHEMA_UPSTREAM].options, upstream) && upstream->name ? upstream : NULL;
 }
 
@@ -57,6 +57,43 @@ bool config_add_warning(struct config *config, char *line)
     config->warnings = more;
     more[config->warning_count++] = line;
     return true;
+}
+
+bool config_add_given(struct config *config, const struct config_given *given)
+{
+    struct config_given *more = reallocarray(config->given, config->given_count + 1, sizeof *more);
+    if (!more)
+        return false;
+    config->given = more;
+    more[config->given_count++] = *given;
+    return true;
+}
+
+/* --- asked --- */
+
+const void *config_section(const struct config *config, size_t section, size_t instance, const char **ret_name)
+{
+    *ret_name = "";
+    if (section == SCHEMA_LISTENER && instance < config->listener_count) {
+        *ret_name = config->listeners[instance].name;
+        return &config->listeners[instance];
+    }
+    if (section == SCHEMA_UPSTREAM && instance < config->upstream_count) {
+        *ret_name = config->upstreams[instance].name;
+        return &config->upstreams[instance];
+    }
+    return schema[section].is_named || instance > 0 ? NULL : config; /* of all others the fields are the config's */
+}
+
+const struct config_place *config_find_given(const struct config *config, const struct option *option, size_t section,
+                                             size_t instance)
+{
+    for (size_t i = 0; i < config->given_count; i++) {
+        const struct config_given *given = &config->given[i];
+        if (given->option == option && given->section == section && given->instance == instance)
+            return &given->place;
+    }
+    return NULL;
 }
 
 /* --- counted --- */
@@ -86,6 +123,10 @@ void config_unref(struct config *config)
     free(config->listeners);
     free(config->upstreams);
     free(config->warnings);
+    for (size_t i = 0; i < config->file_count; i++)
+        free(config->files[i]);
+    free(config->files);
+    free(config->given);
     free(config->path);
     free(config);
 }
@@ -100,9 +141,9 @@ static bool config_compare(const struct option *options, const void *section, co
     for (const struct option *option = options; option->name; option++) {
         if (option->on_reload == OPTION_RELOADED || option_is_equal(option, section, started))
             continue;
-        fprintf(messages, "%s:", path);
+        fprintf(messages, "%s:", listener ? listener->place.file : path);
         if (listener)
-            fprintf(messages, "%u:", listener->line);
+            fprintf(messages, "%u:", listener->place.line);
         fputs(option->on_reload == OPTION_KEPT ? " warning: " : " ", messages);
         if (listener)
             fprintf(messages, "listener \"%s\": ", listener->name);

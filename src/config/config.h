@@ -18,10 +18,18 @@
 /* The longest lifetime that a configuration can give to tokens. */
 #define CONFIG_TOKEN_LIFETIME_MAX_S (3650u * 86400u)
 
+struct option;
+
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
 enum config_literals { CONFIG_LITERALS_WAIT, CONFIG_LITERALS_STREAM };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
+
+/* Where a section begins, or an option is given. */
+struct config_place {
+    const char *file; /* borrowed from the config */
+    unsigned line;
+};
 
 struct config_address {
     char *text; /* as written */
@@ -30,7 +38,7 @@ struct config_address {
 
 struct config_listener {
     char *name;
-    unsigned line; /* of the section, for messages */
+    struct config_place place;
     struct config_address *addresses;
     size_t address_count;
     enum config_tls tls;
@@ -43,13 +51,13 @@ struct config_listener {
     uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
     bool compress;                          /* COMPRESS=DEFLATE is offered */
-    char *upstream_name;                    /* as written; NULL: not given */
+    char *upstream_name;                    /* of the one that is meant, whether it was given or not */
     const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one */
 };
 
 struct config_upstream {
     char *name;
-    unsigned line;
+    struct config_place place;
     char *host, *port; /* of address = "host:port", "[v6]:port"; or the path of "unix:/path" in host, with port "" */
     bool is_unix;
     enum config_tls tls;
@@ -78,6 +86,8 @@ struct config_park {
 
 struct config {
     char *path;
+    char **files; /* the one at path, and those that it includes */
+    size_t file_count;
     unsigned workers; /* as configured: 0 means one per CPU */
     char *keys_file;
     char *revocations_file;
@@ -102,9 +112,18 @@ struct config {
     size_t listener_count;
     struct config_upstream *upstreams;
     size_t upstream_count;
+    struct config_given *given; /* what was given, in the order of the file */
+    size_t given_count;
     char **warnings; /* what is allowed but hardly intended, each "FILE:LINE: ...": for the log, and for -t to print */
     size_t warning_count;
     unsigned references; /* atomic; config_ref() and config_unref() */
+};
+
+/* An option that was given. */
+struct config_given {
+    const struct option *option;
+    size_t section, instance; /* as for config_section() */
+    struct config_place place;
 };
 
 struct config *config_ref(struct config *config);
@@ -115,6 +134,14 @@ void config_unref(struct config *config); /* accepts NULL */
  * "warning" for those that forbid the reload. */
 bool config_can_follow(const struct config *config, const struct config *started, FILE *messages);
 
+/* The struct that the options of a section of this kind (enum schema_section) go to; instance counts those of its kind
+ * from 0. ret_name is "" if it has none. NULL: there are no more. */
+const void *config_section(const struct config *config, size_t section, size_t instance, const char **ret_name);
+
+/* Where the option was given first, in that section; NULL: it was not. */
+const struct config_place *config_find_given(const struct config *config, const struct option *option, size_t section,
+                                             size_t instance);
+
 /* --- for configfile, which makes a config --- */
 
 /* A config with all defaults and no section; counted. NULL: out of memory. */
@@ -122,8 +149,11 @@ struct config *config_new(const char *path);
 
 /* Adds a section with all defaults. NULL: out of memory; then the config is only good for config_unref(). Pointers to
  * the existing sections of its kind become invalid. */
-struct config_listener *config_add_listener(struct config *config, const char *name, unsigned line);
-struct config_upstream *config_add_upstream(struct config *config, const char *name, unsigned line);
+struct config_listener *config_add_listener(struct config *config, const char *name, struct config_place place);
+struct config_upstream *config_add_upstream(struct config *config, const char *name, struct config_place place);
+
+/* False: out of memory. */
+bool config_add_given(struct config *config, const struct config_given *given);
 
 /* Takes line, which was allocated with malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);

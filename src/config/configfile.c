@@ -11,24 +11,25 @@
 #include "option.h"
 #include "sasl.h"
 #include "schema.h"
-
-#define CONFIGFILE_OCTETS_MAX (1u << 20)
+#include "source.h"
 
 struct reading {
     struct config *config;
+    const struct source *source;
     FILE *errors;
-    unsigned line;    /* that messages are about; 0: none */
-    bool is_wrong;    /* an error has been written */
-    bool demands_tls; /* the listener that is being read says require_tls = true */
+    struct config_place place;            /* that messages are about; line 0: no line is */
+    size_t instances[SCHEMA_SECTION_MAX]; /* of the sections, which of its kind is being read */
+    bool is_wrong;                        /* an error has been written */
+    bool demands_tls;                     /* the listener that is being read says require_tls = true */
 };
 
 /* --- messages --- */
 
 static void reading_message(const struct reading *reading, FILE *out, const char *kind, const char *text)
 {
-    fprintf(out, "%s:", reading->config->path);
-    if (reading->line != 0)
-        fprintf(out, "%u:", reading->line);
+    fprintf(out, "%s:", reading->place.file);
+    if (reading->place.line != 0)
+        fprintf(out, "%u:", reading->place.line);
     fprintf(out, " %s", kind);
     /* A value may hold a line end; a message is one line. */
     for (; *text; text++)
@@ -209,6 +210,8 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
             listener->upstream = &config->upstreams[i];
     if (!name && config->upstream_count == 1)
         listener->upstream = &config->upstreams[0];
+    if (!name && listener->upstream)
+        reading_set_text(reading, &listener->upstream_name, listener->upstream->name);
     if (name && !listener->upstream)
         reading_error(reading, "listener \"%s\": there is no upstream \"%s\"", listener->name, name);
     if (!name && config->upstream_count > 1)
@@ -224,7 +227,7 @@ static void file_end(struct reading *reading)
         config->languages.offered |= LANGUAGE_BIT(LANGUAGE_DEFAULT);
     for (size_t i = 0; i < config->listener_count; i++) {
         struct config_listener *listener = &config->listeners[i];
-        reading->line = listener->line;
+        reading->place = listener->place;
         listener_find_upstream(reading, listener);
         if (listener->imapproxy_compat && config->park.per_user == 0)
             reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
@@ -238,32 +241,65 @@ static bool reading_begin(struct reading *reading, const struct grammar_event *e
 {
     struct config *config = reading->config;
     reading->demands_tls = false;
-    bool is_added = (event->section != SCHEMA_LISTENER || config_add_listener(config, event->text, event->line)) &&
-                    (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, event->line));
+    bool is_added = (event->section != SCHEMA_LISTENER || config_add_listener(config, event->text, reading->place)) &&
+                    (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, reading->place));
     if (!is_added)
         reading_put_error(reading, "out of memory");
+    if (event->section == SCHEMA_LISTENER)
+        reading->instances[SCHEMA_LISTENER] = config->listener_count - 1;
+    if (event->section == SCHEMA_UPSTREAM)
+        reading->instances[SCHEMA_UPSTREAM] = config->upstream_count - 1;
     return is_added;
 }
 
-/* Which struct the options of the section go to. */
+/* The struct that the options of the section that is being read go to. */
 static void *reading_target(const struct reading *reading, size_t section)
 {
-    struct config *config = reading->config;
-    if (section == SCHEMA_LISTENER)
-        return reading_listener(reading);
-    if (section == SCHEMA_UPSTREAM)
-        return &config->upstreams[config->upstream_count - 1];
-    return config;
+    const char *name;
+    return (void *)config_section(reading->config, section, reading->instances[section], &name);
+}
+
+/* False after a complaint. */
+static bool reading_note(struct reading *reading, const struct grammar_event *event)
+{
+    struct config_given given = {
+        .option = event->option,
+        .section = event->section,
+        .instance = reading->instances[event->section],
+        .place = reading->place,
+    };
+    if (event->first || config_add_given(reading->config, &given))
+        return true;
+    reading_put_error(reading, "out of memory");
+    return false;
 }
 
 /* After an error the reading goes on, so that all of them are reported at once. */
 static void reading_value(struct reading *reading, const struct grammar_event *event)
 {
     char wrong[OPTION_WRONG_MAX];
+    if (!reading_note(reading, event))
+        return;
     if (!option_parse(event->option, event->text, event->first, reading_target(reading, event->section), wrong))
         reading_put_error(reading, wrong);
     else if (event->section == SCHEMA_LISTENER)
         listener_take(reading, event->option);
+}
+
+static struct config_place reading_place(const struct reading *reading, unsigned line)
+{
+    struct config_place place;
+    place.file = source_place(reading->source, line, &place.line);
+    return place;
+}
+
+static void reading_take_wrong(struct reading *reading, const struct grammar_event *event)
+{
+    struct config_place first = reading_place(reading, event->first_line);
+    if (event->first_line == 0)
+        reading_put_error(reading, event->text);
+    else
+        reading_error(reading, "%s at %s:%u", event->text, first.file, first.line);
 }
 
 static bool reading_take(void *arg, const struct grammar_event *event)
@@ -275,7 +311,7 @@ static bool reading_take(void *arg, const struct grammar_event *event)
         [SCHEMA_UPSTREAM] = upstream_end,
     };
     struct reading *reading = arg;
-    reading->line = event->line;
+    reading->place = reading_place(reading, event->line);
     switch (event->kind) {
     case GRAMMAR_BEGIN:
         return reading_begin(reading, event);
@@ -286,55 +322,68 @@ static bool reading_take(void *arg, const struct grammar_event *event)
         ends[event->section](reading);
         return true;
     default:
-        reading_put_error(reading, event->text);
+        reading_take_wrong(reading, event);
         return true;
     }
 }
 
-struct config *configfile_parse(const char *path, const char *text, FILE *errors)
+/* Takes the names of the source's files. */
+static struct config *configfile_make(const char *path, struct source *source, FILE *errors)
 {
-    struct reading reading = { .config = config_new(path), .errors = errors };
+    struct reading reading = { .config = config_new(path), .source = source, .errors = errors };
     if (!reading.config) {
         fprintf(errors, "%s: out of memory\n", path);
         return NULL;
     }
-    grammar_read(text, schema, SCHEMA_SECTION_MAX, reading_take, &reading);
+    grammar_read((const char *)source->text.at, schema, SCHEMA_SECTION_MAX, reading_take, &reading);
+    reading.config->files = source->files;
+    reading.config->file_count = source->file_count;
+    source->files = NULL;
+    source->file_count = 0;
     if (!reading.is_wrong)
         return reading.config;
     config_unref(reading.config);
     return NULL;
 }
 
-/* The file's text, NUL-terminated; or NULL after a message. */
-static char *configfile_read_text(const char *path, FILE *errors)
+struct config *configfile_read_from(const struct source_disk *disk, const char *path, FILE *errors)
 {
-    FILE *file = fopen(path, "re");
-    char *text = file ? malloc(CONFIGFILE_OCTETS_MAX + 1) : NULL;
-    size_t len = text ? fread(text, 1, CONFIGFILE_OCTETS_MAX + 1, file) : 0;
-    const char *wrong = NULL;
-    if (!text || ferror(file))
-        wrong = strerror(errno);
-    else if (len > CONFIGFILE_OCTETS_MAX)
-        wrong = "larger than 1 MiB";
-    else if (memchr(text, '\0', len))
-        wrong = "not a text file: it contains a NUL";
-    else
-        text[len] = '\0';
-    if (file)
-        fclose(file);
-    if (!wrong)
-        return text;
-    fprintf(errors, "%s: %s\n", path, wrong);
-    free(text);
-    return NULL;
+    struct source source = { 0 };
+    bool is_read = source_read(&source, disk, path, errors);
+    struct config *config = is_read ? configfile_make(path, &source, errors) : NULL;
+    source_done(&source);
+    return config;
 }
 
 struct config *configfile_read(const char *path, FILE *errors)
 {
-    char *text = configfile_read_text(path, errors);
-    if (!text)
-        return NULL;
-    struct config *config = configfile_parse(path, text, errors);
-    free(text);
-    return config;
+    return configfile_read_from(&source_disk, path, errors);
+}
+
+/* --- a text in memory --- */
+
+struct memory_disk {
+    struct source_disk disk;
+    const char *text;
+};
+
+static const char *memory_find(const struct source_disk *disk, const char *pattern,
+                               bool (*take)(void *arg, const char *path), void *arg)
+{
+    return NULL;
+}
+
+static const char *memory_read(const struct source_disk *disk, const char *path, bool is_main,
+                               struct imapstate_buf *text)
+{
+    const struct memory_disk *memory = (const struct memory_disk *)disk;
+    if (!is_main)
+        return strerror(ENOENT);
+    return imapstate_buf_put(text, imapstate_span_of(memory->text)) ? NULL : "too large, or out of memory";
+}
+
+struct config *configfile_parse(const char *path, const char *text, FILE *errors)
+{
+    const struct memory_disk memory = { { memory_find, memory_read }, text };
+    return configfile_read_from(&memory.disk, path, errors);
 }

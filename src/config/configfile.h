@@ -7,9 +7,14 @@
 
 #include "config.h"
 
+struct source_disk;
+
 struct config *configfile_read(const char *path, FILE *errors);
 
-/* The same for text in memory; path is only for messages. */
+/* The same for files from elsewhere. */
+struct config *configfile_read_from(const struct source_disk *disk, const char *path, FILE *errors);
+
+/* The same for text in memory, as if there were no other file. */
 struct config *configfile_parse(const char *path, const char *text, FILE *errors);
 
 #endif

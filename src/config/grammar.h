@@ -1,7 +1,7 @@
 /* grammar: the text of a configuration file as sections, options and values, each with its line.
  *
  * It uses libconfuse, and checks what that lets pass: repeated or missing options and sections, sections that are not
- * closed, comments that upset its line count, the environment. It knows how a file may be structured, from the tables
+ * closed. It knows how a file may be structured, from the tables
  * of its sections, and not what a value means. */
 #ifndef CONFIG_GRAMMAR_H
 #define CONFIG_GRAMMAR_H
@@ -35,10 +35,11 @@ struct grammar_event {
     const struct option *option; /* VALUE only */
     const char *text;            /* BEGIN: the section's name, "" for none; VALUE: the value; WRONG: what is wrong */
     const char *first;           /* VALUE of a list: the list's first value; NULL if text is that */
+    unsigned first_line;         /* WRONG: of what is given twice; text ends in front of it. 0: there is no such line */
 };
 
-/* Reports everything in the text to take, in order; if take returns false it stops. For one thread at a time:
- * libconfuse's lexer is global. */
+/* Reports everything in the text, which is a source's, to take, in order; if take returns false it stops. For one
+ * thread at a time: libconfuse's lexer is global. */
 void grammar_read(const char *text, const struct grammar_section *sections, size_t section_count,
                   bool (*take)(void *arg, const struct grammar_event *event), void *arg);
 

@@ -49,6 +49,11 @@ static bool option_parse_number(const struct option *option, const char *text, c
     return true;
 }
 
+static void option_print_number(const struct option *option, const void *field, FILE *out)
+{
+    fprintf(out, "%" PRIu64, *(const uint64_t *)field);
+}
+
 static bool option_parse_count(const struct option *option, const char *text, const char *first, void *field,
                                char ret_wrong[OPTION_WRONG_MAX])
 {
@@ -57,6 +62,11 @@ static bool option_parse_count(const struct option *option, const char *text, co
         return false;
     *(unsigned *)field = (unsigned)number;
     return true;
+}
+
+static void option_print_count(const struct option *option, const void *field, FILE *out)
+{
+    fprintf(out, "%u", *(const unsigned *)field);
 }
 
 static bool option_parse_mode(const struct option *option, const char *text, const char *first, void *field,
@@ -72,6 +82,11 @@ static bool option_parse_mode(const struct option *option, const char *text, con
         return option_is_wrong(ret_wrong, "%s = \"%s\" has more than permission bits", option->name, text);
     *(unsigned *)field = mode;
     return true;
+}
+
+static void option_print_mode(const struct option *option, const void *field, FILE *out)
+{
+    fprintf(out, "\"%04o\"", *(const unsigned *)field);
 }
 
 /* --- times --- */
@@ -141,7 +156,36 @@ static bool option_parse_time_s(const struct option *option, const char *text, c
     return true;
 }
 
+static void option_print_ms(uint64_t ms, FILE *out)
+{
+    char text[OPTION_TIME_TEXT_MAX];
+    fprintf(out, "\"%s\"", option_time_text(ms, text));
+}
+
+static void option_print_time_ms(const struct option *option, const void *field, FILE *out)
+{
+    option_print_ms(*(const uint64_t *)field, out);
+}
+
+static void option_print_time_s(const struct option *option, const void *field, FILE *out)
+{
+    option_print_ms(*(const uint64_t *)field * 1000, out);
+}
+
 /* --- words --- */
+
+/* In double quotes "${" would be taken for a variable of the environment. */
+void option_print_quoted(const char *text, FILE *out)
+{
+    fputc('"', out);
+    for (const char *at = text; *at; at++) {
+        if ((unsigned char)*at < 0x20 || strncmp(at, "${", 2) == 0)
+            fprintf(out, "\\x%02x", (unsigned char)*at);
+        else
+            fprintf(out, strchr("\"\\", *at) ? "\\%c" : "%c", *at);
+    }
+    fputc('"', out);
+}
 
 static bool option_parse_flag(const struct option *option, const char *text, const char *first, void *field,
                               char ret_wrong[OPTION_WRONG_MAX])
@@ -151,6 +195,11 @@ static bool option_parse_flag(const struct option *option, const char *text, con
         return option_is_wrong(ret_wrong, "%s must be true or false, not \"%s\"", option->name, text);
     *(bool *)field = flag == 1;
     return true;
+}
+
+static void option_print_flag(const struct option *option, const void *field, FILE *out)
+{
+    fputs(*(const bool *)field ? "true" : "false", out);
 }
 
 static bool option_parse_choice(const struct option *option, const char *text, const char *first, void *field,
@@ -170,6 +219,11 @@ static bool option_parse_choice(const struct option *option, const char *text, c
 }
 _Static_assert(sizeof(enum option_reload) == sizeof(int), "an enum without negative values is as wide as an int");
 
+static void option_print_choice(const struct option *option, const void *field, FILE *out)
+{
+    option_print_quoted(option->words[*(const int *)field], out);
+}
+
 static bool option_parse_text(const struct option *option, const char *text, const char *first, void *field,
                               char ret_wrong[OPTION_WRONG_MAX])
 {
@@ -184,6 +238,11 @@ static bool option_parse_text(const struct option *option, const char *text, con
     return true;
 }
 
+static void option_print_text(const struct option *option, const void *field, FILE *out)
+{
+    option_print_quoted(*(char *const *)field, out);
+}
+
 static bool option_is_same_text(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b) == 0;
@@ -194,14 +253,15 @@ static void option_done_text(void *field)
     free(*(char **)field);
 }
 
-const struct option_type option_count = { sizeof(unsigned), option_parse_count };
-const struct option_type option_number = { sizeof(uint64_t), option_parse_number };
-const struct option_type option_time_ms = { sizeof(uint64_t), option_parse_time_ms };
-const struct option_type option_time_s = { sizeof(uint64_t), option_parse_time_s };
-const struct option_type option_flag = { sizeof(bool), option_parse_flag };
-const struct option_type option_choice = { sizeof(int), option_parse_choice };
-const struct option_type option_mode = { sizeof(unsigned), option_parse_mode };
-const struct option_type option_text = { sizeof(char *), option_parse_text, option_is_same_text, option_done_text };
+const struct option_type option_count = { sizeof(unsigned), option_parse_count, option_print_count };
+const struct option_type option_number = { sizeof(uint64_t), option_parse_number, option_print_number };
+const struct option_type option_time_ms = { sizeof(uint64_t), option_parse_time_ms, option_print_time_ms };
+const struct option_type option_time_s = { sizeof(uint64_t), option_parse_time_s, option_print_time_s };
+const struct option_type option_flag = { sizeof(bool), option_parse_flag, option_print_flag };
+const struct option_type option_choice = { sizeof(int), option_parse_choice, option_print_choice };
+const struct option_type option_mode = { sizeof(unsigned), option_parse_mode, option_print_mode };
+const struct option_type option_text = { sizeof(char *), option_parse_text, option_print_text, option_is_same_text,
+                                         option_done_text };
 
 /* --- rows --- */
 
@@ -214,6 +274,11 @@ bool option_parse(const struct option *option, const char *text, const char *fir
                   char ret_wrong[OPTION_WRONG_MAX])
 {
     return option->type->parse(option, text, first, option_field(option, section), ret_wrong);
+}
+
+void option_print(const struct option *option, const void *section, FILE *out)
+{
+    option->type->print(option, (const char *)section + option->offset, out);
 }
 
 bool option_set_defaults(const struct option *options, void *section)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Octets of a text that says what is wrong, including its NUL; a longer one is cut. */
 #define OPTION_WRONG_MAX 1024u
@@ -41,6 +42,8 @@ struct option_type {
      * that begins with the option's name. */
     bool (*parse)(const struct option *option, const char *text, const char *first, void *field,
                   char ret_wrong[OPTION_WRONG_MAX]);
+    /* As it would be written, such that it is read again as the same; a list with its braces. */
+    void (*print)(const struct option *option, const void *field, FILE *out);
     bool (*is_equal)(const void *a, const void *b); /* NULL: if all octets are */
     void (*done)(void *field);                      /* frees what the field owns; NULL: nothing */
     bool is_list;
@@ -58,6 +61,9 @@ extern const struct option_type option_text;    /* char *, owned; never NULL onc
 /* As it would be written, in the largest unit that fits: "90s". Returns ret_text. */
 const char *option_time_text(uint64_t ms, char ret_text[OPTION_TIME_TEXT_MAX]);
 
+/* For types: in double quotes. */
+void option_print_quoted(const char *text, FILE *out);
+
 /* For types: writes what is wrong. Always false. */
 bool option_is_wrong(char ret_wrong[OPTION_WRONG_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -69,6 +75,7 @@ void option_done_all(const struct option *options, void *section);
 
 bool option_parse(const struct option *option, const char *text, const char *first, void *section,
                   char ret_wrong[OPTION_WRONG_MAX]);
+void option_print(const struct option *option, const void *section, FILE *out);
 bool option_is_equal(const struct option *option, const void *section_a, const void *section_b);
 
 #endif

@@ -42,6 +42,18 @@ static bool schema_parse_mechanism(const struct option *option, const char *text
     return option_is_wrong(ret_wrong, "%s: \"%s\" cannot pass; these can: %s", option->name, text, known);
 }
 
+static void schema_print_mechanisms(const struct option *option, const void *field, FILE *out)
+{
+    uint32_t set = *(const uint32_t *)field;
+    const char *separator = "{ ";
+    for (enum sasl_id id = 0; id < SASL_ID_MAX; id++)
+        if (set & SASL_BIT(id)) {
+            fprintf(out, "%s\"%s\"", separator, sasl_get(id)->name);
+            separator = ", ";
+        }
+    fputs(set ? " }" : "{}", out);
+}
+
 /* --- languages --- */
 
 /* Those that have a translation of every text: a client that chooses one shall not hear two. */
@@ -97,6 +109,21 @@ static bool schema_parse_language(const struct option *option, const char *text,
     return true;
 }
 
+/* What "auto" stands for is shown, as the languages of another version may be others. */
+static void schema_print_languages(const struct option *option, const void *field, FILE *out)
+{
+    const struct languages *languages = field;
+    if (languages->offered == 0) {
+        fputs("\"off\"", out);
+        return;
+    }
+    fprintf(out, "{ \"%s\"", catalogue_tag(languages->preferred));
+    for (unsigned i = 0; i < catalogue_count(); i++)
+        if (languages->offered & LANGUAGE_BIT(i) && i != languages->preferred)
+            fprintf(out, ", \"%s\"", catalogue_tag(i));
+    fputs(" }", out);
+}
+
 /* --- addresses --- */
 
 static bool schema_parse_listen_address(const struct option *option, const char *text, const char *first, void *field,
@@ -116,6 +143,16 @@ static bool schema_parse_listen_address(const struct option *option, const char 
         return option_is_wrong(ret_wrong, "out of memory");
     more[listener->address_count++] = address;
     return true;
+}
+
+static void schema_print_listen_address(const struct option *option, const void *field, FILE *out)
+{
+    const struct config_listener *listener = field;
+    for (size_t i = 0; i < listener->address_count; i++) {
+        fputs(i == 0 ? "{ " : ", ", out);
+        option_print_quoted(listener->addresses[i].text, out);
+    }
+    fputs(listener->address_count > 0 ? " }" : "{}", out);
 }
 
 static bool schema_is_same_listen_address(const void *a, const void *b)
@@ -153,6 +190,15 @@ static bool schema_parse_network(const struct option *option, const char *text, 
     return true;
 }
 
+static void schema_print_network(const struct option *option, const void *field, FILE *out)
+{
+    const struct networks *networks = field;
+    char text[NETWORK_TEXT_MAX];
+    for (size_t i = 0; i < networks->count; i++)
+        fprintf(out, "%s\"%s\"", i == 0 ? "{ " : ", ", network_text(&networks->at[i], text));
+    fputs(networks->count > 0 ? " }" : "{}", out);
+}
+
 static void schema_done_network(void *field)
 {
     free(((struct networks *)field)->at);
@@ -174,6 +220,19 @@ static bool schema_parse_upstream_address(const struct option *option, const cha
     return is_good;
 }
 
+static void schema_print_upstream_address(const struct option *option, const void *field, FILE *out)
+{
+    const struct config_upstream *upstream = field;
+    bool is_v6 = !upstream->is_unix && strchr(upstream->host, ':');
+    char *text = NULL;
+    int len = upstream->is_unix ? asprintf(&text, "unix:%s", upstream->host)
+                                : asprintf(&text, is_v6 ? "[%s]:%s" : "%s:%s", upstream->host, upstream->port);
+    if (len < 0)
+        return;
+    option_print_quoted(text, out);
+    free(text);
+}
+
 static void schema_done_upstream_address(void *field)
 {
     struct config_upstream *upstream = field;
@@ -184,15 +243,22 @@ static void schema_done_upstream_address(void *field)
 /* --- rows --- */
 
 #define LIST .is_list = true
-static const struct option_type mechanisms = { sizeof(uint32_t), schema_parse_mechanism, LIST };
-static const struct option_type languages = { sizeof(struct languages), schema_parse_language, LIST };
-static const struct option_type networks = { sizeof(struct networks), schema_parse_network, NULL, schema_done_network,
-                                             LIST };
+static const struct option_type mechanisms = { sizeof(uint32_t), schema_parse_mechanism, schema_print_mechanisms,
+                                               LIST };
+static const struct option_type languages = { sizeof(struct languages), schema_parse_language, schema_print_languages,
+                                              LIST };
+static const struct option_type networks = { sizeof(struct networks), schema_parse_network,
+                                             schema_print_network,    NULL,
+                                             schema_done_network,     LIST };
 /* Their field is the whole section, as they fill several. */
-static const struct option_type listen_addresses = { 0, schema_parse_listen_address, schema_is_same_listen_address,
-                                                     schema_done_listen_address, LIST };
-static const struct option_type upstream_address = { 0, schema_parse_upstream_address, NULL,
-                                                     schema_done_upstream_address };
+static const struct option_type listen_addresses = { 0,
+                                                     schema_parse_listen_address,
+                                                     schema_print_listen_address,
+                                                     schema_is_same_listen_address,
+                                                     schema_done_listen_address,
+                                                     LIST };
+static const struct option_type upstream_address = { 0, schema_parse_upstream_address, schema_print_upstream_address,
+                                                     NULL, schema_done_upstream_address };
 
 const char *const schema_tls_words[] = {
     [CONFIG_TLS_NONE] = "none",

@@ -112,12 +112,11 @@ static bool service_make_key(struct service *service, const struct service *prev
     return error == IMAPSTATE_OK;
 }
 
-static void service_complain_of_tls(const struct config *config, unsigned line, const char *what, const char *file,
-                                    FILE *errors)
+static void service_complain_of_tls(const struct config_place *place, const char *what, const char *file, FILE *errors)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
-    fprintf(errors, "%s:%u: %s%s%s: %s\n", config->path, line, what, *file ? " " : "", file,
+    fprintf(errors, "%s:%u: %s%s%s: %s\n", place->file, place->line, what, *file ? " " : "", file,
             reason ? reason : "unknown error");
     ERR_clear_error();
 }
@@ -135,7 +134,7 @@ static SSL_CTX *service_load_listener(const struct config *config, const struct 
         [TLS_WRONG_PAIR] = { "tls_key_file does not match tls_cert_file", "" },
     };
     if (!context)
-        service_complain_of_tls(config, listener->line, parts[wrong].what, parts[wrong].file, errors);
+        service_complain_of_tls(&listener->place, parts[wrong].what, parts[wrong].file, errors);
     return context;
 }
 
@@ -143,8 +142,7 @@ static SSL_CTX *service_load_upstream(const struct config *config, const struct 
 {
     SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
     if (!context)
-        service_complain_of_tls(config, upstream->line,
-                                *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
+        service_complain_of_tls(&upstream->place, *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
                                 upstream->tls_ca_file, errors);
     return context;
 }

@@ -101,8 +101,8 @@ static const char *listener_try_port(const struct endpoint *endpoint)
 static bool listener_complain(const struct config *config, const struct config_listener *section,
                               const struct config_address *address, const char *wrong, FILE *errors)
 {
-    fprintf(errors, "%s:%u: listener \"%s\": %s: %s\n", config->path, section->line, section->name, address->text,
-            wrong);
+    fprintf(errors, "%s:%u: listener \"%s\": %s: %s\n", section->place.file, section->place.line, section->name,
+            address->text, wrong);
     return false;
 }
 

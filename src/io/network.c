@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,17 @@ const char *network_parse(const char *text, struct network *ret_network)
     }
     *ret_network = network;
     return NULL;
+}
+
+const char *network_text(const struct network *network, char ret_text[NETWORK_TEXT_MAX])
+{
+    char address[ADDRESS_TEXT_MAX];
+    address_text(&network->address, address);
+    if (network->address.family == AF_UNIX || network->prefix_bits == network_bits_max(network))
+        snprintf(ret_text, NETWORK_TEXT_MAX, "%s", address);
+    else
+        snprintf(ret_text, NETWORK_TEXT_MAX, "%s/%u", address, network->prefix_bits);
+    return ret_text;
 }
 
 bool network_holds(const struct network *network, const struct address *address)

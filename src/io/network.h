@@ -18,6 +18,12 @@ struct networks {
  * wrong with the text. */
 const char *network_parse(const char *text, struct network *ret_network);
 
+/* Octets of a network as text, including its NUL. */
+#define NETWORK_TEXT_MAX (ADDRESS_TEXT_MAX + 4)
+
+/* As network_parse() reads it. Returns ret_text. */
+const char *network_text(const struct network *network, char ret_text[NETWORK_TEXT_MAX]);
+
 /* Is the address within it? */
 bool network_holds(const struct network *network, const struct address *address);
 

@@ -38,10 +38,10 @@ def test_version_and_help():
         assert done.returncode == 0 and re.fullmatch(r"imapstated \d+\.\d+\.\d+\S*\n", done.stdout) and not done.stderr
     for option in ("-h", "--help"):
         done = imapstated(option)
-        assert done.returncode == 0 and done.stdout.startswith("Usage: imapstated -c FILE [-t]\n") and not done.stderr
+        assert done.returncode == 0 and done.stdout.startswith("Usage: imapstated -c FILE [-n | -t]\n") and not done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("-t",), ("-x",), ("-c",), ("--nonsense",), ("-c", "file", "another")])
+@pytest.mark.parametrize("arguments", [(), ("-t",), ("-x",), ("-c",), ("--nonsense",), ("-c", "file", "another"), ("-n",), ("-n", "-t", "-c", "file")])
 def test_wrong_options_are_answered_by_the_usage(arguments):
     done = imapstated(*arguments)
     assert done.returncode == 2 and "Usage: imapstated -c FILE" in done.stderr and not done.stdout
@@ -113,6 +113,47 @@ def test_what_is_wrong_is_told_with_file_and_line(configuration, line, instead, 
     complaint = configuration.complaint(head + instead + tail)
     assert complaint.startswith(f"{configuration.file}:{blamed}: "), complaint
     assert says in complaint
+
+
+def effective(configuration):
+    return imapstated("-n", "-c", configuration.file)
+
+
+def test_the_effective_configuration_is_printed_and_can_be_read_back(configuration):
+    configuration.key.unlink()  # it is looked at, not used
+    configuration.file.write_text(configuration.text)
+    done = effective(configuration)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [re.split(r" +# ", line) for line in done.stdout.splitlines()]
+    assert ["workers = 1", f"{configuration.file}:1"] in lines and ['login_timeout = "3m"', "default"] in lines
+    assert ['  address = "127.0.0.1:143"', f"{configuration.file}:9"] in lines and ['  upstream = "main"', "default"] in lines
+    configuration.file.write_text(done.stdout)
+    again = effective(configuration)
+    assert [re.sub(" +#.*", "", line) for line in again.stdout.splitlines()] == [line[0] for line in lines]
+
+
+def test_what_is_wrong_or_hardly_meant_is_told_instead_of_printed_or_beside_it(configuration):
+    configuration.file.write_text(configuration.text + "wrong = 1\n")
+    done = effective(configuration)
+    assert (done.returncode, done.stdout) == (1, "") and done.stderr == f"{configuration.file}:12: no such option 'wrong'\n"
+    configuration.file.write_text(configuration.text.replace('"none"', '"implicit"\n  tls_verify = false'))
+    done = effective(configuration)
+    assert done.returncode == 0 and "tls_verify = false" in done.stdout and "warning: upstream" in done.stderr
+
+
+def test_a_file_of_a_folder_adds_a_section_and_is_blamed_for_what_is_wrong_in_it(configuration):
+    folder = configuration.file.parent / "conf.d"
+    folder.mkdir()
+    text = configuration.text + 'include "conf.d/*.conf"\n'
+    assert configuration.check(text).returncode == 0  # none is there
+    (folder / "10-more.conf").write_text('\nupstream "more" {\n  address = "127.0.0.1:144"\n  tls = "none"\n}\n')
+    (folder / "20-none.conf~").write_text("nonsense")
+    assert configuration.complaint(text) == f'{configuration.file}:3: listener "imaps": there are several upstreams: name one with upstream = "NAME"\n'
+    assert configuration.check(text.replace("listener \"imaps\" {", "listener \"imaps\" {\n  upstream = \"more\"")).returncode == 0
+    (folder / "20-wrong.conf").write_text('\n\nlogin_timeout = "1"\n')
+    assert configuration.complaint(text).startswith(f"{folder}/20-wrong.conf:3: login_timeout")
+    (folder / "20-wrong.conf").write_text('include "*.conf"\n')
+    assert configuration.complaint(text) == f"{folder}/20-wrong.conf:1: {folder}/20-wrong.conf would include itself\n"
 
 
 def test_a_missing_configuration_is_told(tmp_path):

@@ -272,7 +272,7 @@ TEST(every_option_of_a_listener_reaches_its_field)
     const struct config_listener *listener = &config->listeners[0];
     assert_int_equal(config->listener_count, 1);
     assert_string_equal(listener->name, "imaps");
-    assert_int_equal(listener->line, 30);
+    assert_int_equal(listener->place.line, 30);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(listener->tls_cert_file, "/c");
     assert_string_equal(listener->tls_key_file, "/k");
@@ -305,7 +305,7 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->line, 46);
+    assert_int_equal(upstream->place.line, 46);
     assert_string_equal(upstream->host, "2001:db8::5");
     assert_string_equal(upstream->port, "143");
     assert_false(upstream->is_unix);
@@ -389,8 +389,8 @@ static const struct {
     { "a list where there is none", IN_FILE("user = { a }"), "x.conf:1: unexpected token '{'\n" },
     { "an option of a section from outside", LISTENER UPSTREAM "listener|tls = none\n",
       "x.conf:3: tls does not belong here\n" },
-    { "a line end in a value", IN_FILE("log_to = \"a\nb\""),
-      "x.conf:2: log_to must be one of stderr, syslog, not \"a?b\"\n" },
+    { "a line end in a value", IN_FILE("log_to = \"a\\nb\""),
+      "x.conf:1: log_to must be one of stderr, syslog, not \"a?b\"\n" },
     { "no section at all", "", "x.conf: there is no listener section\nx.conf: there is no upstream section\n" },
 
     { "a number that is none", IN_FILE("workers = many"),
@@ -463,9 +463,9 @@ static const struct {
       "x.conf:3: imapproxy_compat must be true or false, not \"1\"\n" },
 
     { "a second park", "park {\nmax = 3\n}\n" IN_FILE("park { max = 3 }"),
-      "x.conf:4: park is given more than once: first on line 1\n" },
+      "x.conf:4: park is given more than once: first at x.conf:1\n" },
     { "a second park, both empty", "park { }\n" IN_FILE("park { }"),
-      "x.conf:2: park is given more than once: first on line 1\n" },
+      "x.conf:2: park is given more than once: first at x.conf:1\n" },
     { "a park with a name", IN_FILE("park main { }"), "x.conf:1: missing opening brace for section 'park'\n" },
     { "an unknown option of park", IN_FILE("park {\nper_address = 1 }"), "x.conf:2: no such option 'per_address'\n" },
     { "an option of park from outside", IN_FILE("park { max = 3 }\npark|0|max = 3"), NULL },

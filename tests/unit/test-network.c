@@ -58,6 +58,23 @@ TEST(a_network_holds_what_its_prefix_begins)
     }
 }
 
+TEST(a_network_as_text_is_read_as_the_same)
+{
+    static const char *const texts[][2] = {
+        { "10.0.0.0/8", "10.0.0.0/8" },         { "0.0.0.0/0", "0.0.0.0/0" },         { "192.0.2.1/32", "192.0.2.1" },
+        { "2001:DB8:0::/33", "2001:db8::/33" }, { "2001:db8::1/128", "2001:db8::1" }, { "unix", "unix" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct network network, again;
+        char text[NETWORK_TEXT_MAX];
+        assert_null(network_parse(texts[i][0], &network));
+        assert_string_equal(network_text(&network, text), texts[i][1]);
+        assert_null(network_parse(text, &again));
+        assert_memory_equal(&again.address, &network.address, sizeof network.address);
+        assert_int_equal(again.prefix_bits, network.prefix_bits);
+    }
+}
+
 TEST(networks_hold_what_one_of_them_holds)
 {
     struct network list[2];
@@ -109,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_network_holds_what_its_prefix_begins),
+        cmocka_unit_test(a_network_as_text_is_read_as_the_same),
         cmocka_unit_test(networks_hold_what_one_of_them_holds),
         cmocka_unit_test(what_is_no_network_is_refused),
     };

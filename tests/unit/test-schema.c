@@ -46,6 +46,7 @@ TEST(rows_are_complete)
         bool has_bounds = type == &option_count || type == &option_number || type == &option_time_ms ||
                           type == &option_time_s || type == &option_mode;
         CHECK_ROW(option->name, has_bounds == (option->min < option->max));
+        CHECK_ROW(option->name, type->parse != NULL && type->print != NULL);
         CHECK_ROW(option->name, type != &option_count || option->max <= UINT32_MAX);
         CHECK_ROW(option->name, !option->is_required || option->otherwise == NULL);
         CHECK_ROW(option->name, option->on_reload == OPTION_RELOADED || type->is_equal != NULL || type->size > 0);
