@@ -109,6 +109,25 @@ bool clients_make_room(struct clients *clients)
 
 /* --- the end --- */
 
+size_t clients_count(const struct clients *clients)
+{
+    size_t count = 0;
+    for (size_t state = 0; state < CLIENT_DEAD; state++)
+        list_each_safe(link, &clients->by_state[state]) count++;
+    return count;
+}
+
+void clients_drain(struct clients *clients, size_t count)
+{
+    for (size_t state = 0; count > 0 && state <= CLIENT_AUTHENTICATED; state++)
+        list_each_safe(link, &clients->by_state[state])
+        {
+            if (count == 0)
+                break;
+            count -= dispatch_drain(list_entry(link, struct client, link));
+        }
+}
+
 void clients_stop(struct clients *clients, bool now)
 {
     for (size_t state = 0; state < CLIENT_DEAD; state++)

@@ -3,6 +3,7 @@
 #define CLIENT_CLIENTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct address;
 struct clients;
@@ -32,6 +33,12 @@ void clients_round_ended(struct clients *clients);
 /* The one that has gone longest without logging in gives up its place: first one that has not begun to, then one that
  * lets its own login wait. Never one that waits for an upstream's answer. False: there is none. */
 bool clients_make_room(struct clients *clients);
+
+size_t clients_count(const struct clients *clients);
+
+/* As many as that get their BYE, if there are so many who are in the middle of nothing: first those who have not logged
+ * in, then the oldest sessions. */
+void clients_drain(struct clients *clients, size_t count);
 
 /* The daemon is ending. now: even if something is under way. */
 void clients_stop(struct clients *clients, bool now);

@@ -174,9 +174,11 @@ static bool dispatch_may_stop(const struct client *client)
            (client_is_at_rest(client) && stream_input(&client->stream).len == 0);
 }
 
+static const char dispatch_bye[] = "BYE " N_("imapstate is shutting down.");
+
 static void dispatch_say_stop(struct client *client)
 {
-    client_end(client, "shutdown", "BYE " N_("imapstate is shutting down."));
+    client_end(client, "shutdown", dispatch_bye);
 }
 
 /* Clients exist that write a command in two pieces (GNU mailutils, Horde): the second comes when the first is
@@ -455,6 +457,16 @@ void dispatch_stop(struct client *client, bool now)
     else if (now)
         dispatch_say_stop(client);
     dispatch_end_turn(client, is_outermost);
+}
+
+bool dispatch_drain(struct client *client)
+{
+    bool may_leave = client->state != CLIENT_LOGGING_IN && dispatch_may_stop(client);
+    bool is_outermost = dispatch_begin_turn(client);
+    if (may_leave)
+        client_end(client, "drained", dispatch_bye);
+    dispatch_end_turn(client, is_outermost);
+    return may_leave;
 }
 
 void dispatch_give_place(struct client *client)

@@ -19,6 +19,9 @@ void dispatch_round_ended(struct client *client);
 /* The daemon is ending. now: even if something is under way. */
 void dispatch_stop(struct client *client, bool now);
 
+/* It is to leave, if it is in the middle of nothing; false: it is not. */
+bool dispatch_drain(struct client *client);
+
 /* It has not logged in, and others need its place: DEAD, after it has been told why. */
 void dispatch_give_place(struct client *client);
 

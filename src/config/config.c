@@ -133,50 +133,11 @@ void config_unref(struct config *config)
 
 /* --- replaced --- */
 
-/* listener: whose section it is, of the new configuration; NULL: no listener's. */
-static bool config_compare(const struct option *options, const void *section, const void *started, const char *path,
-                           const struct config_listener *listener, FILE *messages)
+void config_name_kept(const struct config *config, const struct config *started, FILE *messages)
 {
-    bool can_follow = true;
-    for (const struct option *option = options; option->name; option++) {
-        if (option->on_reload == OPTION_RELOADED || option_is_equal(option, section, started))
-            continue;
-        fprintf(messages, "%s:", listener ? listener->place.file : path);
-        if (listener)
-            fprintf(messages, "%u:", listener->place.line);
-        fputs(option->on_reload == OPTION_KEPT ? " warning: " : " ", messages);
-        if (listener)
-            fprintf(messages, "listener \"%s\": ", listener->name);
-        fprintf(messages, "%s has changed, which takes a restart\n", option->name);
-        can_follow &= option->on_reload == OPTION_KEPT;
-    }
-    return can_follow;
-}
-
-static bool config_has_same_listeners(const struct config *a, const struct config *b)
-{
-    if (a->listener_count != b->listener_count)
-        return false;
-    for (size_t i = 0; i < a->listener_count; i++)
-        if (strcmp(a->listeners[i].name, b->listeners[i].name) != 0)
-            return false;
-    return true;
-}
-
-bool config_can_follow(const struct config *config, const struct config *started, FILE *messages)
-{
-    const char *path = config->path;
-    bool can_follow = config_compare(schema[SCHEMA_FILE].options, config, started, path, NULL, messages);
-    can_follow &= config_compare(schema[SCHEMA_PARK].options, config, started, path, NULL, messages);
-    if (!config_has_same_listeners(config, started)) {
-        fprintf(messages, "%s: there are other listeners than at start, or in another order, which takes a restart\n",
-                path);
-        return false;
-    }
-    for (size_t i = 0; i < config->listener_count; i++)
-        can_follow &= config_compare(schema[SCHEMA_LISTENER].options, &config->listeners[i], &started->listeners[i],
-                                     path, &config->listeners[i], messages);
-    return can_follow;
+    for (const struct option *option = schema[SCHEMA_FILE].options; option->name; option++)
+        if (option->on_reload == OPTION_KEPT && !option_is_equal(option, config, started))
+            fprintf(messages, "%s: warning: %s has changed, which takes a restart\n", config->path, option->name);
 }
 
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)

@@ -106,6 +106,7 @@ struct config {
     uint64_t login_failure_delay_ms; /* before a failed login is answered */
     unsigned max_login_failures;     /* on one connection, then BYE */
     uint64_t shutdown_timeout_ms;    /* SIGTERM: how long sessions may take to finish their commands */
+    uint64_t drain_time_ms;          /* until those have left who may stay when nobody is accepted any more */
     struct languages languages;      /* for clients of upstreams that have no LANGUAGE */
     struct config_park park;
     struct config_listener *listeners;
@@ -129,10 +130,9 @@ struct config_given {
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* accepts NULL */
 
-/* May a reload replace the config that the daemon was started with by this one? Differences that only count at start
- * are written to messages, one per line: "FILE:LINE: warning: ..." for those that leave the old value in place, without
- * "warning" for those that forbid the reload. */
-bool config_can_follow(const struct config *config, const struct config *started, FILE *messages);
+/* What has changed since the config that the daemon was started with and only counts at start: "FILE: warning: ...", a
+ * line each. */
+void config_name_kept(const struct config *config, const struct config *started, FILE *messages);
 
 /* The struct that the options of a section of this kind (enum schema_section) go to; instance counts those of its kind
  * from 0. ret_name is "" if it has none. NULL: there are no more. */

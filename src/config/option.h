@@ -19,7 +19,6 @@ struct option_type;
 enum option_reload {
     OPTION_RELOADED, /* a reload takes over a new value */
     OPTION_KEPT,     /* it only counts at start: a reload leaves it as it is, with a warning */
-    OPTION_FIXED,    /* it only counts at start: a reload with another value is refused as a whole */
 };
 
 struct option {

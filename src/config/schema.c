@@ -298,7 +298,7 @@ static const char why_idle[] =
 #define FIELD(member) offsetof(struct config, member)
 static const struct option file_options[] = {
     /* name                     type             field                            default   bounds */
-    { "workers",                 &option_count,   FIELD(workers),                 "0",      0, 1024, .on_reload = OPTION_FIXED },
+    { "workers",                 &option_count,   FIELD(workers),                 "0",      0, 1024 },
     { "keys_file",               &option_text,    FIELD(keys_file),               "" },
     { "token_lifetime",          &option_time_s,  FIELD(token_lifetime_s),        "14d",    SECOND_MS, CONFIG_TOKEN_LIFETIME_MAX_S * SECOND_MS },
     { "seal_format",             &option_count,   FIELD(seal_format),             "2",      1, IMAPSTATE_TOKEN_FORMAT },
@@ -317,6 +317,7 @@ static const struct option file_options[] = {
     { "login_failure_delay",     &option_time_ms, FIELD(login_failure_delay_ms),  "2s",     0, MINUTE_MS },
     { "max_login_failures",      &option_count,   FIELD(max_login_failures),      "3",      1, 100 },
     { "shutdown_timeout",        &option_time_ms, FIELD(shutdown_timeout_ms),     "5s",     0, HOUR_MS },
+    { "drain_time",              &option_time_ms, FIELD(drain_time_ms),           "1h",     0, 7 * DAY_MS },
     { "languages",               &languages,      FIELD(languages),               "auto" },
     { NULL },
 };
@@ -335,7 +336,7 @@ static const struct option park_options[] = {
 #undef FIELD
 #define FIELD(member) offsetof(struct config_listener, member)
 static const struct option listener_options[] = {
-    { "address",          &listen_addresses, 0, .is_required = true, .on_reload = OPTION_FIXED },
+    { "address",          &listen_addresses, 0, .is_required = true },
     { "tls",              &option_choice,    FIELD(tls),              "implicit", .words = schema_tls_words },
     { "tls_cert_file",    &option_text,      FIELD(tls_cert_file),    "" },
     { "tls_key_file",     &option_text,      FIELD(tls_key_file),     "" },
@@ -343,7 +344,7 @@ static const struct option listener_options[] = {
     { "accept_proxy",     &option_flag,      FIELD(accept_proxy),     "false" },
     { "trusted_networks", &networks,         FIELD(trusted_networks) },
     { "id_trusted_networks", &networks,      FIELD(id_trusted_networks) },
-    { "unix_mode",        &option_mode,      FIELD(unix_mode),        "0600", 0, 0777, .on_reload = OPTION_KEPT },
+    { "unix_mode",        &option_mode,      FIELD(unix_mode),        "0600", 0, 0777 },
     { "upstream",         &option_text,      FIELD(upstream_name), .if_empty = "write the name of an upstream section" },
     { "auth_mechanisms",  &mechanisms,       FIELD(auth_mechanisms) },
     { "imapproxy_compat", &option_flag,      FIELD(imapproxy_compat), "false" },

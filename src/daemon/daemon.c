@@ -22,16 +22,21 @@
 
 /* --- signals --- */
 
+/* The log has it. */
+static void daemon_on_reloaded(void *asker, bool is_whole, const char *words)
+{
+}
+
 static void daemon_on_reload(evutil_socket_t signal, short what, void *arg)
 {
-    reload(arg);
+    reload(arg, daemon_on_reloaded, NULL);
 }
 
 static void daemon_on_stop(evutil_socket_t signal, short what, void *arg)
 {
     struct daemon *daemon = arg;
     log_info("stopping on signal %d", (int)signal);
-    crew_tell(&daemon->crew, NULL);
+    crew_stop(&daemon->crew);
     loop_break(&daemon->loop);
 }
 
@@ -90,6 +95,8 @@ static bool daemon_make_loop(struct daemon *daemon)
 {
     bool is_made = loop_init(&daemon->loop, DAEMON_LOOP_INDEX, daemon_on_told);
     inquiries_init(&daemon->inquiries, &daemon->loop);
+    daemon->crew.inquiries = &daemon->inquiries;
+    daemon->crew.home = &daemon->loop;
     daemon->has_loop = true;
     if (!is_made)
         log_error("%s", strerror(errno));
@@ -98,9 +105,6 @@ static bool daemon_make_loop(struct daemon *daemon)
 
 static bool daemon_open_inquiries(struct daemon *daemon)
 {
-    for (unsigned i = 0; i < daemon->crew.count; i++)
-        if (!inquiries_add(&daemon->inquiries, daemon->crew.workers[i]))
-            return false;
     return inquiries_add(&daemon->inquiries, daemon->janitor.worker);
 }
 

@@ -9,6 +9,7 @@
 #include "crew.h"
 #include "daemon.h"
 #include "deadlist.h"
+#include "inquiry.h"
 #include "loading.h"
 #include "log.h"
 #include "loop.h"
@@ -46,39 +47,107 @@ static bool reload_has_name(const void *arg, const char *name)
     return false;
 }
 
-void reload(struct daemon *daemon)
+/* --- its answer --- */
+
+struct reload {
+    reload_callback *answered;
+    void *asker;
+    char *words; /* owned */
+    bool is_whole;
+};
+
+static void reload_ask(struct worker *worker, void *slot, const void *argument)
 {
-    /* Whatever becomes of the configuration, who has changed something about names or hosts says so by this. */
-    deadlist_expire();
-    resolver_renew(loop_now_ms(&daemon->janitor.worker->loop));
-    char *text = NULL;
-    size_t len = 0;
-    FILE *messages = open_memstream(&text, &len);
-    if (!messages) {
-        log_error("reload failed: %s", strerror(errno));
-        return;
-    }
-    struct service *service = loading_read(daemon->config_path, daemon->service, messages);
-    /* Listening sockets are opened once, as root perhaps, and workers started. */
-    bool can_follow = service && config_can_follow(service->config, daemon->started, messages);
-    fclose(messages);
-    loading_log(text);
-    free(text);
-    if (!can_follow) {
-        log_error(service ? "reload refused: listeners, their addresses and workers change only with a restart"
-                          : "reload failed; the configuration, keys and certificates stay as they were");
-        service_unref(service);
-        return;
-    }
+}
+
+static void reload_answer(struct reload *reload)
+{
+    reload->answered(reload->asker, reload->is_whole, reload->words ? reload->words : "out of memory");
+    free(reload->words);
+    free(reload);
+}
+
+static void reload_on_answered(const struct inquiry *inquiry, void *asker)
+{
+    reload_answer(asker);
+}
+
+/* A worker that can be asked has done what it was told before. */
+static const struct question reload_question = {
+    .ask = reload_ask,
+    .answered = reload_on_answered,
+    .limit_ms = INQUIRY_LIMIT_MS,
+};
+
+/* --- going over --- */
+
+static void reload_take(struct daemon *daemon, struct service *service, struct crew_change *change)
+{
     log_open(service->config->log_to, service->config->log_level);
     process_raise_descriptors(service->config);
-    crew_tell(&daemon->crew, service);
-    worker_tell(daemon->janitor.worker, service);
+    crew_follow(&daemon->crew, change);
+    worker_tell(daemon->janitor.worker, service, NULL, 0);
     service_forget_revocations(service);
     park_configure(service->config);
     resolver_configure(reload_has_name, service->config);
     reload_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);
     daemon->service = service;
-    log_info("reloaded: configuration, keys and certificates");
+}
+
+static const char reload_whole[] = "reloaded: configuration, keys and certificates";
+static const char reload_partly[] = "reloaded, all but what is named above";
+static const char reload_failed[] = "reload failed; the configuration, keys and certificates stay as they were";
+
+/* What came of it, in one line; what there is to say in detail goes to messages. */
+static const char *reload_try(struct daemon *daemon, FILE *messages)
+{
+    struct crew_change change;
+    struct service *service = loading_read(daemon->config_path, daemon->service, messages);
+    if (!service)
+        return reload_failed;
+    if (!crew_prepare(&daemon->crew, service, &change, messages)) {
+        service_unref(service);
+        return reload_failed;
+    }
+    config_name_kept(service->config, daemon->started, messages);
+    bool is_whole = change.is_whole;
+    reload_take(daemon, service, &change);
+    return is_whole ? reload_whole : reload_partly;
+}
+
+static void reload_log(const char *result, char *details)
+{
+    loading_log(details);
+    if (result == reload_whole)
+        log_info("%s", result);
+    else
+        log_error("%s", result);
+}
+
+void reload(struct daemon *daemon, reload_callback *answered, void *asker)
+{
+    /* Whatever becomes of the configuration, who has changed something about names or hosts says so by this. */
+    deadlist_expire();
+    resolver_renew(loop_now_ms(&daemon->janitor.worker->loop));
+    struct reload *reload = calloc(1, sizeof *reload);
+    char *details = NULL;
+    size_t len = 0;
+    FILE *messages = reload ? open_memstream(&details, &len) : NULL;
+    if (!messages) {
+        free(reload);
+        log_error("reload failed: %s", strerror(ENOMEM));
+        answered(asker, false, "reload failed: out of memory");
+        return;
+    }
+    *reload = (struct reload){ .answered = answered, .asker = asker };
+    const char *result = reload_try(daemon, messages);
+    fclose(messages);
+    reload->is_whole = result == reload_whole;
+    if (!details || asprintf(&reload->words, "%s%s\n", details, result) < 0)
+        reload->words = NULL;
+    reload_log(result, details);
+    free(details);
+    if (!inquiry_begin(&daemon->inquiries, &reload_question, NULL, reload))
+        reload_answer(reload);
 }

@@ -44,7 +44,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
 
 bool janitor_start(struct janitor *janitor, struct service *service, FILE *errors)
 {
-    janitor->worker = worker_new(JANITOR_INDEX, service, NULL, 0, errors);
+    janitor->worker = worker_new(JANITOR_INDEX, service, errors);
     if (!janitor->worker)
         return false;
     janitor->tick = event_new(janitor->worker->loop.base, -1, EV_PERSIST, janitor_on_tick, janitor);
@@ -63,7 +63,7 @@ void janitor_stop(struct janitor *janitor)
 {
     if (!janitor->worker)
         return;
-    worker_tell(janitor->worker, NULL);
+    worker_stop(janitor->worker);
     worker_join(janitor->worker);
     event_free(janitor->tick);
     dns_free(janitor->dns);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -20,9 +19,9 @@
 #include "peers.h"
 #include "rate.h"
 #include "room.h"
+#include "sockets.h"
 #include "stream.h"
 
-#define LISTENER_BACKLOG 1024
 /* Connections accepted in one go, before those that are there get their turn. */
 #define LISTENER_BATCH 64
 /* How many silent clients make room for one, if the places that they leave are taken by others. */
@@ -34,124 +33,77 @@
  * get that descriptor. */
 static pthread_rwlock_t listener_reserves = PTHREAD_RWLOCK_INITIALIZER;
 
-/* --- sockets --- */
+/* --- a worker's share --- */
 
-static int listener_bind(const struct endpoint *endpoint, mode_t unix_mode)
+/* Descriptors that several workers watch each wake one of them at a time. */
+static bool listener_share_socket(struct listener *listener)
 {
-    int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    int on = 1;
-    bool is_unix = endpoint->sockaddr.any.sa_family == AF_UNIX, is_bound;
-    if (is_unix) {
-        mode_t mask = umask(~unix_mode & 0777);
-        is_bound = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
-        umask(mask);
-    } else {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-        if (endpoint->sockaddr.any.sa_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        is_bound = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0;
-    }
-    if (is_bound && listen(fd, LISTENER_BACKLOG) == 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    errno = error;
-    return -1;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+    listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return listener->epoll_fd >= 0 && epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == 0;
 }
 
-/* Makes room where a unix socket is to be: what a daemon that is gone has left is deleted, and nothing else ever is. A
- * refused connection is the one proof that nobody listens; a live socket of another type, a full queue or a lack of
- * permission is none. NULL, or why there is no room. */
-static const char *listener_clear_path(const struct endpoint *endpoint)
+static bool listener_take_socket(struct listener *listener, const struct sockets_place *place, unsigned at,
+                                 unsigned workers)
 {
-    const char *path = endpoint->sockaddr.un.sun_path;
-    struct stat found;
-    if (lstat(path, &found) < 0)
-        return errno == ENOENT ? NULL : strerror(errno);
-    if (!S_ISSOCK(found.st_mode))
-        return "something other than a socket has that name; it was left as it is";
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return strerror(errno);
-    bool is_left_behind = connect(fd, &endpoint->sockaddr.any, endpoint->len) < 0 && errno == ECONNREFUSED;
-    close(fd);
-    if (!is_left_behind)
-        return "another program may be listening there";
-    return unlink(path) == 0 ? NULL : strerror(errno);
+    listener->fd = fcntl(place->fds[at], F_DUPFD_CLOEXEC, 0);
+    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (listener->fd < 0 || listener->reserve_fd < 0)
+        return false;
+    /* With fewer sockets than workers, which some have alone and others not, all are treated as shared. */
+    return place->count >= workers || listener_share_socket(listener);
 }
 
-/* With SO_REUSEPORT another process of the same user could share our port, each getting half of the clients. So the
- * first socket of an address is bound without it. */
-static const char *listener_try_port(const struct endpoint *endpoint)
+/* Every socket is somebody's: who is in its queue is to be served, however many sockets and workers there are. */
+static bool listener_share_place(const struct sockets_place *place, size_t section, unsigned worker, unsigned workers,
+                                 struct listener *listeners, size_t *count)
 {
-    int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    if (fd < 0)
-        return strerror(errno);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (endpoint->sockaddr.any.sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    const char *wrong = bind(fd, &endpoint->sockaddr.any, endpoint->len) == 0 ? NULL : strerror(errno);
-    close(fd);
-    return wrong;
-}
-
-static bool listener_complain(const struct config *config, const struct config_listener *section,
-                              const struct config_address *address, const char *wrong, FILE *errors)
-{
-    fprintf(errors, "%s:%u: listener \"%s\": %s: %s\n", section->place.file, section->place.line, section->name,
-            address->text, wrong);
-    return false;
-}
-
-static bool listener_open_address(const struct config *config, size_t section_index,
-                                  const struct config_address *address, unsigned workers, size_t per_worker,
-                                  struct listener *first, FILE *errors)
-{
-    const struct config_listener *section = &config->listeners[section_index];
-    bool is_unix = address->endpoint.sockaddr.any.sa_family == AF_UNIX;
-    const char *wrong = is_unix ? listener_clear_path(&address->endpoint) : listener_try_port(&address->endpoint);
-    if (wrong)
-        return listener_complain(config, section, address, wrong, errors);
-    for (unsigned i = 0; i < workers; i++) {
-        struct listener *listener = &first[i * per_worker];
-        bool is_shared = i > 0 && is_unix;
-        listener->index = section_index;
-        listener->fd =
-            is_shared ? fcntl(first->fd, F_DUPFD_CLOEXEC, 0) : listener_bind(&address->endpoint, section->unix_mode);
-        if (listener->fd < 0)
-            return listener_complain(config, section, address, strerror(errno), errors);
+    unsigned step = place->count < workers ? place->count : workers;
+    for (unsigned at = worker % step; at < place->count; at += workers) {
+        struct listener *listener = &listeners[(*count)++];
+        *listener = (struct listener){ .index = section, .fd = -1, .epoll_fd = -1, .reserve_fd = -1 };
+        if (!listener_take_socket(listener, place, at, workers))
+            return false;
     }
     return true;
 }
 
-bool listener_open_all(const struct config *config, unsigned workers, struct listener **ret_listeners,
-                       size_t *ret_per_worker, FILE *errors)
+static size_t listener_socket_count(const struct sockets *sockets)
 {
-    size_t per_worker = 0, at = 0;
-    for (size_t i = 0; i < config->listener_count; i++)
-        per_worker += config->listeners[i].address_count;
-    struct listener *listeners = calloc(per_worker * workers, sizeof *listeners);
-    if (!listeners)
-        return false;
-    for (size_t i = 0; i < per_worker * workers; i++)
-        listeners[i] = (struct listener){ .fd = -1, .epoll_fd = -1, .reserve_fd = -1 };
-    bool is_open = true;
-    for (size_t i = 0; is_open && i < config->listener_count; i++)
-        for (size_t j = 0; is_open && j < config->listeners[i].address_count; j++, at++)
-            is_open = listener_open_address(config, i, &config->listeners[i].addresses[j], workers, per_worker,
-                                            &listeners[at], errors);
-    if (is_open) {
+    size_t count = 0;
+    for (size_t i = 0; i < sockets->count; i++)
+        count += sockets->places[i].count;
+    return count;
+}
+
+bool listeners_share(const struct config *config, const struct sockets *sockets, unsigned worker, unsigned workers,
+                     struct listener **ret_listeners, size_t *ret_count)
+{
+    struct listener *listeners = calloc(listener_socket_count(sockets) + 1, sizeof *listeners);
+    size_t count = 0;
+    bool is_shared = listeners;
+    for (size_t i = 0; is_shared && worker < workers && i < config->listener_count; i++)
+        for (size_t j = 0; is_shared && j < config->listeners[i].address_count; j++) {
+            const struct sockets_place *place = sockets_find(sockets, &config->listeners[i].addresses[j].endpoint);
+            if (place)
+                is_shared = listener_share_place(place, i, worker, workers, listeners, &count);
+        }
+    if (is_shared) {
         *ret_listeners = listeners;
-        *ret_per_worker = per_worker;
+        *ret_count = count;
         return true;
     }
-    for (size_t i = 0; i < per_worker * workers; i++)
+    int error = errno;
+    listeners_free(listeners, count);
+    errno = error;
+    return false;
+}
+
+void listeners_free(struct listener *listeners, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
         listener_done(&listeners[i]);
     free(listeners);
-    return false;
 }
 
 /* --- accepting --- */
@@ -332,16 +284,7 @@ static void listener_on_event(evutil_socket_t event_fd, short what, void *arg)
 bool listener_start(struct listener *listener, struct room *room)
 {
     struct event_base *base = room->clients->loop->base;
-    int watched = listener->fd;
-    listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    struct sockaddr_storage own = { 0 };
-    socklen_t len = sizeof own;
-    if (getsockname(listener->fd, (struct sockaddr *)&own, &len) == 0 && own.ss_family == AF_UNIX) {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
-        watched = listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        if (watched < 0 || epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) < 0)
-            return false;
-    }
+    int watched = listener->epoll_fd >= 0 ? listener->epoll_fd : listener->fd;
     evtimer_assign(&listener->resume_timer, base, listener_on_resume, listener);
     event_assign(&listener->event, base, watched, EV_READ | EV_PERSIST, listener_on_event, listener);
     listener->room = room;

@@ -1,29 +1,31 @@
-/* listener: a socket that accepts clients for one worker. Each worker has its own TCP sockets (SO_REUSEPORT: the kernel
- * spreads connections). A unix socket is shared by all, and wakes one worker at a time (EPOLLEXCLUSIVE). */
+/* listener: accepts clients for one worker, on a socket of its own or on one that it shares with others, of whom one at
+ * a time is woken (EPOLLEXCLUSIVE). */
 #ifndef GATEWAY_LISTENER_H
 #define GATEWAY_LISTENER_H
 
 #include <event2/event_struct.h>
-#include <stdio.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-#include "config.h"
-
+struct config;
 struct room;
+struct sockets;
 
 struct listener {
     struct room *room; /* borrowed: whose clients they become */
-    size_t index;      /* of the section in the configuration, which a reload does not change */
-    int fd;            /* owned, for unix sockets a duplicate */
-    int epoll_fd;      /* owned; -1 except for unix sockets */
+    size_t index;      /* of the section in the configuration that the worker begins sessions with */
+    int fd;            /* owned: a duplicate of the process's (sockets.h) */
+    int epoll_fd;      /* owned; -1 except for one that is shared */
     int reserve_fd;    /* owned: given up briefly when descriptors run out, so that a client can be told */
     struct event event;
     struct event resume_timer; /* not even a refusal was possible: tried again later */
 };
 
-/* Opens the sockets of all listeners for count workers: ret_listeners[worker * addresses + address]. False after
- * writing what is wrong to errors; then nothing stays open. ret_per_worker is the total number of addresses. */
-bool listener_open_all(const struct config *config, unsigned workers, struct listener **ret_listeners,
-                       size_t *ret_per_worker, FILE *errors);
+/* The listeners of one of so many workers, for the addresses of config that are open; an array, owned by the caller.
+ * They do not accept yet. False: errno. */
+bool listeners_share(const struct config *config, const struct sockets *sockets, unsigned worker, unsigned workers,
+                     struct listener **ret_listeners, size_t *ret_count);
+void listeners_free(struct listener *listeners, size_t count);
 
 /* Begins, and stops, accepting. */
 bool listener_start(struct listener *listener, struct room *room);

@@ -126,8 +126,8 @@ static void loop_on_told(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     while (loop->told_fd >= 0 && read(loop->told_fd, &count, sizeof count) > 0)
         ;
-    errands_run(&loop->errands, loop);
     loop->told(loop);
+    errands_run(&loop->errands, loop); /* whoever has sent one, finds done what was told before */
 }
 
 /* --- turning --- */

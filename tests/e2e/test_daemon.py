@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from harness.gateway import Section, program, upstream, write_keys
+from harness.gateway import Section, program, reload, upstream, write_keys
 from harness.imap import Client
 from harness.net import LOOPBACK, free_port
 from harness.patience import PATIENCE_S, wait_until
@@ -383,13 +383,6 @@ def reloadable(start_gateway, scripted, own_pair, tmp_path):
     return gateway
 
 
-def reload(gateway, expect="reloaded: "):
-    seen = gateway.log_octets()
-    gateway.reload()
-    gateway.wait_log(expect, since=seen)
-    return gateway.log(seen)
-
-
 def test_a_reload_reads_certificates_and_leaves_sessions_alone(reloadable, authority, own_pair, trust):
     old = reloadable.session(listener_port=reloadable.own_port, tls=trust)
     before = certificate_of(reloadable.own_port, trust)
@@ -460,31 +453,10 @@ def test_a_reload_of_a_certificate_that_is_wrong_changes_nothing(reloadable, own
     assert certificate_of(reloadable.own_port, trust) == before
 
 
-@pytest.mark.parametrize(("change", "complaint"), [
-    (lambda gateway: gateway.write_config(workers=7), r": workers has changed"),
-    (lambda gateway: change_listener(gateway, address=f"{LOOPBACK}:{free_port()}"), r':\d+: listener "plain": address has changed'),
-    (lambda gateway: change_listener(gateway, name="other"), r": there are other listeners than at start"),
-], ids=["workers", "address", "name"])
-def test_what_needs_a_restart_is_refused_and_named(scripted_gateway, change, complaint):
-    change(scripted_gateway)
-    log = reload(scripted_gateway, "reload refused: .*restart")
-    assert re.search(rf" error: {re.escape(str(scripted_gateway.config_file))}{complaint}.*, which takes a restart\n", log), log
-    scripted_gateway.session().ok("NOOP")
-
-
-def change_listener(gateway, name="plain", **settings):
-    """Of the listener "plain"."""
-    gateway.sections[0].name = name
-    gateway.sections[0] |= settings
-    gateway.write_config()
-
-
 @pytest.mark.parametrize(("change", "back", "warning"), [
     (lambda gateway: gateway.write_config(user="somebody"), lambda gateway: gateway.write_config(user=""), ": user"),
     (lambda gateway: gateway.write_config(group="some"), lambda gateway: gateway.write_config(group=""), ": group"),
-    (lambda gateway: change_listener(gateway, unix_mode="0660"), lambda gateway: change_listener(gateway, unix_mode="600"),
-     r':\d+: listener "plain": unix_mode'),
-], ids=["user", "group", "unix_mode"])
+], ids=["user", "group"])
 def test_what_a_reload_goes_on_without_is_a_warning_each_time(scripted_gateway, change, back, warning):
     pattern = rf" warning: {re.escape(str(scripted_gateway.config_file))}{warning} has changed, which takes a restart\n"
     change(scripted_gateway)

@@ -172,6 +172,14 @@ class Gateway:
         return f"imapstated, {self.log_file}", "\n".join(self.log().splitlines()[-60:])
 
 
+def reload(gateway, expect="reloaded: "):
+    """By SIGHUP, and waits for what is expected to come of it; gives what the log has of it."""
+    seen = gateway.log_octets()
+    gateway.reload()
+    gateway.wait_log(expect, since=seen)
+    return gateway.log(seen)
+
+
 def program(name):
     """The path of a built program; an error that says what to do if it is not there."""
     folder = {"imapstated": "daemon", "imapstatectl": "ctl"}[name]
