@@ -6,6 +6,7 @@
 #include "capability.h"
 #include "catalogue.h"
 #include "client.h"
+#include "clientcounters.h"
 #include "credentials.h"
 #include "down.h"
 #include "id.h"
@@ -51,6 +52,11 @@ static struct parked *choice_take(struct client *client, enum park_want want, st
     }
     choice_give_back(client);
     return choice->proof ? park_take(choice->proof, want, state, client_now_ms(client)) : NULL;
+}
+
+static void choice_count(const struct client *client, enum choice_find find)
+{
+    client_counters_upstream(&client->clients->counters, client->listener->upstream->name)->finds[find]++;
 }
 
 /* What the client said of itself before there was an upstream (RFC 2971). */
@@ -135,6 +141,8 @@ bool choice_accept(struct client *client, struct offers **ret_offers)
     }
     if (unused)
         upstream_release(unused, false);
+    if (client->upstream)
+        choice_count(client, CHOICE_FOUND_ANY);
     choice->accepted_at_ms = client_now_ms(client);
     *ret_offers = client->upstream ? client->upstream->kept.offers : choice->reserved->kept.offers;
     return true;
@@ -251,7 +259,7 @@ void choice_give_up(struct client *client, const char *answer)
     struct imapstate_span tag = choice_waiting_tag(client);
     if (tag.len > 0)
         client_say(client, &tag, answer);
-    client_end(client, "no upstream connection", "BYE [UNAVAILABLE] " N_("The session cannot continue."));
+    client_end(client, CLIENT_ENDING_NO_UPSTREAM, "BYE [UNAVAILABLE] " N_("The session cannot continue."));
 }
 
 const char *choice_answer(enum admission_failure failure, const char *unavailable)
@@ -282,6 +290,15 @@ bool choice_log_in(struct client *client, const struct admission_asker *asker)
 
 /* --- choosing --- */
 
+/* Nothing that is parked will do. */
+static bool choice_log_in_anew(struct client *client, const struct admission_asker *asker)
+{
+    bool is_begun = client->credentials && credentials_passing(client->credentials) != SASL_PROVED;
+    if (is_begun)
+        choice_count(client, CHOICE_FOUND_NONE); /* before it is over, as it may be at once */
+    return is_begun && choice_log_in(client, asker);
+}
+
 bool choice_make(struct client *client)
 {
     if (client->upstream)
@@ -289,10 +306,11 @@ bool choice_make(struct client *client)
     if (client->admission)
         return false;
     if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
+        choice_count(client, CHOICE_FOUND_PRISTINE);
         choice_heed_offers(client, client->upstream->kept.offers);
         return true;
     }
-    if (!choice_log_in(client, &choice_asker))
+    if (!choice_log_in_anew(client, &choice_asker))
         choice_give_up(client, ADMISSION_UNREACHABLE);
     return false;
 }
@@ -317,11 +335,15 @@ enum choice_result choice_make_state(struct client *client, struct imapstate_spa
 {
     if (client->upstream)
         return CHOICE_PRISTINE;
-    if (choice_wake_state(client, state))
+    if (choice_wake_state(client, state)) {
+        choice_count(client, CHOICE_FOUND_WARM);
         return CHOICE_EXACT;
-    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 }))
+    }
+    if (choice_wake(client, PARK_PRISTINE, (struct imapstate_span){ 0 })) {
+        choice_count(client, CHOICE_FOUND_PRISTINE);
         return CHOICE_PRISTINE;
-    return choice_log_in(client, asker) ? CHOICE_WAITING : CHOICE_NONE;
+    }
+    return choice_log_in_anew(client, asker) ? CHOICE_WAITING : CHOICE_NONE;
 }
 
 /* --- another takes its place --- */
@@ -341,11 +363,12 @@ void choice_cannot_replace(struct client *client)
 static bool choice_replace_by(struct client *client, enum park_want want, struct imapstate_span state)
 {
     if (choice_wake(client, want, state)) {
+        choice_count(client, want == PARK_PRISTINE ? CHOICE_FOUND_PRISTINE : CHOICE_FOUND_ANY);
         choice_heed_offers(client, client->upstream->kept.offers);
         choice_resend(client);
         return true;
     }
-    return want == PARK_PRISTINE && choice_log_in(client, &choice_asker);
+    return want == PARK_PRISTINE && choice_log_in_anew(client, &choice_asker);
 }
 
 enum choice_replacement choice_replace(struct client *client, const struct upstream *lost)

@@ -61,6 +61,15 @@ static void client_count_silent(struct client *client, int more)
     __atomic_add_fetch(&client->clients->silent, (unsigned)more, __ATOMIC_RELAXED);
 }
 
+_Static_assert(CLIENT_COUNTED_STATES == CLIENT_DEAD, "of the dead nobody wants to know how many there are");
+
+static void client_count_state(const struct client *client, enum client_state next)
+{
+    client->row->now[client->state]--;
+    if (next < CLIENT_DEAD)
+        client->row->now[next]++;
+}
+
 void client_init(struct client *client, struct clients *clients, const struct config_listener *listener,
                  const struct peers_place *place, const struct address *local)
 {
@@ -79,6 +88,9 @@ void client_init(struct client *client, struct clients *clients, const struct co
     imapstate_buf_init(&client->told, ALERTS_MAX);
     list_init(&client->link);
     list_move(&client->link, &client->clients->by_state[CLIENT_PROXYING]);
+    client->row = client_counters_listener(&clients->counters, listener->name);
+    client->row->accepted++;
+    client->row->now[CLIENT_PROXYING]++;
     client_count_silent(client, 1);
 }
 
@@ -100,6 +112,7 @@ void client_enter(struct client *client, enum client_state next)
     }
     client_log(client, LOG_LEVEL_DEBUG, "%s -> %s", client_state_names[client->state], client_state_names[next]);
     client_count_silent(client, (int)(next <= CLIENT_NOT_AUTHENTICATED) - (client->state <= CLIENT_NOT_AUTHENTICATED));
+    client_count_state(client, next);
     client->state = (uint8_t)next;
     peers_set_newcomer(&client->place, client_is_newcomer(client, &client->place.address));
     list_move(&client->link, &client->clients->by_state[next]);
@@ -237,16 +250,16 @@ bool client_is_idling(const struct client *client)
 
 bool client_is_ending(const struct client *client)
 {
-    return client->ending || client->state >= CLIENT_CLOSING;
+    return client->ending != CLIENT_ENDING_NONE || client->state >= CLIENT_CLOSING;
 }
 
-void client_close(struct client *client, const char *reason)
+void client_close(struct client *client, enum client_ending reason)
 {
     if (!client_is_ending(client))
-        client->ending = reason;
+        client->ending = (uint8_t)reason;
 }
 
-void client_end(struct client *client, const char *reason, const char *bye)
+void client_end(struct client *client, enum client_ending reason, const char *bye)
 {
     if (!client_is_ending(client) && client->state > CLIENT_SECURING && client_may_speak(client))
         client_say(client, NULL, bye);
@@ -257,8 +270,7 @@ void client_distrust_upstream(struct client *client, const char *detail)
 {
     client->session.is_uncertain = true;
     client_set_detail(client, detail);
-    client_end(client, "answer that cannot be matched",
-               "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
+    client_end(client, CLIENT_ENDING_UPSTREAM_ODD, "BYE [UNAVAILABLE] " N_("The mail server's answer makes no sense."));
 }
 
 /* --- what the listener and the upstream allow --- */

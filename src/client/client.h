@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "choice.h"
+#include "clientcounters.h"
 #include "down.h"
 #include "list.h"
 #include "loop.h"
@@ -49,6 +50,7 @@ struct clients {
     struct views views;                     /* what they were shown of capability lists */
     upstream_callback *on_upstream;         /* told of everything that happens to their upstreams */
     unsigned silent;                        /* atomic: how many have not begun to log in */
+    struct client_counters counters;
 };
 
 struct client {
@@ -57,6 +59,7 @@ struct client {
     struct clients *clients;                /* borrowed */
     struct service *service;                /* counted: the one that the connection began with */
     const struct config_listener *listener; /* of service */
+    struct listener_counters *row;          /* of clients->counters: the listener's */
     struct stream stream;
     struct imapstate_frame frame;
     struct request request;
@@ -80,13 +83,13 @@ struct client {
     uint64_t id_number;
     uint64_t began_at_ms, active_at_ms;
     uint16_t login_failures;
-    uint8_t state;      /* enum client_state; client_enter() alone writes it */
-    uint8_t down;       /* enum down; down_enter() alone writes it */
-    bool is_in_turn;    /* dispatch.c: an event is being handled */
-    bool is_unlogged;   /* one of too many refusals: no line is logged when it ends */
-    uint8_t language;   /* the number (catalogue.h) of the language of all human text that the client gets from us */
-    const char *ending; /* static: why it ends, once that is known; else NULL */
-    char *detail;       /* owned: more of the reason, for the log; or NULL */
+    uint8_t state;    /* enum client_state; client_enter() alone writes it */
+    uint8_t down;     /* enum down; down_enter() alone writes it */
+    bool is_in_turn;  /* dispatch.c: an event is being handled */
+    bool is_unlogged; /* one of too many refusals: no line is logged when it ends */
+    uint8_t language; /* the number (catalogue.h) of the language of all human text that the client gets from us */
+    uint8_t ending;   /* enum client_ending: why it ends, once that is known */
+    char *detail;     /* owned: more of the reason, for the log; or NULL */
 };
 
 /* Does a connection from there count as a newcomer before it begins to log in? Not if the listener trusts the host,
@@ -116,13 +119,12 @@ bool client_is_at_rest(const struct client *client);
 /* The same, except that an IDLE may be under way that has had its "+" and has not been sent DONE. */
 bool client_is_idling(const struct client *client);
 
-/* Untagged BYE, if it can be sent, and the end. reason is static, for the log; bye is an answer as above. The first
- * reason counts. */
-void client_end(struct client *client, const char *reason, const char *bye);
+/* Untagged BYE, if it can be sent, and the end. bye is an answer as above. The first reason counts. */
+void client_end(struct client *client, enum client_ending reason, const char *bye);
 
 /* The end, after everything that was written has left. It is carried out when this turn is over (dispatch.h), so that
  * nobody up the stack holds anything that it frees. */
-void client_close(struct client *client, const char *reason);
+void client_close(struct client *client, enum client_ending reason);
 
 /* Is it ending? Then nothing more is done for it or read from it. */
 bool client_is_ending(const struct client *client);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "clientcounters.h"
 #include "dispatch.h"
 #include "list.h"
 #include "login.h"
@@ -20,6 +21,7 @@ void clients_init(struct clients *clients, struct upstreams *upstreams, struct s
         .revocations = revocations_ref(service->revocations),
         .on_upstream = dispatch_on_upstream,
     };
+    client_counters_init(&clients->counters);
     for (size_t state = 0; state < CLIENT_STATE_MAX; state++)
         list_init(&clients->by_state[state]);
 }
@@ -29,6 +31,7 @@ void clients_done(struct clients *clients)
     service_unref(clients->service);
     views_done(&clients->views);
     revocations_unref(clients->revocations);
+    client_counters_done(&clients->counters);
 }
 
 bool clients_are_gone(const struct clients *clients)

@@ -36,7 +36,7 @@ static void dispatch_bad_frame(struct client *client)
     client->session.is_uncertain = true; /* never to be parked */
     dispatch_answer_bad_line(client);
     client_set_detail(client, imapstate_strerror(imapstate_frame_error(&client->frame)));
-    client_end(client, "input that cannot be framed", "BYE " N_("Command cannot be read with certainty."));
+    client_end(client, CLIENT_ENDING_FRAMING, "BYE " N_("Command cannot be read with certainty."));
 }
 
 /* False: there is too much of it, and the client ends. */
@@ -47,7 +47,7 @@ static bool dispatch_count_before_login(struct client *client, size_t octets)
     client->unauthenticated_octets += (uint32_t)octets;
     if (client->unauthenticated_octets <= DISPATCH_BEFORE_LOGIN_MAX)
         return true;
-    client_end(client, "too much input before login", "BYE " N_("Too much input before login."));
+    client_end(client, CLIENT_ENDING_INPUT_BEFORE_LOGIN, "BYE " N_("Too much input before login."));
     return false;
 }
 
@@ -178,7 +178,7 @@ static const char dispatch_bye[] = "BYE " N_("imapstate is shutting down.");
 
 static void dispatch_say_stop(struct client *client)
 {
-    client_end(client, "shutdown", dispatch_bye);
+    client_end(client, CLIENT_ENDING_SHUTDOWN, dispatch_bye);
 }
 
 /* Clients exist that write a command in two pieces (GNU mailutils, Horde): the second comes when the first is
@@ -233,7 +233,7 @@ static void dispatch_end_turn(struct client *client, bool is_outermost)
         stream_flush(&client->upstream->stream);
     stream_flush(&client->stream);
     if (!client_is_ending(client) && dispatch_is_abandoned(client))
-        client_close(client, "client disconnected");
+        client_close(client, CLIENT_ENDING_DISCONNECTED);
     if (!client_is_ending(client) && client->clients->loop->is_stopping && dispatch_may_stop(client))
         dispatch_say_stop(client);
     if (client->state < CLIENT_CLOSING && client_is_ending(client))
@@ -262,7 +262,7 @@ static void dispatch_end_idle(struct client *client)
                          /* TRANSLATORS: the farewell to a client that has been silent for the number of minutes. */
                          P_("Autologout; idle for %lu minute.", "Autologout; idle for %lu minutes."), idle_minutes),
         (unsigned long)idle_minutes);
-    client_end(client, "idle timeout", bye);
+    client_end(client, CLIENT_ENDING_IDLE, bye);
 }
 
 static void dispatch_time_is_up(struct client *client, enum deadline what)
@@ -272,13 +272,13 @@ static void dispatch_time_is_up(struct client *client, enum deadline what)
         leaving_die(client);
         break;
     case DEADLINE_EOF:
-        client_close(client, "client disconnected");
+        client_close(client, CLIENT_ENDING_DISCONNECTED);
         break;
     case DEADLINE_GREETING:
         greeting_say(client);
         break;
     case DEADLINE_LOGIN:
-        client_end(client, "login timeout", "BYE " N_("Autologout; no login in time."));
+        client_end(client, CLIENT_ENDING_LOGIN_TIMEOUT, "BYE " N_("Autologout; no login in time."));
         break;
     case DEADLINE_DELAY:
         login_delay_is_over(client);
@@ -365,11 +365,11 @@ static void dispatch_open(struct client *client, enum stream_event event)
         /* Deflate has no checksum: what came before may have been damaged as well. */
         client->session.is_uncertain = true;
         client_set_detail(client, stream_failure(&client->stream));
-        client_end(client, "input that cannot be unpacked", "BYE " N_("Compressed data cannot be read."));
+        client_end(client, CLIENT_ENDING_PACKING, "BYE " N_("Compressed data cannot be read."));
         break;
     case STREAM_CLOSED:
         client_set_detail(client, stream_failure(&client->stream));
-        client_close(client, client->state == CLIENT_SECURING ? "TLS handshake failed" : "client lost");
+        client_close(client, client->state == CLIENT_SECURING ? CLIENT_ENDING_TLS : CLIENT_ENDING_LOST);
         break;
     }
 }
@@ -464,7 +464,7 @@ bool dispatch_drain(struct client *client)
     bool may_leave = client->state != CLIENT_LOGGING_IN && dispatch_may_stop(client);
     bool is_outermost = dispatch_begin_turn(client);
     if (may_leave)
-        client_end(client, "drained", dispatch_bye);
+        client_end(client, CLIENT_ENDING_DRAINED, dispatch_bye);
     dispatch_end_turn(client, is_outermost);
     return may_leave;
 }
@@ -472,7 +472,7 @@ bool dispatch_drain(struct client *client)
 void dispatch_give_place(struct client *client)
 {
     bool is_outermost = dispatch_begin_turn(client);
-    client_end(client, "gives its place to another client",
+    client_end(client, CLIENT_ENDING_PLACE,
                "BYE [UNAVAILABLE] " N_("Too many connections; clients that have not logged in make room for others."));
     dispatch_end_turn(client, is_outermost);
     leaving_die(client); /* its place is needed now */

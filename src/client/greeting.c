@@ -69,7 +69,7 @@ void greeting_secure(struct client *client)
     if (ssl)
         stream_secure(&client->stream, ssl);
     else
-        client_close(client, "out of memory");
+        client_close(client, CLIENT_ENDING_MEMORY);
 }
 
 void greeting_secured(struct client *client)
@@ -99,7 +99,7 @@ void greeting_read_proxy_header(struct client *client)
         client->stream.read_max = (uint32_t)proxy_octets_wanted(stream_input(&client->stream));
         return;
     case PROXY_BAD:
-        client_close(client, "PROXY header missing or damaged");
+        client_close(client, CLIENT_ENDING_PROXY);
         return;
     case PROXY_LOCAL: /* the proxy itself, to see whether we live */
         break;

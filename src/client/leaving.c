@@ -33,8 +33,9 @@ static const char *leaving_restored(const struct client *client)
 }
 
 /* The one line by which a session ends. */
-static void leaving_log(struct client *client, const char *reason)
+static void leaving_log(struct client *client, enum client_ending reason)
 {
+    client->clients->counters.endings[reason]++;
     if (client->is_unlogged)
         return;
     uint64_t age_ms = client_now_ms(client) - client->began_at_ms;
@@ -44,9 +45,10 @@ static void leaving_log(struct client *client, const char *reason)
         snprintf(unpacked, sizeof unpacked, " unpacked_in=%" PRIu64 " unpacked_out=%" PRIu64,
                  compression_octets_in(compression), compression_octets_out(compression));
     client_log(client, LOG_LEVEL_INFO,
-               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)", reason,
-               client->detail ? ": " : "", client->detail ? client->detail : "", leaving_restored(client),
-               client->stream.in_octets, client->stream.out_octets, age_ms / 1000, age_ms % 1000, unpacked);
+               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)",
+               client_ending_words[reason], client->detail ? ": " : "", client->detail ? client->detail : "",
+               leaving_restored(client), client->stream.in_octets, client->stream.out_octets, age_ms / 1000,
+               age_ms % 1000, unpacked);
 }
 
 static void leaving_bury(struct grave *grave)
@@ -79,15 +81,29 @@ void leaving_die(struct client *client)
     loop_bury(client->clients->loop, &client->grave, leaving_bury);
 }
 
-/* The chores that are left before the upstream can serve another session; false if it cannot. */
-static bool leaving_may_park(struct client *client, struct upstream *upstream, unsigned *ret_chores)
+/* Whatever its state is. UPSTREAM_UNPARKED_COUNT: there is no reason against it. */
+static enum upstream_unparked leaving_obstacle(const struct client *client, const struct upstream *upstream)
+{
+    if (!upstream->kept.proof || !upstream->kept.offers)
+        return UPSTREAM_UNPARKED_PROOF;
+    if (upstream->has_said_bye || upstream->stream.is_at_eof)
+        return UPSTREAM_UNPARKED_ENDED;
+    if (client->clients->loop->is_stopping)
+        return UPSTREAM_UNPARKED_STOP;
+    return client->session.is_in_doubt ? UPSTREAM_UNPARKED_DOUBT : UPSTREAM_UNPARKED_COUNT;
+}
+
+/* The chores that are left before the upstream can serve another session; false if it cannot, and why. */
+static bool leaving_may_park(struct client *client, struct upstream *upstream, unsigned *ret_chores,
+                             enum upstream_unparked *ret_why)
 {
     struct session *session = &client->session;
     bool is_compat = client->listener->imapproxy_compat;
     imapstate_buf_clear(&upstream->kept.state);
-    if (!upstream->kept.proof || !upstream->kept.offers || upstream->has_said_bye || upstream->stream.is_at_eof ||
-        client->clients->loop->is_stopping || session->is_in_doubt)
+    *ret_why = leaving_obstacle(client, upstream);
+    if (*ret_why != UPSTREAM_UNPARKED_COUNT)
         return false;
+    *ret_why = session->is_uncertain ? UPSTREAM_UNPARKED_DOUBT : UPSTREAM_UNPARKED_STATE;
     /* With imapproxy_compat the next session takes the connection as it is; but what NOTIFY sends nobody would ask for.
      */
     if (is_compat ? session_is_notified(session) || session->is_uncertain
@@ -114,22 +130,37 @@ static unsigned leaving_end_idling(struct client *client, struct upstream *upstr
     return has_other_chores ? SETTLING_DONE : SETTLING_DONE | SETTLING_NOOP;
 }
 
+/* The session's connection is parked, or ends: whichever it is, it is counted. */
+static void leaving_part(struct client *client, struct upstream *upstream, bool is_clean, bool is_idling)
+{
+    unsigned chores = 0;
+    enum upstream_unparked why = UPSTREAM_UNPARKED_BUSY;
+    bool is_session = upstream->state == UPSTREAM_ATTACHED;
+    if ((is_clean || is_idling) && leaving_may_park(client, upstream, &chores, &why)) {
+        if (is_idling)
+            chores |= leaving_end_idling(client, upstream, chores != 0);
+        settling_begin(upstream, chores, false);
+        return;
+    }
+    if (is_session)
+        client->clients->upstreams->counters.unparked[why]++;
+    upstream_release(upstream, is_clean);
+}
+
 /* Lets go of the upstream and of all that was only for it. */
 static void leaving_let_go(struct client *client, bool may_park)
 {
     bool is_clean = client->state == CLIENT_AUTHENTICATED && client_is_at_rest(client);
     bool is_idling = client->state == CLIENT_AUTHENTICATED && client_is_idling(client);
     struct upstream *upstream = client->upstream;
-    unsigned chores = 0;
     client->upstream = NULL;
     if (client->resting)
         upstream_disown(client->resting);
     client->resting = NULL;
-    if (upstream && (is_clean || is_idling) && may_park && leaving_may_park(client, upstream, &chores)) {
-        if (is_idling)
-            chores |= leaving_end_idling(client, upstream, chores != 0);
-        settling_begin(upstream, chores, false);
+    if (upstream && may_park) {
+        leaving_part(client, upstream, is_clean, is_idling);
     } else if (upstream) {
+        client->clients->upstreams->counters.unparked[UPSTREAM_UNPARKED_NOBODY]++;
         upstream_release(upstream, is_clean);
     }
     choice_done(client);
@@ -147,7 +178,8 @@ bool leaving_rest_upstream(struct client *client)
 {
     struct upstream *upstream = client->upstream;
     unsigned chores = 0;
-    if (!upstream || !leaving_may_park(client, upstream, &chores) || chores == 0)
+    enum upstream_unparked why;
+    if (!upstream || !leaving_may_park(client, upstream, &chores, &why) || chores == 0)
         return false;
     client->upstream = NULL;
     client->resting = upstream;
@@ -183,7 +215,7 @@ void leaving_carry_out(struct client *client)
 void leaving_unauthenticate(struct client *client)
 {
     stream_flush(&client->stream); /* the OK is still the session's */
-    leaving_log(client, "unauthenticated");
+    leaving_log(client, CLIENT_ENDING_UNAUTHENTICATED);
     stream_count_anew(&client->stream);
     bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
     leaving_let_go(client, false); /* P16: the connection has been somebody's, and is nobody's now */
@@ -196,5 +228,5 @@ void leaving_unauthenticate(struct client *client)
     client->began_at_ms = client_now_ms(client);
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
     if (!is_certain)
-        client_end(client, "UNAUTHENTICATE without a flush", "BYE " N_("Compressed data cannot be read."));
+        client_end(client, CLIENT_ENDING_FLUSH, "BYE " N_("Compressed data cannot be read."));
 }

@@ -9,8 +9,11 @@
 #include "catalogue.h"
 #include "choice.h"
 #include "client.h"
+#include "clientcounters.h"
 #include "credentials.h"
+#include "histogram.h"
 #include "log.h"
+#include "loop.h"
 #include "moves.h"
 #include "offers.h"
 #include "park.h"
@@ -70,44 +73,36 @@ void login_free(struct login *login)
 static bool login_begin(struct client *client, const struct sasl_mechanism *mechanism)
 {
     client->login = login_new(request_tag(&client->request));
+    if (client->login)
+        client->login->began_at_us = loop_now_us(client->clients->loop);
     bool is_begun = client->login && client_take_credentials(client, mechanism);
     if (is_begun)
         client_enter(client, CLIENT_LOGGING_IN);
     else
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     return is_begun;
 }
 
 /* --- no --- */
 
-/* Why a login came to nothing. Each such end is one line of log. Those above LOGIN_CLEARTEXT count for
- * max_login_failures: a client could have them without end, and some cost an upstream connection each. */
-enum login_reason {
-    LOGIN_REFUSED,
-    LOGIN_CANNOT,    /* not offered in this form */
-    LOGIN_ACTING,    /* for another user, which the configuration does not allow */
-    LOGIN_MALFORMED, /* cannot be read as credentials */
-    LOGIN_CANCELLED, /* before there were any */
-    LOGIN_CLEARTEXT,
-    LOGIN_ABANDONED, /* the connection ended first */
-    LOGIN_UNAVAILABLE,
-};
-
-static const char *const login_reason_names[LOGIN_UNAVAILABLE + 1] = {
-    "refused", "cannot", "acting", "malformed", "cancelled", "cleartext", "abandoned", "unavailable",
-};
-
-/* The form is documented in docs/operations.md and matched by fail2ban: it does not change. */
-static void login_count_failure(struct client *client, enum login_reason reason)
+static struct login_counters *login_counters(const struct client *client)
 {
-    client->login_failures += reason < LOGIN_CLEARTEXT;
+    return client_counters_upstream(&client->clients->counters, client->listener->upstream->name);
+}
+
+/* Each login that came to nothing is one line of log. The form is documented in docs/operations.md and matched by
+ * fail2ban: it does not change. */
+static void login_count_failure(struct client *client, enum login_result reason)
+{
+    client->login_failures += reason >= LOGIN_REFUSED && reason <= LOGIN_CANCELLED;
+    login_counters(client)->results[reason]++;
     const struct credentials *credentials = client->credentials;
     char from[ADDRESS_TEXT_MAX], user[256], acting[256];
     log_info("login failed: from=%s port=%u user=%s%s mechanism=%s upstream=%s reason=%s",
              address_text(&client->peer, from), client->peer.port,
              log_quote(sasl_identity_user(&credentials->identity), user, sizeof user),
              log_acting(sasl_identity_acting(&credentials->identity), acting, sizeof acting),
-             credentials_name(credentials), client->listener->upstream->name, login_reason_names[reason]);
+             credentials_name(credentials), client->listener->upstream->name, login_result_names[reason]);
 }
 
 void login_is_abandoned(struct client *client)
@@ -128,11 +123,11 @@ static void login_has_failed(struct client *client)
     client_forget_credentials(client);
     client_enter(client, CLIENT_NOT_AUTHENTICATED);
     if (client->login_failures >= client->service->config->max_login_failures)
-        client_end(client, "too many failed logins", "BYE " N_("Too many failed logins."));
+        client_end(client, CLIENT_ENDING_LOGIN_FAILURES, "BYE " N_("Too many failed logins."));
 }
 
 /* A line of our own, at once. */
-static void login_end(struct client *client, const char *answer, enum login_reason reason)
+static void login_end(struct client *client, const char *answer, enum login_result reason)
 {
     struct imapstate_span tag = imapstate_buf_span(&client->login->tag);
     login_count_failure(client, reason);
@@ -163,12 +158,12 @@ static void login_fail_with(struct client *client, struct imapstate_span answer)
 }
 
 /* The client hears the upstream's answer after a while, which an attacker spends waiting. */
-static void login_delay(struct client *client, struct imapstate_span answer, enum login_reason reason)
+static void login_delay(struct client *client, struct imapstate_span answer, enum login_result reason)
 {
     struct login *login = client->login;
     login_count_failure(client, reason);
     if (!imapstate_buf_put(&login->answer, answer)) {
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
         return;
     }
     login->delayed_until_ms = client_now_ms(client) + client->service->config->login_failure_delay_ms;
@@ -254,13 +249,23 @@ static bool login_begin_session(struct client *client, struct offers *offers)
     is_begun = is_begun && session_begin_acting(&client->session,
                                                 log_acting(sasl_identity_acting(identity), acting, sizeof acting));
     if (!is_begun)
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     return is_begun;
 }
 
-/* The credentials are kept until they are not needed any more. */
-static void login_is_through(struct client *client)
+static void login_count_success(const struct client *client, enum login_result result)
 {
+    struct login_counters *counters = login_counters(client);
+    uint64_t took_us = loop_now_us(client->clients->loop) - client->login->began_at_us;
+    counters->results[result]++;
+    counters->finds[CHOICE_FOUND_NONE] += result == LOGIN_ACCEPTED;
+    histogram_note(result == LOGIN_PARKED ? &counters->parked : &counters->accepted, took_us);
+}
+
+/* The credentials are kept until they are not needed any more. */
+static void login_is_through(struct client *client, enum login_result result)
+{
+    login_count_success(client, result);
     login_is_over(client);
     client->login_failures = 0;
     client->active_at_ms = client_now_ms(client);
@@ -292,7 +297,7 @@ static void login_accept(struct client *client, struct offers *offers)
     stream_put(&client->stream, IMAPSTATE_SPAN(" OK [CAPABILITY "));
     stream_put(&client->stream, offers_names(client->session.shown));
     stream_printf(&client->stream, "] %s\r\n", client_text(client, N_("Logged in.")));
-    login_is_through(client);
+    login_is_through(client, LOGIN_PARKED);
 }
 
 /* The tagged OK, with the list that came otherwise (P1). False: the client has been ended. */
@@ -329,7 +334,7 @@ static void login_admitted(struct client *client, struct imapstate_span answer, 
     bool is_put = capability_find(answer, &told) ? login_put_line(client, answer)
                                                  : login_answer_with_offers(client, answer, offers);
     if (is_put && login_begin_session(client, offers))
-        login_is_through(client);
+        login_is_through(client, LOGIN_ACCEPTED);
 }
 
 /* --- a challenge --- */

@@ -19,6 +19,7 @@ enum login_phase { LOGIN_PROMPTING, LOGIN_TRYING, LOGIN_DELAYING, LOGIN_PHASE_MA
 struct login {
     struct imapstate_buf tag;    /* of the client's command */
     struct imapstate_buf answer; /* DELAYING: what the client will be answered */
+    uint64_t began_at_us;
     uint64_t delayed_until_ms;
     uint8_t phase;     /* enum login_phase; login_enter() alone writes it */
     bool has_answered; /* a challenge, with something other than "*" */

@@ -19,8 +19,8 @@ void origin_refuse(struct client *client)
     snprintf(detail, sizeof detail, "and %u more", more);
     if (more > 0)
         client_set_detail(client, detail);
-    client_end(client, "too many connections from this address",
-               "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
+    client->row->refused[CLIENTS_REFUSED_ADDRESS]++;
+    client_end(client, CLIENT_ENDING_ADDRESS, "BYE [UNAVAILABLE] " N_("Too many connections from this address."));
 }
 
 /* From here on it comes from this address, and is counted so. A host that speaks for many is not limited itself. */
@@ -68,7 +68,7 @@ static void origin_heed(struct client *client, struct id *said)
     if (is_moved && !origin_move(client, &said->source, local))
         origin_refuse(client);
     else if (said->is_looping)
-        client_end(client, "x-proxy-ttl is used up", "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
+        client_end(client, CLIENT_ENDING_LOOP, "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }
 
 bool origin_hear_id(struct client *client, struct imapstate_span arguments)
@@ -96,7 +96,7 @@ bool origin_forget(struct client *client)
     id_free(client->id);
     client->id = NULL;
     if (!is_itself)
-        client_close(client, "out of memory");
+        client_close(client, CLIENT_ENDING_MEMORY);
     return is_itself;
 }
 

@@ -55,7 +55,7 @@ static void own_starttls(struct client *client)
     if (stream_is_drained(&client->stream))
         greeting_secure(client);
     else
-        client_close(client, "slow reader before STARTTLS");
+        client_close(client, CLIENT_ENDING_SLOW);
 }
 
 static void own_logout(struct client *client)
@@ -64,7 +64,7 @@ static void own_logout(struct client *client)
         return;
     client_say(client, NULL, "BYE " N_("Logging out."));
     own_say(client, "OK " N_("Logout completed."));
-    client_close(client, "logout");
+    client_close(client, CLIENT_ENDING_LOGOUT);
 }
 
 /* What the upstream answers the gateway, to all alike. */

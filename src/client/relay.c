@@ -95,7 +95,7 @@ static void relay_distrust(struct client *client, const char *detail)
 {
     client->session.is_uncertain = true; /* the upstream may be elsewhere than we are: never to be parked */
     client_set_detail(client, detail);
-    client_end(client, "input that cannot be framed", "BYE " N_("Command cannot be read with certainty."));
+    client_end(client, CLIENT_ENDING_FRAMING, "BYE " N_("Command cannot be read with certainty."));
 }
 
 /* Of a storable command, the arguments are kept until it is answered. */
@@ -196,7 +196,7 @@ static void relay_begin_command(struct client *client, const struct imapstate_pi
     }
     struct flight *flight = pipeline_push(&client->pipeline, line->command, line->tag);
     if (!flight) {
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
         return;
     }
     flight->is_capturing = line->command->stored != IMAPSTATE_ENTRY_NONE;
@@ -222,7 +222,7 @@ static bool relay_say(struct client *client, struct flight *flight, struct imaps
         choice_sent(client, imapstate_buf_span(&line), flight->may_repeat);
         stream_put(&client->upstream->stream, imapstate_buf_span(&line));
     } else {
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     }
     imapstate_buf_done(&line);
     return is_said;
@@ -589,7 +589,7 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
         flight->is_answered = true;
         relay_up_completed(client, flight, &status, line);
     } else if (!imapstate_buf_put(&flight->held, line)) {
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     }
     return false; /* it has gone on already */
 }
@@ -870,7 +870,8 @@ void relay_upstream_lost(struct client *client, const struct upstream *lost, con
     if (lost->is_woken)
         choice_give_up(client, ADMISSION_UNREACHABLE);
     else if (imapstate_frame_is_between(&lost->frame) && !lost->has_said_bye)
-        client_end(client, "upstream closed", "BYE [UNAVAILABLE] " N_("The mail server has closed the connection."));
+        client_end(client, CLIENT_ENDING_UPSTREAM_CLOSED,
+                   "BYE [UNAVAILABLE] " N_("The mail server has closed the connection."));
     else
-        client_close(client, "upstream closed");
+        client_close(client, CLIENT_ENDING_UPSTREAM_CLOSED);
 }

@@ -7,6 +7,7 @@
 #include "catalogue.h"
 #include "choice.h"
 #include "client.h"
+#include "clientcounters.h"
 #include "language.h"
 #include "moves.h"
 #include "offers.h"
@@ -93,6 +94,11 @@ static void restore_log_token(const struct client *client, struct imapstate_span
     char hash[17];
     imapstate_token_hash(token, hash);
     client_log(client, LOG_LEVEL_INFO, "token=%s %s%s%s", hash, what, *why ? ": " : "", why);
+}
+
+static void restore_count(const struct client *client, enum restore_result result)
+{
+    client->clients->counters.restores[result]++;
 }
 
 /* What is to be restored. */
@@ -195,6 +201,7 @@ static void restore_succeed(struct client *client)
     choice_forget_credentials(client);
     restore_put_held(client);
     restore_log_token(client, imapstate_buf_span(&restore->token), "restored", restore->is_warm ? "warm" : "cold");
+    restore_count(client, restore->is_warm ? RESTORE_WARM : RESTORE_COLD);
     enum imapstate_answer answer = restore_conclude(client, IMAPSTATE_OUTCOME_RESTORED);
     session_restore(&client->session, restore->share, restore->is_warm ? SESSION_RESTORED_WARM : SESSION_RESTORED_COLD);
     restore->share = NULL;
@@ -212,7 +219,9 @@ static void restore_give_up(struct client *client, const char *words)
     char text[IMAPSTATE_ANSWER_SIZE];
     enum imapstate_answer answer = restore_conclude(client, IMAPSTATE_OUTCOME_TAINTED);
     client_say(client, &tag, words ? words : imapstate_answer_text(answer, 0, text));
-    client_end(client, "restore failed", "BYE [UNAVAILABLE] " N_("The session cannot continue."));
+    if (client->restore->phase == RESTORE_CHOOSING) /* else the failure that has led here was counted */
+        restore_count(client, RESTORE_NO_UPSTREAM);
+    client_end(client, CLIENT_ENDING_RESTORE, "BYE [UNAVAILABLE] " N_("The session cannot continue."));
 }
 
 /* P18: the connection may be in half a state. It is replaced while that is possible. */
@@ -227,6 +236,7 @@ static void restore_fail(struct client *client, const char *command, const char 
         return;
     }
     restore_log_token(client, imapstate_buf_span(&client->restore->token), "not restored", words);
+    restore_count(client, RESTORE_FAILED);
     client->upstream = NULL;
     if (tainted)
         upstream_release(tainted, false);
@@ -309,6 +319,7 @@ static void restore_has_upstream(struct client *client, struct offers *offers)
     if (choice_heed_offers(client, offers) && !restore->is_again) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
+        restore_count(client, RESTORE_CHANGED);
         restore_go_on(client, IMAPSTATE_OUTCOME_UNDONE);
     } else {
         restore_replay(client);
@@ -390,6 +401,7 @@ static bool restore_begin(struct client *client, struct imapstate_span token)
     if (!restore || !restore_divide(client, restore)) {
         restore_free(restore);
         restore_conclude(client, IMAPSTATE_OUTCOME_INTERRUPTED);
+        restore_count(client, RESTORE_MEMORY);
         return false;
     }
     client->restore = restore;
@@ -397,6 +409,7 @@ static bool restore_begin(struct client *client, struct imapstate_span token)
         restore_choose(client);
     } else {
         restore_log_token(client, token, "not restored", "its language is not offered");
+        restore_count(client, RESTORE_NO_LANGUAGE);
         restore_go_on(client, IMAPSTATE_OUTCOME_UNDONE);
     }
     return true;
@@ -414,6 +427,7 @@ static void restore_token(struct client *client, struct imapstate_span token)
         return;
     if (answer == IMAPSTATE_ANSWER_DECLINED) {
         restore_log_token(client, token, "not restored", imapstate_strerror(error)); /* P5: the client does not learn */
+        restore_count(client, restore_result_of(error));
         choice_forget_credentials(client);
     }
     restore_answer(client, answer == IMAPSTATE_ANSWER_RUN ? IMAPSTATE_ANSWER_NO_MEMORY : answer);
@@ -497,6 +511,12 @@ void restore_upstream_lost(struct client *client, const struct upstream *lost, c
 
 /* --- SAVESTATE --- */
 
+static void restore_count_save(const struct client *client, struct imapstate_span token)
+{
+    restore_log_token(client, token, "saved", "");
+    client->clients->counters.saves++;
+}
+
 void restore_savestate(struct client *client)
 {
     const struct service *service = client->clients->service;
@@ -513,7 +533,7 @@ void restore_savestate(struct client *client)
         imapstate_server_save(client->session.server, service->keyring, &binding, service->config->seal_format,
                               (uint64_t)time(NULL), service->config->token_lifetime_s, &token, &left_s);
     if (answer == IMAPSTATE_ANSWER_SAVED)
-        restore_log_token(client, imapstate_buf_span(&token), "saved", "");
+        restore_count_save(client, imapstate_buf_span(&token));
     restore_put_token(client, tag, answer, imapstate_buf_span(&token), left_s);
     imapstate_buf_done(&token);
 }

@@ -12,6 +12,7 @@
 
 #include "address.h"
 #include "client.h"
+#include "clientcounters.h"
 #include "clients.h"
 #include "log.h"
 #include "loop.h"
@@ -118,8 +119,8 @@ static void listener_say_bye(const struct config_listener *section, int fd)
 }
 
 /* Strangers bring it about, as often as they like. */
-static void listener_log_refusal(const struct config_listener *section, const struct address *peer, const char *why,
-                                 uint64_t now_ms)
+static void listener_log_refusal(const struct config_listener *section, const struct address *peer,
+                                 enum clients_refusal why, uint64_t now_ms)
 {
     unsigned more = 0;
     char from[ADDRESS_TEXT_MAX], and_more[32] = "";
@@ -127,15 +128,23 @@ static void listener_log_refusal(const struct config_listener *section, const st
         return;
     if (more > 0)
         snprintf(and_more, sizeof and_more, ", and %u more", more);
-    log_warning("listener=%s client refused: %s (from=%s%s)", section->name, why, address_text_with_port(peer, from),
-                and_more);
+    log_warning("listener=%s client refused: %s (from=%s%s)", section->name, clients_refusal_words[why],
+                address_text_with_port(peer, from), and_more);
 }
 
-static void listener_refuse(const struct config_listener *section, int fd, const struct address *peer, const char *why,
-                            uint64_t now_ms)
+static void listener_count_refusal(struct listener *listener, const struct config_listener *section,
+                                   const struct address *peer, enum clients_refusal why)
+{
+    struct clients *clients = listener->room->clients;
+    client_counters_listener(&clients->counters, section->name)->refused[why]++;
+    listener_log_refusal(section, peer, why, loop_now_ms(clients->loop));
+}
+
+static void listener_refuse(struct listener *listener, const struct config_listener *section, int fd,
+                            const struct address *peer, enum clients_refusal why)
 {
     listener_say_bye(section, fd);
-    listener_log_refusal(section, peer, why, now_ms);
+    listener_count_refusal(listener, section, peer, why);
 }
 
 static enum peers_result listener_add(const struct config *config, const struct peers_place *place,
@@ -145,8 +154,9 @@ static enum peers_result listener_add(const struct config *config, const struct 
     return peers_add(place, limits);
 }
 
-static const char *listener_count(struct listener *listener, const struct config_listener *section,
-                                  const struct peers_place *place)
+/* CLIENTS_REFUSAL_COUNT: there is room. */
+static enum clients_refusal listener_count(struct listener *listener, const struct config_listener *section,
+                                           const struct peers_place *place)
 {
     const struct config *config = listener->room->clients->service->config;
     bool is_proxy = section->accept_proxy || networks_hold(&section->id_trusted_networks, &place->address);
@@ -162,15 +172,15 @@ static const char *listener_count(struct listener *listener, const struct config
         result = listener_add(config, place, &limits);
     switch (result) {
     case PEERS_OK:
-        return NULL;
+        return CLIENTS_REFUSAL_COUNT;
     case PEERS_FULL:
-        return "max_clients is reached";
+        return CLIENTS_REFUSED_MAX;
     case PEERS_ADDRESS_FULL:
-        return "max_clients_per_address is reached";
+        return CLIENTS_REFUSED_ADDRESS;
     case PEERS_NEWCOMERS_FULL:
-        return "max_unauthenticated_per_address is reached";
+        return CLIENTS_REFUSED_NEWCOMERS;
     default:
-        return "out of memory";
+        return CLIENTS_REFUSED_MEMORY;
     }
 }
 
@@ -178,7 +188,6 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
 {
     struct clients *clients = listener->room->clients;
     const struct config *config = clients->service->config;
-    uint64_t now_ms = loop_now_ms(clients->loop);
     const struct config_listener *section = &config->listeners[listener->index];
     struct sockaddr_storage own = { 0 };
     socklen_t own_len = sizeof own;
@@ -188,13 +197,13 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
     if (section->accept_proxy && !networks_hold(&section->trusted_networks, &peer)) {
-        listener_refuse(section, fd, &peer, "not in trusted_networks", now_ms);
+        listener_refuse(listener, section, fd, &peer, CLIENTS_REFUSED_NETWORK);
         return;
     }
     struct peers_place place = { peer, client_may_be_newcomer(section, &peer) };
-    const char *refusal = listener_count(listener, section, &place);
-    if (refusal) {
-        listener_refuse(section, fd, &peer, refusal, now_ms);
+    enum clients_refusal refusal = listener_count(listener, section, &place);
+    if (refusal != CLIENTS_REFUSAL_COUNT) {
+        listener_refuse(listener, section, fd, &peer, refusal);
         return;
     }
     if (peer.family != AF_UNIX) {
@@ -203,7 +212,7 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     }
     if (!clients_accept(clients, section, fd, &place, &local)) {
         peers_remove(&place);
-        listener_log_refusal(section, &peer, "out of memory", now_ms);
+        listener_count_refusal(listener, section, &peer, CLIENTS_REFUSED_MEMORY);
     }
 }
 
@@ -228,7 +237,7 @@ static bool listener_shed(struct listener *listener)
     if (fd < 0)
         return false;
     address_set(&peer, (const struct sockaddr *)&sockaddr);
-    listener_log_refusal(section, &peer, "out of file descriptors", loop_now_ms(listener->room->clients->loop));
+    listener_count_refusal(listener, section, &peer, CLIENTS_REFUSED_DESCRIPTORS);
     return true;
 }
 
