@@ -51,6 +51,12 @@ def test_the_library_exports_these_and_nothing_else():
     assert exported() == {function: node for node, functions in nodes().items() for function in functions}
 
 
+def test_the_static_library_takes_no_other_names():
+    lines = subprocess.run(["nm", "-g", "--defined-only", LIBRARY.with_suffix(".a")], check=True, capture_output=True, text=True).stdout
+    names = set(re.findall(r"^\S+ [A-Z] (\w+)$", lines, re.M))
+    assert declared() < names and not {name for name in names if not name.startswith("imapstate_")}
+
+
 @each_header
 def test_a_header_can_be_used_from_cpp(header):
     text = header.read_text()
@@ -123,9 +129,9 @@ def unchanged(build):
     return build()
 
 
-COMMAND, ERROR, TOKEN = "include/imapstate/command.h", "include/imapstate/error.h", "include/imapstate/token.h"
+COMMAND, FRAME, TOKEN = "include/imapstate/command.h", "include/imapstate/frame.h", "include/imapstate/token.h"
 MAP, KEYRING = "lib/libimapstate.map", "lib/keyring.c"
-IS_FINAL = "bool imapstate_error_is_final(enum imapstate_error error"
+IS_BETWEEN = "bool imapstate_frame_is_between(const struct imapstate_frame *frame"
 
 
 @pytest.mark.parametrize("found,edits", [
@@ -137,7 +143,7 @@ IS_FINAL = "bool imapstate_error_is_final(enum imapstate_error error"
     ("- IMAPSTATE_FINGERPRINT_OCTETS 32", [(TOKEN, "IMAPSTATE_FINGERPRINT_OCTETS 32u", "IMAPSTATE_FINGERPRINT_OCTETS 33u")]),
     ("imapstate_buf_drop", [(MAP, "    imapstate_buf_drop;\n", "")]),
     ("IMAPSTATE_0.1", [(MAP, "IMAPSTATE_0.1 {", "IMAPSTATE_0.2 {")]),
-    ("imapstate_error_is_final", [(ERROR, IS_FINAL, f"{IS_FINAL}, int more"), ("lib/error.c", IS_FINAL, f"{IS_FINAL}, int more")]),
+    ("imapstate_frame_is_between", [(file, IS_BETWEEN, f"{IS_BETWEEN}, int more") for file in (FRAME, "lib/frame.c")]),
 ])
 def test_a_change_is_found(build, unchanged, found, edits):
     assert found in changes(unchanged, build(*edits))

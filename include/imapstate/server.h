@@ -20,7 +20,7 @@
  * restore do what they do when the client sends them, but their own responses are hidden; what else comes of them goes
  * to the client at once (P4, P17). The fingerprint of the binding is that of the list given with the login (P12).
  *
- * No function blocks or reads a clock. */
+ * Threads: a session is for one at a time. No function blocks or reads a clock. */
 #ifndef IMAPSTATE_SERVER_H
 #define IMAPSTATE_SERVER_H
 

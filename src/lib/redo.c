@@ -14,7 +14,7 @@ static bool redo_add_step(struct redo *redo, const struct imapstate_entry *entry
     return imapstate_buf_put(&step->left, entry->value);
 }
 
-bool redo_init(struct redo *redo, const struct imapstate_state *state)
+bool imapstate_redo_init(struct redo *redo, const struct imapstate_state *state)
 {
     struct imapstate_entry entry;
     *redo = (struct redo){ .steps = calloc(imapstate_state_count(state) + 1, sizeof *redo->steps) };
@@ -24,7 +24,7 @@ bool redo_init(struct redo *redo, const struct imapstate_state *state)
     return has_memory;
 }
 
-void redo_done(struct redo *redo)
+void imapstate_redo_done(struct redo *redo)
 {
     for (size_t i = 0; i < redo->count; i++)
         imapstate_buf_done(&redo->steps[i].left);
@@ -52,7 +52,7 @@ static bool is_blank(struct imapstate_span value)
 
 /* Servers differ in which ENABLED names what: some repeat what was on before, some name only what is new. So each one
  * counts for all ENABLEs. */
-void redo_names_are_on(struct redo *redo, struct imapstate_span names)
+void imapstate_redo_names_are_on(struct redo *redo, struct imapstate_span names)
 {
     for (size_t i = 0; i < redo->count; i++) {
         struct redo_step *step = &redo->steps[i];
@@ -69,12 +69,12 @@ void redo_names_are_on(struct redo *redo, struct imapstate_span names)
     }
 }
 
-void redo_chose(struct redo_step *step, struct imapstate_span value)
+void imapstate_redo_chose(struct redo_step *step, struct imapstate_span value)
 {
     step->is_proven = imapstate_span_equal_nocase(value, imapstate_buf_span(&step->left));
 }
 
-void redo_fail(struct redo *redo, const char *command, const char *fault)
+void imapstate_redo_fail(struct redo *redo, const char *command, const char *fault)
 {
     if (redo->fault)
         return;
@@ -82,11 +82,11 @@ void redo_fail(struct redo *redo, const char *command, const char *fault)
     redo->fault_command = command;
 }
 
-void redo_completed(struct redo *redo, struct redo_step *step, const char *fault)
+void imapstate_redo_completed(struct redo *redo, struct redo_step *step, const char *fault)
 {
     step->is_answered = true;
     if (fault)
-        redo_fail(redo, step->storable->command, fault);
+        imapstate_redo_fail(redo, step->storable->command, fault);
 }
 
 /* The first step that has not proved itself, or NULL. */
@@ -98,7 +98,7 @@ static const struct redo_step *redo_unproven(const struct redo *redo)
     return NULL;
 }
 
-enum redo_status redo_status(const struct redo *redo)
+enum redo_status imapstate_redo_status(const struct redo *redo)
 {
     for (size_t i = 0; i < redo->count; i++)
         if (!redo->steps[i].is_answered)
@@ -106,7 +106,7 @@ enum redo_status redo_status(const struct redo *redo)
     return redo->fault || redo_unproven(redo) ? REDO_FAILED : REDO_DONE;
 }
 
-const char *redo_reason(const struct redo *redo, const char **ret_command)
+const char *imapstate_redo_reason(const struct redo *redo, const char **ret_command)
 {
     const struct redo_step *unproven = redo_unproven(redo);
     *ret_command = "";

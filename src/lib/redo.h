@@ -24,25 +24,25 @@ enum redo_status {
     REDO_FAILED,  /* all are, and one has not */
 };
 
-/* All entries of state; their values are copied. False if out of memory; redo_done() is needed even then. */
-bool redo_init(struct redo *redo, const struct imapstate_state *state);
-void redo_done(struct redo *redo); /* wipes; accepts one that is all zero */
+/* All entries of state; their values are copied. False if out of memory; imapstate_redo_done() is needed even then. */
+bool imapstate_redo_init(struct redo *redo, const struct imapstate_state *state);
+void imapstate_redo_done(struct redo *redo); /* wipes; accepts one that is all zero */
 
 /* These names (separated by SP, any case) are on. */
-void redo_names_are_on(struct redo *redo, struct imapstate_span names);
+void imapstate_redo_names_are_on(struct redo *redo, struct imapstate_span names);
 
 /* The step's command has chosen this language or comparator. */
-void redo_chose(struct redo_step *step, struct imapstate_span value);
+void imapstate_redo_chose(struct redo_step *step, struct imapstate_span value);
 
 /* The step's command is completed: fault NULL: with OK. fault is static, in a few words. */
-void redo_completed(struct redo *redo, struct redo_step *step, const char *fault);
+void imapstate_redo_completed(struct redo *redo, struct redo_step *step, const char *fault);
 
 /* It has failed, whatever the commands prove. command is static; "": none is to blame. The first fault counts. */
-void redo_fail(struct redo *redo, const char *command, const char *fault);
+void imapstate_redo_fail(struct redo *redo, const char *command, const char *fault);
 
-enum redo_status redo_status(const struct redo *redo);
+enum redo_status imapstate_redo_status(const struct redo *redo);
 
 /* Why it failed, as imapstate_replay_reason() says it. */
-const char *redo_reason(const struct redo *redo, const char **ret_command);
+const char *imapstate_redo_reason(const struct redo *redo, const char **ret_command);
 
 #endif

@@ -103,7 +103,7 @@ struct imapstate_replay *imapstate_replay_new(const struct imapstate_state *stat
         return NULL;
     imapstate_buf_init(&replay->wire, WIRE_MAX);
     replay->nonsync_max = literals.nonsync_max;
-    bool has_memory = redo_init(&replay->redo, state);
+    bool has_memory = imapstate_redo_init(&replay->redo, state);
     replay->steps = calloc(replay->redo.count + 1, sizeof *replay->steps);
     has_memory = has_memory && replay->steps;
     for (size_t i = 0; has_memory && i < replay->redo.count; i++)
@@ -118,7 +118,7 @@ void imapstate_replay_free(struct imapstate_replay *replay)
 {
     if (!replay)
         return;
-    redo_done(&replay->redo);
+    imapstate_redo_done(&replay->redo);
     imapstate_buf_done(&replay->wire);
     free(replay->steps);
     free(replay->stops);
@@ -160,7 +160,7 @@ static void step_prove_choice(struct redo_step *step, struct imapstate_span argu
     imapstate_buf_init(&chosen, step->left.len); /* a longer one is another */
     if (imapstate_storable_choice(step->storable, arguments, &chosen) != IMAPSTATE_OK)
         imapstate_buf_clear(&chosen);
-    redo_chose(step, imapstate_buf_span(&chosen));
+    imapstate_redo_chose(step, imapstate_buf_span(&chosen));
     imapstate_buf_done(&chosen);
 }
 
@@ -170,7 +170,7 @@ static bool replay_prove(struct imapstate_replay *replay, struct imapstate_span 
     const struct imapstate_storable *storable = imapstate_storable_of_response(name);
     struct redo_step *step = storable ? replay_in_flight(replay, storable->kind) : NULL;
     if (step && storable->proof == IMAPSTATE_PROOF_NAMES)
-        redo_names_are_on(&replay->redo, arguments);
+        imapstate_redo_names_are_on(&replay->redo, arguments);
     else if (step)
         step_prove_choice(step, arguments);
     return step;
@@ -209,7 +209,7 @@ static void replay_continuation(struct imapstate_replay *replay)
     if (replay_is_waiting(replay))
         replay->stop_next++;
     else
-        redo_fail(&replay->redo, "", "the server asked for octets that nothing announced");
+        imapstate_redo_fail(&replay->redo, "", "the server asked for octets that nothing announced");
 }
 
 /* NULL: none. */
@@ -241,11 +241,11 @@ static enum imapstate_replay_answer replay_tagged(struct imapstate_replay *repla
 {
     size_t number;
     if (!replay_find(replay, tag, &number)) {
-        redo_fail(&replay->redo, "", "an answer came that belongs to no command");
+        imapstate_redo_fail(&replay->redo, "", "an answer came that belongs to no command");
         return IMAPSTATE_REPLAY_HIDE;
     }
     const struct step *step = &replay->steps[number];
-    redo_completed(&replay->redo, &replay->redo.steps[number], step_fault(replay, step, words_next(&in)));
+    imapstate_redo_completed(&replay->redo, &replay->redo.steps[number], step_fault(replay, step, words_next(&in)));
     if (replay->written < step->end) {
         /* The literal was refused: what is left of this command must not be sent (RFC 9051 section 4.3). */
         replay->written = step->end;
@@ -271,7 +271,7 @@ enum imapstate_replay_answer imapstate_replay_answer(struct imapstate_replay *re
 
 enum imapstate_replay_status imapstate_replay_status(const struct imapstate_replay *replay)
 {
-    switch (redo_status(&replay->redo)) {
+    switch (imapstate_redo_status(&replay->redo)) {
     case REDO_RUNNING:
         return IMAPSTATE_REPLAY_RUNNING;
     case REDO_DONE:
@@ -284,5 +284,5 @@ enum imapstate_replay_status imapstate_replay_status(const struct imapstate_repl
 
 const char *imapstate_replay_reason(const struct imapstate_replay *replay, const char **ret_command)
 {
-    return redo_reason(&replay->redo, ret_command);
+    return imapstate_redo_reason(&replay->redo, ret_command);
 }

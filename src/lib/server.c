@@ -29,7 +29,7 @@ static void server_end_restore(struct imapstate_server *server)
 {
     imapstate_state_free(server->restoring);
     server->restoring = NULL;
-    redo_done(&server->redo);
+    imapstate_redo_done(&server->redo);
 }
 
 void imapstate_server_free(struct imapstate_server *server)
@@ -134,7 +134,7 @@ static enum imapstate_error server_open(struct imapstate_server *server, const s
         error = imapstate_token_open(keyring, binding, now_s, token, &encoded);
     if (error == IMAPSTATE_OK)
         error = imapstate_state_decode(server->restoring, imapstate_buf_span(&encoded));
-    if (error == IMAPSTATE_OK && !redo_init(&server->redo, server->restoring))
+    if (error == IMAPSTATE_OK && !imapstate_redo_init(&server->redo, server->restoring))
         error = IMAPSTATE_NO_MEMORY;
     imapstate_buf_done(&encoded);
     if (error != IMAPSTATE_OK)
@@ -168,11 +168,11 @@ static void server_prove(struct imapstate_server *server, struct redo_step *step
 {
     switch ((enum imapstate_proof)step->storable->proof) {
     case IMAPSTATE_PROOF_NAMES:
-        redo_names_are_on(&server->redo, value);
+        imapstate_redo_names_are_on(&server->redo, value);
         break;
     case IMAPSTATE_PROOF_CHOICE_LISTED:
     case IMAPSTATE_PROOF_CHOICE:
-        redo_chose(step, value);
+        imapstate_redo_chose(step, value);
         break;
     case IMAPSTATE_PROOF_ANSWER:
         break;
@@ -183,17 +183,17 @@ void imapstate_server_ran(struct imapstate_server *server, size_t index, bool is
 {
     struct redo *redo = &server->redo;
     if (index >= redo->count || redo->steps[index].is_answered) {
-        redo_fail(redo, "", "an answer came that belongs to no command");
+        imapstate_redo_fail(redo, "", "an answer came that belongs to no command");
         return;
     }
     if (is_ok)
         server_prove(server, &redo->steps[index], value);
-    redo_completed(redo, &redo->steps[index], is_ok ? NULL : "failed");
+    imapstate_redo_completed(redo, &redo->steps[index], is_ok ? NULL : "failed");
 }
 
 enum imapstate_answer imapstate_server_verdict(struct imapstate_server *server)
 {
-    switch (redo_status(&server->redo)) {
+    switch (imapstate_redo_status(&server->redo)) {
     case REDO_RUNNING:
         return IMAPSTATE_ANSWER_RUN;
     case REDO_DONE:

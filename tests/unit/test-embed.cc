@@ -139,6 +139,37 @@ void keys_and_tokens()
     imapstate_keyring_free(keyring);
 }
 
+/* A session that saves, and one that is restored. */
+void servers()
+{
+    imapstate_keyring *keyring = imapstate_keyring_new();
+    CHECK(keyring && imapstate_keyring_add(keyring, 7, 0, KEY_OCTETS) == IMAPSTATE_OK);
+    imapstate_token_binding binding = {};
+    binding.user = IMAPSTATE_SPAN("ann");
+    imapstate_server *server = imapstate_server_new(), *next = imapstate_server_new();
+    Buf out(256), token(IMAPSTATE_TOKEN_MAX);
+    uint64_t left_s = 0;
+    CHECK(server && imapstate_server_track(server, &binding) == IMAPSTATE_ANSWER_TRACKING);
+    CHECK(
+        imapstate_server_took_effect(server, IMAPSTATE_SPAN("a2"), IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC")));
+    CHECK(imapstate_answer_put_statecmd(IMAPSTATE_SPAN("a2"), &out));
+    CHECK(text_of(out.span()).find("* OK [STATECMD a2] ") == 0);
+    CHECK(imapstate_server_save(server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, NOW_S, 3600, &token, &left_s) ==
+          IMAPSTATE_ANSWER_SAVED);
+
+    imapstate_entry entry;
+    CHECK(imapstate_server_restore(next, keyring, &binding, NOW_S, token.span(), nullptr) == IMAPSTATE_ANSWER_RUN);
+    CHECK(imapstate_state_at(imapstate_server_restoring(next), 0, &entry) && text_of(entry.value) == "QRESYNC");
+    imapstate_server_ran(next, 0, true, entry.value);
+    CHECK(imapstate_server_verdict(next) == IMAPSTATE_ANSWER_RESTORED);
+    imapstate_buf_clear(&out);
+    CHECK(imapstate_answer_put(IMAPSTATE_ANSWER_SAVED, IMAPSTATE_SPAN("a3"), IMAPSTATE_SPAN("t"), left_s, &out));
+    CHECK(text_of(out.span()).find("* SAVESTATE t\r\na3 OK [STATEEXPIRES ") == 0);
+    imapstate_server_free(server);
+    imapstate_server_free(next);
+    imapstate_keyring_free(keyring);
+}
+
 void visits()
 {
     imapstate_visit *visit = imapstate_visit_new();
@@ -214,6 +245,7 @@ int main()
     frames_and_commands();
     states_and_replays();
     keys_and_tokens();
+    servers();
     visits();
     what_is_reserved_is_0();
     versions();

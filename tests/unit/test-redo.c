@@ -16,13 +16,13 @@ static void redo_run(struct redo *redo, const char *steps)
         char *text = texts[count++];
         snprintf(text, sizeof texts[0], "%.*s", (int)len, steps);
         if (*text == '+')
-            redo_names_are_on(redo, imapstate_span_of(text + 2));
+            imapstate_redo_names_are_on(redo, imapstate_span_of(text + 2));
         else if (*text == '!')
-            redo_fail(redo, "", text + 2);
+            imapstate_redo_fail(redo, "", text + 2);
         else if (text[1] == '=')
-            redo_chose(&redo->steps[*text - '0'], imapstate_span_of(text + 2));
+            imapstate_redo_chose(&redo->steps[*text - '0'], imapstate_span_of(text + 2));
         else
-            redo_completed(redo, &redo->steps[*text - '0'], strcmp(text + 2, "OK") == 0 ? NULL : text + 2);
+            imapstate_redo_completed(redo, &redo->steps[*text - '0'], strcmp(text + 2, "OK") == 0 ? NULL : text + 2);
         steps += len + (steps[len] != 0);
     }
 }
@@ -57,25 +57,25 @@ TEST(a_command_that_is_run_again_proves_itself)
         struct redo redo;
         const char *command;
         record_all(state, redos[i].state);
-        assert_true(redo_init(&redo, state));
+        assert_true(imapstate_redo_init(&redo, state));
         imapstate_state_free(state); /* the redo has copies */
         redo_run(&redo, redos[i].steps);
-        CHECK_ROW(redos[i].name, redo_status(&redo) == redos[i].status);
+        CHECK_ROW(redos[i].name, imapstate_redo_status(&redo) == redos[i].status);
         if (redos[i].status != REDO_RUNNING) {
-            CHECK_SPAN(redos[i].name, imapstate_span_of(redo_reason(&redo, &command)),
+            CHECK_SPAN(redos[i].name, imapstate_span_of(imapstate_redo_reason(&redo, &command)),
                        imapstate_span_of(redos[i].reason));
             CHECK_SPAN(redos[i].name, imapstate_span_of(command), imapstate_span_of(redos[i].command));
         }
-        redo_done(&redo);
+        imapstate_redo_done(&redo);
     }
 }
 
 TEST(one_that_is_done_may_be_done_again)
 {
     struct redo redo = { 0 };
-    redo_done(&redo);
-    redo_done(&redo);
-    assert_int_equal(redo_status(&redo), REDO_DONE);
+    imapstate_redo_done(&redo);
+    imapstate_redo_done(&redo);
+    assert_int_equal(imapstate_redo_status(&redo), REDO_DONE);
 }
 
 int main(void)
