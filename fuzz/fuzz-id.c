@@ -23,10 +23,11 @@ static bool write_again(struct imapstate_span arguments, bool is_trusted, const 
 {
     struct id *said = id_new();
     CHECK(said);
+    struct id_hop hop = { from, &destination, "own" };
     bool is_read = id_read(arguments, is_trusted, said) == IMAPSTATE_OK;
     if (is_read)
-        CHECK(id_write(said, from, &destination, ret_arguments));
-    CHECK(is_trusted || (said->source.family == AF_UNSPEC && said->session.count == 0 && !said->is_looping));
+        CHECK(id_write(said, from ? &hop : NULL, ret_arguments));
+    CHECK(is_trusted || (said->source.family == AF_UNSPEC && said->session.count == 0));
     CHECK(said->own.count <= ID_PAIRS_MAX && said->session.count <= ID_PAIRS_MAX);
     id_free(said);
     return is_read;

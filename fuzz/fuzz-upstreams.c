@@ -119,7 +119,8 @@ static void on_upstream(void *owner, enum upstream_event event, struct upstream 
     }
 }
 
-static const struct upstream_owner own = { on_upstream, &scene, 1 };
+static const struct logmark mark = { .client = 1, .session = 1 };
+static const struct upstream_owner own = { on_upstream, &scene, &mark };
 
 static void turn(uint64_t ms)
 {
@@ -418,7 +419,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     CHECK(sodium_init() >= 0);
     signal(SIGPIPE, SIG_IGN);
-    log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
     for (size_t i = 0; i < TEXTS; i++) {
         struct config *config = configfile_parse("fuzz.conf", texts[i], stderr);
         CHECK(config);

@@ -15,6 +15,7 @@
 #include "refusal.h"
 #include "sasl.h"
 #include "service.h"
+#include "serving.h"
 #include "session.h"
 #include "status.h"
 #include "stream.h"
@@ -131,6 +132,7 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
     client->admission = NULL;
     ways_admit(service_ways(client->upstream->service, client->upstream->config), admission->way, admission->refused);
     upstream_attach(client->upstream);
+    serving_note(client, client->upstream->stream.fd, &client->upstream->kept);
     if (admission->evidence == 0)
         trust_prove(client);
     /* What cannot be parked needs none. */

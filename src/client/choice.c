@@ -13,6 +13,7 @@
 #include "offers.h"
 #include "proof.h"
 #include "request.h"
+#include "serving.h"
 #include "session.h"
 #include "stream.h"
 #include "tag.h"
@@ -66,7 +67,7 @@ static void choice_send_id(struct client *client)
     if (!client->id || !offers_known(client->session.offers)->id)
         return;
     imapstate_buf_init(&command, sizeof "ID " + ID_MAX);
-    if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) && id_write(client->id, NULL, NULL, &command))
+    if (imapstate_buf_put(&command, IMAPSTATE_SPAN("ID ")) && id_write(client->id, NULL, &command))
         waking_say(client->upstream, imapstate_buf_span(&command));
     imapstate_buf_done(&command);
 }
@@ -86,6 +87,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     if (!client->upstream)
         return false;
     resend_begin(&client->choice.resend);
+    serving_note(client, client->upstream->stream.fd, &client->upstream->kept);
     choice_send_id(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->kept.state.len > 0 ? "in a state" : "pristine");
@@ -143,6 +145,8 @@ bool choice_accept(struct client *client, struct offers **ret_offers)
         upstream_release(unused, false);
     if (client->upstream)
         choice_count(client, CHOICE_FOUND_ANY);
+    if (choice->reserved)
+        serving_note(client, choice->reserved->fd, &choice->reserved->kept);
     choice->accepted_at_ms = client_now_ms(client);
     *ret_offers = client->upstream ? client->upstream->kept.offers : choice->reserved->kept.offers;
     return true;

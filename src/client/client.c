@@ -1,6 +1,5 @@
 #include "client.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "peers.h"
 #include "prelude.h"
 #include "resend.h"
+#include "sasl.h"
 
 /* Octets of more of the reason. */
 #define CLIENT_DETAIL_MAX 91u
@@ -79,7 +79,7 @@ void client_init(struct client *client, struct clients *clients, const struct co
     client->place = *place;
     client->peer = place->address;
     client->local = *local;
-    client->id_number = loop_new_id(clients->loop);
+    client->mark.client = client->mark.session = loop_new_id(clients->loop);
     client->began_at_ms = client->active_at_ms = client_now_ms(client);
     imapstate_frame_init(&client->frame, IMAPSTATE_FRAME_COMMANDS);
     request_init(&client->request);
@@ -120,20 +120,42 @@ void client_enter(struct client *client, enum client_state next)
 
 /* --- words --- */
 
+bool client_begin_line(const struct client *client, enum log_level level, struct logline *line)
+{
+    const struct session *session = &client->session;
+    if (!logmark_is_on(&client->mark, level))
+        return false;
+    log_begin(line, level);
+    logmark_put(&client->mark, line);
+    logline_address(line, "from", &client->peer);
+    if (session->user.len > 0)
+        logline_name(line, "user", imapstate_buf_span(&session->user));
+    else
+        logline_nothing(line, "user");
+    if (session->acting)
+        logline_words(line, "auth", session->acting);
+    logline_words(line, "upstream", client->listener->upstream->name);
+    return true;
+}
+
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
 {
-    if (!log_is_on(level))
-        return;
-    char from[ADDRESS_TEXT_MAX], user[256] = "-", words[1024];
+    struct logline line;
     va_list arguments;
+    if (!client_begin_line(client, level, &line))
+        return;
     va_start(arguments, format);
-    vsnprintf(words, sizeof words, format, arguments);
+    logline_message(&line, format, arguments);
     va_end(arguments);
-    if (client->session.user.len > 0)
-        log_quote(imapstate_buf_span(&client->session.user), user, sizeof user);
-    log_write(level, "client=%" PRIx64 " from=%s user=%s%s upstream=%s %s", client->id_number,
-              address_text_with_port(&client->peer, from), user, client->session.acting ? client->session.acting : "",
-              client->listener->upstream->name, words);
+    log_end(&line);
+}
+
+void client_mark_user(struct client *client)
+{
+    const struct credentials *credentials = client->credentials;
+    bool is_in = client->session.user.len > 0 || !credentials;
+    logmark_set_user(&client->mark,
+                     is_in ? imapstate_buf_span(&client->session.user) : sasl_identity_user(&credentials->identity));
 }
 
 const char *client_text(const struct client *client, const char *msgid)
@@ -346,5 +368,5 @@ struct offers *client_show_before_login(const struct client *client)
 
 struct upstream_owner client_as_owner(struct client *client)
 {
-    return (struct upstream_owner){ client->clients->on_upstream, client, client->id_number };
+    return (struct upstream_owner){ client->clients->on_upstream, client, &client->mark };
 }

@@ -17,11 +17,14 @@
 #include "clientcounters.h"
 #include "down.h"
 #include "list.h"
+#include "logline.h"
+#include "logmark.h"
 #include "loop.h"
 #include "peers.h"
 #include "pipeline.h"
 #include "request.h"
 #include "service.h"
+#include "serving.h"
 #include "session.h"
 #include "stream.h"
 #include "timer.h"
@@ -74,13 +77,14 @@ struct client {
     struct upstream *upstream;       /* owned; NULL before it is chosen, or while another one is being made */
     struct upstream *resting;        /* borrowed: it is being made ready to be parked, and LOGOUT waits for that */
     struct choice choice;
+    struct serving serving;
     struct id *id; /* owned: its last ID, for the upstream; NULL: it has sent none */
     struct timer timer;
     struct address peer, local; /* as given by the PROXY header, or by the ID of a trusted client */
     struct peers_place place;   /* as peers_add() knows it */
     uint32_t unauthenticated_octets;
     uint32_t round; /* GREETING: the round of the prelude whose end it waits for */
-    uint64_t id_number;
+    struct logmark mark;
     uint64_t began_at_ms, active_at_ms;
     uint16_t login_failures;
     uint8_t state;    /* enum client_state; client_enter() alone writes it */
@@ -135,7 +139,10 @@ void client_distrust_upstream(struct client *client, const char *detail);
 /* More of the reason, for the log line at the end; cut to what fits. Never a secret. */
 void client_set_detail(struct client *client, const char *detail);
 
-/* A log line about this client. */
+/* A log line about this client begins with who it is. False: at this level none is wanted. */
+bool client_begin_line(const struct client *client, enum log_level level, struct logline *line);
+
+/* One that is only words. */
 void client_log(const struct client *client, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -186,6 +193,9 @@ bool client_is_translated(const struct client *client);
  * Counted. NULL if out of memory, or if it is too long. */
 struct offers *client_show(const struct client *client, struct offers *offers);
 struct offers *client_show_before_login(const struct client *client);
+
+/* Whose session it is, or is to be, has become known, or other users' debug lines are wanted now: are this one's? */
+void client_mark_user(struct client *client);
 
 /* The owner of an upstream that is opened or woken for this client. */
 struct upstream_owner client_as_owner(struct client *client);

@@ -10,6 +10,7 @@
 #include "greeting.h"
 #include "leaving.h"
 #include "login.h"
+#include "logmark.h"
 #include "own.h"
 #include "relay.h"
 #include "stream.h"
@@ -220,6 +221,8 @@ static bool dispatch_begin_turn(struct client *client)
 {
     bool is_outermost = !client->is_in_turn;
     client->is_in_turn = true;
+    if (logmark_is_stale(&client->mark))
+        client_mark_user(client);
     return is_outermost;
 }
 

@@ -1,6 +1,5 @@
 #include "leaving.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "admission.h"
@@ -11,7 +10,10 @@
 #include "down.h"
 #include "id.h"
 #include "list.h"
+#include "log.h"
 #include "login.h"
+#include "logline.h"
+#include "logmark.h"
 #include "loop.h"
 #include "offers.h"
 #include "origin.h"
@@ -20,6 +22,7 @@
 #include "request.h"
 #include "restore.h"
 #include "service.h"
+#include "serving.h"
 #include "session.h"
 #include "settling.h"
 #include "stream.h"
@@ -32,23 +35,42 @@ static const char *leaving_restored(const struct client *client)
     return words[client->session.restored];
 }
 
-/* The one line by which a session ends. */
-static void leaving_log(struct client *client, enum client_ending reason)
+static void leaving_put_sums(const struct client *client, struct logline *line)
 {
+    const struct compression *compression = client->stream.compression;
+    logline_gap(line, " (");
+    logline_words(line, "restored", leaving_restored(client));
+    logline_number(line, "in", client->stream.in_octets);
+    logline_number(line, "out", client->stream.out_octets);
+    logline_seconds(line, "age", client_now_ms(client) - client->began_at_ms);
+    if (compression) {
+        logline_number(line, "unpacked_in", compression_octets_in(compression));
+        logline_number(line, "unpacked_out", compression_octets_out(compression));
+    }
+    serving_put(&client->serving, line);
+    if (client->session.user.len > 0)
+        logline_seconds(line, "login_time", client->serving.login_ms);
+    logline_gap_bare(line, ")");
+}
+
+/* The one line by which a session ends. */
+static void leaving_log(const struct client *client, enum client_ending reason)
+{
+    struct logline line;
     client->clients->counters.endings[reason]++;
     if (client->is_unlogged)
         return;
-    uint64_t age_ms = client_now_ms(client) - client->began_at_ms;
-    const struct compression *compression = client->stream.compression;
-    char unpacked[80] = "";
-    if (compression)
-        snprintf(unpacked, sizeof unpacked, " unpacked_in=%" PRIu64 " unpacked_out=%" PRIu64,
-                 compression_octets_in(compression), compression_octets_out(compression));
-    client_log(client, LOG_LEVEL_INFO,
-               "closing: %s%s%s (restored=%s in=%" PRIu64 " out=%" PRIu64 " age=%" PRIu64 ".%03" PRIu64 "s%s)",
-               client_ending_words[reason], client->detail ? ": " : "", client->detail ? client->detail : "",
-               leaving_restored(client), client->stream.in_octets, client->stream.out_octets, age_ms / 1000,
-               age_ms % 1000, unpacked);
+    if (!client_begin_line(client, LOG_LEVEL_INFO, &line))
+        return;
+    logline_event(&line, "closing");
+    logline_gap_bare(&line, ": ");
+    logline_words(&line, "reason", client_ending_words[reason]);
+    if (client->detail) {
+        logline_gap_bare(&line, ": ");
+        logline_words(&line, "detail", client->detail);
+    }
+    leaving_put_sums(client, &line);
+    log_end(&line);
 }
 
 static void leaving_bury(struct grave *grave)
@@ -63,6 +85,7 @@ static void leaving_bury(struct grave *grave)
     client_forget_credentials(client);
     restore_free(client->restore);
     choice_done(client);
+    serving_done(&client->serving);
     id_free(client->id);
     service_unref(client->service);
     list_remove(&client->link);
@@ -220,6 +243,8 @@ void leaving_unauthenticate(struct client *client)
     bool is_certain = stream_end_compression(&client->stream); /* RFC 8437 section 4.1: unlike TLS, it ends too */
     leaving_let_go(client, false); /* P16: the connection has been somebody's, and is nobody's now */
     session_done(&client->session);
+    serving_done(&client->serving);
+    logmark_renew(&client->mark, loop_new_id(client->clients->loop));
     if (!origin_forget(client))
         return;
     client->language = LANGUAGE_DEFAULT;

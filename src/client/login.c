@@ -13,6 +13,9 @@
 #include "credentials.h"
 #include "histogram.h"
 #include "log.h"
+#include "logline.h"
+#include "logmark.h"
+#include "logquote.h"
 #include "loop.h"
 #include "moves.h"
 #include "offers.h"
@@ -21,6 +24,7 @@
 #include "request.h"
 #include "rewrite.h"
 #include "sasl.h"
+#include "serving.h"
 #include "session.h"
 #include "status.h"
 #include "stream.h"
@@ -92,17 +96,34 @@ static struct login_counters *login_counters(const struct client *client)
 
 /* Each login that came to nothing is one line of log. The form is documented in docs/operations.md and matched by
  * fail2ban: it does not change. */
+static void login_log_failure(const struct client *client, enum login_result reason)
+{
+    const struct credentials *credentials = client->credentials;
+    struct imapstate_span acting = sasl_identity_acting(&credentials->identity);
+    struct logline line;
+    char from[ADDRESS_TEXT_MAX];
+    if (!logmark_is_on(&client->mark, LOG_LEVEL_INFO))
+        return;
+    log_begin(&line, LOG_LEVEL_INFO);
+    logmark_put(&client->mark, &line);
+    logline_event(&line, "login failed");
+    logline_gap(&line, ": ");
+    logline_words(&line, "from", address_text(&client->peer, from));
+    logline_number(&line, "port", client->peer.port);
+    logline_name(&line, "user", sasl_identity_user(&credentials->identity));
+    if (acting.len > 0)
+        logline_name(&line, "auth", acting);
+    logline_words(&line, "mechanism", credentials_name(credentials));
+    logline_words(&line, "upstream", client->listener->upstream->name);
+    logline_words(&line, "reason", login_result_names[reason]);
+    log_end(&line);
+}
+
 static void login_count_failure(struct client *client, enum login_result reason)
 {
     client->login_failures += reason >= LOGIN_REFUSED && reason <= LOGIN_CANCELLED;
     login_counters(client)->results[reason]++;
-    const struct credentials *credentials = client->credentials;
-    char from[ADDRESS_TEXT_MAX], user[256], acting[256];
-    log_info("login failed: from=%s port=%u user=%s%s mechanism=%s upstream=%s reason=%s",
-             address_text(&client->peer, from), client->peer.port,
-             log_quote(sasl_identity_user(&credentials->identity), user, sizeof user),
-             log_acting(sasl_identity_acting(&credentials->identity), acting, sizeof acting),
-             credentials_name(credentials), client->listener->upstream->name, login_result_names[reason]);
+    login_log_failure(client, reason);
 }
 
 void login_is_abandoned(struct client *client)
@@ -241,37 +262,56 @@ static void login_not_admitted(struct client *client, enum admission_failure fai
 static bool login_begin_session(struct client *client, struct offers *offers)
 {
     const struct sasl_identity *identity = &client->credentials->identity;
-    char acting[256];
+    char acting[LOGLINE_NAME_MAX + 1];
     struct offers *shown = offers ? client_show(client, offers) : NULL;
     bool is_begun = shown && session_begin(&client->session, sasl_identity_user(identity), identity->is_certain, offers,
                                            shown, client->service->config->epoch);
     offers_unref(shown);
-    is_begun = is_begun && session_begin_acting(&client->session,
-                                                log_acting(sasl_identity_acting(identity), acting, sizeof acting));
+    is_begun = is_begun &&
+               session_begin_acting(&client->session, log_quote(sasl_identity_acting(identity), acting, sizeof acting));
     if (!is_begun)
         client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     return is_begun;
 }
 
-static void login_count_success(const struct client *client, enum login_result result)
+static void login_count_success(const struct client *client, enum login_result result, uint64_t took_us)
 {
     struct login_counters *counters = login_counters(client);
-    uint64_t took_us = loop_now_us(client->clients->loop) - client->login->began_at_us;
     counters->results[result]++;
     counters->finds[CHOICE_FOUND_NONE] += result == LOGIN_ACCEPTED;
     histogram_note(result == LOGIN_PARKED ? &counters->parked : &counters->accepted, took_us);
 }
 
+static void login_log_success(const struct client *client, enum login_result result)
+{
+    const SSL *ssl = client->stream.ssl;
+    struct logline line;
+    if (!client_begin_line(client, LOG_LEVEL_INFO, &line))
+        return;
+    logline_event(&line, "login");
+    logline_gap(&line, ": ");
+    logline_words(&line, "mechanism", credentials_name(client->credentials));
+    logline_words(&line, "tls", ssl ? SSL_get_version(ssl) : "none");
+    if (ssl)
+        logline_words(&line, "cipher", SSL_get_cipher_name(ssl));
+    logline_words(&line, "accepted_by", result == LOGIN_PARKED ? "parked" : "upstream");
+    serving_put(&client->serving, &line);
+    logline_seconds(&line, "login_time", client->serving.login_ms);
+    log_end(&line);
+}
+
 /* The credentials are kept until they are not needed any more. */
 static void login_is_through(struct client *client, enum login_result result)
 {
-    login_count_success(client, result);
+    uint64_t took_us = loop_now_us(client->clients->loop) - client->login->began_at_us;
+    client->serving.login_ms = took_us / 1000 < UINT32_MAX ? (uint32_t)(took_us / 1000) : UINT32_MAX;
+    login_count_success(client, result, took_us);
     login_is_over(client);
     client->login_failures = 0;
     client->active_at_ms = client_now_ms(client);
     client_enter(client, CLIENT_AUTHENTICATED);
     client_heed_offers(client);
-    client_log(client, LOG_LEVEL_DEBUG, "login mechanism=%s", credentials_name(client->credentials));
+    login_log_success(client, result);
 }
 
 /* RFC 9051 section 7.1: what the upstream would have said to this login, as far as it is known. */
@@ -402,6 +442,7 @@ static void login_is_acting(struct client *client)
 static void login_try(struct client *client)
 {
     struct offers *offers;
+    client_mark_user(client);
     if (login_is_for_another(client)) {
         login_is_acting(client);
     } else if (choice_accept(client, &offers)) {

@@ -1,11 +1,15 @@
 #include "origin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "catalogue.h"
 #include "client.h"
 #include "id.h"
+#include "logmark.h"
 #include "network.h"
+#include "park.h"
 #include "peers.h"
 #include "rate.h"
 
@@ -67,7 +71,7 @@ static void origin_heed(struct client *client, struct id *said)
         client_log(client, LOG_LEVEL_DEBUG, "ID tells whom it speaks for");
     if (is_moved && !origin_move(client, &said->source, local))
         origin_refuse(client);
-    else if (said->is_looping)
+    else if (id_is_looping(said))
         client_end(client, CLIENT_ENDING_LOOP, "BYE [UNAVAILABLE] " N_("The mail server cannot be reached."));
 }
 
@@ -100,13 +104,30 @@ bool origin_forget(struct client *client)
     return is_itself;
 }
 
-bool origin_id_arguments(const struct client *client, const struct upstream *upstream,
-                         struct imapstate_buf *ret_arguments)
+/* Under this name the server's log has what comes on the connection, whoever's sessions follow. */
+static void origin_name_session(const struct id *said, const struct id_hop *hop, struct kept *kept)
+{
+    struct imapstate_span name = { 0 };
+    if (said)
+        name = imapstate_buf_span(&said->session_name);
+    free(kept->session);
+    kept->session = name.len > 0 ? strndup((const char *)name.at, name.len) : strdup(hop->session);
+}
+
+bool origin_id_arguments(const struct client *client, struct upstream *upstream, struct imapstate_buf *ret_arguments)
 {
     if (!upstream->before_login.id || upstream->has_sent_id)
         return false;
     bool is_passed_on = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    char session[LOGMARK_SESSION_MAX];
+    struct id_hop hop = {
+        .source = is_passed_on ? &client->peer : NULL,
+        .destination = &client->local,
+        .session = logmark_session(&client->mark, session),
+    };
     if (!is_passed_on && !client->id)
         return false;
-    return id_write(client->id, is_passed_on ? &client->peer : NULL, &client->local, ret_arguments);
+    if (is_passed_on)
+        origin_name_session(client->id, &hop, &upstream->kept);
+    return id_write(client->id, &hop, ret_arguments);
 }

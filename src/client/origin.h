@@ -25,7 +25,6 @@ bool origin_hear_id(struct client *client, struct imapstate_span arguments);
 bool origin_forget(struct client *client);
 
 /* The arguments for the upstream's first ID. False if there is nothing to say, or if the upstream has no ID. */
-bool origin_id_arguments(const struct client *client, const struct upstream *upstream,
-                         struct imapstate_buf *ret_arguments);
+bool origin_id_arguments(const struct client *client, struct upstream *upstream, struct imapstate_buf *ret_arguments);
 
 #endif

@@ -88,7 +88,7 @@ static bool own_pass_id(struct client *client, struct imapstate_span arguments)
     struct id *said = id_new();
     struct imapstate_buf passed;
     imapstate_buf_init(&passed, ID_MAX);
-    bool is_valid = said && id_read(arguments, false, said) == IMAPSTATE_OK && id_write(said, NULL, NULL, &passed);
+    bool is_valid = said && id_read(arguments, false, said) == IMAPSTATE_OK && id_write(said, NULL, &passed);
     if (is_valid &&
         relay_pass(client, request_tag(&client->request), client->request.command, imapstate_buf_span(&passed)))
         request_done(&client->request);

@@ -9,6 +9,8 @@
 #include "client.h"
 #include "clientcounters.h"
 #include "language.h"
+#include "log.h"
+#include "logline.h"
 #include "moves.h"
 #include "offers.h"
 #include "relay.h"
@@ -92,8 +94,17 @@ static void restore_log_token(const struct client *client, struct imapstate_span
                               const char *why)
 {
     char hash[17];
+    struct logline line;
     imapstate_token_hash(token, hash);
-    client_log(client, LOG_LEVEL_INFO, "token=%s %s%s%s", hash, what, *why ? ": " : "", why);
+    if (!client_begin_line(client, LOG_LEVEL_INFO, &line))
+        return;
+    logline_words(&line, "token", hash);
+    logline_event(&line, what);
+    if (*why) {
+        logline_gap_bare(&line, ": ");
+        logline_words(&line, "reason", why);
+    }
+    log_end(&line);
 }
 
 static void restore_count(const struct client *client, enum restore_result result)

@@ -96,6 +96,7 @@ struct config {
     uint64_t epoch;
     enum log_level log_level;
     enum log_to log_to;
+    enum log_format log_format;
     char *user, *group; /* privileges are dropped to these; "" keeps them */
     unsigned max_clients;
     unsigned max_clients_per_address;

@@ -9,7 +9,7 @@
 #include "option.h"
 
 /* Upper limits; asserted. */
-#define GRAMMAR_OPTIONS_MAX  20u /* of a section */
+#define GRAMMAR_OPTIONS_MAX  32u /* of a section */
 #define GRAMMAR_SECTIONS_MAX 8u  /* the file itself included */
 #define GRAMMAR_NAME_MAX     64  /* octets of a section's name */
 

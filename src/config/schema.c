@@ -289,6 +289,7 @@ static const char *const log_level_words[] = {
     [LOG_LEVEL_DEBUG] = "debug",
     NULL,
 };
+static const char *const log_format_words[] = { [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const log_to_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", NULL };
 
 static const char why_idle[] =
@@ -306,6 +307,7 @@ static const struct option file_options[] = {
     { "epoch",                   &option_number,  FIELD(epoch),                   "0",      0, UINT64_MAX },
     { "log_level",               &option_choice,  FIELD(log_level),               "info",   .words = log_level_words },
     { "log_to",                  &option_choice,  FIELD(log_to),                  "stderr", .words = log_to_words },
+    { "log_format",              &option_choice,  FIELD(log_format),              "text",   .words = log_format_words },
     { "user",                    &option_text,    FIELD(user),                    "",       .on_reload = OPTION_KEPT },
     { "group",                   &option_text,    FIELD(group),                   "",       .on_reload = OPTION_KEPT },
     { "max_clients",             &option_count,   FIELD(max_clients),             "20000",  1, 1000000 },

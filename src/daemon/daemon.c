@@ -152,7 +152,7 @@ bool daemon_begin(struct daemon *daemon, bool is_test)
         fputs(text ? text : "imapstated: out of memory\n", stderr);
     } else {
         daemon->started = config_ref(daemon->service->config);
-        log_open(daemon->started->log_to, daemon->started->log_level);
+        log_open(daemon->started->log_to, daemon->started->log_format, daemon->started->log_level);
         loading_log(text);
     }
     free(text);

@@ -83,7 +83,7 @@ static const struct question reload_question = {
 
 static void reload_take(struct daemon *daemon, struct service *service, struct crew_change *change)
 {
-    log_open(service->config->log_to, service->config->log_level);
+    log_open(service->config->log_to, service->config->log_format, service->config->log_level);
     process_raise_descriptors(service->config);
     crew_follow(&daemon->crew, change);
     worker_tell(daemon->janitor.worker, service, NULL, 0);

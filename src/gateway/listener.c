@@ -15,6 +15,7 @@
 #include "clientcounters.h"
 #include "clients.h"
 #include "log.h"
+#include "logline.h"
 #include "loop.h"
 #include "network.h"
 #include "peers.h"
@@ -123,13 +124,24 @@ static void listener_log_refusal(const struct config_listener *section, const st
                                  enum clients_refusal why, uint64_t now_ms)
 {
     unsigned more = 0;
-    char from[ADDRESS_TEXT_MAX], and_more[32] = "";
-    if (!rate_allows(&rate_of_refusals, now_ms, &more))
+    struct logline line;
+    if (!rate_allows(&rate_of_refusals, now_ms, &more) || !log_is_on(LOG_LEVEL_WARNING))
         return;
-    if (more > 0)
-        snprintf(and_more, sizeof and_more, ", and %u more", more);
-    log_warning("listener=%s client refused: %s (from=%s%s)", section->name, clients_refusal_words[why],
-                address_text_with_port(peer, from), and_more);
+    log_begin(&line, LOG_LEVEL_WARNING);
+    logline_words(&line, "listener", section->name);
+    logline_event(&line, "client refused");
+    logline_gap_bare(&line, ": ");
+    logline_words(&line, "reason", clients_refusal_words[why]);
+    logline_gap(&line, " (");
+    logline_address(&line, "from", peer);
+    if (more > 0) {
+        logline_gap_bare(&line, ", and ");
+        logline_number(&line, "more", more);
+        logline_gap_bare(&line, " more)");
+    } else {
+        logline_gap_bare(&line, ")");
+    }
+    log_end(&line);
 }
 
 static void listener_count_refusal(struct listener *listener, const struct config_listener *section,

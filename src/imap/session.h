@@ -49,7 +49,7 @@ bool session_begin(struct session *session, struct imapstate_span user, bool is_
 void session_set_offers(struct session *session, struct offers *offers);
 void session_set_shown(struct session *session, struct offers *shown);
 
-/* The password is another user's: acting is " auth=NAME", as it appears in the log; copied. Empty: it is not. False if
+/* The password is another user's: acting is its name, as it appears in the log; copied. Empty: it is not. False if
  * out of memory. */
 bool session_begin_acting(struct session *session, const char *acting);
 

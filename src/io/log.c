@@ -1,27 +1,24 @@
 #include "log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "logqueue.h"
-
-/* Head and text together stay below PIPE_BUF (4096), so that a line is one piece even in a pipe that several share. */
-#define LOG_TEXT_MAX    2048
-#define LOG_HEAD_MAX    128
-#define LOG_LEVEL_COUNT 4
+#include "loguser.h"
 
 static _Atomic int log_to_now = LOG_TO_STDERR;
+static _Atomic int log_format_now = LOG_FORMAT_TEXT;
 static _Atomic int log_level_now = LOG_LEVEL_INFO;
+static _Atomic bool log_is_to_journal;
 static _Atomic uint64_t log_unwritten; /* lines that could not be written */
 
 static struct {
@@ -33,25 +30,29 @@ static struct {
     bool is_stopping;      /* under lock */
 } log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-static const struct {
-    const char *name;
-    int syslog_priority;
-} log_levels[] = {
-    [LOG_LEVEL_ERROR] = { "error", LOG_ERR },
-    [LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
-    [LOG_LEVEL_INFO] = { "info", LOG_INFO },
-    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
-};
-
 /* LOG_NDELAY: /dev/log may be out of reach once privileges are dropped. */
 static void log_connect(void)
 {
     openlog("imapstated", LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
-void log_open(enum log_to to, enum log_level level)
+/* systemd.exec(5): the device and the inode of what it has connected standard error with. A file that it was redirected
+ * to has others. */
+static bool log_finds_journal(void)
 {
-    atomic_store(&log_level_now, (int)level);
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
+void log_open(enum log_to to, enum log_format format, enum log_level level)
+{
+    log_set_level(level);
+    loguser_remove_all();
+    atomic_store(&log_format_now, (int)format);
+    atomic_store(&log_is_to_journal, log_finds_journal());
     pthread_mutex_lock(&log_state.lock);
     /* Later it is syslog(3) itself that connects: here the thread might be waiting in there. */
     if (to == LOG_TO_SYSLOG && !log_state.is_queued)
@@ -60,30 +61,14 @@ void log_open(enum log_to to, enum log_level level)
     atomic_store(&log_to_now, (int)to);
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store(&log_level_now, (int)level);
+}
+
 bool log_is_on(enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&log_level_now, memory_order_relaxed);
-}
-
-/* What comes from outside went through log_quote(). This is for what was forgotten: a line stays one line. */
-static void log_flatten(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
-
-/* Returns the length of the head, always below size. */
-static size_t log_head(enum log_level level, char *ret_head, size_t size)
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t len = strftime(ret_head, size, "%Y-%m-%dT%H:%M:%S", &utc);
-    int more = snprintf(ret_head + len, size - len, ".%03ldZ imapstated[%ld]: %s: ", now.tv_nsec / 1000000,
-                        (long)getpid(), log_levels[level].name);
-    return len + (size_t)more;
 }
 
 /* --- writing --- */
@@ -108,35 +93,43 @@ static void log_put(const char *line, size_t len)
 /* A mark of the queue: where a line goes, and at which level. */
 static uint8_t log_mark(enum log_to to, enum log_level level)
 {
-    return (uint8_t)(to * LOG_LEVEL_COUNT + level);
+    return (uint8_t)(to * LOG_LEVEL_MAX + level);
 }
 
 /* line ends in LF, which is not syslog's. */
 static void log_deliver(uint8_t mark, const char *line, size_t len)
 {
-    if (mark / LOG_LEVEL_COUNT == LOG_TO_SYSLOG)
-        syslog(log_levels[mark % LOG_LEVEL_COUNT].syslog_priority, "%.*s", (int)len - 1, line);
+    if (mark / LOG_LEVEL_MAX == LOG_TO_SYSLOG)
+        syslog(log_level_priority(mark % LOG_LEVEL_MAX), "%.*s", (int)len - 1, line);
     else
         log_put(line, len);
 }
 
-/* Returns the length of the line; line has LOG_HEAD_MAX + LOG_TEXT_MAX + 1 octets. */
-static size_t log_compose(enum log_to to, enum log_level level, const char *text, char *line)
+void log_begin(struct logline *line, enum log_level level)
 {
-    size_t len = to == LOG_TO_SYSLOG ? 0 : log_head(level, line, LOG_HEAD_MAX);
-    size_t text_len = strlen(text);
-    memcpy(line + len, text, text_len);
-    len += text_len;
-    line[len++] = '\n';
-    return len;
+    bool is_syslog = atomic_load(&log_to_now) == LOG_TO_SYSLOG;
+    enum logline_reader reader = is_syslog                         ? LOGLINE_SYSLOG
+                                 : atomic_load(&log_is_to_journal) ? LOGLINE_JOURNAL
+                                                                   : LOGLINE_ANYBODY;
+    logline_begin(line, level, (enum log_format)atomic_load(&log_format_now), reader);
 }
 
+static uint8_t log_mark_of(const struct logline *line)
+{
+    return log_mark(line->reader == LOGLINE_SYSLOG ? LOG_TO_SYSLOG : LOG_TO_STDERR, line->level);
+}
+
+/* "log: 7 lines are lost here, ..." */
 static void log_deliver_loss(uint64_t lost)
 {
-    char text[96], line[LOG_HEAD_MAX + LOG_TEXT_MAX + 1];
-    enum log_to to = (enum log_to)atomic_load(&log_to_now);
-    snprintf(text, sizeof text, "log: %" PRIu64 " lines are lost here, as nobody read the log in time", lost);
-    log_deliver(log_mark(to, LOG_LEVEL_WARNING), line, log_compose(to, LOG_LEVEL_WARNING, text, line));
+    struct logline line;
+    log_begin(&line, LOG_LEVEL_WARNING);
+    logline_event(&line, "log");
+    logline_gap_bare(&line, ": ");
+    logline_number(&line, "lost", lost);
+    logline_gap_bare(&line, " lines are lost here, as nobody read the log in time");
+    logline_end(&line);
+    log_deliver(log_mark_of(&line), line.octets, line.len);
 }
 
 /* --- the thread --- */
@@ -218,84 +211,53 @@ uint64_t log_lost(void)
 }
 
 /* A regular file takes what it gets; a pipe, a terminal or journald's socket only if somebody reads. */
-static bool log_goes_to_file(enum log_to to)
+static bool log_goes_to_file(const struct logline *line)
 {
     struct stat status;
-    return to == LOG_TO_STDERR && fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+    return line->reader != LOGLINE_SYSLOG && fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-static void log_hand_over(uint8_t mark, const char *line, size_t len, bool may_write)
+static void log_hand_over(const struct logline *line, bool may_write)
 {
+    uint8_t mark = log_mark_of(line);
     pthread_mutex_lock(&log_state.lock);
     bool is_behind = log_state.is_queued && (log_state.queue.len > 0 || log_state.is_writing);
     if (!log_state.is_queued || (may_write && !is_behind)) {
-        log_deliver(mark, line, len);
+        log_deliver(mark, line->octets, line->len);
     } else {
-        logqueue_put(&log_state.queue, mark, line, len);
+        logqueue_put(&log_state.queue, mark, line->octets, line->len);
         if (!log_state.is_writing)
             pthread_cond_broadcast(&log_state.changed);
     }
     pthread_mutex_unlock(&log_state.lock);
 }
 
+void log_end(struct logline *line)
+{
+    int saved_errno = errno;
+    logline_end(line);
+    log_hand_over(line, log_goes_to_file(line));
+    errno = saved_errno;
+}
+
+void log_end_with(struct logline *line, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    logline_message(line, format, arguments);
+    va_end(arguments);
+    log_end(line);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     if (!log_is_on(level))
         return;
-    int saved_errno = errno;
-    enum log_to to = (enum log_to)atomic_load(&log_to_now);
-    char text[LOG_TEXT_MAX], line[LOG_HEAD_MAX + LOG_TEXT_MAX + 1];
+    struct logline line;
     va_list arguments;
+    log_begin(&line, level);
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    logline_message(&line, format, arguments);
     va_end(arguments);
-    log_flatten(text);
-    log_hand_over(log_mark(to, level), line, log_compose(to, level, text, line), log_goes_to_file(to));
-    errno = saved_errno;
-}
-
-/* --- text from outside --- */
-
-static bool log_is_plain(uint8_t octet)
-{
-    return octet > 0x20 && octet < 0x7f && octet != '"' && octet != '\\';
-}
-
-const char *log_quote(struct imapstate_span text, char *ret_text, size_t size)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char cut[] = "...";
-    size_t len = 0;
-    size_t cut_at = 0; /* where the mark still fits */
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t octet = text.at[i];
-        size_t width = log_is_plain(octet) ? 1 : 4;
-        if (width >= size - len) {
-            if (sizeof(cut) <= size - cut_at) {
-                memcpy(ret_text + cut_at, cut, sizeof(cut));
-                return ret_text;
-            }
-            break;
-        }
-        if (width == 1)
-            ret_text[len] = (char)octet;
-        else
-            memcpy(ret_text + len, (const char[]){ '\\', 'x', hex[octet >> 4], hex[octet & 15] }, 4);
-        len += width;
-        if (sizeof(cut) <= size - len)
-            cut_at = len;
-    }
-    ret_text[len] = '\0';
-    return ret_text;
-}
-
-const char *log_acting(struct imapstate_span name, char *ret_text, size_t size)
-{
-    const char prefix[] = " auth=";
-    *ret_text = '\0';
-    if (name.len > 0) {
-        memcpy(ret_text, prefix, sizeof prefix - 1);
-        log_quote(name, ret_text + sizeof prefix - 1, size - (sizeof prefix - 1));
-    }
-    return ret_text;
+    log_end(&line);
 }

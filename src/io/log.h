@@ -2,20 +2,25 @@
  *
  * The caller never waits for a reader: lines are queued (logqueue.h), and a thread of the log's own writes them. Only a
  * regular file, which nobody has to read, is written to at once. Safe from all threads: a line is one write.
- * log_quote() escapes control characters, non-ASCII and quotes in text from outside, so that nobody can forge a
- * line. */
+ *
+ * A line that is only words is written by log_write(). One that has data is made of its parts (logline.h), between
+ * log_begin() and log_end(), so that each has a field of its own in JSON. */
 #ifndef IO_LOG_H
 #define IO_LOG_H
 
-#include <imapstate/span.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+#include "logline.h"
+
 enum log_to { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
-/* Before this, info and above go to standard error. May be called again (reload). */
-void log_open(enum log_to to, enum log_level level);
+/* Before this, info and above go to standard error, as text. May be called again (reload). If standard error is the
+ * journal's (JOURNAL_STREAM of systemd.exec(5)), lines begin as it likes them. */
+void log_open(enum log_to to, enum log_format format, enum log_level level);
+
+/* Until the next log_open(), which also forgets the users of loguser.h. */
+void log_set_level(enum log_level level);
 
 /* From here on lines are queued; before that, their callers write them. The caller has blocked the signals that the
  * thread must not get. False: see errno. */
@@ -31,8 +36,14 @@ uint64_t log_lost(void);
 
 bool log_is_on(enum log_level level);
 
-/* "2026-11-24T04:30:42.123Z imapstated[PID]: level: text" on standard error; syslog has its own beginning. At the debug
- * level and above; a text over 2 KiB is cut. */
+/* One that was begun leaves with log_end(), whatever the level is: the caller has asked log_is_on(). */
+void log_begin(struct logline *line, enum log_level level);
+void log_end(struct logline *line);
+
+/* The same, behind a message. */
+void log_end_with(struct logline *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* At the debug level and above; a text over LOGLINE_TEXT_MAX is cut. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
@@ -43,12 +54,5 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
         if (log_is_on(LOG_LEVEL_DEBUG))                                                                                \
             log_write(LOG_LEVEL_DEBUG, __VA_ARGS__);                                                                   \
     } while (0)
-
-/* Text from outside in a form that is safe in a log line: printable ASCII except space, quote and backslash stays, the
- * rest becomes \xHH. Cut to what fits, and then with "..." at the end. size is at least 1. Returns ret_text. */
-const char *log_quote(struct imapstate_span text, char *ret_text, size_t size);
-
-/* " auth=NAME", to follow a user whom somebody else acts for, or nothing if name is empty; in ret_text. */
-const char *log_acting(struct imapstate_span name, char *ret_text, size_t size);
 
 #endif

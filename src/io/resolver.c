@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "log.h"
+#include "logline.h"
 
 /* How often the two files are looked at, at most. */
 #define RESOLVER_WATCH_MS 100u
@@ -337,11 +338,20 @@ static uint64_t resolver_lifetime_ms(const struct resolver_answer *answer)
 
 static void name_say(const struct name *name, bool was_out)
 {
-    if (name->is_out && !was_out && name_count(name) > 0)
-        log_warning("resolver: name=%s: %s; the addresses that were known last go on being used", name->text,
-                    name->why);
-    else if (was_out && !name->is_out)
-        log_info("resolver: name=%s: there are answers again", name->text);
+    struct logline line;
+    bool is_worse = name->is_out && !was_out && name_count(name) > 0, is_better = was_out && !name->is_out;
+    enum log_level level = is_worse ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+    if (!(is_worse || is_better) || !log_is_on(level))
+        return;
+    log_begin(&line, level);
+    logline_event(&line, "resolver");
+    logline_gap(&line, ": ");
+    logline_words(&line, "name", name->text);
+    logline_gap(&line, ": ");
+    if (is_worse)
+        log_end_with(&line, "%s; the addresses that were known last go on being used", name->why);
+    else
+        log_end_with(&line, "there are answers again");
 }
 
 static bool name_learn(struct name *name, const struct resolver_answer *answer, uint64_t now_ms)

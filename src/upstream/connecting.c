@@ -1,12 +1,12 @@
 #include "connecting.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "capability.h"
 #include "histogram.h"
 #include "log.h"
+#include "logline.h"
 #include "loop.h"
 #include "offers.h"
 #include "opening.h"
@@ -69,7 +69,8 @@ static void connecting_fail(struct upstream *upstream, enum upstream_failure fai
 {
     struct opening *opening = upstream->opening;
     upstream_count_failure(upstream, failure);
-    if (opening_fail(opening, upstream->state == UPSTREAM_CONNECTING, why, upstream_now_ms(upstream)))
+    if (opening_fail(opening, upstream->owner.mark, upstream->state == UPSTREAM_CONNECTING, why,
+                     upstream_now_ms(upstream)))
         connecting_try_later(upstream, 0);
     else
         upstream_lose(upstream, opening->why);
@@ -84,8 +85,7 @@ static void connecting_hung_up(struct upstream *upstream, enum upstream_failure 
         return;
     }
     upstream_count_failure(upstream, failure);
-    log_debug("client=%" PRIx64 " upstream=%s: %s; tried again", upstream->owner.id_number, upstream->config->name,
-              why);
+    upstream_log(upstream, LOG_LEVEL_DEBUG, "%s; tried again", why);
     connecting_try_later(upstream, after_ms);
 }
 
@@ -175,13 +175,23 @@ bool connecting_begin(struct upstream *upstream, const struct upstream_ends *end
 
 /* --- prepared --- */
 
+static void connecting_warn_of_id(const struct config_upstream *config)
+{
+    struct logline line;
+    if (!log_is_on(LOG_LEVEL_WARNING))
+        return;
+    log_begin(&line, LOG_LEVEL_WARNING);
+    logline_words(&line, "upstream", config->name);
+    logline_gap(&line, ": ");
+    log_end_with(&line, "send_client_address = \"id\" has no effect, as the server does not offer ID");
+}
+
 /* Told once for each upstream, not at each login. */
 static void connecting_check_id(const struct upstream *upstream)
 {
     bool is_wanted = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
     if (is_wanted && prelude_misses_id(upstream->config->name, upstream->before_login.id))
-        log_warning("upstream=%s: send_client_address = \"id\" has no effect, as the server does not offer ID",
-                    upstream->config->name);
+        connecting_warn_of_id(upstream->config);
 }
 
 /* Behind what has come to an end here, is there an answer to a command that was never given? The next one would be

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ID_TTL "x-proxy-ttl"
+
 struct id *id_new(void)
 {
     struct id *id = calloc(1, sizeof *id);
@@ -12,6 +14,7 @@ struct id *id_new(void)
         return NULL;
     imapstate_buf_init(&id->own.octets, ID_MAX);
     imapstate_buf_init(&id->session.octets, ID_MAX);
+    imapstate_buf_init(&id->session_name, ID_VALUE_MAX);
     return id;
 }
 
@@ -21,6 +24,7 @@ void id_free(struct id *id)
         return;
     imapstate_buf_done(&id->own.octets);
     imapstate_buf_done(&id->session.octets);
+    imapstate_buf_done(&id->session_name);
     free(id);
 }
 
@@ -30,7 +34,9 @@ void id_told(struct id *id)
         return;
     imapstate_buf_done(&id->own.octets);
     imapstate_buf_done(&id->session.octets);
+    imapstate_buf_done(&id->session_name);
     id->own.count = id->session.count = 0;
+    id->has_hops = false;
 }
 
 /* --- reading a list --- */
@@ -195,21 +201,23 @@ static bool id_heed_destination_port(struct id *id, struct imapstate_span value)
     return address_read_port(value, &id->destination.port);
 }
 
-/* Hops that are left, this one counted; one less is passed on. */
+/* Hops that are left, this one counted; one less is passed on, and never more than there are without a word. */
 static bool id_heed_ttl(struct id *id, struct imapstate_span value)
 {
     uint16_t hops;
-    char left[8];
     if (!address_read_port(value, &hops)) /* the same digits */
         return false;
-    id->is_looping = hops <= 1;
-    snprintf(left, sizeof left, "%u", hops > 0 ? hops - 1u : 0u);
-    return id_add(&id->session, IMAPSTATE_SPAN("x-proxy-ttl"), imapstate_span_of(left), false) == IMAPSTATE_OK;
+    hops = hops < ID_HOPS_MAX ? hops : ID_HOPS_MAX;
+    id->hops = hops > 0 ? (uint16_t)(hops - 1) : 0;
+    id->has_hops = true;
+    return true;
 }
 
 static bool id_heed_session_id(struct id *id, struct imapstate_span value)
 {
-    return id_add(&id->session, IMAPSTATE_SPAN("x-session-id"), value, false) == IMAPSTATE_OK;
+    imapstate_buf_clear(&id->session_name);
+    return id_add(&id->session, IMAPSTATE_SPAN("x-session-id"), value, false) == IMAPSTATE_OK &&
+           imapstate_buf_put(&id->session_name, value);
 }
 
 static bool id_heed_session_ext_id(struct id *id, struct imapstate_span value)
@@ -225,7 +233,7 @@ static const struct {
     { "x-originating-port", id_heed_source_port },
     { "x-connected-ip", id_heed_destination_ip },
     { "x-connected-port", id_heed_destination_port },
-    { "x-proxy-ttl", id_heed_ttl },
+    { ID_TTL, id_heed_ttl },
     { "x-session-id", id_heed_session_id },
     { "x-session-ext-id", id_heed_session_ext_id },
 };
@@ -253,6 +261,8 @@ static enum imapstate_error id_keep_own(const struct pair *pair, void *to)
 {
     struct id *id = to;
     struct imapstate_span name = imapstate_buf_span(&pair->name);
+    if (imapstate_span_equal_nocase(name, IMAPSTATE_SPAN(ID_TTL)) && !pair->is_nil && !pair->is_alone)
+        id_heed_ttl(id, imapstate_buf_span(&pair->value));
     if (id_is_reserved(name) || pair->is_alone)
         return IMAPSTATE_OK;
     enum imapstate_error error = id_add(&id->own, name, imapstate_buf_span(&pair->value), pair->is_nil);
@@ -288,25 +298,43 @@ static void id_add_address(struct id_pairs *to, const char *kind, const struct a
     id_add(to, imapstate_span_of(name), imapstate_span_of(text), false);
 }
 
-bool id_write(const struct id *said, const struct address *source, const struct address *destination,
-              struct imapstate_buf *ret_arguments)
+bool id_is_looping(const struct id *id)
 {
-    struct id_pairs addresses = { .octets.max = ID_MAX };
+    return id->has_hops && id->hops == 0;
+}
+
+/* Where addresses are passed on, and where a number came in, the next one hears how many hops are left. */
+static void id_add_hop(struct id_pairs *to, const struct id *said, const struct id_hop *hop)
+{
+    char left[8];
+    bool has_hops = said && said->has_hops;
+    snprintf(left, sizeof left, "%u", has_hops ? said->hops : ID_HOPS_MAX - 1);
+    if (hop->source) {
+        id_add_address(to, "originating", hop->source);
+        id_add_address(to, "connected", hop->destination);
+        if (!said || said->session_name.len == 0)
+            id_add(to, IMAPSTATE_SPAN("x-session-id"), imapstate_span_of(hop->session), false);
+    }
+    if (hop->source || has_hops)
+        id_add(to, IMAPSTATE_SPAN(ID_TTL), imapstate_span_of(left), false);
+}
+
+bool id_write(const struct id *said, const struct id_hop *hop, struct imapstate_buf *ret_arguments)
+{
+    struct id_pairs of_gateway = { .octets.max = ID_MAX };
     struct imapstate_buf list;
     imapstate_buf_init(&list, ID_MAX);
-    if (source) {
-        id_add_address(&addresses, "originating", source);
-        id_add_address(&addresses, "connected", destination);
-    }
-    unsigned of_session = source && said ? said->session.count : 0, of_client = said ? said->own.count : 0;
-    unsigned left = ID_PAIRS_MAX - addresses.count;
+    if (hop)
+        id_add_hop(&of_gateway, said, hop);
+    unsigned of_session = hop && hop->source && said ? said->session.count : 0, of_client = said ? said->own.count : 0;
+    unsigned left = ID_PAIRS_MAX - of_gateway.count;
     of_session = of_session < left ? of_session : left;
     left -= of_session;
-    bool fits = id_put_pairs(&list, &addresses, addresses.count) &&
+    bool fits = id_put_pairs(&list, &of_gateway, of_gateway.count) &&
                 (!said || (id_put_pairs(&list, &said->session, of_session) &&
                            id_put_pairs(&list, &said->own, of_client < left ? of_client : left))) &&
                 id_put_list(ret_arguments, imapstate_buf_span(&list));
-    imapstate_buf_done(&addresses.octets);
+    imapstate_buf_done(&of_gateway.octets);
     imapstate_buf_done(&list);
     return fits;
 }

@@ -6,6 +6,8 @@
 #include "capability.h"
 #include "deadlist.h"
 #include "log.h"
+#include "logline.h"
+#include "logmark.h"
 #include "moves.h"
 #include "park.h"
 #include "scout.h"
@@ -125,10 +127,25 @@ const char *opening_address(const struct opening *opening, char ret_text[ADDRESS
     return address_text_with_port(&address, ret_text);
 }
 
-static void opening_complain(struct opening *opening, const char *why)
+/* mark: of the session that it is for; NULL: for none. */
+static void opening_log(const struct opening *opening, const struct logmark *mark, const char *why)
 {
     char text[ADDRESS_TEXT_MAX];
-    log_warning("upstream=%s address=%s: %s", opening->config->name, opening_address(opening, text), why);
+    struct logline line;
+    log_begin(&line, LOG_LEVEL_WARNING);
+    if (mark)
+        logmark_put(mark, &line);
+    logline_words(&line, "upstream", opening->config->name);
+    logline_words(&line, "address", opening_address(opening, text));
+    logline_gap_bare(&line, ": ");
+    logline_words(&line, "reason", why);
+    log_end(&line);
+}
+
+static void opening_complain(struct opening *opening, const struct logmark *mark, const char *why)
+{
+    if (mark ? logmark_is_on(mark, LOG_LEVEL_WARNING) : log_is_on(LOG_LEVEL_WARNING))
+        opening_log(opening, mark, why);
     snprintf(opening->why, sizeof opening->why, "%s", why);
 }
 
@@ -147,9 +164,10 @@ void opening_succeed(const struct opening *opening)
         deadlist_clear(&opening->addresses.addresses[opening->at]);
 }
 
-bool opening_fail(struct opening *opening, bool was_connecting, const char *why, uint64_t now_ms)
+bool opening_fail(struct opening *opening, const struct logmark *mark, bool was_connecting, const char *why,
+                  uint64_t now_ms)
 {
-    opening_complain(opening, why);
+    opening_complain(opening, mark, why);
     opening_note_dead(opening, was_connecting, now_ms);
     bool is_worth_it = !opening->scout || !scout_has_names(opening->scout);
     if (opening->at + 1 >= opening->addresses.count || !is_worth_it)

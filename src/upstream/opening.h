@@ -25,6 +25,8 @@
 #include "endpoint.h"
 #include "resolver.h"
 
+struct logmark;
+
 enum opening_step {
     OPENING_GREETING, /* until there is a greeting; including RESOLVING and CONNECTING */
     OPENING_CAPABILITY,
@@ -73,8 +75,10 @@ const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_m
 uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms);
 bool opening_is_late(const struct opening *opening, uint64_t now_ms);
 
-/* This address has failed, before it was connected to or later; why, for the log. True: there is another one. */
-bool opening_fail(struct opening *opening, bool was_connecting, const char *why, uint64_t now_ms);
+/* This address has failed, before it was connected to or later; why, for the log, and mark, of the session that it is
+ * for, or NULL. True: there is another one. */
+bool opening_fail(struct opening *opening, const struct logmark *mark, bool was_connecting, const char *why,
+                  uint64_t now_ms);
 
 /* It works. */
 void opening_succeed(const struct opening *opening);

@@ -124,8 +124,10 @@ void kept_done(struct kept *kept)
     offers_unref(kept->offers);
     imapstate_buf_done(&kept->state);
     imapstate_buf_done(&kept->alerts);
+    free(kept->session);
     kept->proof = NULL;
     kept->offers = NULL;
+    kept->session = NULL;
 }
 
 struct kept kept_take(struct kept *kept)

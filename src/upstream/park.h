@@ -24,6 +24,7 @@ struct kept {
     struct offers *offers;       /* counted: the upstream's after login, if it may be parked; else NULL */
     struct imapstate_buf state;  /* encoded: the exact state that it is, or will be, parked in; empty: pristine */
     struct imapstate_buf alerts; /* for the next session */
+    char *session;               /* owned: x-session-id that the server was told on it; else NULL */
     uint64_t born_at_ms;
     uint64_t parked_at_ms; /* when a session last had it; 0: one has it */
 };

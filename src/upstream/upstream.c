@@ -1,6 +1,6 @@
 #include "upstream.h"
 
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "log.h"
@@ -89,14 +89,38 @@ static void upstream_count_unsettled(struct upstream *upstream)
 
 /* --- states --- */
 
+/* Nobody's is client 0. */
+static void upstream_put_owner(const struct upstream *upstream, struct logline *line)
+{
+    if (upstream->owner.mark)
+        logmark_put(upstream->owner.mark, line);
+    else
+        logline_words(line, "client", "0");
+}
+
+void upstream_log(const struct upstream *upstream, enum log_level level, const char *format, ...)
+{
+    const struct logmark *mark = upstream->owner.mark;
+    struct logline line;
+    va_list arguments;
+    if (!(mark ? logmark_is_on(mark, level) : log_is_on(level)))
+        return;
+    log_begin(&line, level);
+    upstream_put_owner(upstream, &line);
+    logline_words(&line, "upstream", upstream->config->name);
+    va_start(arguments, format);
+    logline_message(&line, format, arguments);
+    va_end(arguments);
+    log_end(&line);
+}
 void upstream_enter(struct upstream *upstream, enum upstream_state next)
 {
     if (!moves_allow(&upstream_moves, upstream->state, next)) {
         stream_break(&upstream->stream, "unforeseen state");
         return;
     }
-    log_debug("client=%" PRIx64 " upstream=%s %s -> %s", upstream->owner.id_number, upstream->config->name,
-              upstream_state_names[upstream->state], upstream_state_names[next]);
+    upstream_log(upstream, LOG_LEVEL_DEBUG, "%s -> %s", upstream_state_names[upstream->state],
+                 upstream_state_names[next]);
     upstream_count_stage(upstream, -1);
     upstream->state = (uint8_t)next;
     upstream_count_stage(upstream, 1);

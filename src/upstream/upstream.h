@@ -20,6 +20,8 @@
 #include "address.h"
 #include "capability.h"
 #include "list.h"
+#include "logline.h"
+#include "logmark.h"
 #include "loop.h"
 #include "park.h"
 #include "service.h"
@@ -59,7 +61,7 @@ typedef void upstream_callback(void *owner, enum upstream_event event, struct up
 struct upstream_owner {
     upstream_callback *callback;
     void *owner;
-    uint64_t id_number; /* for the log */
+    const struct logmark *mark; /* for the log; borrowed as long as it is the owner */
 };
 
 /* All upstreams of one loop. */
@@ -151,6 +153,9 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next);
 /* It leads to this address of its upstream, or is to be connected to it. */
 void upstream_set_place(struct upstream *upstream, const char *address);
 struct upstream_place *upstream_have_place(struct upstream *upstream); /* never NULL */
+/* A log line about it, with the name of the session that it works for. */
+void upstream_log(const struct upstream *upstream, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Tells the owner, if there is one. */
 void upstream_tell(struct upstream *upstream, enum upstream_event event, struct imapstate_span words);

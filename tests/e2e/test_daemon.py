@@ -633,6 +633,6 @@ def test_clients_are_spread_over_the_workers(scripted, start_gateway):
     gateway = start_gateway(scripted.port, workers=4)
     for _ in range(40):
         gateway.session()
-    seen = {match[-2:] for match in re.findall(r"client=(\w+) from=\S+ user=ann .* login mechanism", gateway.log())}
+    seen = {match[-2:] for match in re.findall(r"client=(\w+) session=\S+ from=\S+ user=ann .* login: mechanism", gateway.log())}
     assert len(seen) >= 3
     assert select.select([client.wire.sock for client in gateway.transcripts], (), (), 0)[0] == []

@@ -41,7 +41,7 @@ def is_at_rest(gateway):
     """Has the log the end of each client and each upstream whose beginning it has?"""
     log = gateway.log()
     return len(re.findall(r"from=\S+ user=\S+ upstream=\S+ PROXYING -> ", log)) == log.count(" closing: ") and \
-        len(re.findall(r"client=\w+ upstream=\S+ RESOLVING -> ", log)) == len(re.findall(r"client=\w+ upstream=\S+ \w+ -> DEAD", log))
+        len(re.findall(r"client=\w+(?: session=\S+)? upstream=\S+ RESOLVING -> ", log)) == len(re.findall(r"client=\w+(?: session=\S+)? upstream=\S+ \w+ -> DEAD", log))
 
 
 class Census:
@@ -69,7 +69,7 @@ class Census:
         wait_until(lambda: ends() >= self.clients and self._descriptors() <= self.descriptors,
                    lambda: f"{self.clients} clients, {ends()} ends; {self.descriptors} descriptors before, {self._descriptors()} now")
         assert ends() == self.clients
-        identities = re.findall(r"client=(\w+) from=\S+ user=\S+ upstream=\S+ closing: ", self.gateway.log(self.began_log))
+        identities = re.findall(r"client=(\w+) session=\S+ from=\S+ user=\S+ upstream=\S+ closing: ", self.gateway.log(self.began_log))
         assert len(identities) == len(set(identities))
 
 

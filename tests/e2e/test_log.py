@@ -9,10 +9,10 @@ from harness.imap import literal, quoted
 from harness.tokens import fail_to_restore, restore, save
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-END = re.compile(r"^\S+Z imapstated\[\d+\]: info: client=\w+ from=127\.0\.0\.1:(?P<port>\d+) user=(?P<user>\S+) "
+END = re.compile(r"^\S+Z imapstated\[\d+\]: info: client=\w+ session=[0-9a-f]+\.[0-9a-f]+ from=127\.0\.0\.1:(?P<port>\d+) user=(?P<user>\S+) "
                  r"upstream=(?P<upstream>\S+) closing: (?P<reason>[^(]+) "
-                 r"\(restored=(?P<restored>\w+) in=(?P<into>\d+) out=(?P<out>\d+) age=(?P<age>[0-9.]+)s\)$", re.M)
-FAILED = re.compile(r"^\S+Z imapstated\[\d+\]: \w+: login failed: from=127\.0\.0\.1 port=(?P<port>\d+) user=(?P<user>\S+) "
+                 r"\(restored=(?P<restored>\w+) in=(?P<into>\d+) out=(?P<out>\d+) age=(?P<age>[0-9.]+)s address=\S+ login_time=\S+s\)$", re.M)
+FAILED = re.compile(r"^\S+Z imapstated\[\d+\]: \w+: client=\w+ session=\S+ login failed: from=127\.0\.0\.1 port=(?P<port>\d+) user=(?P<user>\S+) "
                     r"mechanism=(?P<mechanism>\S+) upstream=main reason=(?P<reason>\S+)$", re.M)
 
 
@@ -97,10 +97,11 @@ def test_a_failed_login_is_told_in_a_form_that_fail2ban_can_match(scripted_gatew
 def test_the_fail2ban_filter_knows_each_reason_that_the_docs_have_and_heeds_refused_alone():
     told = re.search(r"\*\*Each login that fails\*\*.*?\n\n\| reason.*?\n\n", (SOURCE / "docs/operations.md").read_text(), re.S).group()
     reasons = re.findall(r"^\| `(\w+)` \|", told, re.M)
-    code = (SOURCE / "src/client/login.c").read_text()
-    assert sorted(reasons) == sorted(re.findall(r'"(\w+)"', re.search(r"login_reason_names\[.*?\};", code, re.S).group()))
+    code = (SOURCE / "src/client/clientcounters.c").read_text()
+    results = re.findall(r'"(\w+)"', re.search(r"login_result_names\[.*?\};", code, re.S).group())
+    assert sorted(reasons) == sorted(set(results) - {"parked", "accepted"})
     rule = re.search(r"^failregex = (.*)$", (SOURCE / "packaging/fail2ban/imapstated.conf").read_text(), re.M).group(1)
-    line = "2026-01-01T00:00:00.000Z imapstated[7]: info: login failed: from=192.0.2.1 port=7 user=ann mechanism=PLAIN upstream=main reason="
+    line = "2026-01-01T00:00:00.000Z imapstated[7]: info: client=4f2a session=0f.4f2a login failed: from=192.0.2.1 port=7 user=ann mechanism=PLAIN upstream=main reason="
     heeded = [reason for reason in reasons if re.search(rule.replace("<ADDR>", r"(?P<ip>\S+)"), line + reason)]
     assert heeded == ["refused"]
 

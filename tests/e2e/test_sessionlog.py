@@ -10,9 +10,9 @@ from harness.gateway import Section, upstream
 from harness.imap import Closed
 from harness.net import LOOPBACK, free_port
 
-END = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z imapstated\[\d+\]: info: client=(?P<client>[0-9a-f]+) from=(?P<from>\S+) "
+END = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z imapstated\[\d+\]: info: client=(?P<client>[0-9a-f]+) session=(?P<session>[0-9a-f]{16}\.[0-9a-f]+) from=(?P<from>\S+) "
                  r"user=(?P<user>\S+) upstream=(?P<upstream>\S+) closing: (?P<reason>[a-z A-Z0-9_]+)(?:: (?P<detail>[^()]+))? "
-                 r"\(restored=(?P<restored>no|cold|warm) in=(?P<into>\d+) out=(?P<out>\d+) age=(?P<age>\d+\.\d{3})s\)$", re.M)
+                 r"\(restored=(?P<restored>no|cold|warm) in=(?P<into>\d+) out=(?P<out>\d+) age=(?P<age>\d+\.\d{3})s(?: address=(?P<address>\S+) login_time=(?P<login_time>\d+\.\d{3})s)?\)$", re.M)
 
 
 def the_end(gateway):
@@ -205,7 +205,7 @@ def test_an_upstream_that_cannot_be_reached_is_told_with_its_address(scripted, s
     scripted.stop_listening()
     client = scripted_gateway.client()
     client.no("LOGIN ann secret")
-    scripted_gateway.wait_log(rf"warning: upstream=main address=127\.0\.0\.1:{scripted.port}: Connection refused")
+    scripted_gateway.wait_log(rf"warning: client=\w+ session=\S+ upstream=main address=127\.0\.0\.1:{scripted.port}: Connection refused")
     scripted_gateway.wait_log(r"login failed: from=127\.0\.0\.1 port=\d+ user=ann mechanism=LOGIN upstream=main reason=unavailable")
 
 

@@ -43,6 +43,15 @@ time_t __wrap_time(time_t *ret_time)
     return current && !ret_time ? RIG_WALL_S + (time_t)(current->now_ms / 1000) : __real_time(ret_time);
 }
 
+ssize_t __wrap_getrandom(void *ret_octets, size_t len, unsigned flags);
+
+/* The names of sessions are the same each time: RIG_SESSION. libsodium has random numbers of its own. */
+ssize_t __wrap_getrandom(void *ret_octets, size_t len, unsigned flags)
+{
+    memset(ret_octets, 0, len);
+    return (ssize_t)len;
+}
+
 static struct rig *rig_of(struct loop *loop)
 {
     return list_entry(loop, struct rig, loop);
@@ -68,7 +77,7 @@ static struct service *rig_load(const char *text, const struct service *previous
 void rig_begin(struct rig *rig, const char *config)
 {
     *rig = (struct rig){ .now_ms = RIG_BEGAN_MS };
-    log_open(LOG_TO_STDERR, getenv("RIG_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, getenv("RIG_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     wires_begin();
     current = rig;
     loop_init_bare(&rig->loop, 0, rig_on_told);

@@ -23,6 +23,9 @@ struct rig {
 };
 
 /* A listener and an upstream in the clear; options of either may follow it, and others go before. */
+/* What the first client's first session is called. */
+#define RIG_SESSION "0000000000000000.100"
+
 #define RIG_LISTENER(options)                                                                                          \
     "listener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" upstream = \"main\" " options " }\n"
 #define RIG_UPSTREAM(options) "upstream \"main\" { address = \"127.0.0.1:143\" tls = \"none\" " options " }\n"

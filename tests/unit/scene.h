@@ -52,7 +52,8 @@ static inline void scene_on_upstream(void *owner, enum upstream_event event, str
     }
 }
 
-static const struct upstream_owner scene_owner = { scene_on_upstream, &scene, 0xace };
+static const struct logmark scene_mark = { .client = 0xace, .session = 0xace };
+static const struct upstream_owner scene_owner = { scene_on_upstream, &scene, &scene_mark };
 static const struct upstream_ends scene_ends = { &scene_peer, &scene_local };
 
 /* What main() returns. */
@@ -92,7 +93,7 @@ static inline void scene_begin(const char *text)
     }
     scene = (struct scene){ 0 };
     wires_begin();
-    log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
     loop_init_bare(&scene.loop, 0, scene_on_told);
     scene.loop.watches.is_ready = wire_is_ready;
     upstreams_init(&scene.upstreams, &scene.loop);

@@ -12,6 +12,8 @@ static const struct address client = { AF_INET, 50122, { 192, 0, 2, 7 } }, local
 #define ADDRESS                                                                                                        \
     "\"x-originating-ip\" \"192.0.2.7\" \"x-originating-port\" \"50122\" \"x-connected-ip\" \"192.0.2.1\" "            \
     "\"x-connected-port\" \"993\""
+#define TTL(left) " \"x-proxy-ttl\" \"" left "\""
+#define HOP       ADDRESS " \"x-session-id\" \"own\"" TTL("4")
 
 static const struct {
     const char *name;
@@ -28,18 +30,19 @@ static const struct {
     { "quoting", IMAPSTATE_SPAN("(\"a\\\"b\" \"c\\\\d\")"), NULL, IMAPSTATE_SPAN("(\"a\\\"b\" \"c\\\\d\")") },
     { "literals become quoted", IMAPSTATE_SPAN("({4}\r\nname {4+}\r\nmutt)"), NULL,
       IMAPSTATE_SPAN("(\"name\" \"mutt\")") },
-    { "the address alone", IMAPSTATE_SPAN("()"), &client, IMAPSTATE_SPAN("(" ADDRESS ")") },
-    { "the address with NIL", IMAPSTATE_SPAN("NIL"), &client, IMAPSTATE_SPAN("(" ADDRESS ")") },
+    { "the address alone", IMAPSTATE_SPAN("()"), &client, IMAPSTATE_SPAN("(" HOP ")") },
+    { "the address with NIL", IMAPSTATE_SPAN("NIL"), &client, IMAPSTATE_SPAN("(" HOP ")") },
     { "the address before the client's own", IMAPSTATE_SPAN("(\"name\" \"mutt\")"), &client,
-      IMAPSTATE_SPAN("(" ADDRESS " \"name\" \"mutt\")") },
+      IMAPSTATE_SPAN("(" HOP " \"name\" \"mutt\")") },
     { "IPv6", IMAPSTATE_SPAN("nil"), &client6,
       IMAPSTATE_SPAN(
           "(\"x-originating-ip\" \"2001:db8::7\" \"x-originating-port\" \"1\" \"x-connected-ip\" \"192.0.2.1\" "
-          "\"x-connected-port\" \"993\")") },
+          "\"x-connected-port\" \"993\" \"x-session-id\" \"own\"" TTL("4") ")") },
     { "a unix socket has no address", IMAPSTATE_SPAN("NIL"), &of_unix,
-      IMAPSTATE_SPAN("(\"x-connected-ip\" \"192.0.2.1\" \"x-connected-port\" \"993\")") },
+      IMAPSTATE_SPAN(
+          "(\"x-connected-ip\" \"192.0.2.1\" \"x-connected-port\" \"993\" \"x-session-id\" \"own\"" TTL("4") ")") },
     { "a client that speaks for itself", IMAPSTATE_SPAN("(\"X-Originating-IP\" \"10.0.0.1\" \"name\" \"mutt\")"),
-      &client, IMAPSTATE_SPAN("(" ADDRESS " \"name\" \"mutt\")") },
+      &client, IMAPSTATE_SPAN("(" HOP " \"name\" \"mutt\")") },
     { "the same where addresses are not passed on",
       IMAPSTATE_SPAN("(\"x-originating-ip\" \"10.0.0.1\" \"x-client-transport\" \"TLS\" \"x-multiplex\" \"0\" "
                      "\"X-VIA\" \"c\" \"x-\" \"1\" x-any NIL)"),
@@ -83,13 +86,20 @@ static const struct {
     { "a tab between", IMAPSTATE_SPAN("(\"a\"\t\"b\")"), NULL, IMAPSTATE_SPAN("NIL") },
 };
 
+static const struct id_hop *hop_from(const struct address *source, struct id_hop *ret_hop)
+{
+    *ret_hop = (struct id_hop){ source, &local, "own" };
+    return ret_hop;
+}
+
 /* What goes up of what a client has said. */
 static enum imapstate_error rewrite(struct imapstate_span in, bool is_trusted, const struct address *source,
                                     struct imapstate_buf *ret_arguments)
 {
+    struct id_hop hop;
     struct id *said = id_new();
     enum imapstate_error error = id_read(in, is_trusted, said);
-    if (error == IMAPSTATE_OK && !id_write(said, source, &local, ret_arguments))
+    if (error == IMAPSTATE_OK && !id_write(said, hop_from(source, &hop), ret_arguments))
         error = IMAPSTATE_NO_MEMORY;
     id_free(said);
     return error;
@@ -111,10 +121,14 @@ TEST(the_id_of_a_client_that_has_said_nothing_has_its_address)
 {
     struct imapstate_buf got;
     imapstate_buf_init(&got, ID_MAX);
-    assert_true(id_write(NULL, &client, &local, &got));
-    CHECK_SPAN("address", imapstate_buf_span(&got), IMAPSTATE_SPAN("(" ADDRESS ")"));
+    struct id_hop hop;
+    assert_true(id_write(NULL, hop_from(&client, &hop), &got));
+    CHECK_SPAN("address", imapstate_buf_span(&got), IMAPSTATE_SPAN("(" HOP ")"));
     imapstate_buf_clear(&got);
-    assert_true(id_write(NULL, NULL, NULL, &got));
+    assert_true(id_write(NULL, hop_from(NULL, &hop), &got));
+    CHECK_SPAN("nothing", imapstate_buf_span(&got), IMAPSTATE_SPAN("NIL"));
+    imapstate_buf_clear(&got);
+    assert_true(id_write(NULL, NULL, &got));
     CHECK_SPAN("nothing", imapstate_buf_span(&got), IMAPSTATE_SPAN("NIL"));
     imapstate_buf_done(&got);
 }
@@ -177,12 +191,12 @@ TEST(the_limits_are_those_of_the_rfc_for_both_sides)
 
 TEST(the_last_of_the_clients_own_give_way_to_its_address)
 {
-    struct imapstate_buf list = list_of(30, 1, 1, false), want = list_of(26, 1, 1, false), got;
+    struct imapstate_buf list = list_of(30, 1, 1, false), want = list_of(24, 1, 1, false), got;
     imapstate_buf_init(&got, ID_MAX);
     assert_int_equal(rewrite(imapstate_buf_span(&list), false, &client, &got), IMAPSTATE_OK);
-    struct imapstate_span address = IMAPSTATE_SPAN("(" ADDRESS " ");
+    struct imapstate_span address = IMAPSTATE_SPAN("(" HOP " ");
     assert_memory_equal(got.at, address.at, address.len);
-    CHECK_SPAN("26 of 30", ((struct imapstate_span){ got.at + address.len, got.len - address.len }),
+    CHECK_SPAN("24 of 30", ((struct imapstate_span){ got.at + address.len, got.len - address.len }),
                ((struct imapstate_span){ want.at + 1, want.len - 1 }));
     imapstate_buf_done(&list);
     imapstate_buf_done(&want);
@@ -198,28 +212,27 @@ static const struct {
     bool is_looping;
 } trusted[] = {
     { "the user's address", IMAPSTATE_SPAN("(\"x-originating-ip\" \"198.51.100.9\")"), "198.51.100.9:0", NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS ")"), false },
+      IMAPSTATE_SPAN("(" HOP ")"), false },
     { "all of it, in any order and case",
       IMAPSTATE_SPAN("(\"x-connected-port\" \"993\" \"X-ORIGINATING-PORT\" \"7\" \"name\" \"w\" "
                      "x-originating-ip 2001:db8::9 \"x-connected-ip\" \"2001:db8::1\")"),
-      "[2001:db8::9]:7", "[2001:db8::1]:993", NULL, IMAPSTATE_SPAN("(" ADDRESS " \"name\" \"w\")"), false },
+      "[2001:db8::9]:7", "[2001:db8::1]:993", NULL, IMAPSTATE_SPAN("(" HOP " \"name\" \"w\")"), false },
     { "a mapped address", IMAPSTATE_SPAN("(x-originating-ip ::ffff:198.51.100.9)"), "198.51.100.9:0", NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS ")"), false },
+      IMAPSTATE_SPAN("(" HOP ")"), false },
     { "a port alone is nobody's", IMAPSTATE_SPAN("(x-originating-port 7)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS ")"), false },
+      IMAPSTATE_SPAN("(" HOP ")"), false },
     { "NIL says nothing", IMAPSTATE_SPAN("(x-originating-ip NIL x-proxy-ttl NIL)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS ")"), false },
+      IMAPSTATE_SPAN("(" HOP ")"), false },
     { "the session", IMAPSTATE_SPAN("(x-session-ext-id e name w x-session-id s x-proxy-ttl 5)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS " \"x-session-ext-id\" \"e\" \"x-session-id\" \"s\" \"x-proxy-ttl\" \"4\" "
-                     "\"name\" \"w\")"),
+      IMAPSTATE_SPAN("(" ADDRESS TTL("4") " \"x-session-ext-id\" \"e\" \"x-session-id\" \"s\" \"name\" \"w\")"),
       false },
     { "the last hop", IMAPSTATE_SPAN("(x-proxy-ttl 1)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS " \"x-proxy-ttl\" \"0\")"), true },
+      IMAPSTATE_SPAN("(" ADDRESS " \"x-session-id\" \"own\"" TTL("0") ")"), true },
     { "none left", IMAPSTATE_SPAN("(x-proxy-ttl 0)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS " \"x-proxy-ttl\" \"0\")"), true },
+      IMAPSTATE_SPAN("(" ADDRESS " \"x-session-id\" \"own\"" TTL("0") ")"), true },
     { "what else begins so is nobody's to say",
       IMAPSTATE_SPAN("(x-multiplex 0 x-forward-a b X-VIA c x-client-transport TLS)"), NULL, NULL, NULL,
-      IMAPSTATE_SPAN("(" ADDRESS ")"), false },
+      IMAPSTATE_SPAN("(" HOP ")"), false },
     { "no address", IMAPSTATE_SPAN("(x-originating-ip unknown)"), NULL, NULL, "x-originating-ip", { 0 }, false },
     { "an empty one", IMAPSTATE_SPAN("(x-originating-ip \"\")"), NULL, NULL, "x-originating-ip", { 0 }, false },
     { "two",
@@ -264,6 +277,7 @@ static void check_address(const char *name, const struct address *got, const cha
 TEST(a_trusted_client_is_heard_and_nobody_else)
 {
     for (size_t i = 0; i < ARRAY_LEN(trusted); i++) {
+        struct id_hop hop;
         struct id *said = id_new(), *unheard = id_new();
         struct imapstate_buf up;
         imapstate_buf_init(&up, ID_MAX);
@@ -273,17 +287,55 @@ TEST(a_trusted_client_is_heard_and_nobody_else)
         if (is_read) {
             check_address(trusted[i].name, &said->source, trusted[i].source);
             check_address(trusted[i].name, &said->destination, trusted[i].destination);
-            CHECK_ROW(trusted[i].name, said->is_looping == trusted[i].is_looping);
-            CHECK_ROW(trusted[i].name, id_write(said, &client, &local, &up));
+            CHECK_ROW(trusted[i].name, id_is_looping(said) == trusted[i].is_looping);
+            CHECK_ROW(trusted[i].name, id_write(said, hop_from(&client, &hop), &up));
             CHECK_SPAN(trusted[i].name, imapstate_buf_span(&up), trusted[i].up);
         }
         CHECK_ROW(trusted[i].name, id_read(trusted[i].in, false, unheard) == IMAPSTATE_OK);
         CHECK_ROW(trusted[i].name, unheard->source.family == AF_UNSPEC && unheard->destination.family == AF_UNSPEC);
-        CHECK_ROW(trusted[i].name, unheard->session.count == 0 && !unheard->wrong && !unheard->is_looping);
+        CHECK_ROW(trusted[i].name, unheard->session.count == 0 && !unheard->wrong);
         id_free(said);
         id_free(unheard);
         imapstate_buf_done(&up);
     }
+}
+
+static const struct {
+    const char *name;
+    struct imapstate_span in, up;
+} hops[] = {
+    { "one less", IMAPSTATE_SPAN("(x-proxy-ttl 3)"), IMAPSTATE_SPAN("(\"x-proxy-ttl\" \"2\")") },
+    { "in any case", IMAPSTATE_SPAN("(X-Proxy-TTL 3)"), IMAPSTATE_SPAN("(\"x-proxy-ttl\" \"2\")") },
+    { "nobody makes the way longer", IMAPSTATE_SPAN("(x-proxy-ttl 65535)"), IMAPSTATE_SPAN("(\"x-proxy-ttl\" \"4\")") },
+    { "before the client's own", IMAPSTATE_SPAN("(name w x-proxy-ttl 2)"),
+      IMAPSTATE_SPAN("(\"x-proxy-ttl\" \"1\" \"name\" \"w\")") },
+    { "the last one", IMAPSTATE_SPAN("(x-proxy-ttl 1)"), IMAPSTATE_SPAN("(\"x-proxy-ttl\" \"0\")") },
+    { "no number", IMAPSTATE_SPAN("(x-proxy-ttl many)"), IMAPSTATE_SPAN("NIL") },
+    { "NIL", IMAPSTATE_SPAN("(x-proxy-ttl NIL)"), IMAPSTATE_SPAN("NIL") },
+    { "in what is no ID", IMAPSTATE_SPAN("(x-proxy-ttl 3"), IMAPSTATE_SPAN("NIL") },
+};
+
+TEST(who_has_said_how_many_hops_are_left_makes_the_way_shorter_whoever_it_is)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hops); i++) {
+        struct imapstate_buf up;
+        imapstate_buf_init(&up, ID_MAX);
+        CHECK_ROW(hops[i].name, rewrite(hops[i].in, false, NULL, &up) == IMAPSTATE_OK);
+        CHECK_SPAN(hops[i].name, imapstate_buf_span(&up), hops[i].up);
+        imapstate_buf_done(&up);
+    }
+}
+
+TEST(what_is_said_after_the_login_is_no_hop)
+{
+    struct imapstate_buf up;
+    struct id *said = id_new();
+    imapstate_buf_init(&up, ID_MAX);
+    assert_int_equal(id_read(IMAPSTATE_SPAN("(x-proxy-ttl 3 name w)"), false, said), IMAPSTATE_OK);
+    assert_true(id_write(said, NULL, &up));
+    CHECK_SPAN("the client's own", imapstate_buf_span(&up), IMAPSTATE_SPAN("(\"name\" \"w\")"));
+    id_free(said);
+    imapstate_buf_done(&up);
 }
 
 TEST(what_a_trusted_client_says_of_the_session_goes_where_addresses_go)
@@ -367,6 +419,8 @@ int main(void)
         cmocka_unit_test(the_limits_are_those_of_the_rfc_for_both_sides),
         cmocka_unit_test(the_last_of_the_clients_own_give_way_to_its_address),
         cmocka_unit_test(a_trusted_client_is_heard_and_nobody_else),
+        cmocka_unit_test(who_has_said_how_many_hops_are_left_makes_the_way_shorter_whoever_it_is),
+        cmocka_unit_test(what_is_said_after_the_login_is_no_hop),
         cmocka_unit_test(what_a_trusted_client_says_of_the_session_goes_where_addresses_go),
         cmocka_unit_test(an_answer_is_read_whole_and_written_anew),
         cmocka_unit_test(an_answer_cut_anywhere_is_none),

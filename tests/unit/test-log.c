@@ -1,48 +1,17 @@
 #include "check.h"
 
 #include "log.h"
+#include "loguser.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-static const struct {
-    const char *name;
-    struct imapstate_span in;
-    size_t size;
-    const char *want;
-} quotes[] = {
-    { "plain text stays", IMAPSTATE_SPAN("ann@example.org"), 64, "ann@example.org" },
-    { "nothing stays nothing", IMAPSTATE_SPAN(""), 64, "" },
-    { "a space would end the field", IMAPSTATE_SPAN("a b"), 64, "a\\x20b" },
-    { "a line end would begin a forged line", IMAPSTATE_SPAN("a\r\nlogin"), 64, "a\\x0d\\x0alogin" },
-    { "quotes and backslashes", IMAPSTATE_SPAN("\"\\"), 64, "\\x22\\x5c" },
-    { "NUL, DEL and UTF-8", IMAPSTATE_SPAN("\0\x7f\xc3\xa4"), 64, "\\x00\\x7f\\xc3\\xa4" },
-    { "what just fits is whole", IMAPSTATE_SPAN("12345678"), 9, "12345678" },
-    { "one more is cut", IMAPSTATE_SPAN("123456789"), 9, "12345..." },
-    { "an escape is never cut in two", IMAPSTATE_SPAN("123\n\n"), 9, "123..." },
-    { "an escape that just fits", IMAPSTATE_SPAN("1234\n"), 9, "1234\\x0a" },
-    { "cut at an escape", IMAPSTATE_SPAN("\n\n\n"), 9, "\\x0a..." },
-    { "room for the mark only", IMAPSTATE_SPAN("12345"), 4, "..." },
-    { "no room for the mark", IMAPSTATE_SPAN("12345"), 3, "12" },
-    { "no room at all", IMAPSTATE_SPAN("12345"), 1, "" },
-};
-
-TEST(text_from_outside_is_quoted)
-{
-    for (size_t i = 0; i < ARRAY_LEN(quotes); i++) {
-        char *text = malloc(quotes[i].size); /* as small as told, for the sanitizer to watch */
-        const char *got = log_quote(quotes[i].in, text, quotes[i].size);
-        CHECK_ROW(quotes[i].name, got == text);
-        if (strcmp(got, quotes[i].want) != 0)
-            fail_msg("row \"%s\": got \"%s\"", quotes[i].name, got);
-        free(text);
-    }
-}
 
 static int captured_stderr = -1;
 static FILE *capture_file;
@@ -81,7 +50,7 @@ static bool matches(const char *text, const char *pattern)
 
 TEST(a_line_has_time_process_level_and_text)
 {
-    log_open(LOG_TO_STDERR, LOG_LEVEL_DEBUG);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG);
     capture_begin();
     errno = ENOENT;
     log_warning("two: %d %s", 2, "words");
@@ -103,7 +72,7 @@ TEST(a_level_lets_through_itself_and_what_is_worse)
         { LOG_LEVEL_ERROR, "e" }, { LOG_LEVEL_WARNING, "ew" }, { LOG_LEVEL_INFO, "ewi" }, { LOG_LEVEL_DEBUG, "ewid" }
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        log_open(LOG_TO_STDERR, cases[i].level);
+        log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, cases[i].level);
         capture_begin();
         log_error("e");
         log_warning("w");
@@ -126,7 +95,7 @@ TEST(a_line_that_is_too_long_or_broken_stays_one_line)
     char *text = malloc(5000);
     memset(text, 'x', 4999);
     text[4999] = '\0';
-    log_open(LOG_TO_STDERR, LOG_LEVEL_INFO);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
     capture_begin();
     log_info("%s", text);
     log_info("a\nb\rc\x1b[0m\x7f");
@@ -138,6 +107,94 @@ TEST(a_line_that_is_too_long_or_broken_stays_one_line)
     assert_null(strchr(strchr(end + 1, '\n') + 1, '\n'));
     free(got);
     free(text);
+}
+
+static void put_in(const char *word)
+{
+    struct logline line;
+    log_begin(&line, LOG_LEVEL_INFO);
+    logline_words(&line, "word", word);
+    log_end_with(&line, "behind %s", "it");
+}
+
+TEST(a_line_with_data_is_text_or_json_as_it_is_opened)
+{
+    static const struct {
+        enum log_format format;
+        const char *want;
+    } cases[] = {
+        { LOG_FORMAT_TEXT, "^20[0-9T:.-]+Z imapstated\\[[0-9]+\\]: info: word=w behind it\n"
+                           "20[0-9T:.-]+Z imapstated\\[[0-9]+\\]: warning: only words\n$" },
+        { LOG_FORMAT_JSON, "^\\{\"time\":\"20[0-9T:.-]+Z\",\"pid\":[0-9]+,\"level\":\"info\",\"word\":\"w\","
+                           "\"message\":\"behind it\"\\}\n"
+                           "\\{\"time\":\"20[0-9T:.-]+Z\",\"pid\":[0-9]+,\"level\":\"warning\","
+                           "\"message\":\"only words\"\\}\n$" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        log_open(LOG_TO_STDERR, cases[i].format, LOG_LEVEL_INFO);
+        capture_begin();
+        put_in("w");
+        log_warning("only words");
+        char *got = capture_end();
+        if (!matches(got, cases[i].want))
+            fail_msg("row %zu: got %s", i, got);
+        free(got);
+    }
+}
+
+/* As systemd does it: the file that standard error is stands in the environment. */
+TEST(the_journal_gets_priorities_and_neither_time_nor_process)
+{
+    char stream[64];
+    struct stat status;
+    capture_begin();
+    assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG);
+    log_error("e");
+    log_warning("w");
+    log_info("i");
+    log_debug("d");
+    log_open(LOG_TO_STDERR, LOG_FORMAT_JSON, LOG_LEVEL_INFO);
+    log_warning("w");
+    char *got = capture_end();
+    assert_string_equal(got, "<3>e\n<4>w\n<6>i\n<7>d\n<4>{\"level\":\"warning\",\"message\":\"w\"}\n");
+    free(got);
+    setenv("JOURNAL_STREAM", "1:2", 1); /* another file */
+    capture_begin();
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+    log_info("i");
+    got = capture_end();
+    assert_true(matches(got, "^20.*Z imapstated.*: info: i\n$"));
+    free(got);
+    unsetenv("JOURNAL_STREAM");
+}
+
+TEST(what_an_operator_sets_lasts_until_the_next_opening)
+{
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING);
+    log_set_level(LOG_LEVEL_DEBUG);
+    assert_true(loguser_add(IMAPSTATE_SPAN("ann")));
+    assert_true(log_is_on(LOG_LEVEL_DEBUG));
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING);
+    assert_false(log_is_on(LOG_LEVEL_INFO));
+    assert_false(loguser_has(IMAPSTATE_SPAN("ann")));
+}
+
+TEST(a_line_that_cannot_be_written_is_counted)
+{
+    uint64_t before = log_lost();
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC), was = dup(STDERR_FILENO);
+    assert_true(full >= 0 && was >= 0);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+    assert_true(dup2(full, STDERR_FILENO) >= 0);
+    log_info("one");
+    log_info("two");
+    assert_true(dup2(was, STDERR_FILENO) >= 0);
+    close(full);
+    close(was);
+    assert_int_equal(log_lost() - before, 2);
 }
 
 #define THREADS    4
@@ -154,7 +211,7 @@ TEST(lines_of_several_threads_do_not_mix)
 {
     static const char *const texts[THREADS] = { "aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd" };
     pthread_t threads[THREADS];
-    log_open(LOG_TO_STDERR, LOG_LEVEL_INFO);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
     capture_begin();
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, write_lines, (void *)(uintptr_t)texts[i]), 0);
@@ -179,10 +236,13 @@ TEST(lines_of_several_threads_do_not_mix)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_from_outside_is_quoted),
         cmocka_unit_test(a_line_has_time_process_level_and_text),
         cmocka_unit_test(a_level_lets_through_itself_and_what_is_worse),
         cmocka_unit_test(a_line_that_is_too_long_or_broken_stays_one_line),
+        cmocka_unit_test(a_line_with_data_is_text_or_json_as_it_is_opened),
+        cmocka_unit_test(the_journal_gets_priorities_and_neither_time_nor_process),
+        cmocka_unit_test(what_an_operator_sets_lasts_until_the_next_opening),
+        cmocka_unit_test(a_line_that_cannot_be_written_is_counted),
         cmocka_unit_test(lines_of_several_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,7 @@ TEST(an_address_needs_no_looking_up)
     const struct endpoint *endpoint = opening_begin_try(opening, NOW);
     assert_int_equal(endpoint->sockaddr.any.sa_family, AF_INET);
     /* There is no other. */
-    assert_false(opening_fail(opening, true, "Connection refused", NOW));
+    assert_false(opening_fail(opening, NULL, true, "Connection refused", NOW));
     assert_string_equal(opening->why, "Connection refused");
     end(opening);
 }
@@ -135,7 +135,7 @@ TEST(each_address_is_tried_once_with_a_time_of_its_own)
         seen |= 1u << last_octet(opening_begin_try(opening, now_ms));
         assert_false(opening_is_late(opening, now_ms + 4999));
         assert_true(opening_is_late(opening, now_ms + 5000));
-        assert_int_equal(opening_fail(opening, false, "closed", now_ms + 10), tried < 3);
+        assert_int_equal(opening_fail(opening, NULL, false, "closed", now_ms + 10), tried < 3);
     }
     assert_int_equal(seen, 1u << 1 | 1u << 2 | 1u << 3);
     end(opening);
@@ -160,7 +160,7 @@ TEST(an_address_that_costs_time_is_remembered)
         struct opening *opening = begin_with_addresses(2);
         opening_begin_try(opening, NOW);
         struct address tried = opening->addresses.addresses[0];
-        opening_fail(opening, ends[i].was_connecting, "what", NOW + ends[i].after_ms);
+        opening_fail(opening, NULL, ends[i].was_connecting, "what", NOW + ends[i].after_ms);
         if (ends[i].serves_later) {
             opening->at = 0;
             opening_succeed(opening);
@@ -259,11 +259,11 @@ TEST(a_scout_takes_nobodys_place_and_is_content_with_names)
     assert_false(opening_makes_room(opening));
     assert_int_equal(park_count(), 1);
     opening_begin_try(opening, NOW);
-    assert_true(opening_fail(opening, true, "what", NOW));
+    assert_true(opening_fail(opening, NULL, true, "what", NOW));
     opening_begin_try(opening, NOW);
     opening->at = 0;
     scout_learn_names(scout, IMAPSTATE_SPAN("IMAP4rev1"));
-    assert_false(opening_fail(opening, false, "what", NOW));
+    assert_false(opening_fail(opening, NULL, false, "what", NOW));
     assert_false(prelude_round_has_ended("main", round));
     deadlist_clear(&opening->addresses.addresses[0]);
     opening_free(opening);
@@ -303,6 +303,6 @@ int main(void)
         cmocka_unit_test(until_tls_is_there_nothing_is_certain_where_it_is_to_come),
     };
     signal(SIGPIPE, SIG_IGN);
-    log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,12 +37,13 @@ static void come_unannounced(struct rig *rig, struct wire **ret_client, struct w
         SERVER, "* OK [CAPABILITY " LIST "] hi\r\n"                                                                    \
     }
 #define IDS(fields) "imapstate ID (" fields ")\r\n"
+#define HOP         " \"x-session-id\" \"" RIG_SESSION "\" \"x-proxy-ttl\" \"4\""
 #define OWN_ENDS                                                                                                       \
     "\"x-originating-ip\" \"127.0.0.2\" \"x-originating-port\" \"40000\" \"x-connected-ip\" \"127.0.0.1\" "            \
-    "\"x-connected-port\" \"1143\""
+    "\"x-connected-port\" \"1143\"" HOP
 #define OTHER_ENDS                                                                                                     \
     "\"x-originating-ip\" \"192.0.2.7\" \"x-originating-port\" \"0\" \"x-connected-ip\" \"127.0.0.1\" "                \
-    "\"x-connected-port\" \"1143\""
+    "\"x-connected-port\" \"1143\"" HOP
 #define IDED "* ID (\"name\" \"rig\")\r\na OK ID completed.\r\n"
 
 static const struct dialog trusted[] = {
@@ -76,6 +77,15 @@ TEST(who_is_trusted_speaks_for_others)
 }
 
 static const struct dialog untrusted[] = {
+    { "how far it has come counts, and its session is nothing",
+      { { CLIENT, "a ID (\"x-proxy-ttl\" \"3\" \"x-session-id\" \"s\")\r\n" }, LOGS_IN },
+      IDS("\"x-originating-ip\" \"127.0.0.2\" \"x-originating-port\" \"40000\" \"x-connected-ip\" \"127.0.0.1\" "
+          "\"x-connected-port\" \"1143\" \"x-session-id\" \"" RIG_SESSION "\" \"x-proxy-ttl\" \"2\""),
+      IDED },
+    { "a loop is not gone round for ever",
+      { { CLIENT, "a ID (\"x-proxy-ttl\" \"1\")\r\n" } },
+      "",
+      "* BYE [UNAVAILABLE] The mail server cannot be reached.\r\n<end>" },
     { "what it says of an address is nothing",
       { { CLIENT, "a ID (\"name\" \"x\" \"x-originating-ip\" \"192.0.2.7\")\r\n" }, LOGS_IN },
       IDS(OWN_ENDS " \"name\" \"x\""),
@@ -91,6 +101,10 @@ static const struct dialog unannounced[] = {
     { "its own words are",
       { { CLIENT, "a ID (\"name\" \"x\" \"x-originating-ip\" \"192.0.2.7\")\r\n" }, LOGS_IN },
       IDS("\"name\" \"x\""),
+      IDED },
+    { "but how far it has come is passed on",
+      { { CLIENT, "a ID (\"x-proxy-ttl\" \"3\" \"x-session-id\" \"s\")\r\n" }, LOGS_IN },
+      IDS("\"x-proxy-ttl\" \"2\""),
       IDED },
     { "and if it has none nothing is", { LOGS_IN }, "b LOGIN \"ann\" \"secret\"\r\n", "" },
 };

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include "log.h"
+#include "logquote.h"
 #include "revocations.h"
 
 #include <imapstate/token.h>
