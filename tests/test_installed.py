@@ -100,6 +100,14 @@ def test_the_clients_example_is_built_where_it_was_installed(prefix, environment
     assert answer.returncode == 2 and answer.stderr.startswith("example: usage: ")
 
 
+def test_the_example_server_is_built_where_it_was_installed(prefix, pkg_config, environment, tmp_path):
+    source = prefix / "share/doc/imapstate/examples/server.c"
+    assert "cc server.c -o server $(pkg-config --cflags --libs imapstate)" in source.read_text()
+    run("cc", "-Wall", "-Wextra", "-Werror", source, "-o", tmp_path / "server", *pkg_config("--cflags", "--libs"))
+    answer = subprocess.run([tmp_path / "server"], env=environment, capture_output=True, text=True)
+    assert answer.returncode == 2 and answer.stderr.startswith("server: usage: ")
+
+
 PAGES = ["docs/library.md", "docs/protocol.md", "docs/framing.md", "docs/keys.md", "clients/c/README.md"]
 
 

@@ -1,5 +1,4 @@
 """clients/c: the example, built as its README says, against the gateway and a server without STATE."""
-import json
 import os
 import pathlib
 import stat
@@ -10,23 +9,16 @@ import pytest
 from harness.patience import PATIENCE_S
 from harness.server import NEW_USER_PASSWORD
 from harness.gateway import BUILD
-from harness.modules import assert_quoted, round_trips
+from harness.modules import assert_quoted, round_trips, sanitizers
 
 _FOLDER = pathlib.Path(__file__).resolve().parents[2] / "clients" / "c"
 SET_UP = "STATE ENABLE NOTIFY STATUS"
 
 
-def _sanitizers():
-    """What the library was built with, its user must be linked with."""
-    options = json.loads((BUILD / "meson-info" / "intro-buildoptions.json").read_text())
-    chosen = next(option["value"] for option in options if option["name"] == "b_sanitize")
-    return [] if chosen == "none" else [f"-fsanitize={chosen}"]
-
-
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     folder = tmp_path_factory.mktemp("example")
-    flags = " ".join(["-Wall", "-Wextra", "-Werror", *_sanitizers()])
+    flags = " ".join(["-Wall", "-Wextra", "-Werror", *sanitizers()])
     environment = os.environ | {"PKG_CONFIG_PATH": str(BUILD.resolve() / "meson-uninstalled"), "CFLAGS": flags, "LDFLAGS": flags}
     done = subprocess.run(("make", "-C", str(_FOLDER), f"OUT={folder}"), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
