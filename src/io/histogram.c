@@ -31,3 +31,23 @@ uint64_t histogram_count(const struct histogram *histogram)
         count += histogram->buckets[i];
     return count;
 }
+
+bool histogram_quantile(const struct histogram *histogram, double share, uint64_t *ret_us)
+{
+    double rank = share * (double)histogram_count(histogram), below = 0;
+    if (rank <= 0)
+        return false;
+    uint64_t low = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        double here = (double)histogram->buckets[i];
+        uint64_t high = histogram_bounds_us[i];
+        if (here > 0 && below + here >= rank) {
+            *ret_us = low + (uint64_t)((double)(high - low) * (rank - below) / here);
+            return true;
+        }
+        below += here;
+        low = high;
+    }
+    *ret_us = low;
+    return true;
+}

@@ -4,6 +4,7 @@
 #ifndef IO_HISTOGRAM_H
 #define IO_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HISTOGRAM_BOUNDS 14u
@@ -20,5 +21,9 @@ struct histogram {
 void histogram_note(struct histogram *histogram, uint64_t us);
 void histogram_add(struct histogram *into, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *histogram);
+
+/* The value that a share of all, above 0 and up to 1, does not exceed, as near as the bounds tell: between two of them
+ * all values are taken for equally likely, and those above the last for as large as that. False: there is none. */
+bool histogram_quantile(const struct histogram *histogram, double share, uint64_t *ret_us);
 
 #endif
