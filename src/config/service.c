@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pemfile.h"
 #include "tls.h"
 
 /* What a token may outlive the lifetime that was configured, and a day for clocks and for the time that a revocation
@@ -112,13 +113,26 @@ static bool service_make_key(struct service *service, const struct service *prev
     return error == IMAPSTATE_OK;
 }
 
-static void service_complain_of_tls(const struct config_place *place, const char *what, const char *file, FILE *errors)
+/* what: the option, and file its value, which is explained as kind; file is "" if the trouble is not in a file. why:
+ * what is known already, or NULL. */
+static void service_complain_of_tls(const struct config_place *place, const char *what, const char *file,
+                                    enum pemfile_kind kind, const char *why, FILE *errors)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
-    fprintf(errors, "%s:%u: %s%s%s: %s\n", place->file, place->line, what, *file ? " " : "", file,
-            reason ? reason : "unknown error");
+    char words[256];
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    if (why || !*file || !pemfile_explain(file, kind, words, sizeof words))
+        snprintf(words, sizeof words, "%s", why ? why : reason ? reason : "unknown error");
+    fprintf(errors, "%s:%u: %s%s%s: %s\n", place->file, place->line, what, *file ? " " : "", file, words);
     ERR_clear_error();
+}
+
+/* It is served all the same: clients that look will say so, and without it nobody could log in. */
+static void service_warn_of_time(const struct config_listener *listener, const SSL_CTX *context, FILE *errors)
+{
+    char words[64];
+    if (pemfile_is_untimely(context, words, sizeof words))
+        fprintf(errors, "%s:%u: warning: tls_cert_file %s: the certificate %s\n", listener->place.file,
+                listener->place.line, listener->tls_cert_file, words);
 }
 
 static SSL_CTX *service_load_listener(const struct config *config, const struct config_listener *listener, FILE *errors)
@@ -127,14 +141,20 @@ static SSL_CTX *service_load_listener(const struct config *config, const struct 
     SSL_CTX *context = tls_own_context(listener->tls_cert_file, listener->tls_key_file, &wrong);
     const struct {
         const char *what, *file;
+        enum pemfile_kind kind;
+        const char *why;
     } parts[] = {
         [TLS_WRONG_CONTEXT] = { "TLS", "" },
-        [TLS_WRONG_CERTIFICATE] = { "tls_cert_file", listener->tls_cert_file },
-        [TLS_WRONG_KEY] = { "tls_key_file", listener->tls_key_file },
-        [TLS_WRONG_PAIR] = { "tls_key_file does not match tls_cert_file", "" },
+        [TLS_WRONG_CERTIFICATE] = { "tls_cert_file", listener->tls_cert_file, PEMFILE_CERTIFICATES },
+        [TLS_WRONG_KEY] = { "tls_key_file", listener->tls_key_file, PEMFILE_KEY },
+        [TLS_WRONG_PAIR] = { "tls_key_file", listener->tls_key_file, PEMFILE_KEY,
+                             "it is not the key of the certificate in tls_cert_file" },
     };
-    if (!context)
-        service_complain_of_tls(&listener->place, parts[wrong].what, parts[wrong].file, errors);
+    if (context)
+        service_warn_of_time(listener, context, errors);
+    else
+        service_complain_of_tls(&listener->place, parts[wrong].what, parts[wrong].file, parts[wrong].kind,
+                                parts[wrong].why, errors);
     return context;
 }
 
@@ -143,7 +163,7 @@ static SSL_CTX *service_load_upstream(const struct config *config, const struct 
     SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
     if (!context)
         service_complain_of_tls(&upstream->place, *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
-                                upstream->tls_ca_file, errors);
+                                upstream->tls_ca_file, PEMFILE_CERTIFICATES, NULL, errors);
     return context;
 }
 

@@ -25,6 +25,15 @@ static int tls_refuse_passphrase(char *buffer, int size, int is_writing, void *a
     return 0; /* a daemon has nobody to ask */
 }
 
+/* The key was compared with the certificate as soon as it was read. */
+static bool tls_is_mismatch(void)
+{
+    unsigned long error = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(error);
+    return ERR_GET_LIB(error) == ERR_LIB_X509 &&
+           (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
 SSL_CTX *tls_own_context(const char *certificate_file, const char *key_file, enum tls_wrong *ret_wrong)
 {
     ERR_clear_error();
@@ -39,7 +48,7 @@ SSL_CTX *tls_own_context(const char *certificate_file, const char *key_file, enu
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
         *ret_wrong = TLS_WRONG_CERTIFICATE;
     else if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1)
-        *ret_wrong = TLS_WRONG_KEY;
+        *ret_wrong = tls_is_mismatch() ? TLS_WRONG_PAIR : TLS_WRONG_KEY;
     else if (SSL_CTX_check_private_key(context) != 1)
         *ret_wrong = TLS_WRONG_PAIR;
     else

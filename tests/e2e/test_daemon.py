@@ -161,6 +161,33 @@ def test_a_missing_configuration_is_told(tmp_path):
     assert done.returncode == 1 and str(tmp_path / "missing") in done.stderr and "No such file" in done.stderr
 
 
+def test_what_is_wrong_with_a_certificate_or_a_key_is_said_in_words(configuration):
+    pair, certificate = configuration.key.read_bytes(), configuration.cert.read_bytes()
+    for octets, says in ((b"", "the file is empty"), (certificate, "there is a certificate in it, and no private key"),
+                         (pair[:-40], "what is in PEM in it is damaged")):
+        configuration.key.write_bytes(octets)
+        assert configuration.complaint() == f"{configuration.file}:3: tls_key_file {configuration.key}: {says}\n"
+    subprocess.run(("openssl", "pkcs8", "-topk8", "-passout", "pass:secret", "-out", str(configuration.key)), input=pair, check=True)
+    assert "the key is encrypted, and nobody is there to give the passphrase" in configuration.complaint()
+
+
+def test_a_certificate_that_has_expired_is_told_wherever_it_is_loaded(scripted, start_gateway, configuration, authority):
+    expired = authority.issue("expired", extra=("-days", "-1"))
+    shutil.copy(expired[0], configuration.cert)
+    shutil.copy(expired[1], configuration.key)
+    warning = rf":\d+: warning: tls_cert_file {configuration.cert}: the certificate expired on 20\d\d-\d\d-\d\d\n"
+    done = configuration.check()
+    assert done.returncode == 0 and re.fullmatch(re.escape(str(configuration.file)) + warning, done.stderr)
+    gateway = start_gateway(scripted.port, sections=[Section("listener", "old", address=f"127.0.0.1:{free_port()}", tls="implicit",
+                                                             tls_cert_file=str(configuration.cert), tls_key_file=str(configuration.key))])
+    logged = rf"warning: \S+:\d+: tls_cert_file {configuration.cert}: the certificate expired on "
+    gateway.wait_log(logged)
+    seen = gateway.log_octets()
+    gateway.reload()
+    gateway.wait_log(logged, since=seen)
+    gateway.wait_log("reloaded: ", since=seen)
+
+
 def test_certificates_are_checked_too(configuration, authority):
     stranger = authority.issue("stranger")
     configuration.key.write_bytes(pathlib.Path(stranger[1]).read_bytes())

@@ -255,12 +255,12 @@ static const struct {
     const char *errors;
 } tls_files[] = {
     { "both there", 'c', 'k', 'c', "" },
-    { "no certificate", '-', 'k', 'c', "test.conf:1: tls_cert_file /nonexistent: " },
-    { "no key", 'c', '-', 'c', "test.conf:1: tls_key_file /nonexistent: " },
+    { "no certificate", '-', 'k', 'c', "test.conf:1: tls_cert_file /nonexistent: No such file or directory\n" },
+    { "no key", 'c', '-', 'c', "test.conf:1: tls_key_file /nonexistent: No such file or directory\n" },
     { "the certificate for the key", 'c', 'c', 'c', "test.conf:1: tls_key_file /proc/self/fd/" },
     { "the key for the certificate", 'k', 'k', 'c', "test.conf:1: tls_cert_file /proc/self/fd/" },
     { "another key", 'c', 'o', 'c', "test.conf:1: tls_key_file /proc/self/fd/" },
-    { "no CA", 'c', 'k', '-', "test.conf:2: tls_ca_file /nonexistent: " },
+    { "no CA", 'c', 'k', '-', "test.conf:2: tls_ca_file /nonexistent: No such file or directory\n" },
 };
 
 static const char *tls_path(const struct certificate certificates[2], char which)
@@ -275,6 +275,25 @@ static const char *tls_path(const struct certificate certificates[2], char which
     default:
         return "/nonexistent";
     }
+}
+
+TEST(a_certificate_that_has_expired_is_served_with_a_warning)
+{
+    struct certificate certificate;
+    char text[1024], want[512];
+    certificate_make_timed(&certificate, "localhost", -7200, -3600);
+    snprintf(text, sizeof text,
+             "listener \"l\" { address = \"127.0.0.1:1993\" tls = \"implicit\" tls_cert_file = \"%s\" tls_key_file = "
+             "\"%s\" }\nupstream \"u\" { address = \"127.0.0.1:143\" tls = \"none\" }\n",
+             certificate.cert_file, certificate.key_file);
+    struct service *service = load(text, NULL);
+    assert_non_null(service);
+    snprintf(want, sizeof want, "test.conf:1: warning: tls_cert_file %s: the certificate expired on 20",
+             certificate.cert_file);
+    assert_memory_equal(errors, want, strlen(want));
+    service_unref(service);
+    certificate_done(&certificate);
+    forget_errors();
 }
 
 TEST(certificates_are_loaded_or_refused_with_their_line)
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test(an_ephemeral_key_lives_over_reloads),
         cmocka_unit_test(what_is_known_of_ways_to_log_in_is_kept_for_the_same_server_by_the_same_name),
         cmocka_unit_test(a_key_from_a_file_is_never_taken_for_an_ephemeral_one),
+        cmocka_unit_test(a_certificate_that_has_expired_is_served_with_a_warning),
         cmocka_unit_test(certificates_are_loaded_or_refused_with_their_line),
         cmocka_unit_test(sessions_keep_the_service_that_they_began_with),
     };

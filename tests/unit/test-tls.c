@@ -96,7 +96,7 @@ TEST(what_is_wrong_with_an_own_certificate_is_named)
         { "no certificate", "/nonexistent", localhost.key_file, TLS_WRONG_CERTIFICATE },
         { "a key in its place", localhost.key_file, localhost.key_file, TLS_WRONG_CERTIFICATE },
         { "no key", localhost.cert_file, "/nonexistent", TLS_WRONG_KEY },
-        { "another's key", localhost.cert_file, other.key_file, TLS_WRONG_KEY },
+        { "another's key", localhost.cert_file, other.key_file, TLS_WRONG_PAIR },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         enum tls_wrong wrong;
