@@ -47,6 +47,12 @@ def test_no_function_is_in_two_nodes():
     assert sum(map(len, nodes().values())) == len(declared())
 
 
+def test_no_node_is_of_a_version_that_is_still_to_come():
+    version = re.search(r"version: '([\d.]+)'", (ROOT / "meson.build").read_text())[1]
+    numbers = {node: [int(number) for number in re.fullmatch(r"IMAPSTATE_(\d+\.\d+)", node)[1].split(".")] for node in nodes()}
+    assert max(numbers.values()) <= [int(number) for number in version.split(".")]
+
+
 def test_the_library_exports_these_and_nothing_else():
     assert exported() == {function: node for node, functions in nodes().items() for function in functions}
 
@@ -62,6 +68,12 @@ def test_a_header_can_be_used_from_cpp(header):
     text = header.read_text()
     assert (text.count("\nIMAPSTATE_BEGIN\n"), text.count("\nIMAPSTATE_END\n")) == \
         ((0, 0) if header.name in (MACROS_ONLY, ALL_OF_THEM) else (1, 1))
+
+
+@each_header
+def test_a_header_says_what_threads_may_share(header):
+    text = header.read_text()
+    assert ("\n * Threads: " in text) == ("IMAPSTATE_API " in without_comments(text) and header.name != MACROS_ONLY)
 
 
 @each_header

@@ -1,4 +1,5 @@
-/* libimapstate: the IMAP STATE extension without sockets, clocks or globals. docs/protocol.md has the rules. */
+/* libimapstate: the IMAP STATE extension without sockets, clocks or globals. docs/protocol.md has the rules,
+ * docs/library.md the order in which to call what. */
 #ifndef IMAPSTATE_H
 #define IMAPSTATE_H
 

@@ -290,6 +290,13 @@ def test_python_is_restored(port, start_recorder, imaplib_state):
     assert recorder.recordings[-1].names()[0] == ["LOGIN", "STATE", "EXAMINE"]
 
 
+def test_imapstatectl_says_that_state_works_here(port):
+    done = subprocess.run((BUILD / "src/ctl/imapstatectl", "try", "127.0.0.1", "--port", str(port), "--plain", "--user", "ann",
+                           "--password-file", "-"), input="secret\n", capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\nSTATE works here: a client is at its mail after 1 round trip instead of 5.\nRestored: NOTIFY.\n" in done.stdout
+
+
 FLOW = """
 const { ImapFlow } = require('imapflow');
 const { withState } = require('.');
