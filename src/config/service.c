@@ -230,6 +230,31 @@ struct service *service_load(struct config *config, const struct service *previo
     return NULL;
 }
 
+bool service_put_ephemeral_key(const struct service *service, struct imapstate_buf *line)
+{
+    struct imapstate_key key;
+    return !service->has_ephemeral_key ||
+           (imapstate_keyring_at(service->keyring, 0, &key) && imapstate_keyring_write_key(&key, line));
+}
+
+struct service *service_of_ephemeral_key(struct imapstate_span line)
+{
+    size_t wrong_line;
+    struct service *service = calloc(1, sizeof *service);
+    if (!service)
+        return NULL;
+    service->references = 1;
+    service->has_ephemeral_key = true;
+    service->config = config_new("");
+    service->keyring = imapstate_keyring_new();
+    if (service->config && service->keyring &&
+        imapstate_keyring_read(service->keyring, line, &wrong_line) == IMAPSTATE_OK &&
+        imapstate_keyring_count(service->keyring) == 1)
+        return service;
+    service_unref(service);
+    return NULL;
+}
+
 struct service *service_ref(struct service *service)
 {
     __atomic_add_fetch(&service->references, 1, __ATOMIC_RELAXED);

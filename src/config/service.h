@@ -30,6 +30,13 @@ struct service {
  * in to an upstream is taken over from previous, if that has the upstream with this name at this place. */
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors);
 
+/* A key that only lives in memory, for another process: its line is appended to line, which then contains a secret.
+ * True as well if there is none; false: it did not fit. */
+bool service_put_ephemeral_key(const struct service *service, struct imapstate_buf *line);
+
+/* Only good as the previous one of a service_load(), for that key. NULL: it is no such line, or out of memory. */
+struct service *service_of_ephemeral_key(struct imapstate_span line);
+
 struct service *service_ref(struct service *service);
 void service_unref(struct service *service); /* accepts NULL */
 

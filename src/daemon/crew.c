@@ -162,7 +162,8 @@ bool crew_start(struct crew *crew)
 
 bool crew_prepare(struct crew *crew, struct service *service, struct crew_change *ret_change, FILE *errors)
 {
-    struct crew_change change = { .service = service, .active = crew_size(service->config) };
+    struct crew_change change = { .service = service };
+    change.active = crew->is_closed ? crew->active : crew_size(service->config);
     change.is_whole = crew_open_addresses(crew, service->config, errors);
     if (crew_start_more(crew, service, change.active, errors))
         change.shares = crew_share(crew, service->config, change.active, errors);

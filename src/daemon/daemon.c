@@ -2,86 +2,118 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "config.h"
+#include "crew.h"
+#include "inquiry.h"
+#include "janitor.h"
+#include "list.h"
 #include "loading.h"
 #include "log.h"
+#include "loop.h"
+#include "notify.h"
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
-#include "reload.h"
 #include "resolver.h"
 #include "service.h"
+#include "sockets.h"
+#include "steering.h"
+#include "takeover.h"
+#include "upgrade.h"
+#include "watchdog.h"
 
 #define DAEMON_LOOP_INDEX 254u /* below the janitor's; workers' count from 0 */
 
-/* --- signals --- */
-
-/* The log has it. */
-static void daemon_on_reloaded(void *asker, bool is_whole, const char *words)
-{
-}
-
-static void daemon_on_reload(evutil_socket_t signal, short what, void *arg)
-{
-    reload(arg, daemon_on_reloaded, NULL);
-}
-
-static void daemon_on_stop(evutil_socket_t signal, short what, void *arg)
-{
-    struct daemon *daemon = arg;
-    log_info("stopping on signal %d", (int)signal);
-    crew_stop(&daemon->crew);
-    loop_break(&daemon->loop);
-}
-
-/* Threads that are not the main one never see a signal. */
-static void daemon_block_signals(int how)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(how, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
-static void daemon_wait_for_signals(struct daemon *daemon)
-{
-    struct event *events[] = {
-        evsignal_new(daemon->loop.base, SIGTERM, daemon_on_stop, daemon),
-        evsignal_new(daemon->loop.base, SIGINT, daemon_on_stop, daemon),
-        evsignal_new(daemon->loop.base, SIGHUP, daemon_on_reload, daemon),
-    };
-    for (size_t i = 0; i < 3; i++)
-        if (events[i])
-            evsignal_add(events[i], NULL);
-    daemon_block_signals(SIG_UNBLOCK);
-    loop_run(&daemon->loop);
-    daemon_block_signals(SIG_BLOCK); /* it is ending, and a second signal shall not end it in disorder */
-    for (size_t i = 0; i < 3; i++)
-        if (events[i])
-            event_free(events[i]);
-}
-
-/* --- life --- */
-
-/* Nothing that is told to all loops is about the main thread's. */
+/* In the main thread, also when a worker has come to its end. */
 static void daemon_on_told(struct loop *loop)
 {
+    struct daemon *daemon = list_entry(loop, struct daemon, loop);
+    if (daemon->is_draining && crew_has_ended(&daemon->crew))
+        loop_break(loop);
 }
 
-static void daemon_say_ready(const struct daemon *daemon)
+/* It serves, and whoever manages it may know. */
+static void daemon_on_main(void *owner)
+{
+    struct daemon *daemon = owner;
+    const struct config *config = daemon->service->config;
+    char status[128];
+    snprintf(status, sizeof status, "ready: %u workers, %zu listeners, %zu upstreams", daemon->crew.active,
+             config->listener_count, config->upstream_count);
+    log_info("%s", status);
+    notify_ready(status);
+    watchdog_begin(&daemon->watchdog, &daemon->inquiries);
+}
+
+static bool daemon_make_loop(struct daemon *daemon, FILE *errors)
+{
+    bool is_made = loop_init(&daemon->loop, DAEMON_LOOP_INDEX, daemon_on_told);
+    inquiries_init(&daemon->inquiries, &daemon->loop);
+    daemon->crew.inquiries = &daemon->inquiries;
+    daemon->crew.home = &daemon->loop;
+    daemon->upgrade.loop = &daemon->loop;
+    daemon->has_loop = true;
+    if (!is_made)
+        fprintf(errors, "%s\n", strerror(errno));
+    return is_made;
+}
+
+/* Sockets that the service manager has opened; the configuration says what becomes of them. */
+static bool daemon_adopt_given(struct daemon *daemon, FILE *errors)
+{
+    int count = sd_listen_fds(1);
+    for (int i = 0; i < count; i++) {
+        const char *wrong = sockets_adopt(&daemon->crew.sockets, SD_LISTEN_FDS_START + i, true);
+        if (wrong)
+            fprintf(errors, "socket %d of the service manager's: %s\n", i, wrong);
+        if (wrong)
+            return false;
+    }
+    return true;
+}
+
+/* All that can fail before anybody notices. */
+static bool daemon_prepare(struct daemon *daemon, FILE *errors)
 {
     const struct config *config = daemon->service->config;
-    log_info("ready: %u workers, %zu listeners, %zu upstreams", daemon->crew.count, config->listener_count,
-             config->upstream_count);
+    bool was_root = geteuid() == 0;
+    if (!daemon_make_loop(daemon, errors) || !daemon_adopt_given(daemon, errors) ||
+        !crew_make(&daemon->crew, daemon->service, errors) || !process_drop_privileges(config, errors))
+        return false;
+    if (was_root && geteuid() != 0)
+        daemon->upgrade.became = daemon->started->user;
+    process_forbid_dumps(); /* after the change of user, which would allow them again */
+    return !daemon->has_predecessor || takeover_ready(&daemon->takeover, errors);
+}
+
+/* As the log is not open before the configuration is there, what it has to say is kept until then. */
+static bool daemon_load(struct daemon *daemon, FILE *messages)
+{
+    if (daemon->has_predecessor && !takeover_receive(&daemon->takeover, &daemon->crew.sockets, messages))
+        return false;
+    daemon->service = loading_read(daemon->config_path, daemon->takeover.previous, messages);
+    return daemon->service;
+}
+
+/* A step of the start, with what it has to say. If it has failed, whoever waits for this process is told too. */
+static bool daemon_step(struct daemon *daemon, bool (*step)(struct daemon *daemon, FILE *messages), char **ret_text)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *messages = open_memstream(&text, &len);
+    bool is_done = messages && step(daemon, messages);
+    if (messages)
+        fclose(messages);
+    if (!is_done)
+        takeover_fail(&daemon->takeover, text);
+    *ret_text = text;
+    return is_done;
 }
 
 /* Some threads run already: nothing is freed under them. */
@@ -91,44 +123,36 @@ static void __attribute__((noreturn)) daemon_give_up(void)
     exit(EXIT_FAILURE);
 }
 
-static bool daemon_make_loop(struct daemon *daemon)
-{
-    bool is_made = loop_init(&daemon->loop, DAEMON_LOOP_INDEX, daemon_on_told);
-    inquiries_init(&daemon->inquiries, &daemon->loop);
-    daemon->crew.inquiries = &daemon->inquiries;
-    daemon->crew.home = &daemon->loop;
-    daemon->has_loop = true;
-    if (!is_made)
-        log_error("%s", strerror(errno));
-    return is_made;
-}
-
-static bool daemon_open_inquiries(struct daemon *daemon)
-{
-    return inquiries_add(&daemon->inquiries, daemon->janitor.worker);
-}
-
-int daemon_run(struct daemon *daemon)
+static void daemon_start(struct daemon *daemon)
 {
     const struct config *config = daemon->service->config;
-    daemon_block_signals(SIG_BLOCK);
-    process_raise_descriptors(config);
-    if (!daemon_make_loop(daemon) || !crew_make(&daemon->crew, daemon->service, stderr) ||
-        !process_drop_privileges(config))
-        return EXIT_FAILURE;
-    process_forbid_dumps(); /* after the change of user, which would allow them again */
     process_warn_of_root(config);
     if (!log_start())
         log_warning("log: each thread writes its own lines, as the log's thread cannot be started: %s",
                     strerror(errno));
-    if (!crew_start(&daemon->crew))
-        daemon_give_up();
     park_configure(config);
-    if (!janitor_start(&daemon->janitor, daemon->service, stderr) || !daemon_open_inquiries(daemon))
+    if (!janitor_start(&daemon->janitor, daemon->service, stderr) ||
+        !inquiries_add(&daemon->inquiries, daemon->janitor.worker) || !crew_start(&daemon->crew))
         daemon_give_up();
     service_forget_revocations(daemon->service);
-    daemon_say_ready(daemon);
-    daemon_wait_for_signals(daemon);
+    if (daemon->has_predecessor)
+        takeover_taken(&daemon->takeover, &daemon->loop);
+    else
+        daemon_on_main(daemon);
+}
+
+int daemon_run(struct daemon *daemon)
+{
+    char *text;
+    steering_begin(daemon);
+    process_raise_descriptors(daemon->service->config);
+    bool is_prepared = daemon_step(daemon, daemon_prepare, &text);
+    loading_log(text);
+    free(text);
+    if (!is_prepared)
+        return EXIT_FAILURE;
+    daemon_start(daemon);
+    steering_run(daemon);
     crew_join(&daemon->crew);
     janitor_stop(&daemon->janitor);
     log_info("stopped");
@@ -136,19 +160,20 @@ int daemon_run(struct daemon *daemon)
     return EXIT_SUCCESS;
 }
 
-/* As the log is not open before the configuration is there, what it has to say is kept until then. */
-bool daemon_begin(struct daemon *daemon, bool is_test)
+bool daemon_begin(struct daemon *daemon, char *const *argv, bool is_test)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *messages = open_memstream(&text, &len);
-    if (!messages) {
-        fprintf(stderr, "imapstated: %s\n", strerror(errno));
-        return false;
-    }
-    daemon->service = loading_read(daemon->config_path, NULL, messages);
-    fclose(messages);
-    if (!daemon->service || is_test) {
+    char *text;
+    upgrade_init(&daemon->upgrade);
+    daemon->program = upgrade_find_program(argv[0]);
+    daemon->upgrade.argv = argv;
+    daemon->upgrade.program = daemon->program;
+    daemon->takeover.owner = daemon;
+    daemon->takeover.is_main = daemon_on_main;
+    daemon->has_predecessor = takeover_find(&daemon->takeover) && !is_test;
+    if (daemon->has_predecessor)
+        notify_take_place();
+    bool is_loaded = daemon_step(daemon, daemon_load, &text);
+    if (!is_loaded || is_test) {
         fputs(text ? text : "imapstated: out of memory\n", stderr);
     } else {
         daemon->started = config_ref(daemon->service->config);
@@ -156,11 +181,13 @@ bool daemon_begin(struct daemon *daemon, bool is_test)
         loading_log(text);
     }
     free(text);
-    return daemon->service;
+    return is_loaded;
 }
 
 void daemon_end(struct daemon *daemon)
 {
+    takeover_done(&daemon->takeover);
+    upgrade_done(&daemon->upgrade);
     crew_done(&daemon->crew);
     park_done();
     config_unref(daemon->started);
@@ -171,5 +198,6 @@ void daemon_end(struct daemon *daemon)
     }
     prelude_done();
     resolver_done();
+    free(daemon->program);
     libevent_global_shutdown();
 }

@@ -8,6 +8,9 @@
 #include "inquiry.h"
 #include "janitor.h"
 #include "loop.h"
+#include "takeover.h"
+#include "upgrade.h"
+#include "watchdog.h"
 
 struct daemon {
     const char *config_path; /* borrowed */
@@ -18,11 +21,18 @@ struct daemon {
     struct crew crew;
     struct janitor janitor;
     struct inquiries inquiries;
+    struct watchdog watchdog;
+    char *program;            /* owned: the file that it was started from */
+    struct takeover takeover; /* from whom it has taken over */
+    bool has_predecessor;
+    struct upgrade upgrade; /* who takes over from it */
+    bool is_draining;       /* nobody is accepted any more, for good */
 };
 
 /* Reads the configuration at config_path. False after it has told on the standard error why it cannot be used. With
- * is_test everything is told there, else what is left to say is logged. All zero before, but for the path. */
-bool daemon_begin(struct daemon *daemon, bool is_test);
+ * is_test everything is told there, else what is left to say is logged. All zero before, but for the path. argv, the
+ * process's, is borrowed. */
+bool daemon_begin(struct daemon *daemon, char *const *argv, bool is_test);
 
 /* From then on until a signal ends it; the exit status. */
 int daemon_run(struct daemon *daemon);

@@ -28,8 +28,8 @@ static int main_usage(FILE *to, int status)
           "  -V, --version      print the version and exit\n"
           "  -h, --help         print this and exit\n"
           "\n"
-          "Signals: SIGHUP reloads configuration, certificates, keys and revocations; SIGTERM shuts down in an orderly "
-          "way.\n",
+          "Signals: SIGHUP reloads configuration, certificates, keys and revocations; SIGUSR2 has a new process take\n"
+          "over, started from the program on disk; SIGQUIT drains; SIGTERM shuts down in an orderly way.\n",
           to);
     return status;
 }
@@ -88,9 +88,9 @@ int main(int argc, char **argv)
     }
     if (is_print)
         return main_print(daemon.config_path);
-    if (!daemon_begin(&daemon, is_test))
-        return EXIT_FAILURE;
-    int status = is_test ? EXIT_SUCCESS : daemon_run(&daemon);
+    int status = EXIT_FAILURE;
+    if (daemon_begin(&daemon, argv, is_test))
+        status = is_test ? EXIT_SUCCESS : daemon_run(&daemon);
     daemon_end(&daemon);
     return status;
 }

@@ -37,32 +37,32 @@ void process_raise_descriptors(const struct config *config)
             (unsigned long long)limit.rlim_cur, (unsigned long long)wanted, config->max_clients, config->park.max);
 }
 
-bool process_drop_privileges(const struct config *config)
+bool process_drop_privileges(const struct config *config, FILE *errors)
 {
     if (!*config->user && !*config->group)
         return true;
     struct passwd *user = *config->user ? getpwnam(config->user) : NULL;
     struct group *group = *config->group ? getgrnam(config->group) : NULL;
     if (*config->user && !user) {
-        log_error("%s: user \"%s\" does not exist", config->path, config->user);
+        fprintf(errors, "%s: user \"%s\" does not exist\n", config->path, config->user);
         return false;
     }
     if (*config->group && !group) {
-        log_error("%s: group \"%s\" does not exist", config->path, config->group);
+        fprintf(errors, "%s: group \"%s\" does not exist\n", config->path, config->group);
         return false;
     }
     if (geteuid() != 0) {
         /* Started as that user already: there is nothing to drop. */
         if ((!user || user->pw_uid == geteuid()) && (!group || group->gr_gid == getegid()))
             return true;
-        log_error("%s: only root can become user \"%s\"", config->path, config->user);
+        fprintf(errors, "%s: only root can become user \"%s\"\n", config->path, config->user);
         return false;
     }
     gid_t gid = group ? group->gr_gid : user->pw_gid;
     bool is_dropped = (user ? initgroups(user->pw_name, gid) : setgroups(0, NULL)) == 0 && setgid(gid) == 0 &&
                       (!user || setuid(user->pw_uid) == 0);
     if (!is_dropped)
-        log_error("privileges cannot be dropped: %s", strerror(errno));
+        fprintf(errors, "privileges cannot be dropped: %s\n", strerror(errno));
     return is_dropped;
 }
 

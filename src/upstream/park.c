@@ -28,6 +28,7 @@ static struct {
     struct proofs proofs;
     struct list by_age; /* all that are parked, the oldest first */
     unsigned count;
+    bool is_closed;                /* another process parks */
     struct park_counters counters; /* but for suspended_accounts; begins when there is something to count */
 } park = { .lock = PTHREAD_MUTEX_INITIALIZER, .by_age = { &park.by_age, &park.by_age } };
 
@@ -237,10 +238,10 @@ static bool park_is_configured(const struct config_upstream *upstream)
     return false;
 }
 
-/* By the configuration; guarded by the lock. */
+/* Guarded by the lock. */
 static bool park_is_on(void)
 {
-    return park.limits.per_user > 0 && park.limits.max > 0;
+    return !park.is_closed && park.limits.per_user > 0 && park.limits.max > 0;
 }
 
 /* --- what sessions do --- */
@@ -551,14 +552,21 @@ unsigned park_count(void)
     return count;
 }
 
-void park_done(void)
+void park_close(void)
 {
     struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
+    park.is_closed = true;
     list_each_safe(link, &park.by_age) parked_doom(list_entry(link, struct parked, age_link), &doomed, PARK_END_STOP);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
+}
+
+void park_done(void)
+{
+    park_close();
+    park.is_closed = false;
     proofs_forget_key(&park.proofs);
     park_counters_done(&park.counters);
     park.counters = (struct park_counters){ 0 };

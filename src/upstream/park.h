@@ -156,6 +156,10 @@ void parked_free(struct parked *parked); /* says LOGOUT, closes; accepts NULL */
 
 unsigned park_count(void);
 
+/* Another process parks from now on: what is parked here ends, and nothing is parked any more, whatever the
+ * configuration says. */
+void park_close(void);
+
 /* Ends everything. */
 void park_done(void);
 

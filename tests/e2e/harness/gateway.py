@@ -1,10 +1,12 @@
 """imapstated under test: a configuration from Python values, a process, its log."""
 import base64
+import ctypes
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import sys
 
 from . import net
 from .imap import Client
@@ -19,6 +21,16 @@ _SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemoryS
 # many connections from one address, and some take their time.
 DEFAULTS = {"workers": int(os.environ.get("IMAPSTATE_WORKERS", 1)), "log_level": "debug", "login_failure_delay": "0s", "shutdown_timeout": "500ms",
             "park": {"per_user": 0}, "max_unauthenticated_per_address": 0}
+
+
+# The descriptors of the first argument become those from 3 on, as a service manager does it; then the rest is run.
+_GIVE = """import os, sys
+high = [os.dup2(int(fd), 100 + at) for at, fd in enumerate(sys.argv[1].split(","))]
+for at, fd in enumerate(high, 3):
+    os.dup2(fd, at)
+    os.close(fd)
+os.environ |= {"LISTEN_FDS": str(len(high)), "LISTEN_PID": str(os.getpid())}
+os.execvp(sys.argv[2], sys.argv[2:])"""
 
 
 class Section(dict):
@@ -61,16 +73,49 @@ def render(sections, settings):
     return "\n".join(lines) + "\n"
 
 
+class Adopted:
+    """A process that is not this one's child by birth: nobody's, until whoever started it was gone. As much of Popen as a
+    Gateway needs."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout):
+        try:
+            return wait_until(lambda: self.poll() is not None and self) and self.returncode
+        except AssertionError:
+            raise subprocess.TimeoutExpired("imapstated", timeout) from None
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def adopt_orphans():
+    """Whoever becomes nobody's child becomes this process's."""
+    assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+
+
 class Gateway:
     """Starts imapstated with three listeners (plain_port, starttls_port, tls_port) in front of the given upstreams, and
     waits until it is ready. More listeners, or upstreams by hand, through sections; more settings by name; those of the
     three listeners through every_listener.
 
     start=False only writes the configuration; start() then starts it. prefix: words before the command, such as those of a
-    program that changes its surroundings and then becomes it by exec."""
+    program that changes its surroundings and then becomes it by exec. binary: another one than the build's.
+    given: sockets that it gets from its service manager, the first time (sd_listen_fds(3))."""
 
-    def __init__(self, folder, upstreams, certificate, *, sections=(), every_listener=None, start=True, prefix=(), **settings):
-        self.prefix = prefix
+    def __init__(self, folder, upstreams, certificate, *, sections=(), every_listener=None, start=True, prefix=(), binary=None, given=(), **settings):
+        self.prefix, self.binary, self.given = prefix, binary, given
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.plain_port, self.starttls_port, self.tls_port = net.free_port(), net.free_port(), net.free_port()
@@ -86,6 +131,7 @@ class Gateway:
         self.config_file = self.folder / "imapstated.conf"
         self.log_file = self.folder / "imapstated.log"
         self.process = None
+        self.old = []  # those that it has taken over from
         self.transcripts = []
         self.write_config()
         if start:
@@ -97,12 +143,14 @@ class Gateway:
         self.config_file.write_text(render(self.sections, self.settings))
 
     def start(self):
-        binary = program("imapstated")
+        binary = self.binary or program("imapstated")
         environment = os.environ | {"UBSAN_OPTIONS": "print_stacktrace=1"}
         with open(self.log_file, "ab") as log:
             seen = log.tell()
-            self.process = subprocess.Popen((*self.prefix, str(binary), "-c", str(self.config_file)), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=environment)
+            given, self.given = [sock.fileno() for sock in self.given], ()
+            prefix = (*self.prefix, sys.executable, "-c", _GIVE, ",".join(map(str, given))) if given else self.prefix
+            self.process = subprocess.Popen((*prefix, str(binary), "-c", str(self.config_file)), stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=environment, pass_fds=given)
         try:
             self.wait_log(r"ready:", since=seen)
         except AssertionError:
@@ -113,17 +161,22 @@ class Gateway:
         """Ends it by SIGTERM, as an operator does; it must leave in order and without a sanitizer's report."""
         if not self.process:
             return
-        process, self.process = self.process, None
+        processes = [*self.old, self.process]
+        self.old, self.process = [], None
+        for process in processes:
+            self._stop(process)
+        report = _SANITIZER.search(self.log())
+        assert not report, f"a sanitizer reports\n{self.log()[max(0, report.start() - 200):][:6000]}"
+
+    def _stop(self, process):
         process.send_signal(signal.SIGTERM)
         try:
             status = process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(PATIENCE_S)
             raise AssertionError(f"imapstated did not end on SIGTERM\n{self.log()[-4000:]}") from None
         assert status == 0, f"imapstated ended with {status}\n{self.log()[-4000:]}"
-        report = _SANITIZER.search(self.log())
-        assert not report, f"a sanitizer reports\n{self.log()[max(0, report.start() - 200):][:6000]}"
 
     def kill(self):
         if self.process:
@@ -133,6 +186,22 @@ class Gateway:
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
+
+    def upgrade(self):
+        """Another process takes over; gives the old one, which drains."""
+        adopt_orphans()
+        seen = self.log_octets()
+        self.process.send_signal(signal.SIGUSR2)
+        return self.has_been_taken_over(seen)
+
+    def has_been_taken_over(self, seen):
+        """The same, if it was told in another way."""
+        old = self.process
+        match = self.wait_log(r"process (\d+) has taken over", since=seen)
+        self.process = Adopted(int(match.group(1)))
+        self.old.append(old)
+        self.wait_log(rf"\[{self.process.pid}\]: info: ready: ", since=seen)
+        return old
 
     def client(self, listener_port=None, **arguments):
         """A client on the plain listener, or another port. Remembered for the report of a failed test."""
