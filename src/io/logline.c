@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "address.h"
-#include "json.h"
+#include "jsontext.h"
 #include "logquote.h"
 
 /* What a JSON object still needs behind a string that has taken all the room there was. */
@@ -63,7 +63,7 @@ static void logline_put_flat(struct logline *line, const char *text)
 
 static void logline_put_string(struct logline *line, const char *text)
 {
-    line->len += json_string(imapstate_span_of(text), line->octets + line->len, logline_room(line));
+    line->len += jsontext_write(imapstate_span_of(text), line->octets + line->len, logline_room(line));
 }
 
 /* --- beginning and end --- */
@@ -168,7 +168,7 @@ static bool logline_begin_part(struct logline *line, const char *name, size_t mi
 
 void logline_words(struct logline *line, const char *name, const char *words)
 {
-    if (!logline_begin_part(line, name, JSON_STRING_MIN))
+    if (!logline_begin_part(line, name, JSONTEXT_MIN))
         return;
     if (line->is_json)
         logline_put_string(line, words);
@@ -178,7 +178,7 @@ void logline_words(struct logline *line, const char *name, const char *words)
 
 void logline_nothing(struct logline *line, const char *name)
 {
-    if (logline_begin_part(line, name, JSON_STRING_MIN))
+    if (logline_begin_part(line, name, JSONTEXT_MIN))
         logline_put_text(line, line->is_json ? "null" : "-");
 }
 

@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include "json.h"
+#include "jsontext.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +32,14 @@ static const struct {
       IMAPSTATE_SPAN("1234\xe2\x82\xac"
                      "5678"),
       10, "\"1234...\"" },
-    { "room for the mark only", IMAPSTATE_SPAN("1234567"), JSON_STRING_MIN, "\"...\"" },
+    { "room for the mark only", IMAPSTATE_SPAN("1234567"), JSONTEXT_MIN, "\"...\"" },
 };
 
 TEST(any_octets_become_a_string_of_json)
 {
     for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
         char *text = malloc(strings[i].size); /* as small as told, for the sanitizer to watch */
-        size_t len = json_string(strings[i].in, text, strings[i].size);
+        size_t len = jsontext_write(strings[i].in, text, strings[i].size);
         if (len != strlen(strings[i].want) || memcmp(text, strings[i].want, len) != 0)
             fail_msg("row \"%s\": got %.*s", strings[i].name, (int)len, text);
         free(text);
@@ -50,9 +50,9 @@ TEST(any_octets_become_a_string_of_json)
 TEST(a_string_is_closed_however_little_room_there_is)
 {
     struct imapstate_span in = IMAPSTATE_SPAN("a\"\xc3\xa4\xff\\\n and \xe2\x82\xac behind");
-    for (size_t size = JSON_STRING_MIN; size < 64; size++) {
+    for (size_t size = JSONTEXT_MIN; size < 64; size++) {
         char *text = malloc(size);
-        size_t len = json_string(in, text, size);
+        size_t len = jsontext_write(in, text, size);
         assert_in_range(len, 2, size);
         assert_int_equal(text[0], '"');
         assert_int_equal(text[len - 1], '"');
