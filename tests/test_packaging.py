@@ -51,6 +51,16 @@ def test_a_package_is_built_with_all_that_the_build_looks_for():
         assert needs & set(owners), f"{dependency['name']} is of {owners}"
 
 
+@pytest.mark.parametrize(("name", "command"), [
+    ("docs/operations.md", "    sudo apt install meson"), ("run", "packaging/install-packages gcc"),
+    ("check", "    packaging/install-packages gcc"),
+])
+def test_who_builds_without_the_package_installs_the_same(name, command):
+    needs = set(re.findall(r"lib\S+-dev|uthash-dev|zlib1g-dev|gettext|meson|pkg-config", CONTROL.split("\nPackage: ")[0]))
+    block = re.search(rf"^{re.escape(command)}(.*\\\n)*.*", (ROOT / name).read_text(), re.MULTILINE).group()
+    assert needs - {"libcmocka-dev"} <= set(block.split())
+
+
 @pytest.mark.parametrize("script", sorted(DEBIAN.glob("imapstate.p*")), ids=lambda path: path.name)
 def test_a_maintainer_script_is_one(script):
     run("sh", "-n", script)
