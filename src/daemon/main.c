@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "configfile.h"
+#include "crash.h"
 #include "daemon.h"
 #include "effective.h"
 #include "process.h"
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
         fputs("imapstated: libsodium or libevent cannot be used\n", stderr);
         return EXIT_FAILURE;
     }
+    crash_init(IMAPSTATE_VERSION_TEXT);
     if (is_print)
         return main_print(daemon.config_path);
     int status = EXIT_FAILURE;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients.h"
+#include "crash.h"
 #include "list.h"
 #include "listener.h"
 #include "log.h"
@@ -197,11 +198,13 @@ bool worker_listen(struct worker *worker, struct listener *listeners, size_t cou
 static void *worker_run(void *arg)
 {
     struct worker *worker = arg;
+    crash_begin_thread();
     if (!loop_run(&worker->loop))
         log_error("worker %u: event loop failed", worker->loop.index);
     __atomic_store_n(&worker->has_ended, true, __ATOMIC_RELEASE);
     if (worker->home)
         loop_poke(worker->home);
+    crash_end_thread();
     return NULL;
 }
 

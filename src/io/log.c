@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "logqueue.h"
 #include "loguser.h"
 
@@ -49,6 +50,7 @@ static bool log_finds_journal(void)
 
 void log_open(enum log_to to, enum log_format format, enum log_level level)
 {
+    crash_set_json(format == LOG_FORMAT_JSON);
     log_set_level(level);
     loguser_remove_all();
     atomic_store(&log_format_now, (int)format);
