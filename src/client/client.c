@@ -337,6 +337,7 @@ struct capabilities client_offers(const struct client *client)
         return *offers_known(client->session.offers);
     struct offers *offers = prelude_offers(client->listener->upstream->name);
     struct capabilities known = *offers_known(offers);
+    known.id |= !offers;
     offers_unref(offers);
     return known;
 }
@@ -358,9 +359,9 @@ struct offers *client_show_before_login(const struct client *client)
     struct capability_view view = client_view(client, true);
     struct offers *offers = prelude_offers(client->listener->upstream->name);
     /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
-     * there. */
+     * there; and ID, as it may be us whom the upstream leads to, and x-proxy-ttl has to come round. */
     if (!offers)
-        offers = views_take(views, IMAPSTATE_SPAN("IMAP4rev1"));
+        offers = views_take(views, IMAPSTATE_SPAN("IMAP4rev1 ID"));
     struct offers *shown = views_show(views, offers, &view);
     offers_unref(offers);
     return shown;

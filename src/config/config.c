@@ -140,6 +140,15 @@ void config_name_kept(const struct config *config, const struct config *started,
             fprintf(messages, "%s: warning: %s has changed, which takes a restart\n", config->path, option->name);
 }
 
+const struct config_listener *config_find_listener(const struct config *config, const struct endpoint *target)
+{
+    for (size_t i = 0; i < config->listener_count; i++)
+        for (size_t j = 0; j < config->listeners[i].address_count; j++)
+            if (endpoint_leads_to(target, &config->listeners[i].addresses[j].endpoint))
+                return &config->listeners[i];
+    return NULL;
+}
+
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)
 {
     return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 && a->tls == b->tls &&

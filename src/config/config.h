@@ -143,6 +143,9 @@ const void *config_section(const struct config *config, size_t section, size_t i
 const struct config_place *config_find_given(const struct config *config, const struct option *option, size_t section,
                                              size_t instance);
 
+/* The listener that a connection to target reaches, as far as this host can tell; NULL: none. */
+const struct config_listener *config_find_listener(const struct config *config, const struct endpoint *target);
+
 /* --- for configfile, which makes a config --- */
 
 /* A config with all defaults and no section; counted. NULL: out of memory. */

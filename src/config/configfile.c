@@ -219,6 +219,30 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
                       listener->name);
 }
 
+/* Every login would go round until no descriptor is left. host: in place of the upstream's own, for a name that is
+ * known without asking; NULL: its own. */
+static bool upstream_check_host(struct reading *reading, const struct config_upstream *upstream, const char *host)
+{
+    struct endpoint target;
+    uint16_t port;
+    bool is_address =
+        endpoint_from_host(host ? host : upstream->host, upstream->port, upstream->is_unix, &target, &port);
+    const struct config_listener *listener = is_address ? config_find_listener(reading->config, &target) : NULL;
+    if (listener)
+        reading_error(reading, "upstream \"%s\" leads to listener \"%s\", and so back to this gateway", upstream->name,
+                      listener->name);
+    return !listener;
+}
+
+static void upstream_check_loop(struct reading *reading, const struct config_upstream *upstream)
+{
+    bool is_localhost = !upstream->is_unix && strcasecmp(upstream->host, "localhost") == 0;
+    if (!is_localhost)
+        upstream_check_host(reading, upstream, NULL);
+    else if (upstream_check_host(reading, upstream, "127.0.0.1"))
+        upstream_check_host(reading, upstream, "::1");
+}
+
 static void file_end(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -232,6 +256,11 @@ static void file_end(struct reading *reading)
         if (listener->imapproxy_compat && config->park.per_user == 0)
             reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
                             listener->name);
+    }
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        reading->place = config->upstreams[i].place;
+        if (config->upstreams[i].host && config->upstreams[i].port)
+            upstream_check_loop(reading, &config->upstreams[i]);
     }
 }
 

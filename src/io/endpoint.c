@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ENDPOINT_UNIX "unix:"
 
@@ -138,6 +139,55 @@ bool endpoint_is_local(const struct endpoint *endpoint)
     default:
         return true;
     }
+}
+
+static bool endpoint_is_any(const struct endpoint *endpoint)
+{
+    switch (endpoint->sockaddr.any.sa_family) {
+    case AF_INET:
+        return endpoint->sockaddr.in.sin_addr.s_addr == htonl(INADDR_ANY);
+    case AF_INET6:
+        return IN6_IS_ADDR_UNSPECIFIED(&endpoint->sockaddr.in6.sin6_addr);
+    default:
+        return false;
+    }
+}
+
+static bool endpoint_has_address_of(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->sockaddr.any.sa_family == AF_INET)
+        return a->sockaddr.in.sin_addr.s_addr == b->sockaddr.in.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&a->sockaddr.in6.sin6_addr, &b->sockaddr.in6.sin6_addr);
+}
+
+/* Whoever talks to an address of this host does so from the same address. A datagram socket finds out without a word;
+ * what is to be connected to, and cannot be, is not here. */
+static bool endpoint_is_of_host(const struct endpoint *endpoint)
+{
+    struct endpoint own = { 0 };
+    socklen_t len = sizeof own.sockaddr;
+    if (endpoint_is_local(endpoint) || endpoint_is_any(endpoint))
+        return true;
+    int fd = socket(endpoint->sockaddr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_known = fd >= 0 && connect(fd, &endpoint->sockaddr.any, endpoint->len) == 0 &&
+                    getsockname(fd, &own.sockaddr.any, &len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_known && endpoint_has_address_of(&own, endpoint);
+}
+
+bool endpoint_leads_to(const struct endpoint *target, const struct endpoint *listening)
+{
+    sa_family_t family = target->sockaddr.any.sa_family;
+    if (family != listening->sockaddr.any.sa_family)
+        return false;
+    if (family == AF_UNIX)
+        return endpoint_is_equal(target, listening);
+    /* The port is in the same place for both. */
+    if (target->sockaddr.in.sin_port != listening->sockaddr.in.sin_port)
+        return false;
+    return endpoint_has_address_of(target, listening) || (endpoint_is_any(listening) && endpoint_is_of_host(target)) ||
+           (endpoint_is_any(target) && endpoint_is_local(listening));
 }
 
 bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,

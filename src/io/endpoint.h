@@ -29,6 +29,10 @@ bool endpoint_is_equal(const struct endpoint *a, const struct endpoint *b);
 /* Can only this host connect to it? */
 bool endpoint_is_local(const struct endpoint *endpoint);
 
+/* Does who connects to target reach who listens on listening, on this host? As far as this host can tell: what others
+ * pass on to it is theirs. */
+bool endpoint_leads_to(const struct endpoint *target, const struct endpoint *listening);
+
 /* To connect to: "host:port", "192.0.2.1:143", "[2001:db8::1]:993", all of these also without the port, or
  * "unix:/path". The text is cut into pieces, which the results point into: host has no brackets, or is the path of a
  * unix socket; port is NULL if there is none. Returns NULL, or what is wrong; even then the text may be changed. */

@@ -94,6 +94,18 @@ static void connecting_await(struct upstream *upstream)
     upstream_set_timer(upstream, opening_patience_ms(upstream->opening, upstream_now_ms(upstream)));
 }
 
+/* What cannot be seen when the configuration is read: a name has an address that is ours. True: this was it. */
+static bool connecting_leads_back(struct upstream *upstream, const struct endpoint *endpoint)
+{
+    char why[CONNECTING_WHY_SIZE];
+    const struct config_listener *listener = config_find_listener(upstream->service->config, endpoint);
+    if (!listener)
+        return false;
+    snprintf(why, sizeof why, "it leads to listener \"%s\", and so back to this gateway", listener->name);
+    connecting_fail(upstream, UPSTREAM_FAILED_CONNECT, why);
+    return true;
+}
+
 static void connecting_try(struct upstream *upstream)
 {
     const struct endpoint *endpoint = opening_begin_try(upstream->opening, upstream_now_ms(upstream));
@@ -105,6 +117,8 @@ static void connecting_try(struct upstream *upstream)
     upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
     connecting_await(upstream);
+    if (connecting_leads_back(upstream, endpoint))
+        return;
     if (!stream_connect(&upstream->stream, &endpoint->sockaddr.any, endpoint->len))
         connecting_fail(upstream, connecting_failure(upstream->stream.error), strerror(upstream->stream.error));
 }

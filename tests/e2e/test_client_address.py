@@ -476,6 +476,35 @@ def test_a_loop_of_proxies_ends(scripted, start_webmail):
     gateway.wait_log("closing: x-proxy-ttl is used up")
 
 
+def test_what_goes_round_over_two_gateways_that_have_never_seen_a_server_ends(start_gateway):
+    ports = [net.free_port(), net.free_port()]
+    gateways = [start_gateway(upstream(ports[1 - i], connect_timeout="1s", send_client_address="id" if i else "none"),
+                              sections=[listener("in", ports[i])]) for i in range(2)]
+    assert gateways[0].client().no("LOGIN ann secret").code == b"UNAVAILABLE"  # while they wait for each other's greeting
+    assert gateways[0].client().no("LOGIN ann secret").code == b"UNAVAILABLE"
+    logs = gateways[0].log() + gateways[1].log()
+    assert logs.count("READY -> LOGGING_IN") <= 2 * 5
+
+
+@pytest.mark.parametrize("first_tells,second_tells", [("id", "id"), ("id", "none"), ("none", "id")])
+def test_what_goes_round_over_two_gateways_ends(scripted, start_gateway, start_recorder, first_tells, second_tells):
+    """It led to a server when they learned what that offers; then an address has changed. Neither trusts the other."""
+    way = start_recorder(scripted.port)
+    first = start_gateway(upstream(way.port, send_client_address=first_tells))
+    second = start_gateway(upstream(first.plain_port, send_client_address=second_tells))
+    client = second.client()
+    client.ok('ID ("name" "x")')
+    client.ok("LOGIN ann secret")
+    client.logout()
+    way.target_port = second.plain_port
+    told = [gateway.log_octets() for gateway in (first, second)]
+    assert second.client().no("LOGIN ann secret").code == b"UNAVAILABLE"
+    logs = first.log(told[0]) + second.log(told[1])
+    assert logs.count("closing: x-proxy-ttl is used up") == 1
+    assert logs.count("NOT_AUTHENTICATED -> LOGGING_IN") <= 1 + 5  # who has asked, and the hops
+    assert len(scripted.sessions) == 1
+
+
 @pytest.mark.parametrize("settings", [{}, {"id_trusted_networks": ["192.0.2.0/24", "::1"]}])
 def test_who_is_not_trusted_speaks_for_nobody(scripted, start_webmail, settings):
     gateway = start_webmail(settings=settings)

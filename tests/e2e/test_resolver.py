@@ -5,7 +5,7 @@ import pytest
 
 from harness import net
 from harness.dns import GARBAGE, NameServer, SILENCE, Surroundings, Swallower, TRUNCATED
-from harness.gateway import upstream
+from harness.gateway import listener, upstream
 from harness.patience import in_time, let_pass, wait_until
 from harness.scripted import BEFORE, Scripted
 from harness.trial import attempt
@@ -114,6 +114,20 @@ def test_what_is_odd_about_one_family_does_not_hinder_the_other(names, start_at,
     assert_served(gateway, server)
     assert_served(gateway, server)
     assert names.count(NAME, "A") > 0 and names.count(NAME, "AAAA") > 0
+
+
+def test_an_address_that_leads_back_to_the_gateway_is_passed_over(names, start_at, gate):
+    names.host(NAME, "127.0.0.3", "127.0.0.2")
+    server = start_at("127.0.0.2")
+    gateway = gate(sections=[listener("own", 0, address=f"127.0.0.3:{start_at.port}", upstream="main")])
+    assert_served(gateway, server)
+    gateway.wait_log(rf'upstream=main address=127\.0\.0\.3:{start_at.port}: it leads to listener "own", and so back to this gateway')
+    server.stop()
+    names.host(NAME, "127.0.0.3")
+    gateway.reload()
+    gateway.wait_log("reloaded:")
+    wait_until(lambda: visit(gateway).code == b"UNAVAILABLE", every_s=0.1)
+    assert "from=127.0.0.3" not in gateway.log()  # it has never come to itself
 
 
 def test_a_truncated_answer_is_asked_for_over_tcp(names, start_at, gate):

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UPSTREAM "upstream u { address = \"127.0.0.1:1\" tls = none }\n"
+#define UPSTREAM "upstream u { address = \"127.0.0.1:7\" tls = none }\n"
 #define LISTENERS                                                                                                      \
     "listener l { address = { \"127.0.0.1:1\", \"[::1]:1\" } tls = none }\n"                                           \
     "listener m { address = \"unix:/s\" tls = none unix_mode = 0600 }\n"
@@ -40,8 +40,8 @@ static const struct {
       "workers = 3\nuser = mail\nepoch = 7\nlog_level = debug\nlanguages = off\nmax_clients = 9\npark { max = 3 }\n"
       "listener n { address = { \"127.0.0.1:2\", \"[::1]:1\" } tls = none compress = true upstream = w }\n"
       "listener m { address = \"unix:/s\" tls = none upstream = v unix_mode = 0660 }\n"
-      "upstream v { address = \"127.0.0.1:2\" tls = none }\n"
-      "upstream w { address = \"127.0.0.1:2\" tls = none }\n",
+      "upstream v { address = \"127.0.0.1:7\" tls = none }\n"
+      "upstream w { address = \"127.0.0.1:7\" tls = none }\n",
       "" },
     { "another user", "user = nobody\n" LISTENERS UPSTREAM, "new.conf: warning: user" RESTART },
     { "a group, and no user", "group = mail\n" LISTENERS UPSTREAM,

@@ -402,6 +402,20 @@ static const struct {
     { "no client at all", IN_FILE("max_clients = 0"),
       "x.conf:1: max_clients must be a number from 1 to 1000000, not \"0\"\n" },
 
+    { "an upstream that is the listener", LISTENER "upstream \"u\" { address = \"127.0.0.1:1143\" tls = none }\n",
+      "x.conf:2: upstream \"u\" leads to listener \"l\", and so back to this gateway\n" },
+    { "the same by its name", LISTENER "upstream \"u\" { address = \"LocalHost:1143\" tls = none }\n",
+      "x.conf:2: upstream \"u\" leads to listener \"l\", and so back to this gateway\n" },
+    { "the same by a listener for all addresses",
+      "listener \"l\" { address = \"*:1143\" tls = none require_tls = false }\n"
+      "upstream \"u\" { address = \"127.0.0.7:1143\" tls = none }\n",
+      "x.conf:2: upstream \"u\" leads to listener \"l\", and so back to this gateway\n" },
+    { "the same by a path",
+      LISTENER "listener \"s\" { address = \"unix:/s\" tls = none upstream = v }\n"
+               "upstream \"u\" { address = \"unix:/s\" tls = none }\nupstream \"v\" { address = \"10.0.0.1\" }\n",
+      "x.conf:1: listener \"l\": there are several upstreams: name one with upstream = \"NAME\"\n"
+      "x.conf:3: upstream \"u\" leads to listener \"s\", and so back to this gateway\n" },
+
     { "a time that is too short", IN_FILE("login_timeout = 999ms"),
       "x.conf:1: login_timeout must be from 1s to 1h, not \"999ms\"\n" },
     { "a format that is to come", IN_FILE("seal_format = 3"),

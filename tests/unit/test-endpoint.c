@@ -3,6 +3,7 @@
 #include "endpoint.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,72 @@ TEST(an_endpoint_equals_itself_in_another_notation_and_no_other)
     assert_null(endpoint_parse("[::1]:1", &a));
     assert_null(endpoint_parse("[0:0::1]:1", &b));
     assert_true(endpoint_is_equal(&a, &b));
+}
+
+/* "HERE": an address of this host that is not loopback, if it has one. */
+static const struct {
+    const char *target, *listening;
+    bool leads_there;
+} ways[] = {
+    { "127.0.0.1:143", "127.0.0.1:143", true },
+    { "127.0.0.1:143", "127.0.0.1:144", false },
+    { "127.0.0.2:143", "127.0.0.1:143", false },
+    { "127.0.0.2:143", "*:143", true },
+    { "127.0.0.1:143", "*:144", false },
+    { "127.0.0.1:143", "[::]:143", false },
+    { "*:143", "127.0.0.1:143", true },
+    { "*:143", "*:143", true },
+    { "*:143", "192.0.2.1:143", false },
+    { "192.0.2.1:143", "192.0.2.1:143", true },
+    { "192.0.2.1:143", "*:143", false },
+    { "[::1]:143", "[::]:143", true },
+    { "[::1]:143", "[::1]:143", true },
+    { "[::1]:143", "*:143", false },
+    { "[2001:db8::5]:143", "[::]:143", false },
+    { "[2001:db8::5]:143", "[2001:db8::5]:143", true },
+    { "unix:/a", "unix:/a", true },
+    { "unix:/a", "unix:/b", false },
+    { "unix:/a", "*:143", false },
+    { "HERE:143", "*:143", true },
+    { "HERE:143", "HERE:143", true },
+    { "HERE:143", "127.0.0.1:143", false },
+    { "HERE:143", "*:144", false },
+};
+
+static bool find_here(char ret_host[INET_ADDRSTRLEN])
+{
+    struct ifaddrs *first;
+    bool has_one = false;
+    assert_int_equal(getifaddrs(&first), 0);
+    for (const struct ifaddrs *each = first; each && !has_one; each = each->ifa_next) {
+        const struct sockaddr_in *address = (const struct sockaddr_in *)each->ifa_addr;
+        has_one = address && address->sin_family == AF_INET && !(each->ifa_flags & IFF_LOOPBACK) &&
+                  (each->ifa_flags & IFF_UP) && inet_ntop(AF_INET, &address->sin_addr, ret_host, INET_ADDRSTRLEN);
+    }
+    freeifaddrs(first);
+    return has_one;
+}
+
+/* False: there is no such address here. */
+static bool parse_here(const char *text, struct endpoint *ret_endpoint)
+{
+    char host[INET_ADDRSTRLEN], whole[64];
+    bool is_here = strncmp(text, "HERE", 4) == 0;
+    if (is_here && !find_here(host))
+        return false;
+    snprintf(whole, sizeof whole, "%s%s", is_here ? host : "", is_here ? text + 4 : text);
+    assert_null(endpoint_parse(whole, ret_endpoint));
+    return true;
+}
+
+TEST(who_listens_where_a_connection_leads_is_known)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct endpoint target, listening;
+        if (parse_here(ways[i].target, &target) && parse_here(ways[i].listening, &listening) &&
+            endpoint_leads_to(&target, &listening) != ways[i].leads_there)
+            fail_msg("%s to %s", ways[i].target, ways[i].listening);
+    }
 }
 
 #define FORMS "write it as \"192.0.2.1:993\", \"[2001:db8::1]:993\", \"*:993\" or \"unix:/path\", in quotes"
@@ -205,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_to_listen_on_becomes_a_socket_address),
         cmocka_unit_test(an_endpoint_equals_itself_in_another_notation_and_no_other),
+        cmocka_unit_test(who_listens_where_a_connection_leads_is_known),
         cmocka_unit_test(what_cannot_be_listened_on_is_refused),
         cmocka_unit_test(a_unix_path_may_fill_its_address_and_no_more),
         cmocka_unit_test(an_address_to_connect_to_is_split),

@@ -37,7 +37,7 @@ static void come_by_proxy(struct rig *rig, struct wire **ret_client, struct wire
     }
 
 #define GREETED       "* OK [CAPABILITY IMAP4rev1 ENABLE LITERAL+ STATE] imapstate ready.\r\n"
-#define GREETED_BLIND "* OK [CAPABILITY IMAP4rev1 LITERAL+ STATE] imapstate ready.\r\n"
+#define GREETED_BLIND "* OK [CAPABILITY IMAP4rev1 ID LITERAL+ STATE] imapstate ready.\r\n"
 
 static const struct dialog lists[] = {
     { "it is asked for, and told", { SCOUT_LEARNS }, LEFT, GREETED },

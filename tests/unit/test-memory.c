@@ -428,7 +428,7 @@ static bool read_configuration(void)
                                "listener l { address = { \"127.0.0.1:1\", \"unix:/s\" } tls = none upstream = v\n"
                                "accept_proxy = true trusted_networks = { \"10.0.0.0/8\", \"unix\" }\n"
                                "id_trusted_networks = { \"10.0.0.0/8\", \"unix\" } }\n"
-                               "upstream u { address = \"unix:/s\" tls_name = mail.example.org }\n"
+                               "upstream u { address = \"unix:/u\" tls_name = mail.example.org }\n"
                                "upstream v { address = mail.example.org }\n";
     FILE *errors = fopen("/dev/null", "w");
     struct config *config = configfile_parse("test.conf", text, errors);

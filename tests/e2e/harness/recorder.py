@@ -45,7 +45,7 @@ class Recording:
 
 
 class Recorder:
-    """Listens on `port` until stop(), and relays each connection to target_port. With a certificate (a pair of paths) its
+    """Listens on `port` until stop(), and relays each connection to target_port, which may be changed. With a certificate (a pair of paths) its
     clients speak TLS to it; what it relays is in clear all the same.
 
     hold_s: what the server says is held for so many seconds, as by a long way. A client that sends its commands one by one,
@@ -56,7 +56,7 @@ class Recorder:
         self._sockets = []
         self._is_stopped = False
         self._hold_s = hold_s
-        self._target_port = target_port
+        self.target_port = target_port
         self._context = net.Authority.server_context(certificate) if certificate else None
         self._listener = socket.create_server((net.LOOPBACK, net.free_port()))
         self.port = self._listener.getsockname()[1]
@@ -84,7 +84,7 @@ class Recorder:
                 pass  # it has ended by itself
 
     def exhibit(self):
-        return f"recorder of port {self._target_port}", f"{len(self.recordings)} connections"
+        return f"recorder of port {self.target_port}", f"{len(self.recordings)} connections"
 
     def _accept(self):
         while True:
@@ -98,7 +98,7 @@ class Recorder:
 
     def _serve(self, client, recording):
         try:
-            with socket.create_connection((net.LOOPBACK, self._target_port), timeout=PATIENCE_S) as server:
+            with socket.create_connection((net.LOOPBACK, self.target_port), timeout=PATIENCE_S) as server:
                 if self._context:
                     client = self._context.wrap_socket(client, server_side=True)
                 self._sockets += [client, server]
