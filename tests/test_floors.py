@@ -25,7 +25,8 @@ FLOORS = {
     "client": ["upstream", "config", "imap", "io", "lib"],
     "gateway": ["client", "upstream", "config", "imap", "io", "lib"],
     "control": ["gateway", "client", "upstream", "config", "imap", "io", "lib"],
-    "daemon": ["control", "gateway", "client", "upstream", "config", "imap", "io", "lib"],
+    "http": ["control", "gateway", "client", "upstream", "config", "imap", "io", "lib"],
+    "daemon": ["http", "control", "gateway", "client", "upstream", "config", "imap", "io", "lib"],
     "ctl": ["imap", "io", "lib"],
 }
 

@@ -17,6 +17,7 @@ struct config *config_new(const char *path)
     config->path = strdup(path);
     bool is_set = option_set_defaults(schema[SCHEMA_FILE].options, config);
     is_set &= option_set_defaults(schema[SCHEMA_PARK].options, config);
+    is_set &= option_set_defaults(schema[SCHEMA_HTTP].options, config);
     if (config->path && is_set)
         return config;
     config_unref(config);
@@ -119,6 +120,7 @@ void config_unref(struct config *config)
     for (size_t i = 0; i < config->warning_count; i++)
         free(config->warnings[i]);
     option_done_all(schema[SCHEMA_PARK].options, config);
+    option_done_all(schema[SCHEMA_HTTP].options, config);
     option_done_all(schema[SCHEMA_FILE].options, config);
     free(config->listeners);
     free(config->upstreams);

@@ -84,6 +84,13 @@ struct config_park {
     bool one_password;           /* a successful upstream login with another password voids the older proofs */
 };
 
+/* Figures and health, for whoever asks by HTTP. */
+struct config_http {
+    struct config_address *addresses; /* none: nobody can ask */
+    size_t address_count;
+    unsigned unix_mode; /* of a unix socket's file */
+};
+
 struct config {
     char *path;
     char **files; /* the one at path, and those that it includes */
@@ -110,6 +117,7 @@ struct config {
     uint64_t drain_time_ms;          /* until those have left who may stay when nobody is accepted any more */
     struct languages languages;      /* for clients of upstreams that have no LANGUAGE */
     struct config_park park;
+    struct config_http http;
     struct config_listener *listeners;
     size_t listener_count;
     struct config_upstream *upstreams;

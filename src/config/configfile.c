@@ -199,7 +199,32 @@ static void park_end(struct reading *reading)
         reading_warning(reading, "park: per_user is more than max, which is for all users together");
 }
 
+static void http_end(struct reading *reading)
+{
+    const struct config_http *http = &reading->config->http;
+    for (size_t i = 0; i < http->address_count; i++)
+        if (!endpoint_is_local(&http->addresses[i].endpoint))
+            reading_warning(reading, "http: whoever reaches %s can read all figures: there is no password and no TLS",
+                            http->addresses[i].text);
+}
+
 /* --- the file as a whole --- */
+
+static bool http_has_address(const struct config_http *http, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < http->address_count; i++)
+        if (endpoint_is_equal(&http->addresses[i].endpoint, endpoint))
+            return true;
+    return false;
+}
+
+static void http_check_rivals(struct reading *reading, const struct config_listener *listener)
+{
+    for (size_t i = 0; i < listener->address_count; i++)
+        if (http_has_address(&reading->config->http, &listener->addresses[i].endpoint))
+            reading_error(reading, "listener \"%s\": address \"%s\" is http's already", listener->name,
+                          listener->addresses[i].text);
+}
 
 static void listener_find_upstream(struct reading *reading, struct config_listener *listener)
 {
@@ -253,6 +278,7 @@ static void file_end(struct reading *reading)
         struct config_listener *listener = &config->listeners[i];
         reading->place = listener->place;
         listener_find_upstream(reading, listener);
+        http_check_rivals(reading, listener);
         if (listener->imapproxy_compat && config->park.per_user == 0)
             reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
                             listener->name);
@@ -334,10 +360,8 @@ static void reading_take_wrong(struct reading *reading, const struct grammar_eve
 static bool reading_take(void *arg, const struct grammar_event *event)
 {
     static void (*const ends[SCHEMA_SECTION_MAX])(struct reading * reading) = {
-        [SCHEMA_FILE] = file_end,
-        [SCHEMA_PARK] = park_end,
-        [SCHEMA_LISTENER] = listener_end,
-        [SCHEMA_UPSTREAM] = upstream_end,
+        [SCHEMA_FILE] = file_end,         [SCHEMA_PARK] = park_end,         [SCHEMA_HTTP] = http_end,
+        [SCHEMA_LISTENER] = listener_end, [SCHEMA_UPSTREAM] = upstream_end,
     };
     struct reading *reading = arg;
     reading->place = reading_place(reading, event->line);

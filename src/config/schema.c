@@ -126,33 +126,50 @@ static void schema_print_languages(const struct option *option, const void *fiel
 
 /* --- addresses --- */
 
-static bool schema_parse_listen_address(const struct option *option, const char *text, const char *first, void *field,
-                                        char ret_wrong[OPTION_WRONG_MAX])
+static bool schema_add_address(const struct option *option, const char *text, struct config_address **addresses,
+                               size_t *count, char ret_wrong[OPTION_WRONG_MAX])
 {
-    struct config_listener *listener = field;
     struct config_address address;
     const char *wrong = endpoint_parse(text, &address.endpoint);
     if (wrong)
         return option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong);
-    struct config_address *more =
-        reallocarray(listener->addresses, listener->address_count + 1, sizeof *listener->addresses);
+    struct config_address *more = reallocarray(*addresses, *count + 1, sizeof *more);
     if (more)
-        listener->addresses = more;
+        *addresses = more;
     address.text = more ? strdup(text) : NULL;
     if (!address.text)
         return option_is_wrong(ret_wrong, "out of memory");
-    more[listener->address_count++] = address;
+    more[(*count)++] = address;
     return true;
+}
+
+static void schema_print_addresses(const struct config_address *addresses, size_t count, FILE *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        fputs(i == 0 ? "{ " : ", ", out);
+        option_print_quoted(addresses[i].text, out);
+    }
+    fputs(count > 0 ? " }" : "{}", out);
+}
+
+static void schema_done_addresses(struct config_address *addresses, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(addresses[i].text);
+    free(addresses);
+}
+
+static bool schema_parse_listen_address(const struct option *option, const char *text, const char *first, void *field,
+                                        char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_listener *listener = field;
+    return schema_add_address(option, text, &listener->addresses, &listener->address_count, ret_wrong);
 }
 
 static void schema_print_listen_address(const struct option *option, const void *field, FILE *out)
 {
     const struct config_listener *listener = field;
-    for (size_t i = 0; i < listener->address_count; i++) {
-        fputs(i == 0 ? "{ " : ", ", out);
-        option_print_quoted(listener->addresses[i].text, out);
-    }
-    fputs(listener->address_count > 0 ? " }" : "{}", out);
+    schema_print_addresses(listener->addresses, listener->address_count, out);
 }
 
 static bool schema_is_same_listen_address(const void *a, const void *b)
@@ -169,9 +186,26 @@ static bool schema_is_same_listen_address(const void *a, const void *b)
 static void schema_done_listen_address(void *field)
 {
     struct config_listener *listener = field;
-    for (size_t i = 0; i < listener->address_count; i++)
-        free(listener->addresses[i].text);
-    free(listener->addresses);
+    schema_done_addresses(listener->addresses, listener->address_count);
+}
+
+static bool schema_parse_http_address(const struct option *option, const char *text, const char *first, void *field,
+                                      char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_http *http = field;
+    return schema_add_address(option, text, &http->addresses, &http->address_count, ret_wrong);
+}
+
+static void schema_print_http_address(const struct option *option, const void *field, FILE *out)
+{
+    const struct config_http *http = field;
+    schema_print_addresses(http->addresses, http->address_count, out);
+}
+
+static void schema_done_http_address(void *field)
+{
+    struct config_http *http = field;
+    schema_done_addresses(http->addresses, http->address_count);
 }
 
 static bool schema_parse_network(const struct option *option, const char *text, const char *first, void *field,
@@ -257,6 +291,9 @@ static const struct option_type listen_addresses = { 0,
                                                      schema_is_same_listen_address,
                                                      schema_done_listen_address,
                                                      LIST };
+static const struct option_type http_addresses = { sizeof(struct config_http), schema_parse_http_address,
+                                                   schema_print_http_address,  NULL,
+                                                   schema_done_http_address,   LIST };
 static const struct option_type upstream_address = { 0, schema_parse_upstream_address, schema_print_upstream_address,
                                                      NULL, schema_done_upstream_address };
 
@@ -335,6 +372,11 @@ static const struct option park_options[] = {
     { "one_password",    &option_flag,    FIELD(park.one_password),       "false" },
     { NULL },
 };
+static const struct option http_options[] = {
+    { "address",   &http_addresses, FIELD(http) },
+    { "unix_mode", &option_mode,    FIELD(http.unix_mode), "0600", 0, 0777 },
+    { NULL },
+};
 #undef FIELD
 #define FIELD(member) offsetof(struct config_listener, member)
 static const struct option listener_options[] = {
@@ -372,6 +414,7 @@ static const struct option upstream_options[] = {
 const struct grammar_section schema[SCHEMA_SECTION_MAX] = {
     [SCHEMA_FILE]     = { .options = file_options },
     [SCHEMA_PARK]     = { "park",     park_options },
+    [SCHEMA_HTTP]     = { "http",     http_options },
     [SCHEMA_LISTENER] = { "listener", listener_options, .is_named = true, .is_required = true },
     [SCHEMA_UPSTREAM] = { "upstream", upstream_options, .is_named = true, .is_required = true },
 };

@@ -60,6 +60,8 @@ static void crew_close_others(struct crew *crew, const struct config *config)
     for (size_t i = 0; i < config->listener_count; i++)
         for (size_t j = 0; j < config->listeners[i].address_count; j++)
             sockets_keep(&crew->sockets, &config->listeners[i].addresses[j].endpoint);
+    for (size_t i = 0; i < config->http.address_count; i++) /* http.h opens them */
+        sockets_keep(&crew->sockets, &config->http.addresses[i].endpoint);
     sockets_close_others(&crew->sockets);
 }
 

@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <imapstate/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "crew.h"
+#include "http.h"
 #include "inquiry.h"
 #include "janitor.h"
 #include "list.h"
@@ -78,13 +81,31 @@ static bool daemon_adopt_given(struct daemon *daemon, FILE *errors)
     return true;
 }
 
+/* While privileges are still there: its addresses may need them. */
+static bool daemon_open_http(struct daemon *daemon, FILE *errors)
+{
+    daemon->standing = (struct standing){
+        .service = daemon->service,
+        .version = IMAPSTATE_VERSION_TEXT,
+        .started_s = time(NULL),
+        .reloaded_s = time(NULL),
+        .is_listening = true,
+        .is_draining = &daemon->is_draining,
+    };
+    daemon->http = http_new(&daemon->loop, &daemon->inquiries, &daemon->standing);
+    if (!daemon->http)
+        fprintf(errors, "%s\n", strerror(ENOMEM));
+    return daemon->http && http_follow(daemon->http, daemon->service->config, &daemon->crew.sockets, errors);
+}
+
 /* All that can fail before anybody notices. */
 static bool daemon_prepare(struct daemon *daemon, FILE *errors)
 {
     const struct config *config = daemon->service->config;
     bool was_root = geteuid() == 0;
     if (!daemon_make_loop(daemon, errors) || !daemon_adopt_given(daemon, errors) ||
-        !crew_make(&daemon->crew, daemon->service, errors) || !process_drop_privileges(config, errors))
+        !crew_make(&daemon->crew, daemon->service, errors) || !daemon_open_http(daemon, errors) ||
+        !process_drop_privileges(config, errors))
         return false;
     if (was_root && geteuid() != 0)
         daemon->upgrade.became = daemon->started->user;
@@ -188,6 +209,7 @@ void daemon_end(struct daemon *daemon)
 {
     takeover_done(&daemon->takeover);
     upgrade_done(&daemon->upgrade);
+    http_free(daemon->http);
     crew_done(&daemon->crew);
     park_done();
     config_unref(daemon->started);

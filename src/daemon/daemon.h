@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "crew.h"
+#include "figures.h"
 #include "inquiry.h"
 #include "janitor.h"
 #include "loop.h"
@@ -27,6 +28,8 @@ struct daemon {
     bool has_predecessor;
     struct upgrade upgrade; /* who takes over from it */
     bool is_draining;       /* nobody is accepted any more, for good */
+    struct standing standing;
+    struct http *http; /* owned */
 };
 
 /* Reads the configuration at config_path. False after it has told on the standard error why it cannot be used. With

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "config.h"
 #include "crew.h"
 #include "daemon.h"
 #include "deadlist.h"
+#include "http.h"
 #include "inquiry.h"
 #include "loading.h"
 #include "log.h"
@@ -93,6 +95,8 @@ static void reload_take(struct daemon *daemon, struct service *service, struct c
     reload_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);
     daemon->service = service;
+    daemon->standing.service = service;
+    daemon->standing.reloaded_s = time(NULL);
 }
 
 static const char reload_whole[] = "reloaded: configuration, keys and certificates";
@@ -113,7 +117,18 @@ static const char *reload_try(struct daemon *daemon, FILE *messages)
     config_name_kept(service->config, daemon->started, messages);
     bool is_whole = change.is_whole;
     reload_take(daemon, service, &change);
+    if (!daemon->is_draining) /* where it is asked no longer depends on this process alone */
+        is_whole &= http_follow(daemon->http, service->config, &daemon->crew.sockets, messages);
     return is_whole ? reload_whole : reload_partly;
+}
+
+static void reload_count(struct standing *standing, const char *result)
+{
+    bool is_whole = result == reload_whole, is_partly = result == reload_partly;
+    standing->reloads[is_whole ? STANDING_RELOAD_TAKEN : is_partly ? STANDING_RELOAD_PARTLY : STANDING_RELOAD_FAILED]++;
+    standing->has_failed = !is_whole;
+    if (is_whole || is_partly)
+        standing->is_listening = is_whole;
 }
 
 static void reload_log(const char *result, char *details)
@@ -142,6 +157,7 @@ void reload(struct daemon *daemon, reload_callback *answered, void *asker)
     }
     *reload = (struct reload){ .answered = answered, .asker = asker };
     const char *result = reload_try(daemon, messages);
+    reload_count(&daemon->standing, result);
     fclose(messages);
     reload->is_whole = result == reload_whole;
     if (!details || asprintf(&reload->words, "%s%s\n", details, result) < 0)

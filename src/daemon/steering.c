@@ -8,6 +8,7 @@
 #include "config.h"
 #include "crew.h"
 #include "daemon.h"
+#include "http.h"
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
@@ -44,7 +45,9 @@ static void steering_drain(struct daemon *daemon, const char *why)
 
 static void steering_on_taken_over(void *owner, pid_t pid)
 {
-    steering_drain(owner, "another process has taken over");
+    struct daemon *daemon = owner;
+    http_yield(daemon->http); /* it is the other one that is asked from here on */
+    steering_drain(daemon, "another process has taken over");
 }
 
 /* --- signals --- */

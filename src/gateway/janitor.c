@@ -12,7 +12,6 @@
 
 /* Once a second: times of parked connections are kept to that. */
 static const struct timeval janitor_period = { .tv_sec = 1 };
-#define JANITOR_INDEX 255u
 
 /* A name that has moved is noticed as well while nobody who is parked behind it comes back. */
 static void janitor_follow_names(const struct config *config, uint64_t now_ms)

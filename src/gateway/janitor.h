@@ -5,6 +5,9 @@
 
 #include "worker.h"
 
+/* Of its loop. */
+#define JANITOR_INDEX 255u
+
 struct janitor {
     struct worker *worker;
     struct event *tick;

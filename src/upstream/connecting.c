@@ -179,6 +179,7 @@ bool connecting_begin(struct upstream *upstream, const struct upstream_ends *end
     upstream->opening = opening_new(upstream->config, scout);
     if (!upstream->opening)
         return false;
+    upstream->opening->is_looking = !ends;
     if (ends) {
         upstream->opening->peer = *ends->peer;
         upstream->opening->local = *ends->local;
@@ -246,7 +247,7 @@ static void connecting_finish(struct upstream *upstream)
     upstream->opening = NULL;
     upstream_await_nothing(upstream);
     upstream_enter(upstream, UPSTREAM_READY);
-    if (is_scouting) /* it has seen what there is to see */
+    if (!upstream->owner.callback) /* it has seen what there is to see */
         upstream_take_leave(upstream);
     else
         upstream_tell(upstream, UPSTREAM_PREPARED, no_words);

@@ -14,8 +14,8 @@ struct upstream;
 struct upstream_ends;
 
 /* RESOLVING: begins a turn of the event loop later, so that the caller has the upstream before it hears from it. For a
- * client, whose ends are given (they are copied), or for scout, which is taken in any case; the other is NULL. False:
- * out of memory. */
+ * client, whose ends are given (they are copied), or for scout, which is taken in any case; the other is NULL. Both:
+ * only to see whether somebody is there. False: out of memory. */
 bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends, struct scout *scout);
 
 /* Before it has begun: it begins so much later, whatever becomes known of names until then. */

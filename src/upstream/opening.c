@@ -49,6 +49,7 @@ struct opening *opening_new(const struct config_upstream *config, struct scout *
     }
     opening->config = config;
     opening->scout = scout;
+    opening->is_looking = scout != NULL;
     opening->wait.is_scouting = scout != NULL;
     opening->peer.family = opening->local.family = AF_UNIX;
     imapstate_buf_init(&opening->names, CAPABILITY_LIST_MAX);
@@ -176,10 +177,9 @@ bool opening_fail(struct opening *opening, const struct logmark *mark, bool was_
     return true;
 }
 
-/* Who only looks takes nobody's place. */
 bool opening_makes_room(const struct opening *opening)
 {
-    return opening->step == OPENING_GREETING && !opening->scout &&
+    return opening->step == OPENING_GREETING && !opening->is_looking &&
            park_give_up_oldest(imapstate_span_of(opening->config->name));
 }
 

@@ -50,6 +50,7 @@ struct opening {
     uint64_t deadline_ms;       /* for this address, or for the resolution of the name; 0: not begun */
     uint8_t step;               /* enum opening_step; opening_enter() alone writes it */
     uint8_t presses;            /* how often an address was tried again after a parked connection was given up for it */
+    bool is_looking;            /* no client waits for it: it takes nobody's place */
     bool is_secure;             /* TLS has begun, or was on from the beginning */
     char why[192];              /* why the last address failed */
 };

@@ -148,6 +148,11 @@ void upstreams_scout(struct upstreams *upstreams, struct service *service, const
         upstreams_connect(upstreams, service, config, NULL, scout);
 }
 
+void upstreams_probe(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
+{
+    upstreams_connect(upstreams, service, config, NULL, NULL);
+}
+
 struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
                                 struct imapstate_buf *ret_alerts)
 {

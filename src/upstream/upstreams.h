@@ -37,6 +37,9 @@ struct upstream *upstreams_open(struct upstreams *upstreams, struct service *ser
 struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
                                 struct imapstate_buf *ret_alerts);
 
+/* Is the upstream there? Connects to it as for a login, and leaves; what came of it is counted (upstreamcounters.h). */
+void upstreams_probe(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
+
 /* Carries out the round of the prelude that the caller has begun: a connection of the gateway's own asks for the list
  * before login and, if the server has ID, for the answer to that, says LOGOUT, and the round ends, possibly from within
  * this call. No client waits for a scout for which parked connections would have to make room. */

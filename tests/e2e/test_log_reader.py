@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from harness.gateway import program
+from harness.metrics import Metrics
 
 
 class Unread:
@@ -61,8 +62,11 @@ def sessions(gateway, count):
 
 
 def test_mail_goes_on_while_nobody_reads_the_log(start_unread, scripted):
-    gateway, unread = start_unread(scripted, log_level="debug")
+    http, metrics = Metrics.settings()
+    gateway, unread = start_unread(scripted, log_level="debug", **http)
+    assert metrics.sum("log_lines_lost_total") == 0
     sessions(gateway, 700)  # some 1.5 MB of log: more than the pipe and the queue take
+    assert metrics.sum("log_lines_lost_total") > 0
     text = unread.read_until(rb"log: \d+ lines are lost here")
     sessions(gateway, 1)
     lines = text.split(b"\n")

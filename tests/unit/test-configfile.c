@@ -454,6 +454,8 @@ static const struct {
       "x.conf:4: address \"127.0.0.1:1143\" is listener \"l\"'s already\n" },
     { "one listener twice on one address", IN_LISTENER("tls = none address = { \"[::1]:1\", \"[0:0::1]:1\" }"),
       "x.conf:2: address \"[0:0::1]:1\" is listener \"l\"'s already\n" },
+    { "an address of http's", "http { address = { \"127.0.0.1:1143\" } }\n" LISTENER UPSTREAM,
+      "x.conf:2: listener \"l\": address \"127.0.0.1:1143\" is http's already\n" },
 
     { "PROXY from everybody", IN_LISTENER("tls = none address = \"127.0.0.1:1\" accept_proxy = true"),
       "x.conf:1: listener \"l\": accept_proxy needs trusted_networks, else everybody could claim any address\n" },
@@ -559,6 +561,8 @@ static const struct {
     { "STARTTLS not required",
       IN_LISTENER("address = \"[::]:1\" tls = starttls tls_cert_file = c tls_key_file = k require_tls = no"),
       "x.conf:1: warning: listener \"l\": passwords and tokens may arrive unencrypted on [::]:1" },
+    { "figures for everybody", IN_FILE("http { address = { \"127.0.0.1:9143\", \"*:9144\", \"unix:/run/h\" } }"),
+      "x.conf:1: warning: http: whoever reaches *:9144 can read all figures: there is no password and no TLS" },
     { "longer parked than it lives", IN_FILE("\npark {\ntime = 2s lifetime = 1s }"),
       "x.conf:2: warning: park: time is longer than lifetime, at which a connection ends anyway" },
     { "more for one than for all", IN_FILE("park { per_user = 3 max = 2 }"),

@@ -58,6 +58,7 @@ TEST(rows_are_complete)
 static const char *const headings[SCHEMA_SECTION_MAX] = {
     [SCHEMA_FILE] = "## For the whole daemon\n",
     [SCHEMA_PARK] = "## park { ... }\n",
+    [SCHEMA_HTTP] = "## http { ... }\n",
     [SCHEMA_LISTENER] = "## listener \"NAME\" { ... }\n",
     [SCHEMA_UPSTREAM] = "## upstream \"NAME\" { ... }\n",
 };
