@@ -77,6 +77,8 @@ def contents(deb):
         /usr/share/man/man8/imapstated.8.gz /usr/share/man/man1/imapstatectl.1.gz /usr/share/man/man5/imapstated.conf.5.gz
         /usr/share/doc/imapstate/README.md.gz /usr/share/doc/imapstate/operations.md.gz
         /usr/share/doc/imapstate/examples/imapstated-dovecot.conf /usr/share/doc/imapstate/examples/fail2ban/imapstated.conf
+        /usr/share/doc/imapstate/examples/prometheus/imapstate.rules.yml
+        /lib/systemd/system/imapstated.socket
         /usr/share/bash-completion/completions/imapstated /usr/share/bash-completion/completions/imapstatectl
         /usr/share/zsh/vendor-completions/_imapstated /usr/share/zsh/vendor-completions/_imapstatectl"""),
     ("libimapstate-dev", """/usr/include/imapstate/imapstate.h /usr/lib/{triplet}/libimapstate.a /usr/lib/{triplet}/libimapstate.so
