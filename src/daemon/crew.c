@@ -44,11 +44,24 @@ static bool crew_open_address(struct crew *crew, const struct config *config, co
     return !wrong;
 }
 
+static size_t crew_find_paused(const struct crew *crew, const char *name)
+{
+    size_t i = 0;
+    while (i < crew->paused_count && strcmp(crew->paused[i], name) != 0)
+        i++;
+    return i;
+}
+
+static bool crew_accepts(const struct crew *crew, const struct config_listener *listener)
+{
+    return !crew->is_closed && !crew->is_paused && crew_find_paused(crew, listener->name) == crew->paused_count;
+}
+
 static bool crew_open_addresses(struct crew *crew, const struct config *config, FILE *errors)
 {
     bool is_whole = true;
-    for (size_t i = 0; !crew->is_closed && i < config->listener_count; i++)
-        for (size_t j = 0; j < config->listeners[i].address_count; j++)
+    for (size_t i = 0; i < config->listener_count; i++)
+        for (size_t j = 0; crew_accepts(crew, &config->listeners[i]) && j < config->listeners[i].address_count; j++)
             is_whole &=
                 crew_open_address(crew, config, &config->listeners[i], &config->listeners[i].addresses[j], errors);
     return is_whole;
@@ -58,7 +71,7 @@ static void crew_close_others(struct crew *crew, const struct config *config)
 {
     sockets_begin(&crew->sockets);
     for (size_t i = 0; i < config->listener_count; i++)
-        for (size_t j = 0; j < config->listeners[i].address_count; j++)
+        for (size_t j = 0; crew_accepts(crew, &config->listeners[i]) && j < config->listeners[i].address_count; j++)
             sockets_keep(&crew->sockets, &config->listeners[i].addresses[j].endpoint);
     for (size_t i = 0; i < config->http.address_count; i++) /* http.h opens them */
         sockets_keep(&crew->sockets, &config->http.addresses[i].endpoint);
@@ -190,6 +203,82 @@ void crew_follow(struct crew *crew, struct crew_change *change)
     crew->service = change->service;
 }
 
+/* --- paused --- */
+
+static bool crew_has_listener(const struct crew *crew, const char *name)
+{
+    const struct config *config = crew->service->config;
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (strcmp(config->listeners[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What is open is dealt out anew, and what is not to be open is closed. */
+static bool crew_deal(struct crew *crew, FILE *errors)
+{
+    struct crew_share *shares = crew_share(crew, crew->service->config, crew->active, errors);
+    for (unsigned i = 0; shares && i < crew->count; i++)
+        worker_tell_listeners(crew->workers[i], shares[i].listeners, shares[i].count);
+    crew_close_others(crew, crew->service->config);
+    free(shares);
+    return shares;
+}
+
+static bool crew_add_paused(struct crew *crew, const char *name)
+{
+    char **more = reallocarray(crew->paused, crew->paused_count + 1, sizeof *more);
+    if (more)
+        crew->paused = more;
+    char *copy = more ? strdup(name) : NULL;
+    if (copy)
+        crew->paused[crew->paused_count++] = copy;
+    return copy;
+}
+
+bool crew_pause(struct crew *crew, const char *name, FILE *errors)
+{
+    if (name && !crew_has_listener(crew, name)) {
+        fprintf(errors, "there is no listener \"%s\"\n", name);
+        return false;
+    }
+    if (!name)
+        crew->is_paused = true;
+    else if (crew_find_paused(crew, name) == crew->paused_count && !crew_add_paused(crew, name)) {
+        fprintf(errors, "%s\n", strerror(ENOMEM));
+        return false;
+    }
+    /* Before they are dealt out: then nobody is given one that is to be closed. */
+    crew_close_others(crew, crew->service->config);
+    return crew_deal(crew, errors);
+}
+
+static void crew_remove_paused(struct crew *crew, size_t index)
+{
+    free(crew->paused[index]);
+    crew->paused[index] = crew->paused[--crew->paused_count];
+}
+
+bool crew_resume(struct crew *crew, const char *name, FILE *errors)
+{
+    if (name && !crew_has_listener(crew, name)) {
+        fprintf(errors, "there is no listener \"%s\"\n", name);
+        return false;
+    }
+    if (name && crew->is_paused) {
+        fputs("all listeners drain: they are resumed together\n", errors);
+        return false;
+    }
+    if (name && crew_find_paused(crew, name) < crew->paused_count)
+        crew_remove_paused(crew, crew_find_paused(crew, name));
+    while (!name && crew->paused_count > 0)
+        crew_remove_paused(crew, crew->paused_count - 1);
+    if (!name)
+        crew->is_paused = false;
+    bool is_whole = crew_open_addresses(crew, crew->service->config, errors);
+    return crew_deal(crew, errors) && is_whole;
+}
+
 /* --- the end --- */
 
 static void crew_close(struct crew *crew)
@@ -232,6 +321,9 @@ void crew_done(struct crew *crew)
     for (unsigned i = 0; i < crew->count; i++)
         worker_free(crew->workers[i]);
     free(crew->workers);
+    while (crew->paused_count > 0)
+        crew_remove_paused(crew, crew->paused_count - 1);
+    free(crew->paused);
     service_unref(crew->service);
     *crew = (struct crew){ 0 };
 }

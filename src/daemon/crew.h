@@ -25,6 +25,9 @@ struct crew {
     unsigned count;
     unsigned active; /* those that accept */
     bool is_closed;  /* nobody is accepted any more, for good */
+    char **paused;   /* owned array of owned names: listeners that accept nobody until they are resumed */
+    size_t paused_count;
+    bool is_paused; /* all are */
 };
 
 /* What a reload is about to do. */
@@ -49,6 +52,15 @@ bool crew_prepare(struct crew *crew, struct service *service, struct crew_change
 
 /* Part two: the workers go over to it, and addresses that are not wanted any more are closed. change is used up. */
 void crew_follow(struct crew *crew, struct crew_change *change);
+
+/* The listener of this name, or each if it is NULL, accepts nobody: its sockets are closed, and clients refused, so
+ * that a balancer finds another gateway. A reload does not change that. False after writing to errors: there is no such
+ * listener, or out of memory. */
+bool crew_pause(struct crew *crew, const char *name, FILE *errors);
+
+/* The end of that; NULL: for each. False after writing to errors which address cannot be had any more, or that there is
+ * no such listener; the others are open. */
+bool crew_resume(struct crew *crew, const char *name, FILE *errors);
 
 /* Nobody is accepted any more: the sockets are closed, and each worker drains (worker.h), or stops. */
 void crew_drain(struct crew *crew);

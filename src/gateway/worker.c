@@ -60,15 +60,14 @@ static void worker_on_unwound(struct loop *loop)
 /* --- what others tell --- */
 
 /* The sockets are the same, as far as they are still wanted: who waits in their queues is not lost. */
-static void worker_go_over(struct worker *worker, struct service *service, struct revocations *revocations,
-                           struct listener *listeners, size_t count)
+static void worker_go_over(struct worker *worker, struct listener *listeners, size_t count)
 {
-    clients_begin_with(&worker->clients, service, revocations);
+    const struct config *config = worker->clients.service->config;
     worker_take_listeners(worker, listeners, count);
     for (size_t i = 0; i < count; i++)
         if (!listener_start(&listeners[i], &worker->room))
             log_error("worker %u: listener \"%s\" cannot be watched: %s", worker->loop.index,
-                      service->config->listeners[listeners[i].index].name, strerror(errno));
+                      config->listeners[listeners[i].index].name, strerror(errno));
 }
 
 static void worker_begin_drain(struct worker *worker)
@@ -88,14 +87,17 @@ static void worker_on_told(struct loop *loop)
     struct revocations *revocations = worker->told_revocations;
     struct listener *listeners = worker->told_listeners;
     size_t listener_count = worker->told_listener_count;
-    bool is_drain = worker->told_drain, is_stop = worker->told_stop;
+    bool is_listening = worker->told_listening, is_drain = worker->told_drain, is_stop = worker->told_stop;
     worker->told_service = NULL;
     worker->told_revocations = NULL;
     worker->told_listeners = NULL;
     worker->told_listener_count = 0;
+    worker->told_listening = false;
     pthread_mutex_unlock(&worker->told_lock);
     if (service)
-        worker_go_over(worker, service, revocations, listeners, listener_count);
+        clients_begin_with(&worker->clients, service, revocations);
+    if (is_listening)
+        worker_go_over(worker, listeners, listener_count);
     room_pay(&worker->room);
     clients_round_ended(&worker->clients);
     upstreams_look_up(&worker->upstreams);
@@ -105,22 +107,38 @@ static void worker_on_told(struct loop *loop)
         worker_begin_stop(worker);
 }
 
-void worker_tell(struct worker *worker, struct service *service, struct listener *listeners, size_t listener_count)
+/* service may be NULL: only the listeners are new. */
+static void worker_tell_both(struct worker *worker, struct service *service, struct listener *listeners, size_t count)
 {
+    struct service *before = NULL;
+    struct revocations *revocations_before = NULL;
     pthread_mutex_lock(&worker->told_lock);
-    struct service *before = worker->told_service;
-    struct revocations *revocations_before = worker->told_revocations;
     struct listener *listeners_before = worker->told_listeners;
     size_t count_before = worker->told_listener_count;
-    worker->told_service = service_ref(service);
-    worker->told_revocations = revocations_ref(service->revocations);
+    if (service) {
+        before = worker->told_service;
+        revocations_before = worker->told_revocations;
+        worker->told_service = service_ref(service);
+        worker->told_revocations = revocations_ref(service->revocations);
+    }
     worker->told_listeners = listeners;
-    worker->told_listener_count = listener_count;
+    worker->told_listener_count = count;
+    worker->told_listening = true;
     pthread_mutex_unlock(&worker->told_lock);
     service_unref(before);
     revocations_unref(revocations_before);
     listeners_free(listeners_before, count_before);
     loop_poke(&worker->loop);
+}
+
+void worker_tell(struct worker *worker, struct service *service, struct listener *listeners, size_t listener_count)
+{
+    worker_tell_both(worker, service, listeners, listener_count);
+}
+
+void worker_tell_listeners(struct worker *worker, struct listener *listeners, size_t listener_count)
+{
+    worker_tell_both(worker, NULL, listeners, listener_count);
 }
 
 static void worker_tell_flag(struct worker *worker, bool *flag)

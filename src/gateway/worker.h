@@ -33,9 +33,9 @@ struct worker {
     pthread_mutex_t told_lock;
     struct service *told_service;         /* under told_lock, as all of this; counted; NULL: nothing new */
     struct revocations *told_revocations; /* of told_service */
-    struct listener *told_listeners;      /* owned array; they come with told_service */
+    struct listener *told_listeners;      /* owned array; of told_service, if that is not NULL */
     size_t told_listener_count;
-    bool told_drain, told_stop;
+    bool told_listening, told_drain, told_stop;
 };
 
 /* NULL after writing why to errors. The worker takes its own references to service and to its revocations. */
@@ -56,6 +56,9 @@ bool worker_has_ended(const struct worker *worker);
 /* From any thread: new sessions begin with service (it takes its own references to it and to its revocations), and come
  * by these listeners, and by no others any more. The array is taken. */
 void worker_tell(struct worker *worker, struct service *service, struct listener *listeners, size_t listener_count);
+
+/* From any thread: clients come by these listeners, of the same configuration, and by no others any more. */
+void worker_tell_listeners(struct worker *worker, struct listener *listeners, size_t listener_count);
 
 /* From any thread: the sessions come to their end by and by; it has been told that nobody is accepted any more. */
 void worker_drain(struct worker *worker);
