@@ -194,7 +194,10 @@ bool daemon_begin(struct daemon *daemon, char *const *argv, bool is_test)
     if (daemon->has_predecessor)
         notify_take_place();
     bool is_loaded = daemon_step(daemon, daemon_load, &text);
-    if (!is_loaded || is_test) {
+    if (!is_loaded && !is_test && log_has_journal()) {
+        log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+        loading_log(text);
+    } else if (!is_loaded || is_test) {
         fputs(text ? text : "imapstated: out of memory\n", stderr);
     } else {
         daemon->started = config_ref(daemon->service->config);

@@ -39,7 +39,7 @@ static void log_connect(void)
 
 /* systemd.exec(5): the device and the inode of what it has connected standard error with. A file that it was redirected
  * to has others. */
-static bool log_finds_journal(void)
+bool log_has_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
@@ -54,7 +54,7 @@ void log_open(enum log_to to, enum log_format format, enum log_level level)
     log_set_level(level);
     loguser_remove_all();
     atomic_store(&log_format_now, (int)format);
-    atomic_store(&log_is_to_journal, log_finds_journal());
+    atomic_store(&log_is_to_journal, log_has_journal());
     pthread_mutex_lock(&log_state.lock);
     /* Later it is syslog(3) itself that connects: here the thread might be waiting in there. */
     if (to == LOG_TO_SYSLOG && !log_state.is_queued)

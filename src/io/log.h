@@ -19,6 +19,9 @@ enum log_to { LOG_TO_STDERR, LOG_TO_SYSLOG };
  * journal's (JOURNAL_STREAM of systemd.exec(5)), lines begin as it likes them. */
 void log_open(enum log_to to, enum log_format format, enum log_level level);
 
+/* Is standard error the journal's? */
+bool log_has_journal(void);
+
 /* Until the next log_open(), which also forgets the users of loguser.h. */
 void log_set_level(enum log_level level);
 

@@ -255,6 +255,17 @@ def test_the_journal_gets_priorities_and_nothing_twice(scripted, start_gateway, 
         assert json.loads(closing[3:])["event"] == "closing" and json.loads(lines[0][3:])["level"] == "warning"
 
 
+def test_a_configuration_that_cannot_be_used_is_an_error_in_the_journal(start_gateway, scripted):
+    gateway = start_gateway(scripted.port)
+    gateway.stop()
+    gateway.config_file.write_text("workers = many\n")
+    journal = Journal(gateway.config_file)
+    assert journal.process.wait(60) == 1
+    journal.reader.join(60)
+    lines = journal.text.splitlines()
+    assert lines and all(line.startswith(f"<3>{gateway.config_file}:") for line in lines)
+
+
 # fail2ban itself
 
 def banned(log):
