@@ -25,6 +25,7 @@ const char *const client_ending_words[CLIENT_ENDING_COUNT] = {
     [CLIENT_ENDING_RESTORE] = "restore failed",
     [CLIENT_ENDING_SHUTDOWN] = "shutdown",
     [CLIENT_ENDING_DRAINED] = "drained",
+    [CLIENT_ENDING_KICKED] = "ended by the operator",
     [CLIENT_ENDING_MEMORY] = "out of memory",
 };
 

@@ -55,12 +55,19 @@ bool clients_accept(struct clients *clients, const struct config_listener *liste
     return true;
 }
 
+void clients_heed(struct clients *clients, struct revocations *revocations)
+{
+    bool are_newer = revocations_are_newer(revocations, clients->revocations);
+    revocations_unref(are_newer ? clients->revocations : revocations);
+    if (are_newer)
+        clients->revocations = revocations;
+}
+
 void clients_begin_with(struct clients *clients, struct service *service, struct revocations *revocations)
 {
     service_unref(clients->service);
-    revocations_unref(clients->revocations);
     clients->service = service;
-    clients->revocations = revocations;
+    clients_heed(clients, revocations);
 }
 
 void clients_round_ended(struct clients *clients)

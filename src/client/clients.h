@@ -27,6 +27,9 @@ bool clients_accept(struct clients *clients, const struct config_listener *liste
  * over. */
 void clients_begin_with(struct clients *clients, struct service *service, struct revocations *revocations);
 
+/* These revocations apply to all clients, unless newer ones do already. The reference is taken over. */
+void clients_heed(struct clients *clients, struct revocations *revocations);
+
 /* A round of some prelude has ended (loop_poke_all()): those in GREETING check whether it is theirs. */
 void clients_round_ended(struct clients *clients);
 

@@ -472,6 +472,17 @@ bool dispatch_drain(struct client *client)
     return may_leave;
 }
 
+void dispatch_kick(struct client *client)
+{
+    bool is_outermost = dispatch_begin_turn(client);
+    client->session.is_uncertain = true; /* what it did is to end at the server too: it is not parked */
+    if (client->state == CLIENT_CLOSING)
+        leaving_die(client);
+    else
+        client_end(client, CLIENT_ENDING_KICKED, "BYE [UNAVAILABLE] " N_("The administrator has ended this session."));
+    dispatch_end_turn(client, is_outermost);
+}
+
 void dispatch_give_place(struct client *client)
 {
     bool is_outermost = dispatch_begin_turn(client);

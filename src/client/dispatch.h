@@ -22,6 +22,9 @@ void dispatch_stop(struct client *client, bool now);
 /* It is to leave, if it is in the middle of nothing; false: it is not. */
 bool dispatch_drain(struct client *client);
 
+/* The operator ends it, whatever is under way. */
+void dispatch_kick(struct client *client);
+
 /* It has not logged in, and others need its place: DEAD, after it has been told why. */
 void dispatch_give_place(struct client *client);
 

@@ -18,6 +18,7 @@ struct config *config_new(const char *path)
     bool is_set = option_set_defaults(schema[SCHEMA_FILE].options, config);
     is_set &= option_set_defaults(schema[SCHEMA_PARK].options, config);
     is_set &= option_set_defaults(schema[SCHEMA_HTTP].options, config);
+    is_set &= option_set_defaults(schema[SCHEMA_CONTROL].options, config);
     if (config->path && is_set)
         return config;
     config_unref(config);
@@ -83,6 +84,8 @@ const void *config_section(const struct config *config, size_t section, size_t i
         *ret_name = config->upstreams[instance].name;
         return &config->upstreams[instance];
     }
+    if (section == SCHEMA_CONTROL && !config->control.is_on)
+        return NULL;                                                 /* an empty one would be another configuration */
     return schema[section].is_named || instance > 0 ? NULL : config; /* of all others the fields are the config's */
 }
 
@@ -121,6 +124,7 @@ void config_unref(struct config *config)
         free(config->warnings[i]);
     option_done_all(schema[SCHEMA_PARK].options, config);
     option_done_all(schema[SCHEMA_HTTP].options, config);
+    option_done_all(schema[SCHEMA_CONTROL].options, config);
     option_done_all(schema[SCHEMA_FILE].options, config);
     free(config->listeners);
     free(config->upstreams);
@@ -137,9 +141,15 @@ void config_unref(struct config *config)
 
 void config_name_kept(const struct config *config, const struct config *started, FILE *messages)
 {
-    for (const struct option *option = schema[SCHEMA_FILE].options; option->name; option++)
-        if (option->on_reload == OPTION_KEPT && !option_is_equal(option, config, started))
-            fprintf(messages, "%s: warning: %s has changed, which takes a restart\n", config->path, option->name);
+    static const enum schema_section sections[] = { SCHEMA_FILE, SCHEMA_CONTROL };
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+        for (const struct option *option = schema[sections[i]].options; option->name; option++)
+            if (option->on_reload == OPTION_KEPT && !option_is_equal(option, config, started))
+                fprintf(messages, "%s: warning: %s%s has changed, which takes a restart\n", config->path,
+                        sections[i] == SCHEMA_CONTROL ? "control: " : "", option->name);
+    if (config->control.is_on != started->control.is_on)
+        fprintf(messages, "%s: warning: control %s, which takes a restart\n", config->path,
+                config->control.is_on ? "is new" : "is gone");
 }
 
 const struct config_listener *config_find_listener(const struct config *config, const struct endpoint *target)

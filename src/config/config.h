@@ -91,6 +91,14 @@ struct config_http {
     unsigned unix_mode; /* of a unix socket's file */
 };
 
+/* The socket that an operator's commands come by. */
+struct config_control {
+    bool is_on;   /* there is such a section */
+    char *socket; /* path */
+    unsigned mode;
+    char *group; /* whose members may give commands; "": the daemon's own group */
+};
+
 struct config {
     char *path;
     char **files; /* the one at path, and those that it includes */
@@ -118,6 +126,7 @@ struct config {
     struct languages languages;      /* for clients of upstreams that have no LANGUAGE */
     struct config_park park;
     struct config_http http;
+    struct config_control control;
     struct config_listener *listeners;
     size_t listener_count;
     struct config_upstream *upstreams;

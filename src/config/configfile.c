@@ -208,6 +208,18 @@ static void http_end(struct reading *reading)
                             http->addresses[i].text);
 }
 
+static void control_end(struct reading *reading)
+{
+    struct config_control *control = &reading->config->control;
+    if (*control->socket != '/')
+        reading_error(reading, "control: socket must be a path that begins with /");
+    if (strlen(control->socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+        reading_error(reading, "control: socket is too long a path for a unix socket");
+    if (control->mode & 02)
+        reading_warning(reading, "control: mode lets everybody connect, of whom only root, the daemon's user and the "
+                                 "group's members are heard");
+}
+
 /* --- the file as a whole --- */
 
 static bool http_has_address(const struct config_http *http, const struct endpoint *endpoint)
@@ -296,6 +308,7 @@ static bool reading_begin(struct reading *reading, const struct grammar_event *e
 {
     struct config *config = reading->config;
     reading->demands_tls = false;
+    config->control.is_on |= event->section == SCHEMA_CONTROL;
     bool is_added = (event->section != SCHEMA_LISTENER || config_add_listener(config, event->text, reading->place)) &&
                     (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, reading->place));
     if (!is_added)
@@ -360,8 +373,8 @@ static void reading_take_wrong(struct reading *reading, const struct grammar_eve
 static bool reading_take(void *arg, const struct grammar_event *event)
 {
     static void (*const ends[SCHEMA_SECTION_MAX])(struct reading * reading) = {
-        [SCHEMA_FILE] = file_end,         [SCHEMA_PARK] = park_end,         [SCHEMA_HTTP] = http_end,
-        [SCHEMA_LISTENER] = listener_end, [SCHEMA_UPSTREAM] = upstream_end,
+        [SCHEMA_FILE] = file_end,       [SCHEMA_PARK] = park_end,         [SCHEMA_HTTP] = http_end,
+        [SCHEMA_CONTROL] = control_end, [SCHEMA_LISTENER] = listener_end, [SCHEMA_UPSTREAM] = upstream_end,
     };
     struct reading *reading = arg;
     reading->place = reading_place(reading, event->line);

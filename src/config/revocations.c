@@ -37,7 +37,9 @@ struct revocations {
     struct revocation *slots; /* owned */
     size_t slots_max;         /* a power of two; a quarter is free */
     size_t count;
-    unsigned references; /* atomic */
+    struct revocations *base; /* counted; NULL: there are no others */
+    uint64_t number;          /* in the order in which they were read */
+    unsigned references;      /* atomic */
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
 };
 
@@ -172,7 +174,12 @@ static struct revocations *revocations_new(struct imapstate_buf *text)
         imapstate_buf_done(text);
         return NULL;
     }
-    *revocations = (struct revocations){ .text = *text, .slots = slots, .slots_max = slots_max, .references = 1 };
+    static uint64_t last_number;
+    *revocations = (struct revocations){ .text = *text,
+                                         .slots = slots,
+                                         .slots_max = slots_max,
+                                         .number = __atomic_add_fetch(&last_number, 1, __ATOMIC_RELAXED),
+                                         .references = 1 };
     crypto_shorthash_keygen(revocations->hash_key);
     imapstate_buf_init(text, text->max);
     return revocations;
@@ -213,6 +220,26 @@ struct revocations *revocations_read(struct imapstate_buf *text, uint64_t forget
     return revocations;
 }
 
+struct revocations *revocations_read_over(struct revocations *base, struct imapstate_buf *text)
+{
+    size_t line;
+    const char *wrong;
+    struct revocations *revocations = revocations_read(text, 0, &line, &wrong);
+    if (revocations)
+        revocations->base = revocations_ref(base);
+    return revocations;
+}
+
+struct revocations *revocations_base(struct revocations *revocations)
+{
+    return revocations->base ? revocations->base : revocations;
+}
+
+bool revocations_are_newer(const struct revocations *revocations, const struct revocations *than)
+{
+    return revocations->number > than->number;
+}
+
 struct revocations *revocations_ref(struct revocations *revocations)
 {
     __atomic_add_fetch(&revocations->references, 1, __ATOMIC_RELAXED);
@@ -224,11 +251,22 @@ void revocations_unref(struct revocations *revocations)
     if (!revocations || __atomic_sub_fetch(&revocations->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     imapstate_buf_done(&revocations->text);
+    revocations_unref(revocations->base);
     free(revocations->slots);
     free(revocations);
 }
 
-uint64_t revocations_second(const struct revocations *revocations, struct imapstate_span user)
+static uint64_t later(uint64_t second_s, uint64_t other_s)
+{
+    return second_s > other_s ? second_s : other_s;
+}
+
+uint64_t revocations_second_for_all(const struct revocations *revocations)
+{
+    return later(revocations->all_s, revocations->base ? revocations_second_for_all(revocations->base) : 0);
+}
+
+static uint64_t revocations_own_second(const struct revocations *revocations, struct imapstate_span user)
 {
     uint8_t name[NAME_MAX_OCTETS];
     if (user.len > sizeof name)
@@ -237,10 +275,16 @@ uint64_t revocations_second(const struct revocations *revocations, struct imapst
         name[i] = octet_lower(user.at[i]);
     unsigned mark;
     const struct revocation *own = revocations_find(revocations, (struct imapstate_span){ name, user.len }, &mark);
-    return own->second_s > revocations->all_s ? own->second_s : revocations->all_s;
+    return later(own->second_s, revocations->all_s);
+}
+
+uint64_t revocations_second(const struct revocations *revocations, struct imapstate_span user)
+{
+    uint64_t second_s = revocations_own_second(revocations, user);
+    return revocations->base ? later(second_s, revocations_second(revocations->base, user)) : second_s;
 }
 
 size_t revocations_count(const struct revocations *revocations)
 {
-    return revocations->count;
+    return revocations->count + (revocations->base ? revocations_count(revocations->base) : 0);
 }

@@ -24,11 +24,21 @@ struct revocations;
 struct revocations *revocations_read(struct imapstate_buf *text, uint64_t forget_before_s, size_t *ret_line,
                                      const char **ret_wrong);
 
+/* The same, but what is revoked by base is so too. Takes a reference of its own to base. */
+struct revocations *revocations_read_over(struct revocations *base, struct imapstate_buf *text);
+
+/* Those that they lie over; themselves, if there are none. Borrowed. */
+struct revocations *revocations_base(struct revocations *revocations);
+
+/* Were they read later, in this process? */
+bool revocations_are_newer(const struct revocations *revocations, const struct revocations *than);
+
 struct revocations *revocations_ref(struct revocations *revocations);
 void revocations_unref(struct revocations *revocations); /* accepts NULL */
 
-/* The second of the last revocation that concerns the user, else 0. */
+/* The second of the last revocation that concerns the user, else 0; and of the last one for all. */
 uint64_t revocations_second(const struct revocations *revocations, struct imapstate_span user);
+uint64_t revocations_second_for_all(const struct revocations *revocations);
 
 /* Of how many users there are lines; one for all is none of them. */
 size_t revocations_count(const struct revocations *revocations);

@@ -377,6 +377,12 @@ static const struct option http_options[] = {
     { "unix_mode", &option_mode,    FIELD(http.unix_mode), "0600", 0, 0777 },
     { NULL },
 };
+static const struct option control_options[] = {
+    { "socket", &option_text, FIELD(control.socket), "/run/imapstate/control", .if_empty = "leave the section out", .on_reload = OPTION_KEPT },
+    { "mode",   &option_mode, FIELD(control.mode),   "0660", 0, 0777, .on_reload = OPTION_KEPT },
+    { "group",  &option_text, FIELD(control.group),  "", .on_reload = OPTION_KEPT },
+    { NULL },
+};
 #undef FIELD
 #define FIELD(member) offsetof(struct config_listener, member)
 static const struct option listener_options[] = {
@@ -415,6 +421,7 @@ const struct grammar_section schema[SCHEMA_SECTION_MAX] = {
     [SCHEMA_FILE]     = { .options = file_options },
     [SCHEMA_PARK]     = { "park",     park_options },
     [SCHEMA_HTTP]     = { "http",     http_options },
+    [SCHEMA_CONTROL]  = { "control",  control_options },
     [SCHEMA_LISTENER] = { "listener", listener_options, .is_named = true, .is_required = true },
     [SCHEMA_UPSTREAM] = { "upstream", upstream_options, .is_named = true, .is_required = true },
 };

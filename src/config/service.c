@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "pemfile.h"
+#include "revoking.h"
 #include "tls.h"
 
 /* What a token may outlive the lifetime that was configured, and a day for clocks and for the time that a revocation
@@ -97,6 +98,8 @@ static bool service_read_revocations(struct service *service, FILE *errors)
             fprintf(errors, "%s: %s\n", service->config->path, wrong);
     }
     imapstate_buf_done(&text);
+    if (service->revocations)
+        service->revocations = revoking_lay_over(service->revocations);
     return service->revocations;
 }
 
@@ -282,7 +285,7 @@ void service_unref(struct service *service)
 
 void service_forget_revocations(struct service *service)
 {
-    revocations_unref(service->revocations);
+    revoking_keep(service->revocations);
     service->revocations = NULL;
 }
 

@@ -40,8 +40,8 @@ struct service *service_of_ephemeral_key(struct imapstate_span line);
 struct service *service_ref(struct service *service);
 void service_unref(struct service *service); /* accepts NULL */
 
-/* All who look them up have references of their own. They may be large, and a session that keeps the service may last
- * for days: reloads shall not pile them up. */
+/* All who look them up have references of their own, and they are in force from now on (revoking.h). They may be large,
+ * and a session that keeps the service may last for days: reloads shall not pile them up. */
 void service_forget_revocations(struct service *service);
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener);

@@ -68,8 +68,7 @@ static void inquiry_on_timer(void *owner)
 static void inquiry_come_home(struct errand *errand, struct loop *loop)
 {
     struct inquiry *inquiry = list_entry(errand, struct inquiry, errand);
-    if (loop)
-        inquiry_tell(inquiry);
+    inquiry_tell(inquiry);
     inquiry_free(inquiry);
 }
 
@@ -105,7 +104,7 @@ static void part_run(struct errand *errand, struct loop *loop)
 static struct inquiry *inquiry_new(struct inquiries *inquiries, const struct question *question)
 {
     size_t count = inquiries->worker_count;
-    if (inquiries->open_count >= INQUIRIES_OPEN_MAX)
+    if (inquiries->is_over || inquiries->open_count >= INQUIRIES_OPEN_MAX)
         return NULL;
     struct inquiry *inquiry = calloc(1, sizeof *inquiry + count * sizeof *inquiry->parts);
     char *slots = calloc(count + 1, question->slot_octets + 1);
@@ -181,8 +180,9 @@ void inquiries_init(struct inquiries *inquiries, struct loop *loop)
 
 void inquiries_done(struct inquiries *inquiries)
 {
+    inquiries->is_over = true;
     errands_close(&inquiries->loop->errands); /* those that are on their way home */
-    list_each_safe(link, &inquiries->open) inquiry_free(list_entry(link, struct inquiry, link));
+    list_each_safe(link, &inquiries->open) inquiry_come_home(&list_entry(link, struct inquiry, link)->errand, NULL);
     free(inquiries->workers);
     inquiries->workers = NULL;
     inquiries->worker_count = 0;

@@ -21,6 +21,7 @@ struct inquiries {
     size_t worker_count;
     struct list open; /* inquiries that some worker has not dealt with yet */
     size_t open_count;
+    bool is_over; /* nothing can be asked any more */
 };
 
 /* So many may be open. Only where a worker is stuck they are more than a few. */
@@ -32,7 +33,7 @@ struct question {
      * only read it. */
     void (*ask)(struct worker *worker, void *slot, const void *argument);
     /* Once, in the main thread, never from within inquiry_begin(): all have answered, or have ended, or the time is
-     * over. The inquiry is only valid during this call. */
+     * over, or everything is (inquiries_done()). The inquiry is only valid during this call. */
     void (*answered)(const struct inquiry *inquiry, void *asker);
     /* In the main thread, when no worker can touch them any more, which may be long after the time is over: they free
      * what argument is, and what each slot owns. NULL: there is nothing to free. */
@@ -55,8 +56,8 @@ void inquiries_done(struct inquiries *inquiries);
 bool inquiries_add(struct inquiries *inquiries, struct worker *worker);
 void inquiries_leave_out(struct inquiries *inquiries, const struct worker *worker);
 
-/* Asks everybody. argument is taken in any case. NULL: out of memory, or too many are open; asker is told nothing. The
- * pointer is valid until answered() has been called. */
+/* Asks everybody. argument is taken in any case. NULL: out of memory, or too many are open, or everything is over;
+ * asker is told nothing. The pointer is valid until answered() has been called. */
 struct inquiry *inquiry_begin(struct inquiries *inquiries, const struct question *question, void *argument,
                               void *asker);
 

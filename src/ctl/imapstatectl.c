@@ -1,5 +1,6 @@
-/* imapstatectl: makes, rotates and lists key files; tries a server. */
+/* imapstatectl: makes, rotates and lists key files; tries a server; looks into a running daemon, and steers it. */
 #include "keys.h"
+#include "steer.h"
 #include "try.h"
 
 #include <imapstate/version.h>
@@ -23,11 +24,14 @@ struct options {
 };
 
 static const char help[] =
-    "Usage: imapstatectl try HOST --user NAME [OPTION]...\n"
+    "Usage: imapstatectl [--socket PATH] [--json] COMMAND...\n"
+    "       imapstatectl try HOST --user NAME [OPTION]...\n"
     "       imapstatectl keys new FILE [--from TIME]\n"
     "       imapstatectl keys rotate FILE [--from TIME]\n"
     "       imapstatectl keys list FILE\n"
     "\n"
+    "  COMMAND       for the running daemon: show, top, kick, forget, revoke, upstream, drain, resume, reload,\n"
+    "                upgrade; \"imapstatectl show --help\" lists them\n"
     "  try           show whether an IMAP server offers STATE, and what that is worth; \"imapstatectl try --help\"\n"
     "                lists its options and exit statuses\n"
     "\n"
@@ -162,8 +166,6 @@ static int run_command(char **words, int count, struct options *options)
 
     if (count == 0)
         return usage_error("a command is missing", "");
-    if (strcmp(words[0], "keys") != 0)
-        return usage_error("unknown command: ", words[0]);
     if (count == 1)
         return usage_error("\"keys\" wants \"new\", \"rotate\" or \"list\"", "");
     if (count > 3)
@@ -208,6 +210,22 @@ static int parse_options(int argc, char **argv, struct options *options)
     return -1;
 }
 
+/* The command: the first word that is neither an option nor an option's value; "" if there is none. */
+static const char *first_word(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-')
+            return argv[i];
+        i += strcmp(argv[i], "--socket") == 0 || strcmp(argv[i], "--from") == 0;
+    }
+    return "";
+}
+
+static bool is_for_daemon(const char *option)
+{
+    return strncmp(option, "--socket", 8) == 0 || strcmp(option, "--json") == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = { .now_s = (uint64_t)time(NULL) };
@@ -220,8 +238,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     int status;
-    if (argc > 1 && strcmp(argv[1], "try") == 0) {
+    const char *command = first_word(argc, argv);
+    if (strcmp(command, "try") == 0 && argv[1] == command) {
         status = try_command(argc - 1, argv + 1);
+    } else if (*command ? strcmp(command, "keys") != 0 : argc > 1 && is_for_daemon(argv[1])) {
+        status = steer_command(argc, argv);
     } else {
         status = parse_options(argc, argv, &options);
         if (status < 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "control.h"
 #include "crew.h"
 #include "http.h"
 #include "inquiry.h"
@@ -20,10 +21,13 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "orders.h"
+#include "outage.h"
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
 #include "resolver.h"
+#include "revoking.h"
 #include "service.h"
 #include "sockets.h"
 #include "steering.h"
@@ -61,6 +65,7 @@ static bool daemon_make_loop(struct daemon *daemon, FILE *errors)
     daemon->crew.inquiries = &daemon->inquiries;
     daemon->crew.home = &daemon->loop;
     daemon->upgrade.loop = &daemon->loop;
+    control_init(&daemon->control);
     daemon->has_loop = true;
     if (!is_made)
         fprintf(errors, "%s\n", strerror(errno));
@@ -105,7 +110,7 @@ static bool daemon_prepare(struct daemon *daemon, FILE *errors)
     bool was_root = geteuid() == 0;
     if (!daemon_make_loop(daemon, errors) || !daemon_adopt_given(daemon, errors) ||
         !crew_make(&daemon->crew, daemon->service, errors) || !daemon_open_http(daemon, errors) ||
-        !process_drop_privileges(config, errors))
+        !control_open(&daemon->control, config, errors) || !process_drop_privileges(config, errors))
         return false;
     if (was_root && geteuid() != 0)
         daemon->upgrade.became = daemon->started->user;
@@ -156,6 +161,9 @@ static void daemon_start(struct daemon *daemon)
         !inquiries_add(&daemon->inquiries, daemon->janitor.worker) || !crew_start(&daemon->crew))
         daemon_give_up();
     service_forget_revocations(daemon->service);
+    daemon->actions = orders_actions(daemon);
+    if (!control_start(&daemon->control, &daemon->loop, &daemon->inquiries, &daemon->actions))
+        daemon_give_up();
     if (daemon->has_predecessor)
         takeover_taken(&daemon->takeover, &daemon->loop);
     else
@@ -213,6 +221,8 @@ void daemon_end(struct daemon *daemon)
     takeover_done(&daemon->takeover);
     upgrade_done(&daemon->upgrade);
     http_free(daemon->http);
+    if (daemon->has_loop)
+        control_done(&daemon->control);
     crew_done(&daemon->crew);
     park_done();
     config_unref(daemon->started);
@@ -221,6 +231,8 @@ void daemon_end(struct daemon *daemon)
         inquiries_done(&daemon->inquiries);
         loop_done(&daemon->loop);
     }
+    outage_done();
+    revoking_done();
     prelude_done();
     resolver_done();
     free(daemon->program);

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "actions.h"
+#include "control.h"
 #include "crew.h"
 #include "figures.h"
 #include "inquiry.h"
@@ -22,6 +24,8 @@ struct daemon {
     struct crew crew;
     struct janitor janitor;
     struct inquiries inquiries;
+    struct control_actions actions;
+    struct control control;
     struct watchdog watchdog;
     char *program;            /* owned: the file that it was started from */
     struct takeover takeover; /* from whom it has taken over */

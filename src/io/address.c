@@ -35,6 +35,16 @@ void address_set(struct address *address, const struct sockaddr *from)
     }
 }
 
+bool address_of_peer(int fd, struct address *ret_address)
+{
+    struct sockaddr_storage peer = { 0 };
+    socklen_t len = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+        return false;
+    address_set(ret_address, (const struct sockaddr *)&peer);
+    return true;
+}
+
 socklen_t address_get(const struct address *address, struct sockaddr_storage *ret_sockaddr)
 {
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(address->port) };

@@ -19,6 +19,9 @@ struct address {
 
 void address_set(struct address *address, const struct sockaddr *from);
 
+/* Where the other end of a socket is. False: it is not connected. */
+bool address_of_peer(int fd, struct address *ret_address);
+
 /* The reverse; not for AF_UNIX. Returns its length. */
 socklen_t address_get(const struct address *address, struct sockaddr_storage *ret_sockaddr);
 

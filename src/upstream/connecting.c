@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "offers.h"
 #include "opening.h"
+#include "outage.h"
 #include "prelude.h"
 #include "proxy.h"
 #include "scout.h"
@@ -127,6 +128,10 @@ static void connecting_try(struct upstream *upstream)
 static void connecting_look_up(struct upstream *upstream)
 {
     uint64_t wait_ms;
+    if (outage_is(upstream->config->name)) {
+        upstream_lose(upstream, "the operator has taken it down");
+        return;
+    }
     switch (opening_look_up(upstream->opening, upstream_now_ms(upstream), &wait_ms)) {
     case RESOLVER_KNOWN:
         connecting_try(upstream);

@@ -12,6 +12,7 @@
 #include "alert.h"
 #include "log.h"
 #include "offers.h"
+#include "outage.h"
 #include "proof.h"
 #include "resolver.h"
 #include "tag.h"
@@ -46,6 +47,8 @@ const char *const park_end_names[PARK_END_COUNT] = {
     [PARK_END_MOVED] = "moved",
     [PARK_END_CONFIG] = "configuration",
     [PARK_END_STOP] = "stop",
+    [PARK_END_FORGOTTEN] = "forgotten",
+    [PARK_END_DOWN] = "down",
     [PARK_END_LATE] = "late",
     [PARK_END_DEAD] = "dead",
 };
@@ -65,6 +68,8 @@ static const char *const park_end_words[PARK_END_COUNT] = {
     [PARK_END_STOP] = "the gateway ends",
     [PARK_END_LATE] = "it may not be parked any more",
     [PARK_END_DEAD] = "found dead, or in doubt",
+    [PARK_END_FORGOTTEN] = "the operator has had it forgotten",
+    [PARK_END_DOWN] = "the operator has taken the upstream down",
 };
 
 void park_counters_init(struct park_counters *counters)
@@ -213,12 +218,9 @@ static bool parked_has_expired(const struct parked *parked, uint64_t now_ms, enu
 /* Does it lead where its upstream's name leads? One that is not connected any more shows that when it is taken. */
 static bool parked_is_in_place(const struct parked *parked)
 {
-    struct sockaddr_storage peer = { 0 };
-    socklen_t len = sizeof peer;
     struct address address;
-    if (parked->config->is_unix || getpeername(parked->fd, (struct sockaddr *)&peer, &len) < 0)
+    if (parked->config->is_unix || !address_of_peer(parked->fd, &address))
         return true;
-    address_set(&address, (const struct sockaddr *)&peer);
     return resolver_leads_to(parked->config->host, &address);
 }
 
@@ -418,9 +420,9 @@ void park_put(struct parked *parked, uint64_t now_ms)
     parked->row = park_row(parked->config->name);
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
-    bool may_wait = park_is_on() && park_is_configured(parked->config) && !proof->is_void &&
-                    proof_is_fresh(&park.proofs, proof, now_ms) && !parked_has_expired(parked, now_ms, &why) &&
-                    parked_is_in_place(parked);
+    bool may_wait = park_is_on() && park_is_configured(parked->config) && !outage_is(parked->config->name) &&
+                    !proof->is_void && proof_is_fresh(&park.proofs, proof, now_ms) &&
+                    !parked_has_expired(parked, now_ms, &why) && parked_is_in_place(parked);
     if (may_wait) {
         parked_insert(parked);
         proof->user->parked_count++;
@@ -486,6 +488,95 @@ void park_follow(const char *name)
     parked_end_doomed(&doomed);
 }
 
+unsigned park_give_up_all(struct imapstate_span upstream)
+{
+    struct list doomed;
+    list_init(&doomed);
+    pthread_mutex_lock(&park.lock);
+    unsigned before = park.count;
+    list_each_safe(link, &park.by_age)
+    {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        if (imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
+            parked_doom(parked, &doomed, PARK_END_DOWN);
+    }
+    unsigned count = before - park.count;
+    pthread_mutex_unlock(&park.lock);
+    parked_end_doomed(&doomed);
+    return count;
+}
+
+unsigned park_forget(const struct imapstate_span *user, unsigned *ret_voided)
+{
+    struct list given_up, doomed;
+    list_init(&given_up);
+    list_init(&doomed);
+    pthread_mutex_lock(&park.lock);
+    unsigned before = park.count;
+    *ret_voided = proofs_forget(&park.proofs, user, &given_up);
+    park_doom(&given_up, &doomed, PARK_END_FORGOTTEN);
+    unsigned count = before - park.count;
+    pthread_mutex_unlock(&park.lock);
+    parked_end_doomed(&doomed);
+    return count;
+}
+
+/* --- for whoever looks in --- */
+
+static void parked_copy_fill(struct parked_copy *copy, const struct parked *parked)
+{
+    const struct account *user = parked->kept.proof->user;
+    *copy = (struct parked_copy){
+        .upstream = strdup(parked->config->name),
+        .has_tls = parked->ssl,
+        .is_pristine = parked->kept.state.len == 0,
+        .is_good = !parked->kept.proof->is_void && !parked->kept.proof->is_suspended,
+        .born_at_ms = parked->kept.born_at_ms,
+        .parked_at_ms = parked->kept.parked_at_ms,
+    };
+    imapstate_buf_init(&copy->user, SIZE_MAX);
+    copy->has_server = address_of_peer(parked->fd, &copy->server);
+    imapstate_buf_put(&copy->user, (struct imapstate_span){ user->name, user->name_len });
+}
+
+void parked_copy_done(struct parked_copy *copy)
+{
+    imapstate_buf_done(&copy->user);
+    free(copy->upstream);
+}
+
+/* Has it been passed? Those that were parked in the same millisecond are told by their number. */
+static bool park_place_passes(struct park_place *place, const struct parked *parked)
+{
+    uint64_t at_ms = parked->kept.parked_at_ms;
+    if (at_ms != place->at_ms) {
+        bool is_passed = at_ms < place->at_ms;
+        if (!is_passed)
+            *place = (struct park_place){ .at_ms = at_ms };
+        return is_passed;
+    }
+    return place->seen < place->given;
+}
+
+size_t park_list(struct park_place *place, struct parked_copy *ret_copies, size_t max)
+{
+    size_t count = 0;
+    place->seen = 0;
+    pthread_mutex_lock(&park.lock);
+    for (struct list *link = park.by_age.next; link != &park.by_age && count < max; link = link->next) {
+        const struct parked *parked = list_entry(link, struct parked, age_link);
+        bool is_passed = park_place_passes(place, parked);
+        bool is_here = parked->kept.parked_at_ms == place->at_ms;
+        place->seen += is_here;
+        if (is_passed)
+            continue;
+        place->given += is_here;
+        parked_copy_fill(&ret_copies[count++], parked);
+    }
+    pthread_mutex_unlock(&park.lock);
+    return count;
+}
+
 bool park_press(uint8_t *presses, uint64_t *ret_after_ms)
 {
     static const uint64_t after_ms[] = { 20, 100, 400 };
@@ -548,6 +639,17 @@ unsigned park_count(void)
 {
     pthread_mutex_lock(&park.lock);
     unsigned count = park.count;
+    pthread_mutex_unlock(&park.lock);
+    return count;
+}
+
+unsigned park_count_at(struct imapstate_span upstream)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&park.lock);
+    for (struct list *link = park.by_age.next; link != &park.by_age; link = link->next)
+        count +=
+            imapstate_span_equal(imapstate_span_of(list_entry(link, struct parked, age_link)->config->name), upstream);
     pthread_mutex_unlock(&park.lock);
     return count;
 }

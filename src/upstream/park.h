@@ -9,6 +9,7 @@
 
 #include <openssl/ssl.h>
 
+#include "address.h"
 #include "config.h"
 #include "list.h"
 #include "rows.h"
@@ -35,19 +36,21 @@ struct kept kept_take(struct kept *kept); /* moves it: kept is then as after kep
 
 /* Why a parked connection has ended, rather than served again. */
 enum park_end {
-    PARK_END_TIME,     /* time */
-    PARK_END_LIFETIME, /* lifetime */
-    PARK_END_PROOF,    /* reauth_interval */
-    PARK_END_PER_USER, /* the user has newer ones */
-    PARK_END_MAX,      /* there are too many */
-    PARK_END_CROWDED,  /* the upstream wants fewer connections */
-    PARK_END_REFUSED,  /* the upstream has refused the credentials */
-    PARK_END_PASSWORD, /* one_password */
-    PARK_END_MOVED,    /* the upstream's name leads elsewhere */
-    PARK_END_CONFIG,   /* the configuration has changed */
-    PARK_END_STOP,     /* the gateway ends */
-    PARK_END_LATE,     /* it came too late to be parked, by one of the reasons above */
-    PARK_END_DEAD,     /* the server had ended it, or it was of no use any more */
+    PARK_END_TIME,      /* time */
+    PARK_END_LIFETIME,  /* lifetime */
+    PARK_END_PROOF,     /* reauth_interval */
+    PARK_END_PER_USER,  /* the user has newer ones */
+    PARK_END_MAX,       /* there are too many */
+    PARK_END_CROWDED,   /* the upstream wants fewer connections */
+    PARK_END_REFUSED,   /* the upstream has refused the credentials */
+    PARK_END_PASSWORD,  /* one_password */
+    PARK_END_MOVED,     /* the upstream's name leads elsewhere */
+    PARK_END_CONFIG,    /* the configuration has changed */
+    PARK_END_STOP,      /* the gateway ends */
+    PARK_END_FORGOTTEN, /* the operator has had the user forgotten */
+    PARK_END_DOWN,      /* the operator has taken the upstream down */
+    PARK_END_LATE,      /* it came too late to be parked, by one of the reasons above */
+    PARK_END_DEAD,      /* the server had ended it, or it was of no use any more */
     PARK_END_COUNT,
 };
 extern const char *const park_end_names[PARK_END_COUNT];
@@ -136,6 +139,37 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
  * there. */
 bool park_give_up_oldest(struct imapstate_span upstream);
 
+/* Gives up all that is parked there; returns how many that were. */
+unsigned park_give_up_all(struct imapstate_span upstream);
+
+/* Nothing that the user, or with NULL anybody, has proved is good any more: what hangs on it is given up, and whoever
+ * comes back logs in at the upstream. ASCII letters match in either case. Returns how many parked connections that
+ * were; ret_voided is how many proofs. */
+unsigned park_forget(const struct imapstate_span *user, unsigned *ret_voided);
+
+/* A copy of what is known about a parked connection. */
+struct parked_copy {
+    struct imapstate_buf user; /* owned; empty if memory was out */
+    char *upstream;            /* owned; NULL if memory was out */
+    struct address server;     /* where it leads, if has_server */
+    bool has_server, has_tls;
+    bool is_pristine; /* else it is in a state */
+    bool is_good;     /* its proof is neither void nor suspended */
+    uint64_t born_at_ms, parked_at_ms;
+};
+
+void parked_copy_done(struct parked_copy *row);
+
+/* All zero: at the beginning. */
+struct park_place {
+    uint64_t at_ms;
+    size_t given, seen;
+};
+
+/* Copies of up to max that are parked, the longest first, from place on, which moves behind them; fewer: that is all.
+ * The lock is only held for one part, so what comes and goes between two of them may be missing, or be there twice. */
+size_t park_list(struct park_place *place, struct parked_copy *ret_copies, size_t max);
+
 /* The name has lost addresses: connections parked at an address that it no longer has are given up. From here on none
  * that leads there is accepted. */
 void park_follow(const char *name);
@@ -155,6 +189,7 @@ struct parked *parked_new(void);
 void parked_free(struct parked *parked); /* says LOGOUT, closes; accepts NULL */
 
 unsigned park_count(void);
+unsigned park_count_at(struct imapstate_span upstream);
 
 /* Another process parks from now on: what is parked here ends, and nothing is parked any more, whatever the
  * configuration says. */

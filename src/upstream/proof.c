@@ -30,9 +30,12 @@ struct account *proofs_account(const struct proofs *proofs, struct imapstate_spa
 
 static struct account *account_new(struct proofs *proofs, struct imapstate_span upstream, struct imapstate_span user)
 {
-    struct account *account = calloc(1, sizeof *account);
+    struct account *account = calloc(1, sizeof *account + user.len);
     if (!account)
         return NULL;
+    account->name_len = user.len;
+    if (user.len > 0)
+        memcpy(account->name, user.at, user.len);
     list_init(&account->proofs);
     list_init(&account->proven);
     account_key(upstream, user, account->key);
@@ -315,6 +318,31 @@ void proofs_refuse(struct proofs *proofs, const struct proof_identity *identity,
             proof_give_up(proof, ret_given_up);
     }
     sodium_memzero(hash, sizeof hash);
+}
+
+/* --- the operator's --- */
+
+static unsigned proof_void(struct proof *proof, struct list *ret_given_up)
+{
+    bool was_good = !proof->is_void;
+    proof->is_void = proof->prover->has_bad = true;
+    proof_give_up(proof, ret_given_up);
+    return was_good;
+}
+
+unsigned proofs_forget(struct proofs *proofs, const struct imapstate_span *user, struct list *ret_given_up)
+{
+    unsigned count = 0;
+    for (struct account *account = proofs->accounts; account; account = account->hh.next) {
+        struct imapstate_span name = { account->name, account->name_len };
+        if (user && !imapstate_span_equal_nocase(name, *user))
+            continue;
+        list_each_safe(link, &account->proofs) count +=
+            proof_void(list_entry(link, struct proof, user_link), ret_given_up);
+        list_each_safe(link, &account->proven) count +=
+            proof_void(list_entry(link, struct proof, prover_link), ret_given_up);
+    }
+    return count;
 }
 
 /* --- somebody comes back --- */

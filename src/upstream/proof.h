@@ -45,6 +45,8 @@ struct account {
     bool has_suspended;    /* one of proven is suspended */
     UT_hash_handle hh;
     uint8_t key[PROOF_HASH_OCTETS]; /* of the upstream's name and the user's */
+    size_t name_len;
+    uint8_t name[]; /* the user's */
 };
 
 struct proof {
@@ -89,6 +91,10 @@ void proofs_refuse(struct proofs *proofs, const struct proof_identity *identity,
 /* Somebody logs in with a secret that the upstream has yet to judge: nothing of the authentication identity (from this
  * address) is good until one is accepted there. */
 void proofs_suspect(struct proofs *proofs, const struct proof_identity *identity);
+
+/* All proofs for the user, and all by the user's secrets, are void; with NULL all there are. ASCII letters match in
+ * either case. What serves by one is moved to ret_given_up. Returns how many proofs were good until now. */
+unsigned proofs_forget(struct proofs *proofs, const struct imapstate_span *user, struct list *ret_given_up);
 
 /* The proof of exactly these credentials, if it is good; borrowed. NULL: they must go upstream; if the secret is not
  * known to be good for anybody, they are suspect. */

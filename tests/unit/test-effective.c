@@ -51,7 +51,7 @@ static void squeeze(char *text)
 
 TEST(every_option_is_there_and_what_was_not_given_is_a_default)
 {
-    char *printed = print_text(LISTENER UPSTREAM);
+    char *printed = print_text(LISTENER UPSTREAM "control { }\n");
     for (size_t section = 0; section < SCHEMA_SECTION_MAX; section++)
         for (const struct option *option = schema[section].options; option->name; option++) {
             char line[64];

@@ -59,6 +59,7 @@ static const char *const headings[SCHEMA_SECTION_MAX] = {
     [SCHEMA_FILE] = "## For the whole daemon\n",
     [SCHEMA_PARK] = "## park { ... }\n",
     [SCHEMA_HTTP] = "## http { ... }\n",
+    [SCHEMA_CONTROL] = "## control { ... }\n",
     [SCHEMA_LISTENER] = "## listener \"NAME\" { ... }\n",
     [SCHEMA_UPSTREAM] = "## upstream \"NAME\" { ... }\n",
 };

@@ -53,14 +53,14 @@ class Screen:
         for each in keys:
             self._program.send(each)
 
-    def wait_end(self):
-        """Until the program has ended, which must be well."""
+    def wait_end(self, status=0):
+        """Until the program has ended, with this exit status."""
         deadline = time.monotonic() + PATIENCE_S
         while self._read(0.1):
             self._answer_questions()
             assert time.monotonic() < deadline, f"it does not end\n{self.text()}"
         self._program.close()
-        assert self._program.exitstatus == 0, f"it ended with {self._program.exitstatus}\n{self.text()}"
+        assert self._program.exitstatus == status, f"it ended with {self._program.exitstatus}\n{self.text()}"
 
     def close(self):
         self._program.close(force=True)

@@ -1,6 +1,7 @@
 """imapstated under test: a configuration from Python values, a process, its log."""
 import base64
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -128,6 +129,8 @@ class Gateway:
             listener("tls", self.tls_port, tls="implicit", **pair, **first),
             *upstreams, *sections]
         self.settings = DEFAULTS | settings
+        if isinstance(self.settings.get("control"), dict):
+            self.settings["control"] = {"socket": str(self.folder / "control")} | self.settings["control"]
         self.config_file = self.folder / "imapstated.conf"
         self.log_file = self.folder / "imapstated.log"
         self.process = None
@@ -214,6 +217,17 @@ class Gateway:
         client = self.client(listener_port, **arguments)
         client.login(user, password)
         return client
+
+    def ctl(self, *words, status=0, **settings):
+        """A command for it by imapstatectl; the gateway has been given control={}. Gives what that says."""
+        command = [program("imapstatectl"), "--socket", self.settings["control"]["socket"], *map(str, words)]
+        done = subprocess.run(command, **({"capture_output": True, "text": True, "timeout": PATIENCE_S} | settings))
+        assert done.returncode == status, f"{words} ended with {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout if status == 0 else done.stderr
+
+    def rows(self, what, *options):
+        """What it shows, as it tells programs."""
+        return json.loads(self.ctl("--json", "show", what, *options))
 
     def close_clients(self):
         for client in self.transcripts:

@@ -1,0 +1,230 @@
+#include "commands.h"
+
+#include <imapstate/keyring.h>
+
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "actions.h"
+#include "clientlist.h"
+#include "config.h"
+#include "controlline.h"
+#include "inquiry.h"
+#include "reply.h"
+
+#include "kick.h"
+#include "log.h"
+#include "outage.h"
+#include "park.h"
+#include "parkedlist.h"
+#include "revoke.h"
+#include "scope.h"
+#include "sectionlist.h"
+#include "service.h"
+
+typedef void command_run(const struct scope *scope, const struct controlline *line, struct reply *reply);
+
+static const struct config *commands_config(const struct scope *scope)
+{
+    return scope->actions->service(scope->actions->owner)->config;
+}
+
+/* --- show --- */
+
+static json_t *key_row(const struct imapstate_keyring *keyring, const struct imapstate_key *key, uint64_t now_s)
+{
+    struct imapstate_key sealing;
+    char time[IMAPSTATE_KEY_TIME_SIZE];
+    bool is_sealing = imapstate_keyring_sealing(keyring, now_s, &sealing) && sealing.id == key->id;
+    bool has_time = imapstate_key_time_format(key->seals_from_s, time);
+    return json_pack("{so ss? ss}", "id", json_sprintf("%08x", key->id), "seals_from", has_time ? time : NULL, "now",
+                     key->seals_from_s > now_s ? "opens; seals from then on"
+                     : is_sealing              ? "opens and seals"
+                                               : "opens");
+}
+
+static void command_show_keys(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    const struct service *service = scope->actions->service(scope->actions->owner);
+    uint64_t now_s = (uint64_t)time(NULL);
+    struct imapstate_key key;
+    size_t count = 0;
+    for (; imapstate_keyring_at(service->keyring, count, &key); count++)
+        reply_put_row(reply, key_row(service->keyring, &key, now_s));
+    if (service->has_ephemeral_key)
+        reply_put_note(reply, "there is no keys_file: this key ends with the process");
+    reply_end(reply, REPLY_DONE, "%zu %s", count, count == 1 ? "key" : "keys");
+}
+
+/* --- steering --- */
+
+static void command_upstream(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    const struct config *config = commands_config(scope);
+    const char *name = line->words[1], *what = line->words[2];
+    bool is_down = strcmp(what, "down") == 0, is_known = outage_is(name);
+    for (size_t i = 0; i < config->upstream_count; i++)
+        is_known |= strcmp(config->upstreams[i].name, name) == 0;
+    if (!is_down && strcmp(what, "up") != 0) {
+        reply_end(reply, REPLY_USAGE, "an upstream can be \"up\" or \"down\"");
+    } else if (!is_known) {
+        reply_end(reply, REPLY_FAILED, "there is no upstream of this name");
+    } else if (!is_down) {
+        outage_end(name);
+        log_info("control: upstream=%s is up", name);
+        reply_end(reply, REPLY_DONE, "connections to it are opened again");
+    } else if (!outage_begin(name)) {
+        reply_end(reply, REPLY_FAILED, "out of memory");
+    } else {
+        unsigned ended = park_give_up_all(imapstate_span_of(name));
+        log_info("control: upstream=%s is down: %u parked connections ended", name, ended);
+        reply_end(reply, REPLY_DONE,
+                  "no connection to it is opened any more; %u parked ended; sessions that have one go on", ended);
+    }
+}
+
+static void command_cannot(struct reply *reply)
+{
+    reply_end(reply, REPLY_FAILED, "this daemon cannot do that");
+}
+
+static void command_reload(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    if (scope->actions->reload)
+        scope->actions->reload(scope->actions->owner, reply);
+    else
+        command_cannot(reply);
+}
+
+static void command_upgrade(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    if (scope->actions->upgrade)
+        scope->actions->upgrade(scope->actions->owner, reply);
+    else
+        command_cannot(reply);
+}
+
+/* NULL: all of them. False after it has ended the answer. */
+static bool command_listener(const struct scope *scope, const struct controlline *line, struct reply *reply,
+                             const char **ret_name)
+{
+    const struct config *config = commands_config(scope);
+    *ret_name = line->word_count > 1 ? line->words[1] : NULL;
+    bool is_known = !*ret_name;
+    for (size_t i = 0; i < config->listener_count && !is_known; i++)
+        is_known = strcmp(config->listeners[i].name, *ret_name) == 0;
+    if (!is_known)
+        reply_end(reply, REPLY_FAILED, "there is no listener of this name");
+    return is_known;
+}
+
+static void command_drain(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    const char *listener;
+    if (!command_listener(scope, line, reply, &listener))
+        return;
+    if (scope->actions->drain)
+        scope->actions->drain(scope->actions->owner, listener, reply);
+    else
+        command_cannot(reply);
+}
+
+static void command_resume(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    const char *listener;
+    if (!command_listener(scope, line, reply, &listener))
+        return;
+    if (scope->actions->resume)
+        scope->actions->resume(scope->actions->owner, listener, reply);
+    else
+        command_cannot(reply);
+}
+
+/* --- all of them --- */
+
+enum { BY_USER = 1, BY_UPSTREAM = 2, BY_ADDRESS = 4, FOR_ALL = 8 };
+
+struct command {
+    const char *name, *what;     /* what: its second word, if it is a part of its name */
+    size_t words_min, words_max; /* beside the name */
+    unsigned options;            /* set of the above */
+    const char *usage;           /* its words beside the name */
+    command_run *run;
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+    { "show",     "clients",   0, 0, BY_USER | BY_UPSTREAM | BY_ADDRESS, "[--user USER] [--upstream NAME] [--address ADDRESS]", clientlist_show },
+    { "show",     "upstreams", 0, 0, BY_UPSTREAM, "[--upstream NAME]", sectionlist_show_upstreams },
+    { "show",     "parked",    0, 0, BY_USER | BY_UPSTREAM | BY_ADDRESS, "[--user USER] [--upstream NAME] [--address ADDRESS]", parkedlist_show },
+    { "show",     "listeners", 0, 0, BY_UPSTREAM, "[--upstream NAME]", sectionlist_show_listeners },
+    { "show",     "keys",      0, 0, 0, "", command_show_keys },
+    { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
+    { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
+    { "revoke",   NULL,        0, 1, FOR_ALL, "USER|--all", revoke_command },
+    { "drain",    NULL,        0, 1, 0, "[LISTENER]", command_drain },
+    { "resume",   NULL,        0, 1, 0, "[LISTENER]", command_resume },
+    { "upstream", NULL,        2, 2, 0, "NAME up|down", command_upstream },
+    { "reload",   NULL,        0, 0, 0, "", command_reload },
+    { "upgrade",  NULL,        0, 0, 0, "", command_upgrade },
+};
+/* clang-format on */
+
+static size_t command_name_words(const struct command *command)
+{
+    return command->what ? 2 : 1;
+}
+
+static const struct command *commands_find(const struct controlline *line)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const struct command *command = &commands[i];
+        bool has_what = !command->what || (line->word_count > 1 && strcmp(command->what, line->words[1]) == 0);
+        if (has_what && strcmp(command->name, line->words[0]) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+static unsigned commands_options(const struct controlline *line)
+{
+    return (line->user ? BY_USER : 0u) | (line->upstream ? BY_UPSTREAM : 0u) | (line->address ? BY_ADDRESS : 0u) |
+           (line->is_all ? FOR_ALL : 0u);
+}
+
+static bool command_fits(const struct command *command, const struct controlline *line)
+{
+    size_t words = line->word_count - command_name_words(command);
+    for (size_t i = 0; i < line->word_count; i++)
+        if (!*line->words[i])
+            return false;
+    return words >= command->words_min && words <= command->words_max &&
+           (commands_options(line) & ~command->options) == 0;
+}
+
+static void commands_run(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    const struct command *command = commands_find(line);
+    if (!command)
+        reply_end(reply, REPLY_USAGE, "there is no command \"%.40s%s%.40s\"", line->words[0],
+                  line->word_count > 1 ? " " : "", line->word_count > 1 ? line->words[1] : "");
+    else if (!command_fits(command, line))
+        reply_end(reply, REPLY_USAGE, "usage: %s%s%s %s", command->name, command->what ? " " : "",
+                  command->what ? command->what : "", command->usage);
+    else
+        command->run(scope, line, reply);
+}
+
+void commands_obey(const struct scope *scope, struct imapstate_span text, struct reply *reply)
+{
+    struct controlline line;
+    char wrong[CONTROLLINE_WRONG_MAX];
+    if (!controlline_read(text, &line, wrong)) {
+        reply_end(reply, REPLY_USAGE, "%s", wrong);
+        return;
+    }
+    commands_run(scope, &line, reply);
+    controlline_done(&line);
+}

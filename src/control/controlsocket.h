@@ -1,0 +1,37 @@
+/* controlsocket: the unix socket that an operator's commands come by. It belongs to the user who started the daemon,
+ * root as a rule, and to the group of the configuration.
+ *
+ * What a daemon that is gone has left at its path is replaced; one at which somebody listens never is, nor anything
+ * else that has that name. */
+#ifndef CONTROL_CONTROLSOCKET_H
+#define CONTROL_CONTROLSOCKET_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+struct config;
+
+struct controlsocket {
+    char *path;   /* owned; NULL: there is none */
+    int fd;       /* -1: there is none */
+    gid_t group;  /* whose members may connect */
+    dev_t device; /* with inode: that the file is still ours */
+    ino_t inode;
+};
+
+void controlsocket_init(struct controlsocket *socket);
+
+/* Opens the one that config has, which may be none. Before privileges are dropped. False after writing why not. */
+bool controlsocket_open(struct controlsocket *socket, const struct config *config, FILE *errors);
+
+/* Closes it, and removes its file, if it is still its own. */
+void controlsocket_done(struct controlsocket *socket);
+
+/* Its file gets another name, so that a successor finds room. False: errno. */
+bool controlsocket_rename(struct controlsocket *socket, const char *path);
+
+/* May whoever has connected give commands? Root, the daemon's own user and the group's members may. */
+bool controlsocket_admits(const struct controlsocket *socket, int fd);
+
+#endif
