@@ -21,7 +21,7 @@ from harness.gateway import Section, program, render  # noqa: E402
 
 RUN = TREE / ".run"
 PID_FILE = RUN / "keeper.pid"
-STARTTLS_PORT, TLS_PORT = 1143, 1993
+STARTTLS_PORT, TLS_PORT, HTTP_PORT = 1143, 1993, 9143
 USER = PASSWORD = "demo"
 
 
@@ -48,7 +48,7 @@ def main(arguments):
         print("It is already up: restarting.")
         if status := stop():
             return status
-    for port in (STARTTLS_PORT, TLS_PORT):
+    for port in (STARTTLS_PORT, TLS_PORT, HTTP_PORT):
         if not is_free(port):
             return fail(f"127.0.0.1:{port} is in use by another program")
     RUN.mkdir(exist_ok=True)
@@ -61,7 +61,8 @@ def main(arguments):
         stop()
         raise
     print(f"\nUp: 127.0.0.1:{STARTTLS_PORT} (STARTTLS), 127.0.0.1:{TLS_PORT} (TLS), user {USER}, password {PASSWORD}; "
-          f"CA {relative(RUN / 'ca.pem')}, log {relative(RUN / 'imapstated.log')}")
+          f"CA {relative(RUN / 'ca.pem')}, log {relative(RUN / 'imapstated.log')}\n"
+          f"Status page: http://127.0.0.1:{HTTP_PORT}/")
     if arguments == ["--detach"]:
         print("To stop it: ./run --stop")
         return 0
@@ -174,11 +175,11 @@ def start_gateway(pair, upstream_port):
         Section("listener", "imap", address=f"127.0.0.1:{STARTTLS_PORT}", tls="starttls", **tls),
         Section("listener", "imaps", address=f"127.0.0.1:{TLS_PORT}", tls="implicit", **tls),
         Section("upstream", "dovecot", address=f"127.0.0.1:{upstream_port}", tls="none", send_client_address="id"),
-    ), {"keys_file": keys, "log_level": "debug"}))
+    ), {"keys_file": keys, "log_level": "debug", "http": {"address": f"127.0.0.1:{HTTP_PORT}"}}))
     with open(log, "wb") as out:
         gateway = subprocess.Popen((program("imapstated"), "-c", config), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
-        for port in (STARTTLS_PORT, TLS_PORT):
+        for port in (STARTTLS_PORT, TLS_PORT, HTTP_PORT):
             net.wait_for_port(port, lambda: gateway.poll() is None)
     except RuntimeError as error:
         if gateway.poll() is None:

@@ -67,6 +67,11 @@ void http_request_wait(struct http_request *request, uint64_t ms, agenda_callbac
 
 /* --- answered --- */
 
+void http_request_tell(struct http_request *request, const char *name, const char *value)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(request->evhttp), name, value);
+}
+
 void http_reply(struct http_request *request, int status, const char *type, struct evbuffer *body)
 {
     struct evhttp_request *evhttp = request->evhttp;

@@ -14,6 +14,7 @@
 struct evbuffer;
 struct evhttp_request;
 struct loop;
+struct sampler;
 
 /* What all requests share. */
 struct http_context {
@@ -21,6 +22,7 @@ struct http_context {
     struct inquiries *inquiries;
     const struct standing *standing;
     struct figures_desk *desk;
+    struct sampler *sampler;
     struct list requests;  /* that are not answered yet */
     uint64_t probed_at_ms; /* health.h: when upstreams were last asked whether they are there; 0: never */
 };
@@ -49,6 +51,9 @@ bool http_request_figures(struct http_request *request, figures_callback *answer
 
 /* callback is called with request for the owner, after that time. */
 void http_request_wait(struct http_request *request, uint64_t ms, agenda_callback *callback);
+
+/* A header for the answer. Without memory for it the answer goes without. */
+void http_request_tell(struct http_request *request, const char *name, const char *value);
 
 /* The answers; each is the end of request. body is borrowed. */
 void http_reply(struct http_request *request, int status, const char *type, struct evbuffer *body);

@@ -15,6 +15,7 @@
 #include "list.h"
 #include "loop.h"
 #include "pages.h"
+#include "sampler.h"
 #include "sockets.h"
 #include "visitors.h"
 
@@ -145,6 +146,9 @@ static bool http_prepare(struct http *http)
     http->evhttp = evhttp_new(http->context.loop->base);
     if (!http->context.desk || !http->evhttp)
         return false;
+    http->context.sampler = sampler_new(http->context.loop, http->context.desk);
+    if (!http->context.sampler)
+        return false;
     evhttp_set_max_headers_size(http->evhttp, HTTP_HEADERS_MAX);
     evhttp_set_max_body_size(http->evhttp, 0);
     evhttp_set_timeout(http->evhttp, HTTP_TIMEOUT_S);
@@ -177,6 +181,7 @@ void http_free(struct http *http)
     visitors_done(&http->visitors);
     if (http->evhttp)
         evhttp_free(http->evhttp);
+    sampler_free(http->context.sampler);
     figures_desk_free(http->context.desk);
     free(http->bound);
     free(http);

@@ -5,14 +5,14 @@
 
 #include "health.h"
 #include "metrics.h"
+#include "statuspage.h"
 
 static const struct {
     const char *path;
     http_page *page;
 } pages[] = {
-    { "/metrics", metrics_page },
-    { "/healthz", health_page },
-    { "/readyz", readiness_page },
+    { "/", statuspage_page },    { "/status.json", statuspage_status }, { "/metrics", metrics_page },
+    { "/healthz", health_page }, { "/readyz", readiness_page },
 };
 
 http_page *pages_find(const char *path)

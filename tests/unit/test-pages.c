@@ -3,16 +3,25 @@
 #include "health.h"
 #include "metrics.h"
 #include "pages.h"
+#include "statuspage.h"
 
 static const struct {
     const char *path;
     http_page *page;
 } rows[] = {
-    { "/metrics", metrics_page },  { "/healthz", health_page },
-    { "/readyz", readiness_page }, { "/metrics/", NULL },
-    { "/Metrics", NULL },          { "metrics", NULL },
-    { "//metrics", NULL },         { "/../metrics", NULL },
-    { "/%6detrics", NULL },        { "", NULL },
+    { "/", statuspage_page },
+    { "/status.json", statuspage_status },
+    { "/status", NULL },
+    { "/metrics", metrics_page },
+    { "/healthz", health_page },
+    { "/readyz", readiness_page },
+    { "/metrics/", NULL },
+    { "/Metrics", NULL },
+    { "metrics", NULL },
+    { "//metrics", NULL },
+    { "/../metrics", NULL },
+    { "/%6detrics", NULL },
+    { "", NULL },
 };
 
 TEST(a_path_is_that_of_a_page_or_of_none)
