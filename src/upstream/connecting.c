@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "capability.h"
+#include "config.h"
 #include "histogram.h"
 #include "log.h"
 #include "logline.h"
