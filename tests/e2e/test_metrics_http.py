@@ -1,6 +1,7 @@
 """What asks by HTTP: health, what is refused, and that nobody who asks holds anybody up."""
 import contextlib
 import http.client
+import signal
 import socket
 
 import pytest
@@ -209,3 +210,33 @@ def test_an_address_in_use_fails_the_start(start_gateway, scripted):
         taken.listen()
         with pytest.raises(AssertionError, match="http: .*: Address already in use"):
             start_gateway(scripted.port, http={"address": f"{net.LOOPBACK}:{taken.getsockname()[1]}"})
+
+
+# While it drains, and after another process has taken over
+
+
+def test_while_it_drains_it_says_so_and_is_not_ready(served):
+    kept = served.session()
+    served.process.send_signal(signal.SIGQUIT)
+    served.wait_log("draining: on SIGQUIT")
+    assert status(served.metrics.port, "/readyz")[:2] == (503, "not ready: it drains\n")
+    assert status(served.metrics.port, "/healthz")[0] == 200
+    assert served.metrics.sum("draining") == 1
+    kept.ok("NOOP")
+    kept.logout()
+
+
+def test_whoever_takes_over_is_asked_from_then_on(served):
+    kept = served.session()
+    served.metrics.wait("clients", 1, state="authenticated")
+    old = served.upgrade()
+    assert served.metrics.sum("clients_accepted_total") == 0 and served.metrics.sum("draining") == 0
+    for _ in range(20):
+        assert status(served.metrics.port, "/readyz")[0] == 200
+    kept.ok("NOOP")
+    served.session()
+    assert served.metrics.sum("clients_accepted_total") == 1
+    kept.logout()
+    kept.close()
+    assert old.wait(PATIENCE_S) == 0
+    assert served.metrics.sum("clients_accepted_total") == 1

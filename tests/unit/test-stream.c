@@ -530,6 +530,7 @@ TEST(a_connection_goes_on_in_another_stream)
         let_it_settle();
         end_init(&heir, -1);
         stream_adopt(&heir.stream, fd, ssl);
+        assert_true(heir.stream.is_made && !server.stream.is_made);
         CHECK_ROW(kinds[is_tls], stream_read_now(&heir.stream));
         CHECK_SPAN(kinds[is_tls], stream_input(&heir.stream), IMAPSTATE_SPAN("a1 NOOP\r\n"));
         CHECK_ROW(kinds[is_tls], heir.told[STREAM_INPUT] == 0);
