@@ -17,6 +17,12 @@ struct control_actions {
     /* The newest, borrowed for the moment. Never NULL. */
     struct service *(*service)(void *owner);
 
+    /* Has another process taken over, or is nobody accepted any more, for good? */
+    bool (*is_draining)(void *owner);
+
+    /* Does the listener of this name accept nobody until it is resumed? */
+    bool (*is_paused)(void *owner, const char *listener);
+
     /* The configuration is read anew, with all that belongs to it. The words say what was taken, and what was not. */
     void (*reload)(void *owner, struct reply *reply);
 

@@ -3,6 +3,8 @@
 #include <imapstate/keyring.h>
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,11 +13,12 @@
 #include "clientlist.h"
 #include "config.h"
 #include "controlline.h"
-#include "inquiry.h"
+#include "effective.h"
 #include "reply.h"
 
 #include "kick.h"
 #include "log.h"
+#include "loguser.h"
 #include "outage.h"
 #include "park.h"
 #include "parkedlist.h"
@@ -23,6 +26,7 @@
 #include "scope.h"
 #include "sectionlist.h"
 #include "service.h"
+#include "username.h"
 
 typedef void command_run(const struct scope *scope, const struct controlline *line, struct reply *reply);
 
@@ -58,6 +62,25 @@ static void command_show_keys(const struct scope *scope, const struct controllin
     reply_end(reply, REPLY_DONE, "%zu %s", count, count == 1 ? "key" : "keys");
 }
 
+/* A line of it for each row: what the daemon runs by, with what was not given. */
+static void command_show_config(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    char *text = NULL, *rest;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out) {
+        effective_print(commands_config(scope), out);
+        fclose(out);
+    }
+    for (char *at = text ? strtok_r(text, "\n", &rest) : NULL; at; at = strtok_r(NULL, "\n", &rest))
+        reply_put_row(reply, json_pack("{ss}", "line", at));
+    if (text)
+        reply_end(reply, REPLY_DONE, "%s", commands_config(scope)->path);
+    else
+        reply_end(reply, REPLY_FAILED, "out of memory");
+    free(text);
+}
+
 /* --- steering --- */
 
 static void command_upstream(const struct scope *scope, const struct controlline *line, struct reply *reply)
@@ -82,6 +105,50 @@ static void command_upstream(const struct scope *scope, const struct controlline
         log_info("control: upstream=%s is down: %u parked connections ended", name, ended);
         reply_end(reply, REPLY_DONE,
                   "no connection to it is opened any more; %u parked ended; sessions that have one go on", ended);
+    }
+}
+
+static bool command_log_user(const char *level, const char *written, struct reply *reply)
+{
+    struct imapstate_buf user;
+    imapstate_buf_init(&user, LOGUSER_NAME_MAX);
+    bool is_debug = strcmp(level, "debug") == 0, is_read = username_read(written, &user);
+    bool is_done =
+        is_read && (is_debug ? loguser_add(imapstate_buf_span(&user)) : loguser_remove(imapstate_buf_span(&user)));
+    if (is_done)
+        reply_end(reply, REPLY_DONE,
+                  is_debug ? "sessions of %s are logged at debug" : "sessions of %s are logged as all are", written);
+    else
+        reply_end(reply, REPLY_FAILED,
+                  is_debug ? "%s cannot be added: too many users, or no such name can be"
+                           : "%s is logged as all are already",
+                  written);
+    imapstate_buf_done(&user);
+    return is_done;
+}
+
+static void command_log(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } levels[] = { { "error", LOG_LEVEL_ERROR },
+                   { "warning", LOG_LEVEL_WARNING },
+                   { "info", LOG_LEVEL_INFO },
+                   { "debug", LOG_LEVEL_DEBUG } };
+    const char *name = line->words[1];
+    size_t i = 0;
+    while (i < sizeof levels / sizeof *levels && strcmp(levels[i].name, name) != 0)
+        i++;
+    if (i == sizeof levels / sizeof *levels) {
+        reply_end(reply, REPLY_USAGE, "a level is \"error\", \"warning\", \"info\" or \"debug\"");
+    } else if (line->word_count > 2) {
+        if (command_log_user(name, line->words[2], reply))
+            log_info("control: log %s for one user", name);
+    } else {
+        log_info("control: log %s", name);
+        log_set_level(levels[i].level);
+        reply_end(reply, REPLY_DONE, "the level is %s until a reload", name);
     }
 }
 
@@ -161,12 +228,14 @@ static const struct command commands[] = {
     { "show",     "parked",    0, 0, BY_USER | BY_UPSTREAM | BY_ADDRESS, "[--user USER] [--upstream NAME] [--address ADDRESS]", parkedlist_show },
     { "show",     "listeners", 0, 0, BY_UPSTREAM, "[--upstream NAME]", sectionlist_show_listeners },
     { "show",     "keys",      0, 0, 0, "", command_show_keys },
+    { "show",     "config",    0, 0, 0, "", command_show_config },
     { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
     { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
     { "revoke",   NULL,        0, 1, FOR_ALL, "USER|--all", revoke_command },
     { "drain",    NULL,        0, 1, 0, "[LISTENER]", command_drain },
     { "resume",   NULL,        0, 1, 0, "[LISTENER]", command_resume },
     { "upstream", NULL,        2, 2, 0, "NAME up|down", command_upstream },
+    { "log",      NULL,        1, 2, 0, "error|warning|info|debug [USER]", command_log },
     { "reload",   NULL,        0, 0, 0, "", command_reload },
     { "upgrade",  NULL,        0, 0, 0, "", command_upgrade },
 };

@@ -66,9 +66,9 @@ void control_init(struct control *control)
     controlsocket_init(&control->socket);
 }
 
-bool control_open(struct control *control, const struct config *config, FILE *errors)
+bool control_open(struct control *control, const struct config *config, bool has_predecessor, FILE *errors)
 {
-    return controlsocket_open(&control->socket, config, errors);
+    return controlsocket_open(&control->socket, config, has_predecessor, errors);
 }
 
 bool control_start(struct control *control, struct loop *loop, struct inquiries *inquiries,
@@ -84,11 +84,6 @@ bool control_start(struct control *control, struct loop *loop, struct inquiries 
                  control);
     control->is_accepting = event_add(&control->accept_event, NULL) == 0;
     return control->is_accepting;
-}
-
-bool control_step_aside(struct control *control, const char *path)
-{
-    return controlsocket_rename(&control->socket, path);
 }
 
 void control_done(struct control *control)

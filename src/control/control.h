@@ -30,15 +30,13 @@ struct control {
 
 void control_init(struct control *control);
 
-/* Opens the socket that config has, if any. Before privileges are dropped. False after writing why not. */
-bool control_open(struct control *control, const struct config *config, FILE *errors);
+/* Opens the socket that config has, if any; controlsocket.h has what a predecessor changes. Before privileges are
+ * dropped. False after writing why not. */
+bool control_open(struct control *control, const struct config *config, bool has_predecessor, FILE *errors);
 
 /* From here on commands are carried out. inquiries and actions are borrowed. False: out of memory. */
 bool control_start(struct control *control, struct loop *loop, struct inquiries *inquiries,
                    const struct control_actions *actions);
-
-/* A process that goes on beside its successor: its socket gets another path. False: errno. */
-bool control_step_aside(struct control *control, const char *path);
 
 /* Closes everything; before inquiries_done(), which ends the commands that are under way. May be called at any time. */
 void control_done(struct control *control);

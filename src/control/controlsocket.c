@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,26 +72,29 @@ static const char *controlsocket_find_group(struct controlsocket *control, const
 }
 
 /* NULL, or what is wrong. */
-static const char *controlsocket_try(struct controlsocket *control, const struct config *config)
+static const char *controlsocket_try(struct controlsocket *control, const struct config *config, bool has_predecessor)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const char *path = config->control.socket;
-    if (strlen(path) >= sizeof address.sun_path)
+    char path[sizeof address.sun_path + 1];
+    int len = snprintf(path, sizeof path, has_predecessor ? "%s.new-%d" : "%s", config->control.socket, (int)getpid());
+    if (len < 0 || (size_t)len >= sizeof address.sun_path)
         return "the path is too long for a unix socket";
-    memcpy(address.sun_path, path, strlen(path));
+    memcpy(address.sun_path, path, (size_t)len);
     const char *wrong = controlsocket_find_group(control, config);
     if (!wrong)
         wrong = controlsocket_clear_path(&address);
     if (!wrong && !controlsocket_bind(control, &address, config->control.mode))
         wrong = strerror(errno);
+    if (!wrong && has_predecessor && !(control->place = strdup(config->control.socket)))
+        wrong = strerror(ENOMEM);
     return wrong;
 }
 
-bool controlsocket_open(struct controlsocket *control, const struct config *config, FILE *errors)
+bool controlsocket_open(struct controlsocket *control, const struct config *config, bool has_predecessor, FILE *errors)
 {
     if (!config->control.is_on)
         return true;
-    const char *wrong = controlsocket_try(control, config);
+    const char *wrong = controlsocket_try(control, config, has_predecessor);
     if (!wrong)
         return true;
     fprintf(errors, "%s: control: socket \"%s\", group \"%s\": %s\n", config->path, config->control.socket,
@@ -115,28 +119,61 @@ void controlsocket_done(struct controlsocket *control)
     if (control->fd >= 0)
         close(control->fd);
     free(control->path);
+    free(control->place);
     controlsocket_init(control);
 }
 
-bool controlsocket_rename(struct controlsocket *control, const char *path)
+/* Owned; NULL: out of memory. */
+static char *controlsocket_old_path(const char *path, pid_t pid)
 {
-    char *copy = strdup(path);
-    if (!copy)
+    char *old = NULL;
+    return asprintf(&old, "%s.old-%d", path, (int)pid) < 0 ? NULL : old;
+}
+
+bool controlsocket_may_take_place(const struct controlsocket *control, const struct config *config, FILE *errors)
+{
+    if (!control->place)
+        return true;
+    char *copy = strdup(control->place);
+    bool may = copy && access(dirname(copy), W_OK | X_OK) == 0;
+    if (!may)
+        fprintf(errors, "%s: control: socket \"%s\" could not be replaced: its folder: %s\n", config->path,
+                control->place, strerror(errno));
+    free(copy);
+    return may;
+}
+
+/* As its link the other one's socket stays where it is until ours is put in its place. */
+bool controlsocket_take_place(struct controlsocket *control, pid_t predecessor)
+{
+    if (!control->place)
+        return true;
+    char *old = controlsocket_old_path(control->place, predecessor);
+    if (!old)
         return false;
-    if (!controlsocket_is_own(control)) {
-        free(copy);
-        errno = ENOENT;
-        return false;
+    unlink(old);
+    bool has_room = link(control->place, old) == 0 || errno == ENOENT;
+    bool is_taken = has_room && rename(control->path, control->place) == 0;
+    int error = errno;
+    free(old);
+    if (is_taken) {
+        free(control->path);
+        control->path = control->place;
+        control->place = NULL;
     }
-    if (rename(control->path, copy) < 0) {
-        int error = errno;
-        free(copy);
-        errno = error;
-        return false;
-    }
-    free(control->path);
-    control->path = copy;
-    return true;
+    errno = error;
+    return is_taken;
+}
+
+void controlsocket_follow(struct controlsocket *control)
+{
+    if (!control->path || controlsocket_is_own(control))
+        return;
+    char *before = control->path, *old = controlsocket_old_path(before, getpid());
+    if (!old)
+        return;
+    control->path = old;
+    free(before);
 }
 
 /* --- who connects --- */

@@ -16,6 +16,7 @@
 #include "tally.h"
 
 struct sectionlist {
+    const struct control_actions *actions;
     struct reply *reply;
     char *upstream; /* owned: of this one only; NULL: all */
     size_t shown;
@@ -74,11 +75,16 @@ static json_t *listener_addresses(const struct config_listener *listener)
     return addresses;
 }
 
-static json_t *listener_row(const struct config_listener *listener, const struct tally_listener *row)
+static json_t *listener_row(const struct sectionlist *list, const struct config_listener *listener,
+                            const struct tally_listener *row)
 {
+    const struct control_actions *actions = list->actions;
+    bool is_paused = actions->is_paused && actions->is_paused(actions->owner, listener->name);
+
     return json_pack("{ss so ss ss ss sI sI sI}", "name", listener->name, "addresses", listener_addresses(listener),
-                     "tls", schema_tls_words[listener->tls], "state", "open", "upstream", listener->upstream->name,
-                     "before_login", (json_int_t)sum_clients(row, CLIENT_PROXYING, CLIENT_LOGGING_IN), "sessions",
+                     "tls", schema_tls_words[listener->tls], "state", is_paused ? "draining" : "open", "upstream",
+                     listener->upstream->name, "before_login",
+                     (json_int_t)sum_clients(row, CLIENT_PROXYING, CLIENT_LOGGING_IN), "sessions",
                      (json_int_t)sum_clients(row, CLIENT_AUTHENTICATED, CLIENT_AUTHENTICATED), "closing",
                      (json_int_t)sum_clients(row, CLIENT_CLOSING, CLIENT_DEAD));
 }
@@ -89,7 +95,7 @@ static void sectionlist_put_listeners(struct sectionlist *list, const struct tal
     for (size_t i = 0; i < config->listener_count; i++) {
         if (list->upstream && strcmp(list->upstream, config->listeners[i].upstream->name) != 0)
             continue;
-        reply_put_row(list->reply, listener_row(&config->listeners[i], &tally->listeners[i]));
+        reply_put_row(list->reply, listener_row(list, &config->listeners[i], &tally->listeners[i]));
         list->shown++;
     }
 }
@@ -125,7 +131,7 @@ static void sectionlist_show(const struct scope *scope, const struct controlline
 {
     struct sectionlist *list = calloc(1, sizeof *list);
     if (list)
-        list->reply = reply;
+        *list = (struct sectionlist){ .actions = scope->actions, .reply = reply };
     if (list && line->upstream)
         list->upstream = strdup(line->upstream);
     bool is_whole = list && (!line->upstream || list->upstream);

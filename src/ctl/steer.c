@@ -1,6 +1,7 @@
 #include "steer.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ const char steer_help[] =
     "  show upstreams [--upstream NAME]\n"
     "  show listeners [--upstream NAME]\n"
     "  show keys\n"
+    "  show config              what it runs by, and where that was given\n"
     "  top                      a screen of the above that refreshes; q ends it\n"
     "  kick USER|#CLIENT        end the sessions of a user, or one client\n"
     "  forget USER|--all        end what is parked; whoever comes back logs in at the server\n"
@@ -29,6 +31,7 @@ const char steer_help[] =
     "  upstream NAME up|down    open no connection to it any more, or do so again\n"
     "  drain [LISTENER]         accept nobody any more\n"
     "  resume [LISTENER]        accept clients again\n"
+    "  log LEVEL [USER]         log at this level until a reload; debug for one user\n"
     "  reload                   read the configuration, keys, certificates and revocations again\n"
     "  upgrade                  a new process, of the program as it is now, takes over\n"
     "\n"
@@ -66,6 +69,11 @@ static int steer_usage_error(const char *what, const char *which)
 static void steering_row(void *owner, json_t *row)
 {
     struct steering *steering = owner;
+    const char *line = json_string_value(json_object_get(row, "line"));
+    if (line && !steering->steer->is_json) {
+        puts(line);
+        return;
+    }
     if (steering->columns && steering->rows == 0)
         table_print_titles(steering->columns, stdout);
     if (steering->columns) {
@@ -103,7 +111,7 @@ static int steering_end(struct steering *steering, enum controlclient_end end, c
         [CONTROLCLIENT_LOST] = STEER_UNREACHABLE,
     };
     bool is_done = end == CONTROLCLIENT_DONE;
-    if (steering->is_list && !steering->columns)
+    if (steering->is_list && steering->steer->is_json)
         fputs(steering->rows > 0 ? "\n]\n" : "[]\n", stdout);
     if (!is_done)
         fprintf(stderr, "imapstatectl: %s\n", words);
@@ -129,6 +137,47 @@ static struct controlclient *steer_open(const struct steer *steer)
     return client;
 }
 
+/* --- processes that drain --- */
+
+/* What they say is a note. Sockets that nobody listens at are left over. */
+static enum controlclient_end steer_ask_old(struct steering *steering, const char *path)
+{
+    const struct controlclient_reader reader = { steering_row, steering_note, steering };
+    struct controlclient *client = controlclient_open(path);
+    const char *words;
+    char note[1024];
+    if (!client)
+        return CONTROLCLIENT_LOST;
+    enum controlclient_end end =
+        controlclient_ask(client, steering->steer->words, steering->steer->count, &reader, &words);
+    snprintf(note, sizeof note, "the process that drains (%s): %s", strrchr(path, '-') + 1, words);
+    steering_note(steering, note);
+    controlclient_free(client);
+    return end;
+}
+
+/* These concern sessions that a process before has kept, too: one that has a user's is enough for kick, all must have
+ * heard of the others. */
+static enum controlclient_end steer_ask_all_old(struct steering *steering, enum controlclient_end end)
+{
+    const struct steer *steer = steering->steer;
+    bool is_kick = strcmp(steer->words[0], "kick") == 0;
+    char pattern[4096];
+    glob_t found;
+    if (!is_kick && strcmp(steer->words[0], "forget") != 0 && strcmp(steer->words[0], "revoke") != 0)
+        return end;
+    snprintf(pattern, sizeof pattern, "%s.old-*", steer->path);
+    if (end == CONTROLCLIENT_USAGE || glob(pattern, 0, NULL, &found) != 0)
+        return end;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        enum controlclient_end old = steer_ask_old(steering, found.gl_pathv[i]);
+        if ((is_kick && old == CONTROLCLIENT_DONE) || (!is_kick && old == CONTROLCLIENT_FAILED))
+            end = old;
+    }
+    globfree(&found);
+    return end;
+}
+
 static int steer_ask(const struct steer *steer)
 {
     struct steering steering = { .steer = steer, .is_list = strcmp(steer->words[0], "show") == 0 };
@@ -141,7 +190,10 @@ static int steer_ask(const struct steer *steer)
         return STEER_UNREACHABLE;
     steering.notes = json_array();
     enum controlclient_end end = controlclient_ask(client, steer->words, steer->count, &reader, &words);
-    int status = steering_end(&steering, end, words);
+    char *kept = strdup(words);
+    end = steer_ask_all_old(&steering, end);
+    int status = steering_end(&steering, end, kept ? kept : "out of memory");
+    free(kept);
     json_decref(steering.notes);
     controlclient_free(client);
     return status;

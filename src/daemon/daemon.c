@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "controlsocket.h"
 #include "crew.h"
 #include "http.h"
 #include "inquiry.h"
@@ -110,12 +111,14 @@ static bool daemon_prepare(struct daemon *daemon, FILE *errors)
     bool was_root = geteuid() == 0;
     if (!daemon_make_loop(daemon, errors) || !daemon_adopt_given(daemon, errors) ||
         !crew_make(&daemon->crew, daemon->service, errors) || !daemon_open_http(daemon, errors) ||
-        !control_open(&daemon->control, config, errors) || !process_drop_privileges(config, errors))
+        !control_open(&daemon->control, config, daemon->has_predecessor, errors) ||
+        !process_drop_privileges(config, errors))
         return false;
     if (was_root && geteuid() != 0)
         daemon->upgrade.became = daemon->started->user;
     process_forbid_dumps(); /* after the change of user, which would allow them again */
-    return !daemon->has_predecessor || takeover_ready(&daemon->takeover, errors);
+    return !daemon->has_predecessor || (controlsocket_may_take_place(&daemon->control.socket, config, errors) &&
+                                        takeover_ready(&daemon->takeover, errors));
 }
 
 /* As the log is not open before the configuration is there, what it has to say is kept until then. */
@@ -164,6 +167,8 @@ static void daemon_start(struct daemon *daemon)
     daemon->actions = orders_actions(daemon);
     if (!control_start(&daemon->control, &daemon->loop, &daemon->inquiries, &daemon->actions))
         daemon_give_up();
+    if (daemon->has_predecessor && !controlsocket_take_place(&daemon->control.socket, takeover_pid(&daemon->takeover)))
+        log_error("control: its socket stays beside that of the old process: %s", strerror(errno));
     if (daemon->has_predecessor)
         takeover_taken(&daemon->takeover, &daemon->loop);
     else

@@ -1,11 +1,14 @@
 #include "orders.h"
 
-#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "reply.h"
+#include "crew.h"
 #include "daemon.h"
+#include "log.h"
 #include "reload.h"
+#include "reply.h"
 #include "takeover.h"
 #include "upgrade.h"
 
@@ -36,9 +39,62 @@ static void orders_upgrade(void *owner, struct reply *reply)
     upgrade_begin(&daemon->upgrade, &daemon->crew.sockets, daemon->service, orders_on_answered, reply);
 }
 
+static bool orders_is_draining(void *owner)
+{
+    return ((const struct daemon *)owner)->is_draining;
+}
+
+static bool orders_is_paused(void *owner, const char *listener)
+{
+    const struct crew *crew = &((const struct daemon *)owner)->crew;
+    bool is_paused = crew->is_paused || crew->is_closed;
+    for (size_t i = 0; i < crew->paused_count && !is_paused; i++)
+        is_paused = strcmp(crew->paused[i], listener) == 0;
+    return is_paused;
+}
+
+/* Calls pause, which is crew_pause() or crew_resume(). */
+static void orders_pause(struct crew *crew, const char *listener, struct reply *reply, const char *what,
+                         bool (*pause)(struct crew *crew, const char *name, FILE *errors))
+{
+    char *words = NULL;
+    size_t len = 0;
+    FILE *errors = open_memstream(&words, &len);
+    bool is_done = errors && pause(crew, listener, errors);
+    if (errors)
+        fclose(errors);
+    log_info("control: %s%s %s", listener ? "listener=" : "all listeners", listener ? listener : "",
+             is_done ? what : "cannot do that");
+    if (is_done)
+        reply_end(reply, REPLY_DONE, "%s %s", listener ? listener : "all listeners:", what);
+    else
+        reply_end(reply, REPLY_FAILED, "%.*s", (int)strcspn(words ? words : "out of memory", "\n"),
+                  words ? words : "out of memory");
+    free(words);
+}
+
+static void orders_drain(void *owner, const char *listener, struct reply *reply)
+{
+    orders_pause(&((struct daemon *)owner)->crew, listener, reply, "accepting nobody", crew_pause);
+}
+
+static void orders_resume(void *owner, const char *listener, struct reply *reply)
+{
+    struct daemon *daemon = owner;
+    if (daemon->is_draining)
+        reply_end(reply, REPLY_FAILED, "this process drains, for good");
+    else
+        orders_pause(&daemon->crew, listener, reply, "accepting clients", crew_resume);
+}
+
 struct control_actions orders_actions(struct daemon *daemon)
 {
-    return (struct control_actions){
-        .owner = daemon, .service = orders_service, .reload = orders_reload, .upgrade = orders_upgrade
-    };
+    return (struct control_actions){ .owner = daemon,
+                                     .service = orders_service,
+                                     .reload = orders_reload,
+                                     .upgrade = orders_upgrade,
+                                     .is_draining = orders_is_draining,
+                                     .is_paused = orders_is_paused,
+                                     .drain = orders_drain,
+                                     .resume = orders_resume };
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "config.h"
+#include "controlsocket.h"
 #include "crew.h"
 #include "daemon.h"
 #include "http.h"
@@ -46,6 +47,7 @@ static void steering_drain(struct daemon *daemon, const char *why)
 static void steering_on_taken_over(void *owner, pid_t pid)
 {
     struct daemon *daemon = owner;
+    controlsocket_follow(&daemon->control.socket);
     http_yield(daemon->http); /* it is the other one that is asked from here on */
     steering_drain(daemon, "another process has taken over");
 }

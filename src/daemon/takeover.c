@@ -33,6 +33,14 @@ bool takeover_find(struct takeover *takeover)
     return true;
 }
 
+/* Of whoever made the pair. */
+pid_t takeover_pid(const struct takeover *takeover)
+{
+    struct ucred peer = { 0 };
+    socklen_t len = sizeof peer;
+    return getsockopt(takeover->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}
+
 /* --- the gift --- */
 
 static bool takeover_adopt(struct sockets *sockets, struct handover_message *message, FILE *errors)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 struct loop;
 struct service;
@@ -23,6 +24,9 @@ bool takeover_find(struct takeover *takeover);
 
 /* Waits for the gift, for some seconds. False after writing to errors what is wrong. */
 bool takeover_receive(struct takeover *takeover, struct sockets *sockets, FILE *errors);
+
+/* The other process's number. */
+pid_t takeover_pid(const struct takeover *takeover);
 
 /* What is wrong, for whoever has asked the other process for this; lines, or NULL. */
 void takeover_fail(const struct takeover *takeover, const char *text);

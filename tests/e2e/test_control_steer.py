@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from harness.gateway import upstream, write_keys
+from harness.gateway import adopt_orphans, upstream, write_keys
 from harness.parking import Lot
 from harness.patience import wait_until
 from harness.tokens import fail_to_restore, restore, save
@@ -276,3 +276,92 @@ def test_down_lasts_over_a_reload_and_is_for_this_one_alone(start_scripted, star
     gateway.reload()
     gateway.wait_log("reloaded", since=since)
     assert gateway.client().no("LOGIN ann secret").code == b"UNAVAILABLE"
+
+
+# --- listeners ---
+
+def test_drain_and_resume_of_all_listeners(lot):
+    gateway = lot.gateway
+    client = gateway.session()
+    gateway.ctl("drain")
+    assert {row["state"] for row in gateway.rows("listeners")} == {"draining"}
+    with pytest.raises(ConnectionRefusedError):
+        gateway.client()
+    client.ok("NOOP")
+    gateway.ctl("resume")
+    assert {row["state"] for row in gateway.rows("listeners")} == {"open"}
+    gateway.session().ok("NOOP")
+
+
+def test_drain_and_resume_of_one_listener(lot):
+    gateway = lot.gateway
+    gateway.ctl("drain", "plain")
+    assert [row["state"] for row in gateway.rows("listeners")] == ["draining", "open", "open"]
+    with pytest.raises(ConnectionRefusedError):
+        gateway.client()
+    gateway.client(gateway.starttls_port)
+    gateway.ctl("resume", "plain")
+    gateway.session().ok("NOOP")
+
+
+# --- reload, log, config ---
+
+def test_reload_says_what_came_of_it(lot):
+    gateway = lot.gateway
+    assert "reloaded" in gateway.ctl("reload")
+    gateway.config_file.write_text("nonsense = 1\n")
+    said = gateway.ctl("reload", status=1)
+    assert "no such option 'nonsense'" in said and "reload failed" in said
+    gateway.write_config()
+    assert "reloaded" in gateway.ctl("reload")
+
+
+def test_log_sets_the_level_for_all_or_for_a_user(lot):
+    gateway = lot.gateway
+    gateway.ctl("log", "error")
+    since = gateway.log_octets()
+    gateway.session().logout()
+    gateway.ctl("log", "debug", "Bob")
+    gateway.session("bob", "hunter2").logout()
+    gateway.wait_log("user=bob", since=since)
+    assert "user=ann" not in gateway.log(since)
+    assert "as all are" in gateway.ctl("log", "info", "bob")
+    assert "already" in gateway.ctl("log", "info", "bob", status=1)
+    assert "a level is" in gateway.ctl("log", "loud", status=2)
+    gateway.ctl("log", "info")
+    gateway.session().logout()
+    gateway.wait_log("info: .*user=ann", since=since)
+
+
+def test_show_config(lot):
+    shown = lot.gateway.ctl("show", "config")
+    assert re.search(r"^max_clients = 20000 +# default$", shown, re.M)
+    assert re.search(rf"^  socket = .*control\" +# .*imapstated.conf:\d+$", shown, re.M)
+    assert [row["line"] for row in lot.gateway.rows("config")] == [line for line in shown.splitlines()]
+
+
+# --- a process that drains ---
+
+def test_kick_forget_and_revoke_reach_the_process_that_drains(lot, scripted):
+    gateway = lot.gateway
+    old = gateway.process.pid
+    ann, bob = gateway.session(), gateway.session("bob", "hunter2")
+    ann.ok("NOOP")
+    bob.ok("NOOP")
+    adopt_orphans()
+    since = gateway.log_octets()
+    assert gateway.ctl("upgrade")
+    gateway.has_been_taken_over(since)
+    assert gateway.rows("clients") == []
+    aside = gateway.folder / f"control.old-{old}"
+    assert aside.exists()
+    assert "1 session of ann ended" in gateway.ctl("--json", "kick", "ann")
+    assert ann.rest()[-1].startswith(b"* BYE")
+    assert f"the process that drains ({old})" in gateway.ctl("--json", "forget", "bob")
+    bob.ok("NOOP")
+    assert f"the process that drains ({old})" in gateway.ctl("--json", "revoke", "bob")
+    gateway.ctl("kick", "bob")
+    assert bob.rest()[-1].startswith(b"* BYE")
+    wait_until(lambda: not aside.exists())  # it has nobody left, and has ended
+    gateway.session().ok("NOOP")
+    assert len(gateway.rows("clients")) == 1

@@ -37,7 +37,7 @@ static void begin(void)
     assert_true(loop_init(&loop, 254, on_told));
     inquiries_init(&inquiries, &loop);
     control_init(&control);
-    assert_true(control_open(&control, &config, stderr));
+    assert_true(control_open(&control, &config, false, stderr));
     assert_true(control_start(&control, &loop, &inquiries, no_actions));
 }
 
@@ -112,7 +112,7 @@ TEST(without_the_section_nothing_is_opened)
 {
     config.control.is_on = false;
     control_init(&control);
-    assert_true(control_open(&control, &config, stderr));
+    assert_true(control_open(&control, &config, false, stderr));
     assert_true(control_start(&control, &loop, &inquiries, no_actions));
     control_done(&control);
     config.control.is_on = true;

@@ -33,12 +33,14 @@ static void end(void)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static bool has_predecessor;
+
 static bool open_one(struct controlsocket *control)
 {
     FILE *out = fmemopen(errors, sizeof errors, "w");
     assert_non_null(out);
     controlsocket_init(control);
-    bool is_open = controlsocket_open(control, &config, out);
+    bool is_open = controlsocket_open(control, &config, has_predecessor, out);
     fclose(out);
     return is_open;
 }
@@ -158,21 +160,53 @@ TEST(the_end_of_one_leaves_its_successors_file)
     end();
 }
 
-TEST(one_that_steps_aside_makes_room_and_goes_on_listening)
+TEST(a_successor_takes_the_place_while_the_old_one_goes_on_listening)
 {
     struct controlsocket old, new;
     char aside[128];
     begin();
-    snprintf(aside, sizeof aside, "%s.old-1", path);
+    snprintf(aside, sizeof aside, "%s.old-%d", path, (int)getpid());
     assert_true(open_one(&old));
-    assert_true(controlsocket_rename(&old, aside));
-    assert_true(is_listening(aside));
+    has_predecessor = true;
     assert_true(open_one(&new));
+    has_predecessor = false;
+    controlsocket_follow(&old); /* nobody has taken its place yet */
+    assert_string_equal(old.path, path);
+    assert_true(controlsocket_may_take_place(&new, &config, stderr));
+    assert_true(controlsocket_take_place(&new, getpid()));
+    controlsocket_follow(&old);
+    assert_string_equal(old.path, aside);
+    assert_true(is_listening(aside) && is_listening(path));
     controlsocket_done(&old);
     assert_int_not_equal(access(aside, F_OK), 0);
     assert_true(is_listening(path));
-    assert_int_equal(unlink(path), 0);
-    assert_false(controlsocket_rename(&new, aside)); /* it has none any more */
+    controlsocket_done(&new);
+    end();
+}
+
+TEST(a_successor_that_fails_leaves_everything)
+{
+    struct controlsocket old, new;
+    begin();
+    assert_true(open_one(&old));
+    has_predecessor = true;
+    assert_true(open_one(&new));
+    has_predecessor = false;
+    controlsocket_done(&new);
+    assert_true(is_listening(path));
+    controlsocket_done(&old);
+    end();
+}
+
+TEST(where_the_old_one_had_none_there_is_nothing_to_be_kept)
+{
+    struct controlsocket new;
+    begin();
+    has_predecessor = true;
+    assert_true(open_one(&new));
+    has_predecessor = false;
+    assert_true(controlsocket_take_place(&new, 1));
+    assert_true(is_listening(path));
     controlsocket_done(&new);
     end();
 }
@@ -201,7 +235,9 @@ int main(void)
         cmocka_unit_test(something_else_of_that_name_is_left_alone),
         cmocka_unit_test(a_group_that_there_is_not_is_told),
         cmocka_unit_test(the_end_of_one_leaves_its_successors_file),
-        cmocka_unit_test(one_that_steps_aside_makes_room_and_goes_on_listening),
+        cmocka_unit_test(a_successor_takes_the_place_while_the_old_one_goes_on_listening),
+        cmocka_unit_test(a_successor_that_fails_leaves_everything),
+        cmocka_unit_test(where_the_old_one_had_none_there_is_nothing_to_be_kept),
         cmocka_unit_test(the_own_user_may_give_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
