@@ -266,7 +266,7 @@ static const char *not_ready(const struct figures *figures)
 static json_t *identity_part(const struct figures *figures, int64_t now_s)
 {
     const struct standing *standing = figures->standing;
-    return json_pack("{so so so so so}", "host", host(), "version", text(standing->version), "tls_library",
+    return json_pack("{so so so so so}", "host", host(), "version", text(standing->version), "openssl",
                      text(OpenSSL_version(OPENSSL_VERSION_STRING)), "now_s", time_s(now_s), "started_s",
                      time_s(standing->started_s));
 }
@@ -283,7 +283,7 @@ static json_t *state_part(const struct figures *figures)
 
 static json_t *process_part(const struct figures *figures)
 {
-    return json_pack("{so so so s{so so}}", "workers", count(figures->worker_count), "workers_silent",
+    return json_pack("{so so so s{so so}}", "threads", count(figures->worker_count), "threads_silent",
                      count(figures->late_count), "memory_octets", count(figures->resident_octets), "descriptors", "now",
                      count(figures->descriptors), "max", count(figures->descriptors_max));
 }

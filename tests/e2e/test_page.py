@@ -144,7 +144,7 @@ def full_status(address):
               "login_ms": {"median": 12.5, "p95": 1234.5, "parked_median": 1.5, "accepted_median": 250.0}}
     return status | {
         "host": "a-host-with-a-rather-long-name.mail.example.org", "version": "9.9.9", "not_ready": "no upstream can be reached",
-        "started_s": status["now_s"] - 86400 * 100, "upstreams": [place, *status["upstreams"]], "workers_silent": 1,
+        "started_s": status["now_s"] - 86400 * 100, "upstreams": [place, *status["upstreams"]], "threads_silent": 1,
         "listeners": [{"name": "l" * 63, "clients": 12345, "accepted": 1234567890, "refused": 123456}],
         "certificates": [{"name": "l" * 63, "not_after_s": status["now_s"] + days * 86400} for days in (-1, 5, 300)],
         "logins": dict.fromkeys(status["logins"], 1234567890), "takes": dict.fromkeys(status["takes"], 1234567890),
@@ -209,6 +209,21 @@ def test_the_numbers_follow_what_happens(start_http, scripted):
     assert row["address"] == f"{LOOPBACK}:{scripted.port}" and row["good_s"] is not None and row["sessions"] == 1
     client.logout()
     wait_until(lambda: status()["clients"]["now"] == 0)
+
+
+@pytest.mark.once
+def test_the_last_hour_grows_by_a_point_each_ten_seconds(start_http, scripted):
+    gateway, address = start_http(scripted.port)
+    gateway.session()
+
+    def history():
+        now = json.loads(get(address + "status.json")[0])
+        return now["history"] if now["history"]["count"] else None
+
+    last_hour = wait_until(history, every_s=0.2)
+    assert last_hour["every_s"] == 10
+    assert {len(points) for points in last_hour["series"].values()} == {last_hour["count"]}
+    assert last_hour["series"]["sessions"][-1] == 1
 
 
 # --- in a browser ---
@@ -301,6 +316,9 @@ def test_the_charts_show_the_last_hour_with_its_gap(start_page, scripted):
     assert [float(x) for x in re.findall(r"H([\d.]+)", curve)][-1] == 1000
     bars = page.run("return document.querySelector('svg.chart .bars').getAttribute('d')")
     assert 54 <= bars.count("Z") <= 57  # of 60 minutes, and a part of one, about five are missing
+    chart = page.driver.find_element("css selector", "svg.chart")
+    webdriver.ActionChains(page.driver).move_to_element(chart).perform()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d sessions 1,00\d", page.text(".scale :last-child"))
     assert page.complaints() == []
 
 

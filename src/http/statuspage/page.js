@@ -3,6 +3,7 @@
 const POLL_MS = 5000;
 const PATIENCE_MS = 10000;
 const HOUR_S = 3600;
+const WIDTHS_S = [600, 1800, HOUR_S];
 const BAR_S = 60;
 const CERTIFICATE_WARN_DAYS = 14;
 const NEARLY_FULL = 0.9;
@@ -137,16 +138,17 @@ function putTable(name, columns, rows, empty, wide = false) {
 
 /* --- charts --- */
 
-/* points: of the last hour, the newest last; null where nothing is known. x: 0 to 1. */
+/* points: the newest last; null where nothing is known. x: 0 to 1, over the last hour, or less while there is less. */
 class Span {
     constructor(history) {
         this.every = history.every_s;
         this.end = history.end_s;
         this.count = history.count;
+        this.width = WIDTHS_S.find((width) => width >= history.count * history.every_s) || HOUR_S;
     }
 
     x(index) {
-        return 1 - (this.count - index) * this.every / HOUR_S;
+        return 1 - (this.count - index) * this.every / this.width;
     }
 
     time(index) {
@@ -165,7 +167,7 @@ class Span {
     }
 
     barX(bar) {
-        return 1 - (this.end - bar * BAR_S) / HOUR_S;
+        return 1 - (this.end - bar * BAR_S) / this.width;
     }
 }
 
@@ -203,7 +205,7 @@ function stepPath(points, span, scale, isArea) {
 
 function barPath(heights, floors, span, scale) {
     return [...heights].filter(([, height]) => height > 0).map(([bar, height]) => {
-        const left = Math.max(span.barX(bar), 0), right = Math.min(span.barX(bar + 1), 1), gap = 0.12 * BAR_S / HOUR_S;
+        const left = Math.max(span.barX(bar), 0), right = Math.min(span.barX(bar + 1), 1), gap = 0.12 * BAR_S / span.width;
         const floor = floors.get(bar) || 0;
         return `M${px(left)} ${py(floor, scale)}V${py(floor + height, scale)}H${px(right - gap)}V${py(floor, scale)}Z`;
     }).join('');
@@ -245,12 +247,13 @@ class Card {
         this.top = element('span');
         this.reading = element('span', { 'aria-hidden': 'true' });
         this.svg = drawn('svg', { class: 'chart', viewBox: `0 0 ${W} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' });
+        this.begin = element('span');
         this.cursor = drawn('line', { class: 'cursor', y1: 0, y2: HEIGHT, visibility: 'hidden' });
         this.svg.addEventListener('pointermove', (event) => this.point(event));
         this.svg.addEventListener('pointerleave', () => this.pointAway());
         $('cards').append(element('article', { class: 'card' }, element('h3', {}, title), this.figure, this.words,
             element('div', { class: 'scale' }, this.top, this.reading), this.svg,
-            element('div', { class: 'hours' }, element('span', {}, '1 h ago'), element('span', {}, 'now'))));
+            element('div', { class: 'hours' }, this.begin, element('span', {}, 'now'))));
     }
 
     update(value, words, series, span) {
@@ -260,6 +263,7 @@ class Card {
         this.span = span;
         const [shapes, top] = this.draw(series, span, this.least);
         this.svg.replaceChildren(...grid(), ...shapes, this.cursor);
+        this.begin.textContent = `${duration(span.width)} ago`;
         const isEmpty = !series.some(({ points }) => points.some(known));
         this.top.textContent = isEmpty ? 'nothing yet' : joined(this.show(top)) + this.bottomWords();
         this.svg.setAttribute('aria-label', `${this.title}, last hour: ${series.map((each) => this.told(each)).join('; ')}`);
@@ -279,7 +283,7 @@ class Card {
     point(event) {
         const box = this.svg.getBoundingClientRect();
         const x = (event.clientX - box.left) / box.width;
-        const index = Math.floor(this.span.count - (1 - x) * HOUR_S / this.span.every);
+        const index = Math.floor(this.span.count - (1 - x) * this.span.width / this.span.every);
         const values = index < 0 || index >= this.span.count ? []
             : this.series.filter(({ points }) => known(points[index])).map(({ name, points }) => `${name} ${joined(this.show(points[index]))}`);
         if (!values.length)
@@ -298,7 +302,7 @@ const plain = (value) => [number(value), ''];
 const cards = {
     sessions: new Card('Sessions', { id: 'sessions', draw: curves, show: plain, least: 4 }),
     logins: new Card('Logins', { id: 'logins', draw: stackedBars, show: (value) => [number(value), 'a minute'], least: 4 }),
-    time: new Card('Time for a login', { id: 'time', draw: curves, show: milliseconds, least: 100, bottom: 1 }),
+    time: new Card('Time for a login', { id: 'time', draw: curves, show: milliseconds, least: 100, bottom: 0.1 }),
     parked: new Card('Parked connections', { id: 'parked', draw: curves, show: plain, least: 4 }),
     warm: new Card('Warm share', { id: 'warm', draw: curves, show: percent, least: 1 }),
     traffic: new Card('Traffic with clients', { id: 'traffic', draw: stackedBars, show: (value) => [octets(value)[0], `${octets(value)[1]}/s`], least: 1000 }),
@@ -342,7 +346,7 @@ function showCards(status) {
         { name: 'by the upstream', points: series.logins_accepted_per_min, kind: 'weak' },
         { name: 'failed', points: series.logins_failed_per_min, kind: 'failed' });
     show(cards.time, milliseconds(ms.median),
-        known(ms.median) ? [key('', `median of ${duration(recent.seconds)}`), ', ', key('weak', `95\u00a0% within ${time('p95')}`),
+        known(ms.median) ? [key('', `median of the last ${duration(recent.seconds)}`), '; ', key('weak', `95\u00a0% within ${time('p95')}`),
             `; parked ${time('parked_median')}, upstream ${time('accepted_median')}`]
             : [recent.seconds ? `nobody has logged in during the last ${duration(recent.seconds)}` : 'nobody has logged in yet'],
         { name: '95 %', points: series.login_ms_p95, kind: 'weak' },
@@ -428,11 +432,11 @@ function showProcess(status) {
     put($('process'),
         fact('Started', dayAndTime(status.started_s), `${duration(status.now_s - status.started_s)} ago`),
         fact('Configuration', dayAndTime(reload.at_s), reload.is_good ? 'as it was last read' : 'the last reload failed'),
-        fact('Worker threads', whole.format(status.workers),
+        fact('Threads', whole.format(status.threads),
             known(recent.lag_ms_p95) ? `delay below ${joined(milliseconds(recent.lag_ms_p95))} (95\u00a0%)` : undefined),
         fact('Memory', joined(octets(status.memory_octets)),
             `${whole.format(descriptors.now)} of at most ${whole.format(descriptors.max)} file descriptors`),
-        fact('Version', status.version, status.tls_library),
+        fact('Version', status.version, `OpenSSL ${status.openssl}`),
         fact('Sealing key', status.sealing_key, `epoch ${status.epoch}`),
         fact('Accounts suspended', whole.format(status.suspended_accounts), 'until their upstream accepts them again'),
         fact('Log lines lost', whole.format(status.log_lines_lost)));
@@ -444,8 +448,8 @@ function complaints(status) {
     const complain = (isBad, words) => found.push([isBad, words]);
     if (status.not_ready)
         complain(true, `Not ready: ${status.not_ready}.`);
-    if (status.workers_silent)
-        complain(true, `${counted(status.workers_silent, 'worker thread does', 'worker threads do')} not answer. The numbers are not complete.`);
+    if (status.threads_silent)
+        complain(true, `${counted(status.threads_silent, 'thread does', 'threads do')} not answer. The numbers are not complete.`);
     for (const row of status.upstreams)
         if (upstreamState(row)[0] === 'bad')
             complain(true, `Upstream ${row.name}: ${row.address || 'its name'} fails. ${lastGood(row)}`);
@@ -463,7 +467,7 @@ function complaints(status) {
     if (status.descriptors.now > status.descriptors.max * NEARLY_FULL)
         complain(false, `${whole.format(status.descriptors.now)} of at most ${whole.format(status.descriptors.max)} file descriptors are in use.`);
     if (known(status.recent.lag_ms_p95) && status.recent.lag_ms_p95 > SLOW_LOOP_MS)
-        complain(false, `Worker threads are late by up to ${joined(milliseconds(status.recent.lag_ms_p95))}: the machine is busy.`);
+        complain(false, `Threads are late by up to ${joined(milliseconds(status.recent.lag_ms_p95))}: the machine is busy.`);
     return found.sort(([one], [other]) => other - one);
 }
 
