@@ -149,7 +149,7 @@ class Debian:
     def install(self, *debs):
         for deb in debs:
             shutil.copy(deb, self.path("/tmp"))
-        self.run("dpkg", "-i", *(f"/tmp/{deb.name}" for deb in debs))
+        return run(*self.words("sh", "-c", 'dpkg -i "$@" 2>&1', "sh", *(f"/tmp/{deb.name}" for deb in debs)), env=ENVIRONMENT)
 
     def files(self):
         """Whatever there is: {path: (mode, owner, group)}, but for what dpkg and others keep of the past."""
@@ -212,8 +212,7 @@ def test_installed_it_has_an_account_keys_and_a_configuration_to_begin_with(debi
     done = subprocess.run(debian.words("imapstated", "-t", "-c", "/etc/imapstate/imapstated.conf"), capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "/etc/imapstate/cert.pem" in done.stderr
     effective = debian.run("imapstated", "-n", "-c", "/etc/imapstate/imapstated.conf")
-    assert 'keys_file = "/var/lib/imapstate/keys"' in effective
-    debian.has_control = "control {" in effective
+    assert 'keys_file = "/var/lib/imapstate/keys"' in effective and f'socket = "{CONTROL}"' in effective
     assert debian.run("imapstated", "-V") == debian.run("imapstatectl", "--version").replace("imapstatectl", "imapstated")
 
 
@@ -234,9 +233,8 @@ def is_open(port):
 def fixture_port(debian, upstream):
     """Of the daemon, which runs in there as its account, as the unit would start it."""
     port = free_port()
-    control = f'control {{ socket = "{CONTROL}" }}\n' if debian.has_control else ""
     debian.path("/etc/imapstate/imapstated.conf").write_text(
-        f'keys_file = "/var/lib/imapstate/keys"\n{control}workers = 1\ninclude "conf.d/*.conf"\n'
+        f'keys_file = "/var/lib/imapstate/keys"\ncontrol {{ }}\nworkers = 1\ninclude "conf.d/*.conf"\n'
         f'listener "imap" {{ address = "127.0.0.1:{port}" tls = none }}\n')
     debian.path("/etc/imapstate/conf.d/upstream.conf").write_text(f'upstream "main" {{ address = "127.0.0.1:{upstream.port}" tls = none }}\n')
     debian.run("install", "-d", "-o", "imapstate", "-g", "imapstate", "/run/imapstate")
@@ -252,18 +250,16 @@ def test_upgraded_it_goes_on_with_the_sessions_that_there_are(debian, port, newe
     client = Client(port)
     client.login("ann", "secret")
     before = debian.daemons()
-    debian.install(newer)
+    assert "goes on with its earlier version" not in debian.install(newer)
     assert debian.run("dpkg-query", "-W", "-f", "${Version}", "imapstate").endswith(NEWER)
-    if not debian.has_control:
-        os.kill(before[0], signal.SIGUSR2)
-        wait_until(lambda: len(debian.daemons()) == 2)
     client.ok("NOOP")
     after = set(debian.daemons()) - set(before)
-    assert len(before) == 1 and len(after) == 1  # the new version has taken over, and the old one drains
+    assert len(before) == 1 and len(after) == 1 and before[0] in debian.daemons()  # the new version has taken over, and the old one drains
     other = Client(port)
     other.login("bob", "hunter2")
     other.ok("NOOP")
     client.ok("NOOP")
+    assert "ann" not in debian.run("imapstatectl", "show", "clients") and "bob" in debian.run("imapstatectl", "show", "clients")
     assert "upstream.conf" in debian.run("imapstated", "-n", "-c", "/etc/imapstate/imapstated.conf")  # it is as it was
 
 
