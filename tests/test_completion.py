@@ -53,7 +53,7 @@ def test_imapstated_has_all_its_options(offered):
 
 def commands():
     """The words that begin a line of the help, or stand behind the program in its usage."""
-    text = help_of("imapstatectl")
+    text = help_of("imapstatectl") + help_of("imapstatectl", "show")
     told = re.findall(r"^(?:Usage:|  ) +imapstatectl ([a-z]+)|^  ([a-z]+)", text, re.MULTILINE)
     return {either or other for either, other in told}
 
@@ -68,6 +68,17 @@ def test_try_and_keys_have_all_their_options(offered):
     assert offered("imapstatectl", "keys", "") == set(re.findall(r"^  keys ([a-z]+)", help_of("imapstatectl"), re.MULTILINE))
     assert offered("imapstatectl", "keys", "new", "file", "-") == {"--from"}
     assert offered("imapstatectl", "-") >= {"--help", "--version"}
+
+
+def test_what_stands_behind_a_command_is_offered(offered):
+    """A line of the help that begins "  show clients [--user USER]" or "  forget USER|--all"."""
+    text = help_of("imapstatectl", "show")
+    assert offered("imapstatectl", "show", "") >= set(re.findall(r"^  show ([a-z]+)", text, re.MULTILINE))
+    for command, rest in re.findall(r"^  ([a-z]+)(.*)", text, re.MULTILINE):
+        before = ["some"] if command == "show" else []
+        assert offered("imapstatectl", command, *before, "-") >= options(rest), command
+        assert offered("imapstatectl", "--socket", "path", command, *before, "-") >= {"--socket", "--json", "--help"}
+    assert offered("imapstatectl", "upstream", "name", "") >= {"up", "down"}
 
 
 @pytest.mark.parametrize("option", ["--user", "--port"])
