@@ -5,6 +5,8 @@
 
 #include "controlline.h"
 
+#include <string.h>
+
 static void append(json_t *words, const char *option, const char *value)
 {
     if (!value)

@@ -157,6 +157,14 @@ static void command_cannot(struct reply *reply)
     reply_end(reply, REPLY_FAILED, "this daemon cannot do that");
 }
 
+static void command_show_counters(const struct scope *scope, const struct controlline *line, struct reply *reply)
+{
+    if (scope->actions->show_counters)
+        scope->actions->show_counters(scope->actions->owner, reply);
+    else
+        command_cannot(reply);
+}
+
 static void command_reload(const struct scope *scope, const struct controlline *line, struct reply *reply)
 {
     if (scope->actions->reload)
@@ -229,6 +237,7 @@ static const struct command commands[] = {
     { "show",     "listeners", 0, 0, BY_UPSTREAM, "[--upstream NAME]", sectionlist_show_listeners },
     { "show",     "keys",      0, 0, 0, "", command_show_keys },
     { "show",     "config",    0, 0, 0, "", command_show_config },
+    { "show",     "counters",  0, 0, 0, "", command_show_counters },
     { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
     { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
     { "revoke",   NULL,        0, 1, FOR_ALL, "USER|--all", revoke_command },

@@ -58,6 +58,11 @@ static const struct table_column users[] = {
     { "OLDEST",   "oldest_s",  TABLE_TIME,   6 },
     { NULL },
 };
+static const struct table_column counters[] = {
+    { "NAME",  "name",  TABLE_TEXT, 62 },
+    { "VALUE", "value", TABLE_TEXT, 15 },
+    { NULL },
+};
 /* clang-format on */
 
 const struct table_column *tables_find(const char *what)
@@ -66,7 +71,8 @@ const struct table_column *tables_find(const char *what)
         const char *what;
         const struct table_column *columns;
     } tables[] = { { "clients", clients },     { "upstreams", upstreams }, { "parked", parked },
-                   { "listeners", listeners }, { "keys", keys },           { "users", users } };
+                   { "listeners", listeners }, { "keys", keys },           { "users", users },
+                   { "counters", counters } };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (strcmp(tables[i].what, what) == 0)
             return tables[i].columns;

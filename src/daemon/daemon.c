@@ -14,6 +14,7 @@
 #include "control.h"
 #include "controlsocket.h"
 #include "crew.h"
+#include "figures.h"
 #include "http.h"
 #include "inquiry.h"
 #include "janitor.h"
@@ -233,6 +234,7 @@ void daemon_end(struct daemon *daemon)
     config_unref(daemon->started);
     service_unref(daemon->service);
     if (daemon->has_loop) {
+        figures_desk_free(daemon->desk);
         inquiries_done(&daemon->inquiries);
         loop_done(&daemon->loop);
     }

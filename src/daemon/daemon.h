@@ -33,7 +33,8 @@ struct daemon {
     struct upgrade upgrade; /* who takes over from it */
     bool is_draining;       /* nobody is accepted any more, for good */
     struct standing standing;
-    struct http *http; /* owned */
+    struct http *http;         /* owned */
+    struct figures_desk *desk; /* owned: for "show counters"; NULL until it is asked for */
 };
 
 /* Reads the configuration at config_path. False after it has told on the standard error why it cannot be used. With

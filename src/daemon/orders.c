@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counterlist.h"
 #include "crew.h"
 #include "daemon.h"
+#include "figures.h"
 #include "log.h"
 #include "reload.h"
 #include "reply.h"
@@ -37,6 +39,14 @@ static void orders_upgrade(void *owner, struct reply *reply)
 {
     struct daemon *daemon = owner;
     upgrade_begin(&daemon->upgrade, &daemon->crew.sockets, daemon->service, orders_on_answered, reply);
+}
+
+static void orders_show_counters(void *owner, struct reply *reply)
+{
+    struct daemon *daemon = owner;
+    if (!daemon->desk)
+        daemon->desk = figures_desk_new(&daemon->inquiries, &daemon->standing);
+    counterlist_show(daemon->desk, reply);
 }
 
 static bool orders_is_draining(void *owner)
@@ -95,6 +105,7 @@ struct control_actions orders_actions(struct daemon *daemon)
                                      .upgrade = orders_upgrade,
                                      .is_draining = orders_is_draining,
                                      .is_paused = orders_is_paused,
+                                     .show_counters = orders_show_counters,
                                      .drain = orders_drain,
                                      .resume = orders_resume };
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const char *const kinds[] = { "clients", "upstreams", "parked", "listeners", "keys", "users" };
+static const char *const kinds[] = { "clients", "upstreams", "parked", "listeners", "keys", "users", "counters" };
 
 TEST(each_table_fits_the_width_and_its_titles_fit_their_columns)
 {
