@@ -91,7 +91,7 @@ def threads(gateway):
 
 
 def workers_that_logged_in(gateway, since=0):
-    return {match[-2:] for match in re.findall(r"client=(\w+) from=\S+ user=ann .* login: mechanism", gateway.log(since))}
+    return {match[-2:] for match in re.findall(r"client=(\w+) session=\S+ from=\S+ user=ann .* login: mechanism", gateway.log(since))}
 
 
 def test_there_are_more_workers_after_a_reload(scripted, start_gateway):

@@ -208,7 +208,10 @@ TEST(each_end_is_counted_by_its_reason)
     begin(MAIN PARK("per_user = 1"));
     int first = park_one("ann", "", S(1)), second = park_one("ann", "", S(2));
     check_ends("the user has newer ones", PARK_END_PER_USER, 1, 1);
-    assert_non_null(match("ann", "secret", S(2)));
+    struct parked *taken = match("ann", "secret", S(2)); /* that is no end */
+    assert_non_null(taken);
+    check_ends("it serves again", PARK_END_PER_USER, 1, 0);
+    parked_free(taken);
     end();
     close(first), close(second);
     begin(MAIN PARK(""));
