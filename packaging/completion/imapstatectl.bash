@@ -34,14 +34,14 @@ _imapstatectl() {
             fi ;;
         show)
             choice="--user --upstream --address $common"
-            [ "$place" = 1 ] && choice="clients parked users upstreams listeners keys config counters" ;;
+            [ "$place" = 1 ] && choice="clients parked users upstreams listeners keys config $common" ;;
         forget | revoke) choice="--all $common" ;;
         upstream)
             choice=$common
-            [ "$place" = 2 ] && choice="up down" ;;
+            [ "$place" = 2 ] && choice="up down $common" ;;
         log)
             choice=$common
-            [ "$place" = 1 ] && choice="error warning info debug" ;;
+            [ "$place" = 1 ] && choice="error warning info debug $common" ;;
         *) choice=$common ;;
         esac
     fi
