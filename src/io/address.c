@@ -102,9 +102,34 @@ bool address_read_port(struct imapstate_span field, uint16_t *ret_port)
     return true;
 }
 
+/* By hand, as is IPv4 below: each line of the log has addresses, and inet_ntop() and printf() take a thousand
+ * instructions for each. Returns its end. */
+static char *address_put_number(char *at, unsigned number)
+{
+    char digits[10];
+    size_t len = 0;
+    do
+        digits[len++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (len > 0)
+        *at++ = digits[--len];
+    return at;
+}
+
+static char *address_put_ipv4(char *at, const uint8_t octets[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        at = address_put_number(at, octets[i]);
+        *at++ = i < 3 ? '.' : '\0';
+    }
+    return at - 1;
+}
+
 const char *address_text(const struct address *address, char ret_text[ADDRESS_TEXT_MAX])
 {
-    if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, ret_text, ADDRESS_TEXT_MAX))
+    if (address->family == AF_INET)
+        address_put_ipv4(ret_text, address->octets);
+    else if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, ret_text, ADDRESS_TEXT_MAX))
         snprintf(ret_text, ADDRESS_TEXT_MAX, "unix");
     return ret_text;
 }
@@ -112,10 +137,14 @@ const char *address_text(const struct address *address, char ret_text[ADDRESS_TE
 const char *address_text_with_port(const struct address *address, char ret_text[ADDRESS_TEXT_MAX])
 {
     char host[INET6_ADDRSTRLEN];
-
-    if (address->family == AF_UNIX || !inet_ntop(address->family, address->octets, host, sizeof host))
+    if (address->family == AF_INET) {
+        char *at = address_put_ipv4(ret_text, address->octets);
+        *at++ = ':';
+        *address_put_number(at, address->port) = '\0';
+    } else if (address->family == AF_INET6 && inet_ntop(AF_INET6, address->octets, host, sizeof host)) {
+        snprintf(ret_text, ADDRESS_TEXT_MAX, "[%s]:%u", host, address->port);
+    } else {
         snprintf(ret_text, ADDRESS_TEXT_MAX, "unix");
-    else
-        snprintf(ret_text, ADDRESS_TEXT_MAX, address->family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, address->port);
+    }
     return ret_text;
 }

@@ -1,6 +1,5 @@
 #include "logline.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -13,6 +12,9 @@
 
 /* What a JSON object still needs behind a string that has taken all the room there was. */
 #define LOGLINE_END "}\n"
+
+/* 2^64 - 1 ms, in seconds, with a "." */
+#define LOGLINE_NUMBER_MAX 21u
 
 static const struct {
     const char *name;
@@ -54,6 +56,16 @@ static void logline_put_text(struct logline *line, const char *text)
     logline_put(line, text, strlen(text));
 }
 
+/* At least width digits. By hand, as a line has many numbers, and printf() takes a thousand instructions for each. */
+static void logline_put_number(struct logline *line, uint64_t number, unsigned base, unsigned width)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    for (; number > 0 || width > 0; number /= base, width -= width > 0)
+        digits[--at] = "0123456789abcdef"[number % base];
+    logline_put(line, digits + at, sizeof digits - at);
+}
+
 /* What comes from outside is quoted. This is for what was forgotten: a line stays one line. */
 static void logline_put_flat(struct logline *line, const char *text)
 {
@@ -68,43 +80,61 @@ static void logline_put_string(struct logline *line, const char *text)
 
 /* --- beginning and end --- */
 
-/* Returns the length, always below size. */
-static size_t logline_time(char *ret_time, size_t size)
+static void logline_put_time(struct logline *line)
 {
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    size_t len = strftime(ret_time, size, "%Y-%m-%dT%H:%M:%S", &utc);
-    return len + (size_t)snprintf(ret_time + len, size - len, ".%03ldZ", now.tv_nsec / 1000000);
+    const struct {
+        unsigned number, width;
+        const char *behind;
+    } parts[] = {
+        { (unsigned)utc.tm_year + 1900, 4, "-" },
+        { (unsigned)utc.tm_mon + 1, 2, "-" },
+        { (unsigned)utc.tm_mday, 2, "T" },
+        { (unsigned)utc.tm_hour, 2, ":" },
+        { (unsigned)utc.tm_min, 2, ":" },
+        { (unsigned)utc.tm_sec, 2, "." },
+        { (unsigned)(now.tv_nsec / 1000000), 3, "Z" },
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        logline_put_number(line, parts[i].number, 10, parts[i].width);
+        logline_put_text(line, parts[i].behind);
+    }
 }
 
-static void logline_begin_text(struct logline *line, const char *time)
+static void logline_begin_text(struct logline *line)
 {
-    char head[64];
     if (line->reader == LOGLINE_ANYBODY) {
-        snprintf(head, sizeof head, "%s imapstated[%ld]: %s: ", time, (long)getpid(), levels[line->level].name);
-        logline_put_text(line, head);
+        logline_put_time(line);
+        logline_put_text(line, " imapstated[");
+        logline_put_number(line, (uint64_t)getpid(), 10, 1);
+        logline_put_text(line, "]: ");
+        logline_put_text(line, levels[line->level].name);
+        logline_put_text(line, ": ");
     }
     line->max = line->len + LOGLINE_TEXT_MAX;
 }
 
-static void logline_begin_json(struct logline *line, const char *time)
+static void logline_begin_json(struct logline *line)
 {
-    char head[64];
     line->max = LOGLINE_MAX - strlen(LOGLINE_END);
     logline_put_text(line, "{");
     if (line->reader == LOGLINE_ANYBODY) {
-        snprintf(head, sizeof head, "\"time\":\"%s\",\"pid\":%ld,", time, (long)getpid());
-        logline_put_text(line, head);
+        logline_put_text(line, "\"time\":\"");
+        logline_put_time(line);
+        logline_put_text(line, "\",\"pid\":");
+        logline_put_number(line, (uint64_t)getpid(), 10, 1);
+        logline_put_text(line, ",");
     }
-    snprintf(head, sizeof head, "\"level\":\"%s\"", levels[line->level].name);
-    logline_put_text(line, head);
+    logline_put_text(line, "\"level\":\"");
+    logline_put_text(line, levels[line->level].name);
+    logline_put_text(line, "\"");
 }
 
 void logline_begin(struct logline *line, enum log_level level, enum log_format format, enum logline_reader reader)
 {
-    char time[32] = "", priority[8];
     line->gap = "";
     line->len = 0;
     line->max = LOGLINE_MAX;
@@ -112,15 +142,15 @@ void logline_begin(struct logline *line, enum log_level level, enum log_format f
     line->reader = (uint8_t)reader;
     line->is_json = format == LOG_FORMAT_JSON;
     line->is_bare = false;
-    if (reader == LOGLINE_ANYBODY)
-        logline_time(time, sizeof time);
-    snprintf(priority, sizeof priority, "<%d>", levels[level].priority);
-    if (reader == LOGLINE_JOURNAL)
-        logline_put_text(line, priority);
+    if (reader == LOGLINE_JOURNAL) {
+        logline_put_text(line, "<");
+        logline_put_number(line, (uint64_t)levels[level].priority, 10, 1);
+        logline_put_text(line, ">");
+    }
     if (line->is_json)
-        logline_begin_json(line, time);
+        logline_begin_json(line);
     else
-        logline_begin_text(line, time);
+        logline_begin_text(line);
 }
 
 void logline_end(struct logline *line)
@@ -194,28 +224,30 @@ void logline_name(struct logline *line, const char *name, struct imapstate_span 
     logline_words(line, name, log_quote(octets, quoted, sizeof quoted));
 }
 
-/* digits have the form of a number in both. */
-static void logline_digits(struct logline *line, const char *name, const char *digits, const char *unit)
-{
-    if (!logline_begin_part(line, name, strlen(digits)))
-        return;
-    logline_put_text(line, digits);
-    if (!line->is_json)
-        logline_put_text(line, unit);
-}
-
 void logline_number(struct logline *line, const char *name, uint64_t number)
 {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, number);
-    logline_digits(line, name, digits, "");
+    if (logline_begin_part(line, name, LOGLINE_NUMBER_MAX))
+        logline_put_number(line, number, 10, 1);
 }
 
 void logline_seconds(struct logline *line, const char *name, uint64_t ms)
 {
-    char digits[32];
-    snprintf(digits, sizeof digits, "%" PRIu64 ".%03" PRIu64, ms / 1000, ms % 1000);
-    logline_digits(line, name, digits, "s");
+    if (!logline_begin_part(line, name, LOGLINE_NUMBER_MAX))
+        return;
+    logline_put_number(line, ms / 1000, 10, 1);
+    logline_put_text(line, ".");
+    logline_put_number(line, ms % 1000, 10, 3);
+    if (!line->is_json)
+        logline_put_text(line, "s");
+}
+
+void logline_id(struct logline *line, const char *name, uint64_t id)
+{
+    if (!logline_begin_part(line, name, LOGLINE_NUMBER_MAX))
+        return;
+    logline_put_text(line, line->is_json ? "\"" : "");
+    logline_put_number(line, id, 16, 1);
+    logline_put_text(line, line->is_json ? "\"" : "");
 }
 
 void logline_address(struct logline *line, const char *name, const struct address *address)

@@ -71,6 +71,7 @@ void logline_words(struct logline *line, const char *name, const char *words);
 void logline_nothing(struct logline *line, const char *name); /* text: "-"; JSON: null */
 void logline_name(struct logline *line, const char *name, struct imapstate_span octets);
 void logline_number(struct logline *line, const char *name, uint64_t number);
+void logline_id(struct logline *line, const char *name, uint64_t id);      /* in hexadecimal; in JSON a string */
 void logline_seconds(struct logline *line, const char *name, uint64_t ms); /* 0.123; in text an "s" follows */
 
 /* Text: "NAME=192.0.2.7:50122". JSON: the port has a field of its own, "port". */

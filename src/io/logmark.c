@@ -55,7 +55,6 @@ bool logmark_is_on(const struct logmark *mark, enum log_level level)
 void logmark_put(const struct logmark *mark, struct logline *line)
 {
     char text[LOGMARK_SESSION_MAX];
-    snprintf(text, sizeof text, "%" PRIx64, mark->client);
-    logline_words(line, "client", text);
+    logline_id(line, "client", mark->client);
     logline_words(line, "session", logmark_session(mark, text));
 }

@@ -31,6 +31,9 @@ static void put_nothing(struct logline *line)
 static void put_numbers(struct logline *line)
 {
     logline_number(line, "in", UINT64_MAX);
+    logline_number(line, "out", 0);
+    logline_id(line, "client", 0x4f2a0);
+    logline_seconds(line, "long", UINT64_MAX);
     logline_seconds(line, "age", 1234567);
     logline_seconds(line, "login_time", 4);
 }
@@ -76,8 +79,10 @@ static const struct {
     { put_words, "listener=imap flat=a?b?", ",\"listener\":\"imap\",\"flat\":\"a\\u000ab\\u007f\"" },
     { put_name, "user=a\\x20b\\x22\\x5c\\xc3\\xa4\\x00", ",\"user\":\"a\\\\x20b\\\\x22\\\\x5c\\\\xc3\\\\xa4\\\\x00\"" },
     { put_nothing, "user=- empty=", ",\"user\":null,\"empty\":\"\"" },
-    { put_numbers, "in=18446744073709551615 age=1234.567s login_time=0.004s",
-      ",\"in\":18446744073709551615,\"age\":1234.567,\"login_time\":0.004" },
+    { put_numbers,
+      "in=18446744073709551615 out=0 client=4f2a0 long=18446744073709551.615s age=1234.567s login_time=0.004s",
+      ",\"in\":18446744073709551615,\"out\":0,\"client\":\"4f2a0\",\"long\":18446744073709551.615,\"age\":1234.567,"
+      "\"login_time\":0.004" },
     { put_address, "from=192.0.2.1:143 six=[::1]:1 unix=unix",
       ",\"from\":\"192.0.2.1\",\"port\":143,\"six\":\"::1\",\"port\":1,\"unix\":\"unix\"" },
     { put_layout, "client=4f2a closing: logout (in=1 out=2)",
