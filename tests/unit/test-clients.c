@@ -4,6 +4,7 @@
 #include "dialog.h"
 #include "peers.h"
 #include "prelude.h"
+#include "revocations.h"
 #include "rig.h"
 
 #define LIST      "IMAP4rev1 AUTH=PLAIN"
@@ -135,11 +136,26 @@ TEST(those_who_have_not_begun_to_log_in_are_counted)
     rig_end(&rig);
 }
 
+/* A reload and a revocation may reach a worker in the wrong order. */
+TEST(older_revocations_never_take_the_place_of_newer_ones)
+{
+    struct rig rig;
+    begin(&rig, "");
+    struct revocations *first = revocations_ref(rig.clients.revocations);
+    rig_reload(&rig, RIG_CONFIG);
+    struct revocations *second = rig.clients.revocations;
+    assert_ptr_not_equal(first, second);
+    clients_heed(&rig.clients, first);
+    assert_ptr_equal(rig.clients.revocations, second);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_one_that_has_waited_longest_without_a_login_gives_its_place_away),
         cmocka_unit_test(whatever_it_waits_for),
+        cmocka_unit_test(older_revocations_never_take_the_place_of_newer_ones),
         cmocka_unit_test(who_leaves_a_dialog_alone_gives_way_when_nobody_else_does),
         cmocka_unit_test(who_waits_for_the_server_does_not_give_way),
         cmocka_unit_test(a_reload_is_for_those_who_come_after_it),

@@ -224,6 +224,27 @@ TEST(who_has_a_reference_keeps_them)
     revocations_unref(NULL);
 }
 
+TEST(what_lies_over_others_adds_to_them)
+{
+    struct imapstate_buf text;
+    struct revocations *base = read_after(IMAPSTATE_SPAN("ann 7\nbob 7\n* 3\n"), 0);
+    imapstate_buf_init(&text, REVOCATIONS_TEXT_MAX);
+    assert_true(imapstate_buf_put(&text, IMAPSTATE_SPAN("ann 5\nbob 9\ncid 4\n")));
+    struct revocations *over = revocations_read_over(base, &text);
+    assert_non_null(over);
+    assert_ptr_equal(revocations_base(over), base);
+    assert_ptr_equal(revocations_base(base), base);
+    assert_true(revocations_are_newer(over, base));
+    assert_false(revocations_are_newer(base, over) || revocations_are_newer(base, base));
+    revocations_unref(base);
+    assert_int_equal(second(over, IMAPSTATE_SPAN("ann")), 7);
+    assert_int_equal(second(over, IMAPSTATE_SPAN("bob")), 9);
+    assert_int_equal(second(over, IMAPSTATE_SPAN("cid")), 4);
+    assert_int_equal(second(over, IMAPSTATE_SPAN("dan")), 3);
+    assert_int_equal(revocations_second_for_all(over), 3);
+    revocations_unref(over);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_user_is_written_as_in_the_log),
         cmocka_unit_test(each_of_a_million_lines_is_found),
         cmocka_unit_test(who_has_a_reference_keeps_them),
+        cmocka_unit_test(what_lies_over_others_adds_to_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
