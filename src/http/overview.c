@@ -463,7 +463,7 @@ struct writing {
     bool has_failed;
 };
 
-/* jansson does not look at what becomes of an object's keys. */
+/* jansson does not look at what becomes of an object's keys, so that all that follows fails too. */
 static int write_some(const char *octets, size_t len, void *owner)
 {
     struct writing *writing = owner;
@@ -484,7 +484,7 @@ bool overview_write(const struct overview *overview, struct evbuffer *ret_text)
     made = complete(made, failed);
     struct writing writing = { .text = ret_text };
     size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS);
-    bool is_written = made && json_dump_callback(made, write_some, &writing, flags) == 0 && !writing.has_failed;
+    bool is_written = made && json_dump_callback(made, write_some, &writing, flags) == 0;
     json_decref(made);
     return is_written;
 }
