@@ -90,10 +90,14 @@ void http_yield(struct http *http)
     http->bound_count = 0;
 }
 
-/* NULL, or what is wrong. There is room for one more. */
-static const char *http_listen(struct http *http, const struct sockets_place *place)
+/* NULL, or what is wrong. */
+static const char *http_listen_on(struct http *http, int shared)
 {
-    int fd = fcntl(place->fds[0], F_DUPFD_CLOEXEC, 0);
+    struct evhttp_bound_socket **more = reallocarray(http->bound, http->bound_count + 1, sizeof *more);
+    if (!more)
+        return strerror(ENOMEM);
+    http->bound = more;
+    int fd = fcntl(shared, F_DUPFD_CLOEXEC, 0);
     struct evhttp_bound_socket *bound = fd >= 0 ? evhttp_accept_socket_with_handle(http->evhttp, fd) : NULL;
     if (!bound) {
         const char *wrong = strerror(errno);
@@ -105,8 +109,17 @@ static const char *http_listen(struct http *http, const struct sockets_place *pl
     evconnlistener_set_error_cb(listener, http_on_accept_error);
     if (http->visitors.is_closed)
         evconnlistener_disable(listener);
-    http->bound[http->bound_count++] = bound;
+    more[http->bound_count++] = bound;
     return NULL;
+}
+
+/* All of them: where an address was a listener's before, there is one for each worker, and each has a queue. */
+static const char *http_listen(struct http *http, const struct sockets_place *place)
+{
+    const char *wrong = NULL;
+    for (unsigned i = 0; i < place->count && !wrong; i++)
+        wrong = http_listen_on(http, place->fds[i]);
+    return wrong;
 }
 
 static bool http_open_address(struct http *http, const struct config *config, const struct config_address *address,
@@ -123,17 +136,10 @@ static bool http_open_address(struct http *http, const struct config *config, co
 
 bool http_follow(struct http *http, const struct config *config, struct sockets *sockets, FILE *errors)
 {
-    size_t count = config->http.address_count;
-    struct evhttp_bound_socket **more = reallocarray(http->bound, http->bound_count + count + 1, sizeof *more);
-    if (!more) {
-        fprintf(errors, "%s: http: %s\n", config->path, strerror(ENOMEM));
-        return false;
-    }
-    http->bound = more;
     /* What was open before is open in sockets as well, so nobody in a queue is lost. */
     http_yield(http);
     bool is_whole = true;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < config->http.address_count; i++)
         is_whole &= http_open_address(http, config, &config->http.addresses[i], sockets, errors);
     return is_whole;
 }

@@ -209,6 +209,24 @@ def test_a_unix_socket(start_gateway, scripted, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640 and gateway.process
 
 
+def test_an_address_goes_from_a_listener_to_it_and_back(start_gateway, scripted):
+    port, (settings, metrics) = net.free_port(), Metrics.settings()
+    gateway = start_gateway(scripted.port, workers=4, sections=[listener("moves", port)], **settings)
+    moves = next(each for each in gateway.sections if each.name == "moves")
+    gateway.client(port).close()
+    gateway.sections.remove(moves)
+    gateway.write_config(http={"address": f"{net.LOOPBACK}:{port}"})
+    reload(gateway)
+    for _ in range(20):  # each of the sockets has a queue of its own
+        assert status(port, "/healthz")[0] == 200
+    gateway.sections.append(moves)
+    gateway.write_config(**settings)
+    reload(gateway)
+    for _ in range(20):
+        gateway.client(port).close()
+    assert metrics.sum("listening") == 1
+
+
 def test_an_address_in_use_fails_the_start(start_gateway, scripted):
     with socket.socket() as taken:
         taken.bind((net.LOOPBACK, 0))
