@@ -119,6 +119,27 @@ void revoking_keep(struct revocations *revocations)
     in_force = revocations;
 }
 
+/* --- from one process to the next --- */
+
+bool revoking_give(bool (*give)(void *owner, const struct imapstate_span *user, uint64_t second_s), void *owner)
+{
+    list_each_safe(link, &helds)
+    {
+        const struct held *held = list_entry(link, struct held, link);
+        struct imapstate_span user = held_user(held);
+        if (!give(owner, held->is_for_all ? NULL : &user, held->second_s))
+            return false;
+    }
+    return true;
+}
+
+bool revoking_take(const struct imapstate_span *user, uint64_t second_s)
+{
+    if (second_s > latest_s)
+        latest_s = second_s;
+    return held_add(user, second_s);
+}
+
 /* --- one more --- */
 
 static uint64_t revoking_second(const struct imapstate_span *user, uint64_t now_s)

@@ -26,6 +26,11 @@ struct revocations *revoking_revoke(const struct imapstate_span *user, uint64_t 
  * half a line. NULL, or why it could not be written; then the file is as it was. */
 const char *revoking_write(const char *path, const struct imapstate_span *user, uint64_t second_s);
 
+/* What is held, for another process; and from there, before a file is read. False: give was not, or out of memory. user
+ * NULL: everybody. */
+bool revoking_give(bool (*give)(void *owner, const struct imapstate_span *user, uint64_t second_s), void *owner);
+bool revoking_take(const struct imapstate_span *user, uint64_t second_s);
+
 void revoking_done(void);
 
 #endif

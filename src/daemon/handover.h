@@ -2,7 +2,7 @@
  * (SOCK_SEQPACKET): a message at a time, with descriptors.
  *
  *   the old one                        the new one
- *   SOCKETS, KEY ..., END    ->        reads its configuration, opens what else it needs
+ *   SOCKETS, KEY, REVOKED, END ->  reads its configuration, opens what else it needs
  *                            <-        READY, or FAILED and why; nothing has changed until here
  *   GO                       ->        accepts
  *                            <-        TAKEN
@@ -20,6 +20,7 @@
 enum handover_kind {
     HANDOVER_SOCKETS = 's', /* descriptors of one address; text: "given" if the service manager has opened them */
     HANDOVER_KEY = 'k',     /* text: the line of a key that only lives in memory */
+    HANDOVER_REVOKED = 'v', /* a revocation that is held in memory: struct handover_revoked, then the user's name */
     HANDOVER_END = 'e',
     HANDOVER_GO = 'g',
     HANDOVER_MAIN = 'm',
@@ -30,6 +31,12 @@ enum handover_kind {
 };
 
 #define HANDOVER_TEXT_MAX 4096u
+/* It is the same machine that reads it. */
+struct handover_revoked {
+    uint64_t second_s;
+    uint8_t is_for_all;
+};
+
 /* In one message; the kernel's limit is 253. */
 #define HANDOVER_FDS_MAX 128u
 

@@ -11,7 +11,6 @@
 #include "daemon.h"
 #include "deadlist.h"
 #include "http.h"
-#include "inquiry.h"
 #include "loading.h"
 #include "log.h"
 #include "loop.h"
@@ -20,6 +19,7 @@
 #include "process.h"
 #include "resolver.h"
 #include "service.h"
+#include "settled.h"
 #include "worker.h"
 
 static bool reload_has_server(const struct config *config, const struct config_upstream *upstream)
@@ -58,28 +58,13 @@ struct reload {
     bool is_whole;
 };
 
-static void reload_ask(struct worker *worker, void *slot, const void *argument)
+static void reload_answer(void *owner)
 {
-}
-
-static void reload_answer(struct reload *reload)
-{
+    struct reload *reload = owner;
     reload->answered(reload->asker, reload->is_whole, reload->words ? reload->words : "out of memory");
     free(reload->words);
     free(reload);
 }
-
-static void reload_on_answered(const struct inquiry *inquiry, void *asker)
-{
-    reload_answer(asker);
-}
-
-/* A worker that can be asked has done what it was told before. */
-static const struct question reload_question = {
-    .ask = reload_ask,
-    .answered = reload_on_answered,
-    .limit_ms = INQUIRY_LIMIT_MS,
-};
 
 /* --- going over --- */
 
@@ -164,6 +149,5 @@ void reload(struct daemon *daemon, reload_callback *answered, void *asker)
         reload->words = NULL;
     reload_log(result, details);
     free(details);
-    if (!inquiry_begin(&daemon->inquiries, &reload_question, NULL, reload))
-        reload_answer(reload);
+    settled_wait(&daemon->inquiries, reload_answer, reload);
 }

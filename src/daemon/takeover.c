@@ -11,6 +11,7 @@
 
 #include "handover.h"
 #include "loop.h"
+#include "revoking.h"
 #include "service.h"
 #include "sockets.h"
 #include "upgrade.h"
@@ -57,6 +58,19 @@ static bool takeover_adopt(struct sockets *sockets, struct handover_message *mes
     return !wrong;
 }
 
+static bool takeover_revoke(struct imapstate_span text, FILE *errors)
+{
+    struct handover_revoked head;
+    if (text.len < sizeof head)
+        return true; /* another version's */
+    memcpy(&head, text.at, sizeof head);
+    struct imapstate_span user = { text.at + sizeof head, text.len - sizeof head };
+    bool is_taken = revoking_take(head.is_for_all ? NULL : &user, head.second_s);
+    if (!is_taken)
+        fprintf(errors, "the old process's revocations: %s\n", strerror(ENOMEM));
+    return is_taken;
+}
+
 static bool takeover_hear(struct takeover *takeover, struct sockets *sockets, struct handover_message *message,
                           FILE *errors)
 {
@@ -70,6 +84,8 @@ static bool takeover_hear(struct takeover *takeover, struct sockets *sockets, st
         if (!takeover->previous)
             fputs("the old process's key cannot be read\n", errors);
         return takeover->previous;
+    case HANDOVER_REVOKED:
+        return takeover_revoke(text, errors);
     default:
         return true;
     }

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "revoking.h"
 #include "service.h"
 #include "sockets.h"
 
@@ -276,6 +277,19 @@ static bool upgrade_give_key(int fd, const struct service *service)
     return is_given;
 }
 
+static bool upgrade_give_revoked(void *owner, const struct imapstate_span *user, uint64_t second_s)
+{
+    const struct handover_revoked head = { second_s, !user };
+    const int *fd = owner;
+    struct imapstate_buf text;
+    imapstate_buf_init(&text, HANDOVER_TEXT_MAX);
+    bool is_given = imapstate_buf_put(&text, (struct imapstate_span){ (const uint8_t *)&head, sizeof head }) &&
+                    (!user || imapstate_buf_put(&text, *user)) &&
+                    handover_send(*fd, HANDOVER_REVOKED, imapstate_buf_span(&text), NULL, 0);
+    imapstate_buf_done(&text);
+    return is_given;
+}
+
 /* NULL, or why not. */
 static const char *upgrade_start_and_give(struct upgrade *upgrade, int peer, const struct sockets *sockets,
                                           const struct service *service)
@@ -288,6 +302,7 @@ static const char *upgrade_start_and_give(struct upgrade *upgrade, int peer, con
     if (upgrade->pid < 0)
         return strerror(errno);
     if (!upgrade_give_sockets(upgrade->fd, sockets) || !upgrade_give_key(upgrade->fd, service) ||
+        !revoking_give(upgrade_give_revoked, &upgrade->fd) ||
         !handover_send(upgrade->fd, HANDOVER_END, imapstate_span_of(""), NULL, 0))
         return errno == EPIPE || errno == ECONNRESET ? NULL : strerror(errno); /* its end says why */
     return NULL;

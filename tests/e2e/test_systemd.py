@@ -193,8 +193,8 @@ def test_the_units_are_sound(unit, tmp_path):
     assert not said, said
 
 
-def test_the_unit_starts_a_crashed_daemon_within_a_second():
+def test_the_unit_waits_for_a_reload_and_starts_a_crashed_daemon_within_a_second():
     unit = (ROOT / "packaging" / "imapstated.service").read_text()
-    assert re.search(r"^Type=notify$", unit, re.M)
+    assert re.search(r"^Type=notify$", unit, re.M) and re.search(r"^ExecReload=imapstatectl reload$", unit, re.M)
     assert re.search(r"^WatchdogSec=\d+", unit, re.M) and re.search(r"^Restart=on-failure$", unit, re.M)
     assert re.search(r"^RestartSec=\d{1,3}ms$", unit, re.M)

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from harness.controls import Control
 from harness.gateway import Section, adopt_orphans, listener, program, reload
 from harness.imap import Client
 from harness.net import LOOPBACK, free_port
@@ -339,3 +340,98 @@ def test_the_new_process_has_the_descriptors_that_it_needs_and_no_others(scripte
     gateway.upgrade()
     # Ten clients and their upstreams less, and one more: the pair.
     wait_until(lambda: sockets() <= before - 20 + 1)
+
+
+# By the control socket
+
+
+@pytest.fixture
+def steered(scripted, start_gateway):
+    return start_gateway(scripted.port, control={}, park={"per_user": 2})
+
+
+def upgrade_by_ctl(gateway):
+    adopt_orphans()
+    seen = gateway.log_octets()
+    words = gateway.ctl("upgrade")
+    old = gateway.has_been_taken_over(seen)
+    assert f"process {gateway.process.pid} has taken over from {old.pid}, whose sessions go on" in words
+    return old
+
+
+def test_imapstatectl_upgrade_returns_when_the_new_one_has_taken_over(steered):
+    kept = steered.session()
+    old = upgrade_by_ctl(steered)
+    assert steered.rows("clients") == []  # the new one answers
+    path = pathlib.Path(steered.settings["control"]["socket"])
+    aside = path.with_name(f"{path.name}.old-{old.pid}")
+    with Control(aside) as control:
+        assert [line["row"]["user"] for line in control.ask("show", "clients") if "row" in line] == ["ann"]
+    kept.ok("NOOP")
+    kept.logout()
+    kept.close()
+    assert gone(old) == 0
+    assert not aside.exists() and path.exists()  # each removes its own
+    assert steered.rows("clients") == []
+
+
+def test_imapstatectl_upgrade_fails_with_the_reason_and_the_socket_stays(steered):
+    kept = steered.session()
+    steered.write_config(keys_file="/nonexistent/keys")
+    with pytest.raises(AssertionError, match="/nonexistent/keys: No such file or directory"):
+        steered.ctl("upgrade")
+    assert len(steered.rows("clients")) == 1
+    kept.ok("NOOP")
+
+
+def test_kick_reaches_the_draining_process(steered):
+    kept, other = steered.session(), steered.session("bob", "hunter2")
+    upgrade_by_ctl(steered)
+    steered.ctl("kick", "ann")
+    bye, = kept.rest()
+    assert bye.startswith(b"* BYE ")
+    other.ok("NOOP")
+    steered.ctl("kick", "ann", status=1)  # nobody has one now
+
+
+def test_revoke_reaches_the_draining_process(steered):
+    kept = steered.session()
+    token = save(steered.session(), "ENABLE X-ONE")
+    upgrade_by_ctl(steered)
+    steered.ctl("revoke", "ann")
+    assert refused(kept, token)
+
+
+def refused(client, token):
+    try:
+        restore(client, token)
+    except AssertionError:
+        return True
+    return False
+
+
+def test_revocations_that_are_only_in_memory_go_over(steered):
+    token = save(steered.session(), "ENABLE X-ONE")
+    other = save(steered.session("bob", "hunter2"), "ENABLE X-ONE")
+    steered.ctl("revoke", "ann")
+    assert refused(steered.session(), token)
+    upgrade_by_ctl(steered)
+    assert refused(steered.session(), token)
+    restore(steered.session("bob", "hunter2"), other)
+    upgrade_by_ctl(steered)
+    assert refused(steered.session(), token)
+
+
+def test_imapstatectl_reload_waits_for_what_comes_of_it(steered):
+    port = free_port()
+    steered.sections.append(listener("more", port))
+    steered.write_config(workers=3)
+    assert "reloaded" in steered.ctl("reload")
+    steered.session(listener_port=port).ok("NOOP")
+    steered.sections.pop()
+    steered.write_config()
+    steered.ctl("reload")
+    assert socket.socket().connect_ex((LOOPBACK, port)) != 0  # all workers have closed theirs
+    steered.write_config(keys_file="/nonexistent")
+    with pytest.raises(AssertionError, match="/nonexistent: No such file"):
+        steered.ctl("reload")
