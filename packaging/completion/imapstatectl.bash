@@ -34,7 +34,7 @@ _imapstatectl() {
             fi ;;
         show)
             choice="--user --upstream --address $common"
-            [ "$place" = 1 ] && choice="clients parked users upstreams listeners keys config $common" ;;
+            [ "$place" = 1 ] && choice="clients parked users upstreams listeners keys counters config $common" ;;
         forget | revoke) choice="--all $common" ;;
         upstream)
             choice=$common
