@@ -12,6 +12,7 @@
 #include "id.h"
 #include "offers.h"
 #include "proof.h"
+#include "record.h"
 #include "request.h"
 #include "serving.h"
 #include "session.h"
@@ -86,6 +87,13 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     }
     if (!client->upstream)
         return false;
+    /* What another session was answered on it is of use if this one goes on where that one was. */
+    struct record *record = client->upstream->kept.record;
+    client->upstream->kept.record = NULL;
+    if (want == PARK_STATE)
+        session_give_record(&client->session, record);
+    else
+        record_free(record);
     resend_begin(&client->choice.resend);
     serving_note(client, client->upstream->stream.fd, &client->upstream->kept);
     choice_send_id(client);
@@ -147,9 +155,33 @@ bool choice_accept(struct client *client, struct offers **ret_offers)
         choice_count(client, CHOICE_FOUND_ANY);
     if (choice->reserved)
         serving_note(client, choice->reserved->fd, &choice->reserved->kept);
-    choice->accepted_at_ms = client_now_ms(client);
+    choice->due_at_ms = client_now_ms(client) + CHOICE_DELAY_MS;
     *ret_offers = client->upstream ? client->upstream->kept.offers : choice->reserved->kept.offers;
     return true;
+}
+
+/* --- the record --- */
+
+enum record_answer choice_look_up(struct client *client, struct imapstate_span request, struct imapstate_buf *ret_names)
+{
+    const struct choice *choice = &client->choice;
+    const struct record *told = client->session.record;
+    bool is_undecided = choice->proof && !client->upstream && !client->admission && !client->restore;
+    bool is_on_record = !record_is_empty(told) || !session_is_set_up(&client->session);
+    if (!is_undecided || !is_on_record || choice->wants_new || client->listener->imapproxy_compat)
+        return RECORD_UNKNOWN;
+    enum record_answer answer = RECORD_UNKNOWN;
+    if (choice->reserved)
+        answer = record_look_up(choice->reserved->kept.record, told, request, ret_names);
+    return answer != RECORD_UNKNOWN ? answer
+                                    : park_look_up(choice->proof, told, request, client_now_ms(client), ret_names);
+}
+
+void choice_was_told(struct client *client)
+{
+    uint64_t due_at_ms = client_now_ms(client) + CHOICE_TOLD_MS;
+    if (due_at_ms < client->choice.due_at_ms)
+        client->choice.due_at_ms = due_at_ms;
 }
 
 /* --- until it has shown that it lives --- */
@@ -332,6 +364,15 @@ static bool choice_wake_state(struct client *client, struct imapstate_span state
         client->upstream = NULL;
     }
     return false;
+}
+
+bool choice_make_equal(struct client *client, struct imapstate_span state)
+{
+    if (client->upstream || client->admission || client->listener->imapproxy_compat ||
+        !choice_wake_state(client, state))
+        return false;
+    choice_heed_offers(client, client->upstream->kept.offers);
+    return true;
 }
 
 enum choice_result choice_make_state(struct client *client, struct imapstate_span state,

@@ -20,16 +20,18 @@ struct client;
 struct offers;
 struct upstream;
 
-/* A session that has sent no command that needs an upstream gets one after this time. */
+/* A session that has sent no command that needs an upstream gets one after this time; and one that was answered from a
+ * record, after this. */
 #define CHOICE_DELAY_MS 10000u
+#define CHOICE_TOLD_MS  5000u
 
 struct choice {
     struct parked *reserved; /* owned */
     struct proof *proof;     /* counted; NULL: the login went upstream */
     struct resend resend;    /* what went up on a woken connection */
-    uint64_t accepted_at_ms;
-    bool wants_new;   /* what is parked is in doubt: only a new login will do */
-    bool has_doubted; /* a connection was in doubt, and another has taken its place, whose answers stand */
+    uint64_t due_at_ms;      /* when one is made at the latest */
+    bool wants_new;          /* what is parked is in doubt: only a new login will do */
+    bool has_doubted;        /* a connection was in doubt, and another has taken its place, whose answers stand */
 };
 
 /* Gives back the reserved connection, and forgets everything. */
@@ -39,9 +41,20 @@ void choice_done(struct client *client);
  * parked connection that is held in reserve for it, or has been chosen; borrowed until the next choice. */
 bool choice_accept(struct client *client, struct offers **ret_offers);
 
-/* A command other than STATE needs an upstream. True: there is one. False: one is being made, or the session has
- * ended. */
+/* What a server has answered to this ENABLE in a session that began like this one (record.h), which has not chosen yet.
+ * From then on it has to be in the state that the client was told of. */
+enum record_answer choice_look_up(struct client *client, struct imapstate_span request,
+                                  struct imapstate_buf *ret_names);
+
+/* The session has been answered from a record. */
+void choice_was_told(struct client *client);
+
+/* A command other than STATE needs an upstream, and the session is not set up. True: there is one. False: one is being
+ * made, or the session has ended. */
 bool choice_make(struct client *client);
+
+/* Takes a parked one in this state (encoded). False: there is none. */
+bool choice_make_equal(struct client *client, struct imapstate_span state);
 
 enum choice_result {
     CHOICE_EXACT,    /* client->upstream is in the state */

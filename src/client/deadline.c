@@ -21,7 +21,7 @@ static bool deadline_is_undecided(const struct client *client)
 static enum deadline deadline_of_session(const struct client *client, uint64_t *ret_at_ms)
 {
     if (deadline_is_undecided(client)) {
-        *ret_at_ms = client->choice.accepted_at_ms + CHOICE_DELAY_MS;
+        *ret_at_ms = client->choice.due_at_ms;
         return DEADLINE_CHOICE;
     }
     *ret_at_ms = client->active_at_ms + client->service->config->idle_timeout_ms;

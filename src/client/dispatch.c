@@ -13,6 +13,7 @@
 #include "logmark.h"
 #include "own.h"
 #include "relay.h"
+#include "restore.h"
 #include "stream.h"
 #include "timer.h"
 
@@ -287,7 +288,7 @@ static void dispatch_time_is_up(struct client *client, enum deadline what)
         login_delay_is_over(client);
         break;
     case DEADLINE_CHOICE:
-        choice_make(client);
+        restore_make_upstream(client, NULL);
         break;
     case DEADLINE_IDLE:
         dispatch_end_idle(client);

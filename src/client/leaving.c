@@ -140,6 +140,8 @@ static bool leaving_may_park(struct client *client, struct upstream *upstream, u
     bool needs_good_end = *ret_chores & SETTLING_CHECK;
     if (needs_good_end || (*ret_chores == 0 && (session->was_refused || session->has_said_done)))
         *ret_chores |= SETTLING_NOOP;
+    if (!upstream->kept.record)
+        upstream->kept.record = session_take_record(session);
     upstream->may_fail_unselect = session_selected(session) == IMAPSTATE_SELECTED_NO;
     return true;
 }

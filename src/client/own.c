@@ -14,6 +14,7 @@
 #include "offers.h"
 #include "origin.h"
 #include "prelude.h"
+#include "record.h"
 #include "relay.h"
 #include "request.h"
 #include "restore.h"
@@ -153,7 +154,7 @@ static void own_choose_language(struct client *client, uint8_t language)
 {
     const struct languages chosen = { .offered = LANGUAGE_BIT(language) };
     bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
-    if (is_authenticated && (!choice_make(client) || !client_is_at_rest(client)))
+    if (is_authenticated && (!restore_make_upstream(client, NULL) || !client_is_at_rest(client)))
         return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
     if (!client_has_language(client)) {
         own_language_is_theirs(client);
@@ -265,6 +266,40 @@ static void own_capability_after_login(struct client *client)
     own_say(client, "OK " N_("Capability completed."));
 }
 
+/* --- ENABLE --- */
+
+static void own_tell_enabled(struct client *client, const struct imapstate_span *names)
+{
+    struct imapstate_span tag = request_tag(&client->request);
+    if (names) {
+        stream_put(&client->stream, IMAPSTATE_SPAN("* ENABLED"));
+        stream_put(&client->stream, names->len > 0 ? IMAPSTATE_SPAN(" ") : *names);
+        stream_put(&client->stream, *names);
+        stream_put(&client->stream, IMAPSTATE_SPAN("\r\n"));
+    }
+    if (session_tell_enabled(&client->session, tag, request_arguments(&client->request), names))
+        relay_announce(client, tag, client->request.command);
+    choice_was_told(client);
+    own_say(client, "OK " N_("Enable completed."));
+}
+
+/* In a session that has not chosen its connection: what was answered to one that began in the same way; or, if nobody
+ * knows that any more, what the upstream answers. */
+static void own_enable(struct client *client)
+{
+    struct imapstate_span arguments = request_arguments(&client->request);
+    struct imapstate_buf said;
+    imapstate_buf_init(&said, RECORD_MAX);
+    enum record_answer answer = choice_look_up(client, arguments, &said);
+    struct imapstate_span names = imapstate_buf_span(&said);
+    if (answer != RECORD_UNKNOWN)
+        own_tell_enabled(client, answer == RECORD_ENABLED ? &names : NULL);
+    else if (restore_make_upstream(client, NULL) && client_is_at_rest(client) &&
+             relay_pass(client, request_tag(&client->request), client->request.command, arguments))
+        request_done(&client->request);
+    imapstate_buf_done(&said);
+}
+
 static void own_after_login(struct client *client)
 {
     switch (client->request.command->id) {
@@ -293,6 +328,9 @@ static void own_after_login(struct client *client)
         break;
     case IMAPSTATE_COMMAND_ID:
         own_id(client);
+        break;
+    case IMAPSTATE_COMMAND_ENABLE:
+        own_enable(client);
         break;
     default:
         own_say(client, "BAD " N_("Command not allowed after login."));

@@ -13,6 +13,7 @@
 #include "fitness.h"
 #include "language.h"
 #include "offers.h"
+#include "record.h"
 #include "resend.h"
 #include "restore.h"
 #include "rewrite.h"
@@ -64,6 +65,19 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     default:
         return false;
     }
+}
+
+/* An ENABLE that can be answered before there is a connection. */
+static bool relay_is_on_record(struct client *client, const struct imapstate_command_line *line,
+                               const struct imapstate_piece *piece)
+{
+    struct imapstate_buf names;
+    if (line->command->id != IMAPSTATE_COMMAND_ENABLE || piece->literal.announced)
+        return false;
+    imapstate_buf_init(&names, RECORD_MAX);
+    enum record_answer answer = choice_look_up(client, imapstate_span_without_line_end(line->arguments), &names);
+    imapstate_buf_done(&names);
+    return answer != RECORD_UNKNOWN;
 }
 
 /* May the octets of a literal go up as they come? They are then counted by us and by the upstream, each for itself, and
@@ -245,6 +259,12 @@ bool relay_pass(struct client *client, struct imapstate_span tag, const struct i
     imapstate_buf_init(&spaced, IMAPSTATE_LINE_MAX);
     bool fits = imapstate_buf_put_byte(&spaced, ' ') && imapstate_buf_put(&spaced, arguments);
     struct flight *flight = fits ? pipeline_push(&client->pipeline, command, tag) : NULL;
+    if (flight && command->stored != IMAPSTATE_ENTRY_NONE) {
+        flight->is_capturing = true;
+        pipeline_capture(&client->pipeline, flight, arguments);
+    }
+    if (flight)
+        session_sent_line(&client->session, command, arguments);
     bool is_passed = relay_say(client, flight, imapstate_buf_span(&spaced));
     imapstate_buf_done(&spaced);
     return is_passed;
@@ -277,10 +297,11 @@ static enum relay_down relay_down_command(struct client *client, const struct im
     bool is_in_list;
     enum imapstate_error error = imapstate_command_parse(piece->octets, &line);
     if (error != IMAPSTATE_OK || piece->has_nul || piece->refused != IMAPSTATE_OK ||
-        relay_is_ours(client, line.command) || relay_is_doubtful_id(&line, piece) ||
-        !append_begins_well(&line, piece, &is_in_list))
+        relay_is_ours(client, line.command) || relay_is_on_record(client, &line, piece) ||
+        relay_is_doubtful_id(&line, piece) || !append_begins_well(&line, piece, &is_in_list))
         return RELAY_OURS;
-    if (!choice_make(client))
+    bool is_whole = line.command->stored != IMAPSTATE_ENTRY_NONE && !piece->literal.announced;
+    if (!restore_make_upstream(client, is_whole ? &line : NULL))
         return RELAY_NOT_YET;
     client->pipeline.holds_back = choice_awaits_life(client, relay_may_repeat(client, line.command, piece)) ||
                                   relay_must_wait(client, piece, &line);

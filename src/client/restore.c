@@ -190,9 +190,10 @@ static void restore_end(struct client *client)
 static void restore_succeed_again(struct client *client)
 {
     upstream_await_nothing(client->upstream);
+    session_is_set_up_again(&client->session);
     restore_put_held(client);
     restore_end(client);
-    client_log(client, LOG_LEVEL_DEBUG, "the state is set up again on another connection");
+    client_log(client, LOG_LEVEL_DEBUG, "the session's state is set up on its connection");
     choice_resend(client);
     choice_forget_credentials(client);
 }
@@ -403,6 +404,29 @@ bool restore_again(struct client *client)
     session_forget_enabled(&client->session);
     restore_choose(client);
     return true;
+}
+
+static bool restore_make_equal(struct client *client, const struct imapstate_command_line *line)
+{
+    struct imapstate_buf state;
+    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    bool is_made =
+        session_would_be(&client->session, line, &state) && choice_make_equal(client, imapstate_buf_span(&state));
+    imapstate_buf_done(&state);
+    return is_made;
+}
+
+bool restore_make_upstream(struct client *client, const struct imapstate_command_line *line)
+{
+    if (client->upstream || client->admission || client->restore)
+        return !client->restore && choice_make(client);
+    if (line && restore_make_equal(client, line))
+        return true;
+    if (!session_is_set_up(&client->session))
+        return choice_make(client);
+    if (!restore_again(client))
+        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+    return client->upstream && !client->restore;
 }
 
 /* The token is good. False if out of memory. */

@@ -2,6 +2,7 @@
 #ifndef CLIENT_RESTORE_H
 #define CLIENT_RESTORE_H
 
+#include <imapstate/command.h>
 #include <imapstate/replay.h>
 #include <imapstate/state.h>
 
@@ -43,6 +44,12 @@ void restore_savestate(struct client *client);
  * that is in effect. The client notices nothing; then choice_resend() follows, or choice_give_up(). False if out of
  * memory. */
 bool restore_again(struct client *client);
+
+/* A command other than STATE needs an upstream: one in the state that the session is in, which it may have been told
+ * without having one (choice_look_up()). line: the command, whole, if it is one that is stored: a connection that is in
+ * the state that it leads to serves, too; else NULL. True: there is one. False: one is being made, or the session has
+ * ended. */
+bool restore_make_upstream(struct client *client, const struct imapstate_command_line *line);
 
 /* What the upstream says during a replay: a whole line that begins a response. */
 enum restore_verdict restore_hear(struct client *client, struct imapstate_span line);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "evidence.h"
+#include "record.h"
 #include "sasl.h"
 #include "words.h"
 
@@ -32,6 +33,7 @@ void session_done(struct session *session)
     imapstate_buf_done(&session->comparator);
     imapstate_server_free(session->server);
     imapstate_state_free(session->in_effect);
+    record_free(session->record);
     session_init(session);
 }
 
@@ -131,6 +133,16 @@ void session_forget_enabled(struct session *session)
 {
     imapstate_buf_clear(&session->enabled);
     session->seen = 0;
+    if (!session_is_set_up(session))
+        record_free(session_take_record(session));
+}
+
+static void session_add_effects(struct session *session)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, &entry); i++)
+        if (entry.kind == IMAPSTATE_ENTRY_ENABLE)
+            session_add_enabled(session, entry.value);
 }
 
 void session_restore(struct session *session, struct imapstate_state *in_effect, enum session_restored restored)
@@ -138,10 +150,12 @@ void session_restore(struct session *session, struct imapstate_state *in_effect,
     imapstate_state_free(session->in_effect);
     session->in_effect = in_effect;
     session->restored = (uint8_t)restored;
-    struct imapstate_entry entry;
-    for (size_t i = 0; imapstate_state_at(in_effect, i, &entry); i++)
-        if (entry.kind == IMAPSTATE_ENTRY_ENABLE)
-            session_add_enabled(session, entry.value);
+    session_add_effects(session);
+}
+
+void session_is_set_up_again(struct session *session)
+{
+    session_add_effects(session);
 }
 
 /* What the untagged answer to the command of this kind in flight has chosen; NULL for a kind without a choice. */
@@ -157,6 +171,58 @@ static struct imapstate_buf *session_choice(struct session *session, unsigned ki
     }
 }
 
+/* --- the record --- */
+
+struct record *session_take_record(struct session *session)
+{
+    struct record *record = session->record;
+    session->record = NULL;
+    return record;
+}
+
+void session_give_record(struct session *session, struct record *record)
+{
+    if (record_is_empty(session->record)) {
+        record_free(session->record);
+        session->record = record;
+    } else {
+        record_free(record);
+    }
+}
+
+bool session_is_set_up(const struct session *session)
+{
+    return session->in_effect && imapstate_state_count(session->in_effect) > 0;
+}
+
+/* Does what is on record say how the session came to be as it is? */
+static bool session_is_on_record(const struct session *session)
+{
+    struct imapstate_entry entry;
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, &entry); i++)
+        if (entry.kind != IMAPSTATE_ENTRY_ENABLE || record_is_empty(session->record))
+            return false;
+    return true;
+}
+
+/* An ENABLE is under way. Without memory for it there is no record. */
+static void session_open_record(struct session *session)
+{
+    if (!session_is_on_record(session))
+        return;
+    if (!session->record)
+        session->record = record_new();
+    if (session->record)
+        record_forget_heard(session->record);
+}
+
+/* One was answered OK, and has not taken effect here yet. */
+static void session_record(struct session *session, struct imapstate_span arguments)
+{
+    if (session->record && session_is_on_record(session) && !record_add(session->record, arguments))
+        record_free(session_take_record(session));
+}
+
 /* --- on the way down --- */
 
 void session_sent_line(struct session *session, const struct imapstate_command *command,
@@ -169,6 +235,8 @@ void session_sent_line(struct session *session, const struct imapstate_command *
     if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
         session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
+    if (command->stored == IMAPSTATE_ENTRY_ENABLE)
+        session_open_record(session);
     struct imapstate_buf *choice = session_choice(session, command->stored);
     if (choice) {
         imapstate_buf_clear(choice);
@@ -203,9 +271,11 @@ void session_saw_response(struct session *session, const struct pipeline *pipeli
     unsigned evidence = evidence_read(line), unasked = evidence ? evidence_unasked(evidence, pipeline) : 0;
     words_first(&line); /* "*" */
     const struct imapstate_storable *storable = evidence ? imapstate_storable_of_response(words_next(&line)) : NULL;
-    if (storable && storable->proof == IMAPSTATE_PROOF_NAMES)
+    if (storable && storable->proof == IMAPSTATE_PROOF_NAMES) {
         session_add_enabled(session, line);
-    else if (storable)
+        if (session->record && session_is_on_record(session))
+            record_hear(session->record, line);
+    } else if (storable)
         unasked |= session_saw_choice(session, storable, line);
     else if (evidence == EVIDENCE_OVERFLOW && session->server)
         imapstate_server_overflowed(session->server);
@@ -305,6 +375,9 @@ static bool session_completed_storable(struct session *session, const struct fli
     bool is_announced = false, is_unknown = session_is_unknown(flight, storable);
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
+    if (storable->kind == IMAPSTATE_ENTRY_ENABLE)
+        session_record(session,
+                       flight->is_too_large ? (struct imapstate_span){ 0 } : imapstate_buf_span(&flight->arguments));
     session->is_uncertain |= is_unknown || session_is_told_otherwise(session, flight);
     if (session_effect(session, flight, storable, &value)) {
         struct imapstate_span tag = { flight->tag, flight->tag_len };
@@ -315,6 +388,55 @@ static bool session_completed_storable(struct session *session, const struct fli
     }
     imapstate_buf_done(&value);
     return is_announced;
+}
+
+bool session_tell_enabled(struct session *session, struct imapstate_span tag, struct imapstate_span arguments,
+                          const struct imapstate_span *names)
+{
+    bool is_announced = false;
+    struct imapstate_buf value;
+    imapstate_buf_init(&value, IMAPSTATE_LINE_MAX);
+    session_open_record(session);
+    if (names)
+        session_add_enabled(session, *names);
+    if (names && session->record)
+        record_hear(session->record, *names);
+    session_record(session, arguments);
+    if (session_enabled_of(session, arguments, &value)) {
+        session_take_effect(session, IMAPSTATE_ENTRY_ENABLE, imapstate_buf_span(&value));
+        is_announced =
+            imapstate_server_took_effect(session->server, tag, IMAPSTATE_ENTRY_ENABLE, imapstate_buf_span(&value));
+    }
+    imapstate_buf_done(&value);
+    return is_announced;
+}
+
+/* The value that its entry would have: NOTIFY's is its arguments, the others' is what is chosen. */
+static bool session_value_of(const struct imapstate_command_line *line, const struct imapstate_storable *storable,
+                             struct imapstate_buf *ret_value)
+{
+    struct imapstate_span arguments = imapstate_span_without_line_end(line->arguments);
+    if (storable->proof == IMAPSTATE_PROOF_ANSWER)
+        return imapstate_buf_put(ret_value, arguments);
+    return imapstate_command_astring(&arguments, ret_value) == IMAPSTATE_OK && arguments.len == 0;
+}
+
+bool session_would_be(const struct session *session, const struct imapstate_command_line *line,
+                      struct imapstate_buf *ret_state)
+{
+    const struct imapstate_storable *storable = imapstate_storable_find(line->command->stored);
+    if (!storable || !storable->replaces)
+        return false;
+    struct imapstate_state *state =
+        session->in_effect ? session_copy(session->in_effect) : imapstate_state_new(IMAPSTATE_STATE_MAX);
+    struct imapstate_buf value;
+    imapstate_buf_init(&value, IMAPSTATE_LINE_MAX);
+    bool is_known = state && session_value_of(line, storable, &value) &&
+                    imapstate_state_record(state, storable->kind, imapstate_buf_span(&value)) == IMAPSTATE_OK &&
+                    imapstate_state_encode(state, ret_state);
+    imapstate_buf_done(&value);
+    imapstate_state_free(state);
+    return is_known;
 }
 
 bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language)
@@ -434,18 +556,5 @@ bool session_is_parkable(const struct session *session, struct imapstate_buf *re
         return true;
     if (session_is_notified_otherwise(session))
         return false;
-    struct imapstate_entry entry;
-    struct imapstate_state *told =
-        session_is_tracking(session) ? session_copy(imapstate_server_state(session->server)) : NULL;
-    /* A language that the connection was not told of is the gateway's. */
-    if (told && !session_find_effect(session, IMAPSTATE_ENTRY_LANGUAGE, &entry))
-        imapstate_state_remove(told, IMAPSTATE_ENTRY_LANGUAGE);
-    struct imapstate_buf encoded;
-    imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
-    bool is_told = told && imapstate_state_encode(told, &encoded) &&
-                   imapstate_state_encode(session->in_effect, ret_state) &&
-                   imapstate_span_equal(imapstate_buf_span(&encoded), imapstate_buf_span(ret_state));
-    imapstate_buf_done(&encoded);
-    imapstate_state_free(told);
-    return is_told;
+    return imapstate_state_encode(session->in_effect, ret_state);
 }

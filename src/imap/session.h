@@ -14,6 +14,8 @@
 
 enum session_restored { SESSION_RESTORED_NO, SESSION_RESTORED_COLD, SESSION_RESTORED_WARM };
 
+struct record;
+
 struct session {
     struct imapstate_buf user;         /* the authorization identity */
     char *acting;                      /* owned: for the log, if somebody else acts for user; else NULL */
@@ -24,17 +26,18 @@ struct session {
                                         * NULL: nothing */
     struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, an SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
-    uint64_t epoch;                            /* the operator's, when the session began */
-    bool is_certain : 1;                       /* it is known whose session this is, so it may have a token */
-    bool may_be_enabled : 1;                   /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain : 1;                     /* something was done to the connection that in_effect cannot express */
-    bool has_selected : 1;                     /* a SELECT or EXAMINE was sent */
-    bool was_refused : 1;                      /* the last answer was not OK */
-    bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
-    bool has_said_done : 1; /* DONE was sent, and no command after it has been answered */
-    uint8_t chosen;         /* enum evidence: the untagged answer that the command in flight has had */
-    uint16_t seen;          /* enum evidence: what the upstream has shown to be on without being asked */
-    uint8_t restored;       /* enum session_restored */
+    struct record *record;   /* owned: what was answered to its ENABLEs, as long as nothing else is stored; or NULL */
+    uint64_t epoch;          /* the operator's, when the session began */
+    bool is_certain : 1;     /* it is known whose session this is, so it may have a token */
+    bool may_be_enabled : 1; /* a command may have switched CONDSTORE on without ENABLE */
+    bool is_uncertain : 1;   /* something was done to the connection that in_effect cannot express */
+    bool has_selected : 1;   /* a SELECT or EXAMINE was sent */
+    bool was_refused : 1;    /* the last answer was not OK */
+    bool is_in_doubt : 1;    /* an answer said so (status_doubts_connection()), and no good one has come since */
+    bool has_said_done : 1;  /* DONE was sent, and no command after it has been answered */
+    uint8_t chosen;          /* enum evidence: the untagged answer that the command in flight has had */
+    uint16_t seen;           /* enum evidence: what the upstream has shown to be on without being asked */
+    uint8_t restored;        /* enum session_restored */
 };
 
 void session_init(struct session *session);
@@ -69,6 +72,30 @@ void session_restore(struct session *session, struct imapstate_state *in_effect,
 /* May the connection serve another session? If so, ret_state has the state that it is in, encoded; empty: pristine. A
  * connection in a state that no token of this session contains serves nobody. */
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state);
+
+/* What was answered to the ENABLEs that it began with; it is the caller's then. NULL: nobody knows, or there were none.
+ */
+struct record *session_take_record(struct session *session);
+
+/* The connection that the session has got is in the session's state, and has this record, which may be NULL and is the
+ * session's then. */
+void session_give_record(struct session *session, struct record *record);
+
+/* An ENABLE with this tag and these arguments is answered from a record: names is what its ENABLED said; NULL: there
+ * was none. True if that is to be announced by STATECMD (P9). */
+bool session_tell_enabled(struct session *session, struct imapstate_span tag, struct imapstate_span arguments,
+                          const struct imapstate_span *names);
+
+/* Has a storable command taken effect? Then its connection has to be in that state. */
+bool session_is_set_up(const struct session *session);
+
+/* The connection is in the session's state again. */
+void session_is_set_up_again(struct session *session);
+
+/* The state of the connection, encoded, if the session sends this storable command, and it has the same effect as it
+ * says. False: nobody can say, or out of memory. */
+bool session_would_be(const struct session *session, const struct imapstate_command_line *line,
+                      struct imapstate_buf *ret_state);
 
 /* A copy; NULL if out of memory. */
 struct imapstate_state *session_copy(const struct imapstate_state *state);

@@ -131,6 +131,8 @@ void kept_done(struct kept *kept)
     imapstate_buf_done(&kept->state);
     imapstate_buf_done(&kept->alerts);
     free(kept->session);
+    record_free(kept->record);
+    kept->record = NULL;
     kept->proof = NULL;
     kept->offers = NULL;
     kept->session = NULL;
@@ -363,6 +365,23 @@ struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms
     return parked;
 }
 
+enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
+                                uint64_t now_ms, struct imapstate_buf *ret_names)
+{
+    enum record_answer answer = RECORD_UNKNOWN;
+    enum park_end why;
+    pthread_mutex_lock(&park.lock);
+    bool is_good = proof_is_good(&park.proofs, proof, now_ms);
+    for (struct list *link = proof->parked.previous; is_good && answer == RECORD_UNKNOWN && link != &proof->parked;
+         link = link->previous) {
+        const struct parked *parked = list_entry(link, struct parked, proof_link);
+        if (!parked_has_expired(parked, now_ms, &why))
+            answer = record_look_up(parked->kept.record, told, request, ret_names);
+    }
+    pthread_mutex_unlock(&park.lock);
+    return answer;
+}
+
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms)
 {
     pthread_mutex_lock(&park.lock);
@@ -371,17 +390,39 @@ struct parked *park_take(struct proof *proof, enum park_want want, struct imapst
     return parked;
 }
 
-/* The oldest of a user's. */
-static struct parked *account_oldest(struct account *account)
+/* Is another one of the same proof in the same state? */
+static bool parked_is_spare(const struct parked *parked)
+{
+    struct imapstate_span state = imapstate_buf_span(&parked->kept.state);
+    list_each_safe(link, &parked->kept.proof->parked)
+    {
+        const struct parked *other = list_entry(link, struct parked, proof_link);
+        if (other != parked && parked_is(other, state.len > 0 ? PARK_STATE : PARK_PRISTINE, state))
+            return true;
+    }
+    return false;
+}
+
+/* The oldest of a proof's; if spare, of those that another one can stand in for. NULL: there is none. */
+static struct parked *proof_oldest(struct proof *proof, bool spare)
+{
+    list_each_safe(link, &proof->parked)
+    {
+        struct parked *parked = list_entry(link, struct parked, proof_link);
+        if (!spare || parked_is_spare(parked))
+            return parked;
+    }
+    return NULL;
+}
+
+/* The same of a user's. */
+static struct parked *account_oldest(struct account *account, bool spare)
 {
     struct parked *oldest = NULL;
     list_each_safe(link, &account->proofs)
     {
-        struct proof *proof = list_entry(link, struct proof, user_link);
-        if (list_is_empty(&proof->parked))
-            continue;
-        struct parked *first = list_entry(proof->parked.next, struct parked, proof_link);
-        if (!oldest || first->kept.parked_at_ms < oldest->kept.parked_at_ms)
+        struct parked *first = proof_oldest(list_entry(link, struct proof, user_link), spare);
+        if (first && (!oldest || first->kept.parked_at_ms < oldest->kept.parked_at_ms))
             oldest = first;
     }
     return oldest;
@@ -389,8 +430,10 @@ static struct parked *account_oldest(struct account *account)
 
 static void park_keep_to_limits(struct account *account, struct list *doomed)
 {
-    while (account->parked_count > park.limits.per_user)
-        parked_doom(account_oldest(account), doomed, PARK_END_PER_USER);
+    while (account->parked_count > park.limits.per_user) {
+        struct parked *spare = account_oldest(account, true);
+        parked_doom(spare ? spare : account_oldest(account, false), doomed, PARK_END_PER_USER);
+    }
     while (park.count > park.limits.max)
         parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, PARK_END_MAX);
 }

@@ -12,6 +12,7 @@
 #include "address.h"
 #include "config.h"
 #include "list.h"
+#include "record.h"
 #include "rows.h"
 #include "service.h"
 
@@ -26,6 +27,7 @@ struct kept {
     struct imapstate_buf state;  /* encoded: the exact state that it is, or will be, parked in; empty: pristine */
     struct imapstate_buf alerts; /* for the next session */
     char *session;               /* owned: x-session-id that the server was told on it; else NULL */
+    struct record *record;       /* owned: of the session that had it last (record.h); NULL: none */
     uint64_t born_at_ms;
     uint64_t parked_at_ms; /* when a session last had it; 0: one has it */
 };
@@ -128,8 +130,15 @@ struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms
 /* Takes another one of the same proof. */
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms);
 
-/* Always takes over parked: if it may not (or no longer) wait, it is ended. The oldest of the user, and the oldest of
- * all, make room. */
+/* What was answered to a session of the same proof that began as told says (NULL: it has just begun), when it sent this
+ * ENABLE (record.h). */
+enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
+                                uint64_t now_ms, struct imapstate_buf *ret_names);
+
+/* Always takes over parked: if it may not (or no longer) wait, it is ended. Where the user has too many, the oldest of
+ * those makes room that another one can stand in for, being in the same state; if there is none, the oldest. So
+ * sessions of different kinds do not drive out each other's in turn. Where there are too many in all, the oldest
+ * does. */
 void park_put(struct parked *parked, uint64_t now_ms);
 
 /* Gives up everything that the user has parked at the upstream; returns how many that were. */

@@ -55,6 +55,18 @@ class Session:
         self.token = None            # (token, state) that it tries
         self.restored = None         # None: not known (yet); True, False: as the client was told
         self.connections = []        # of the upstream, in the order in which its commands came by them
+        self.sent = []               # (tag, command), before it goes
+
+    def told(self, tag):
+        """The state that the ENABLEs before the command with this tag make: none of them has come by here, so all were answered from
+        what another session was told."""
+        state = ()
+        for each, command in self.sent:
+            if each == tag:
+                break
+            if command.upper().startswith("ENABLE"):
+                state = grown(state, command.upper())
+        return state
 
 
 class World:
@@ -63,7 +75,7 @@ class World:
     def __init__(self):
         self.lock = threading.Lock()
         self.sessions, self.tokens, self.appended, self.errors = {}, {}, set(), []
-        self.restored_count = self.reuse_count = self.landed_count = 0
+        self.restored_count = self.reuse_count = self.landed_count = self.told_count = 0
 
     def fail(self, what):
         with self.lock:
@@ -102,14 +114,14 @@ class Server:
             tag, name, arguments = c.command()
             session = self._session(tag)
             if session and name not in ("LOGIN", "AUTHENTICATE"):
-                self._check(c, session, name, arguments)
+                self._check(c, session, tag, name, arguments)
             self._answer(c, tag, name, arguments, chance, session)
 
     def _session(self, tag):
         match = re.match(r"s(\d+)x", tag)
         return self.world.sessions.get(int(match.group(1))) if match else None
 
-    def _check(self, c, session, name, arguments):
+    def _check(self, c, session, tag, name, arguments):
         """The invariant. Whoever breaks it is written down with all that is known. At a time only one connection is looked at:
         while one that has hung up meanwhile is about to be, its session may have come by another one already."""
         with self.world.lock:
@@ -118,10 +130,10 @@ class Server:
             if name == "APPEND":
                 self.world.appended.add(arguments)
             if c.owner is not session:
-                self._land(c, session, name, arguments)
+                self._land(c, session, tag, name, arguments)
 
-    def _land(self, c, session, name, arguments):
-        wrong = []
+    def _land(self, c, session, tag, name, arguments):
+        wrong, command = [], f"{name} {arguments.decode('latin-1')}".rstrip()
         if session in c.past:
             wrong.append("it comes back while another session had the connection")
         if c.user != session.user:
@@ -130,12 +142,18 @@ class Server:
             wrong.append(f"tainted: {c.tainted}")
         if c.has_condstore and ("ENABLE", "QRESYNC") not in c.state:
             wrong.append("CONDSTORE was switched on")  # where QRESYNC is on, it is too
-        if c.silenced:
+        if c.silenced and command != NOTIFY:  # which sets it again
             wrong.append("NOTIFY is silenced")
         if c.selected:
             wrong.append("a mailbox is selected")
         allowed = {()} if session.token is None or session.restored is False else \
             {session.token[1]} if session.restored else {(), session.token[1]}
+        # Whatever it has not sent to a connection it had set up without one; and a command that is to set something up may find that
+        # done already.
+        allowed |= {session.told(tag)} if () in allowed else set()
+        if name in LAST and command in STORABLE:
+            allowed |= {grown(each, command) for each in allowed}
+        self.world.told_count += session.told(tag) != () and c.owner is not None and c.state != ()
         if c.state not in allowed:
             wrong.append(f"the connection's state is {c.state}, not of {allowed}")
         for other in session.connections:
@@ -199,6 +217,11 @@ class Visitor:
         self.count += 1
         return f"s{self.session.number}x{self.count}"
 
+    def tagged(self, command):
+        tag = self.tag()
+        self.session.sent.append((tag, command.decode("latin-1")))
+        return tag.encode() + b" " + command + b"\r\n"
+
     def run(self):
         if self.chance.random() < 0.5:
             self.session.token = self.world.some_token(self.user, self.chance)
@@ -216,7 +239,7 @@ class Visitor:
     # In one write, cut anywhere
 
     def vanish(self, client):
-        octets = self.login_octets() + b"".join(self.tag().encode() + b" " + line + b"\r\n" for line in self.lines())
+        octets = self.login_octets() + b"".join(self.tagged(line) for line in self.lines())
         client.send(octets[:self.chance.randrange(len(octets) + 1)])
         if self.chance.random() < 0.3:
             self.listen(client)
@@ -227,8 +250,17 @@ class Visitor:
     def lines(self):
         if self.session.token:
             yield b"STATE " + self.session.token[0].encode()
+        else:
+            yield from self.set_up()
         for _ in range(self.chance.randrange(1, 8)):
             yield self.some_command()
+
+    def set_up(self):
+        """What a client without STATE begins with, mostly in the same way."""
+        if self.chance.random() < 0.5:
+            yield self.chance.choice([b"ENABLE QRESYNC", b"enable X-TWO X-ONE", b"ENABLE X-ONE"])
+            if self.chance.random() < 0.5:
+                yield self.chance.choice(STORABLE).encode()
 
     def some_command(self):
         kind = self.chance.random()
@@ -260,8 +292,10 @@ class Visitor:
             return
         if self.session.token and not self.restore(client):
             return
-        for _ in range(self.chance.randrange(0, 8)):
-            if not self.step(client):
+        steps = list(self.set_up()) if not self.session.token else []
+        steps += [None] * self.chance.randrange(0, 8)
+        for command in steps:
+            if not (self.run_command(client, command) if command else self.step(client)):
                 return
         if self.is_tracking and self.state and self.chance.random() < 0.7:
             self.save(client)
@@ -321,7 +355,9 @@ class Visitor:
             return True
         if kind < 0.2:
             return self.idle(client)
-        command = self.some_command()
+        return self.run_command(client, self.some_command())
+
+    def run_command(self, client, command):
         before, self.state = self.state, self.after(command)  # hints that come with the answer count already
         answer = self.command(client, command)
         if answer is None:
@@ -334,7 +370,7 @@ class Visitor:
 
     def after(self, command):
         text = command.decode("latin-1")
-        return grown(self.state, text) if text in STORABLE else self.state
+        return grown(self.state, text.replace("enable", "ENABLE")) if text in STORABLE or text.startswith("enable") else self.state
 
     def idle(self, client):
         tag = self.tag()
@@ -355,9 +391,8 @@ class Visitor:
 
     def command(self, client, octets):
         """The answer, or None if the session cannot go on."""
-        tag = self.tag()
-        client.send(tag.encode() + b" " + octets + b"\r\n")
-        return self.wait(client, tag)
+        client.send(self.tagged(octets))
+        return self.wait(client, self.session.sent[-1][0])
 
     def wait(self, client, tag):
         answer = client.wait(tag)
@@ -381,9 +416,7 @@ class Visitor:
 
     def may_have_enabled(self, name):
         """Before tracking a client does not keep book; then any ENABLE of its own may be the reason."""
-        return any(f"ENABLE {name}" in line for connection in self.session.connections
-                   for line in (f"{each[1]} {each[2].decode('latin-1')}" for each in list(connection.commands)
-                                if each[0].startswith(f"s{self.session.number}x")))
+        return any(command.upper().startswith("ENABLE") and name in command for _, command in self.session.sent)
 
 
 def disturb(scripted, until):
@@ -455,12 +488,13 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
     stop.set()
     disturbance.join()
     report = f"PARK_SEED={SEED}: {len(done)} sessions, {world.landed_count} landed, {world.reuse_count} on a used connection, " \
-             f"{world.restored_count} restored, {len(scripted.sessions)} logins, {len(world.appended)} APPENDs"
+             f"{world.restored_count} restored, {world.told_count} told, {len(scripted.sessions)} logins, {len(world.appended)} APPENDs"
     print(report)
     assert not world.errors, f"{report}\n" + "\n\n".join(world.errors[:5])
     assert len(done) > ENOUGH and world.restored_count > 20, report
     # Else nothing was tested: connections are used again, and by tokens too.
     assert world.reuse_count > world.landed_count / 10, report
     assert re.search(r"restored=warm", gateway.log()), report
+    assert world.told_count, report
     assert_no_append_went_up_twice(scripted)
     assert_all_is_given_back(gateway, before)

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "dialog.h"
+#include "park.h"
 #include "rig.h"
 
 #define LIST  "IMAP4rev1 UNSELECT"
@@ -475,6 +476,162 @@ TEST(what_a_client_has_said_of_itself_goes_ahead)
     PLAY_ALL(ids, send_id_beside_parked);
 }
 
+/* --- sessions without STATE that set something up --- */
+
+#define ABLE       "IMAP4rev1 ENABLE CONDSTORE NOTIFY UNSELECT"
+#define ABLE_SHOWN ABLE " LITERAL+ STATE"
+
+/* ann has sent this, each ">" followed by what the server said to it, and is gone: her connection is parked in that
+ * state. She has come back. */
+static void come_back_after(struct rig *rig, const char *says, struct wire **ret_client, struct wire **ret_server)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", says);
+    rig_begin(rig, CONFIG);
+    struct wire *before = rig_greet(rig, ABLE);
+    *ret_server = rig_log_in(rig, before, "ann", ABLE);
+    struct wire *speaker = before;
+    for (char *rest = text, *part; (part = strsep(&rest, "<>"));) {
+        rig_say(rig, speaker, part);
+        speaker = speaker == before ? *ret_server : before;
+    }
+    wire_end(before);
+    rig_pass(rig, 0);
+    if (strstr(says, "NOTIFY SET"))
+        rig_say(rig, *ret_server, "imapstate-16 OK 1\r\n");
+    assert_int_equal(park_count(), 1);
+    wire_take(*ret_server);
+    *ret_client = rig_greet(rig, ABLE);
+    rig_say(rig, *ret_client, "a LOGIN ann secret\r\n");
+    assert_string_equal(wire_take(*ret_client), "a OK [CAPABILITY " ABLE_SHOWN "] Logged in.\r\n");
+}
+
+static void come_back_enabled(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b ENABLE CONDSTORE X\r\n>* ENABLED Condstore\r\nb OK enabled\r\n", ret_client, ret_server);
+}
+
+static void come_back_enabled_twice(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig,
+                    "b ENABLE A\r\n>* ENABLED A\r\nb OK 1\r\n<c ENABLE B\r\n>* ENABLED B\r\nc OK 2\r\n<"
+                    "d NOTIFY NONE\r\n>d OK 3\r\n",
+                    ret_client, ret_server);
+}
+
+static void come_back_notified(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig,
+                    "b ENABLE A\r\n>* ENABLED A\r\nb OK 1\r\n<c NOTIFY SET STATUS (PERSONAL (MessageNew))\r\n>"
+                    "* STATUS x (MESSAGES 3)\r\nc OK 2\r\n",
+                    ret_client, ret_server);
+}
+
+#define ENABLE_LOGGED_IN                                                                                               \
+    { SERVER_COMES, NULL }, { SERVER, "* OK [CAPABILITY " ABLE "] ready\r\n" },                                        \
+    {                                                                                                                  \
+        SERVER, "imapstate OK [CAPABILITY " ABLE "] in\r\n"                                                            \
+    }
+#define TOLD "* ENABLED Condstore\r\nb OK Enable completed.\r\n"
+
+static const struct dialog enables[] = {
+    { "answered from the record, and nothing goes up", { { CLIENT, "b ENABLE CONDSTORE X\r\n" } }, "", TOLD },
+    { "in another order", { { CLIENT, "b enable x condstore\r\n" } }, "", TOLD },
+    { "the connection in that state serves",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc SELECT INBOX\r\n" }, { SERVER, "c OK [READ-WRITE] 1\r\n" } },
+      "c SELECT INBOX\r\n",
+      TOLD "c OK [READ-WRITE] 1\r\n" },
+    { "a session that does not send it gets another",
+      { { CLIENT, "b SELECT INBOX\r\n" }, ENABLE_LOGGED_IN, { SERVER, "b OK 1\r\n" } },
+      "<next>" NEW_LOGIN "b SELECT INBOX\r\n",
+      "b OK 1\r\n" },
+    { "another ENABLE goes up, in another",
+      { { CLIENT, "b ENABLE CONDSTORE\r\n" }, ENABLE_LOGGED_IN, { SERVER, "* ENABLED CONDSTORE\r\nb OK 1\r\n" } },
+      "<next>" NEW_LOGIN "b ENABLE CONDSTORE\r\n",
+      "* ENABLED CONDSTORE\r\nb OK 1\r\n" },
+    { "one more: in the state so far",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc ENABLE Y\r\n" }, { SERVER, "* ENABLED Y\r\nc OK 1\r\n" } },
+      "c ENABLE Y\r\n",
+      TOLD "* ENABLED Y\r\nc OK 1\r\n" },
+    { "CAPABILITY, ID, LANGUAGE decide nothing",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc CAPABILITY\r\n" } },
+      "",
+      TOLD "* CAPABILITY " ABLE_SHOWN "\r\nc OK Capability completed.\r\n" },
+    { "LOGOUT leaves it parked",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc LOGOUT\r\n" } },
+      "",
+      TOLD "* BYE Logging out.\r\nc OK Logout completed.\r\n<end>" },
+    { "P9: it is announced while tracking",
+      { { CLIENT, "t STATE\r\nb ENABLE CONDSTORE X\r\n" } },
+      "",
+      "t OK State command tracking enabled.\r\n* ENABLED Condstore\r\n* OK [STATECMD b] ENABLE will be saved in state "
+      "data.\r\nb OK Enable completed.\r\n" },
+    { "P7: a token after it restores nothing",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc STATE x\r\n" } },
+      "",
+      TOLD "c OK State not restored, but state command tracking enabled.\r\n" },
+    { "where the connection is dead, another is brought into the state",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\nc NOOP\r\n" },
+        { SERVER_ENDS, NULL },
+        ENABLE_LOGGED_IN,
+        { SERVER, "* ENABLED CONDSTORE\r\nimapstate1 OK 1\r\n" },
+        { SERVER, "c OK 2\r\n" } },
+      "c NOOP\r\n<end><next>" NEW_LOGIN "imapstate1 ENABLE CONDSTORE\r\nc NOOP\r\n",
+      TOLD "c OK 2\r\n" },
+    { "which must have all that was told",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\n" },
+        { SERVER_ENDS, NULL },
+        { CLIENT, "c NOOP\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "imapstate1 OK 1\r\n" } },
+      "<end><next>" NEW_LOGIN "imapstate1 ENABLE CONDSTORE\r\n<end>",
+      TOLD "c NO " UNREACHABLE CANNOT_GO },
+    { "after some time one is chosen anyway",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\n" }, { WAIT, "5000" }, { SERVER_ENDS, NULL } },
+      "<end><asked>",
+      TOLD },
+    { "a literal is not looked into",
+      { { CLIENT, "b ENABLE CONDSTORE {1+}\r\n" }, ENABLE_LOGGED_IN },
+      "<next>" NEW_LOGIN "b ENABLE CONDSTORE {1}\r\n",
+      "" },
+};
+
+static const struct dialog enables_twice[] = {
+    { "one after the other",
+      { { CLIENT, "b ENABLE A\r\nc ENABLE B\r\n" } },
+      "",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* ENABLED B\r\nc OK Enable completed.\r\n" },
+    { "not the second first", { { CLIENT, "b ENABLE B\r\n" } }, "<asked>", "" },
+    { "not both in one", { { CLIENT, "b ENABLE A B\r\n" } }, "<asked>", "" },
+    { "NOTIFY decides: the connection that has the same serves",
+      { { CLIENT, "b ENABLE A\r\nc ENABLE B\r\nd NOTIFY NONE\r\n" }, { SERVER, "d OK 1\r\n" } },
+      "d NOTIFY NONE\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* ENABLED B\r\nc OK Enable completed.\r\nd OK 1\r\n" },
+    { "and no other",
+      { { CLIENT, "b ENABLE A\r\nc NOTIFY NONE\r\n" } },
+      "<asked>",
+      "* ENABLED A\r\nb OK Enable completed.\r\n" },
+};
+
+static const struct dialog notifies[] = {
+    { "what it says at once is fresh",
+      { { CLIENT, "b ENABLE A\r\nc NOTIFY SET STATUS (PERSONAL (MessageNew))\r\n" },
+        { SERVER, "* STATUS x (MESSAGES 4)\r\nc OK 1\r\n" } },
+      "c NOTIFY SET STATUS (PERSONAL (MessageNew))\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* STATUS x (MESSAGES 4)\r\nc OK 1\r\n" },
+    { "a session without NOTIFY does not get it",
+      { { CLIENT, "b ENABLE A\r\nc NOOP\r\n" } },
+      "<asked>",
+      "* ENABLED A\r\nb OK Enable completed.\r\n" },
+};
+
+TEST(an_enable_is_answered_from_what_another_session_was_told)
+{
+    PLAY_ALL(enables, come_back_enabled);
+    PLAY_ALL(enables_twice, come_back_enabled_twice);
+    PLAY_ALL(notifies, come_back_notified);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +644,7 @@ int main(void)
         cmocka_unit_test(who_is_told_that_a_connection_is_reused_gets_one),
         cmocka_unit_test(only_one_answer_is_doubted),
         cmocka_unit_test(what_a_client_has_said_of_itself_goes_ahead),
+        cmocka_unit_test(an_enable_is_answered_from_what_another_session_was_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

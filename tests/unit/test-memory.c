@@ -16,6 +16,7 @@
 #include "prelude.h"
 #include "proof.h"
 #include "resolver.h"
+#include "record.h"
 #include "session.h"
 
 void *__real_malloc(size_t size);
@@ -333,11 +334,14 @@ static bool run_session(void)
     bool is_parkable = session_is_parkable(&session, &state);
     if (is_parkable)
         assert_int_equal(count_entries(&state), ran);
+    struct record *record = session_take_record(&session);
+    bool is_on_record = !record_is_empty(record);
+    record_free(record);
     session_done(&session);
     offers_unref(offers);
     pipeline_done(&pipeline);
     imapstate_buf_done(&state);
-    return is_done && is_parkable;
+    return is_done && is_parkable && is_on_record;
 }
 
 /* A connection is parked and taken. Whatever fails, nothing is left of the account. */

@@ -1,0 +1,156 @@
+#include "record.h"
+
+#include <imapstate/state.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "octet.h"
+
+/* A line for each ENABLE: the names, upper case, sorted, an SP between; and, behind a TAB, those of the ENABLED. */
+struct record {
+    struct imapstate_buf lines;
+    struct imapstate_buf heard;
+    bool has_heard;
+};
+
+struct record *record_new(void)
+{
+    struct record *record = calloc(1, sizeof *record);
+    if (record) {
+        imapstate_buf_init(&record->lines, RECORD_MAX);
+        imapstate_buf_init(&record->heard, RECORD_MAX);
+    }
+    return record;
+}
+
+void record_free(struct record *record)
+{
+    if (!record)
+        return;
+    imapstate_buf_done(&record->lines);
+    imapstate_buf_done(&record->heard);
+    free(record);
+}
+
+bool record_is_empty(const struct record *record)
+{
+    return !record || record->lines.len == 0;
+}
+
+void record_forget_heard(struct record *record)
+{
+    imapstate_buf_clear(&record->heard);
+    record->has_heard = false;
+}
+
+/* One that does not fit is too long for its line as well: nothing is added then. */
+void record_hear(struct record *record, struct imapstate_span names)
+{
+    struct imapstate_span name;
+    record->has_heard = true;
+    while (imapstate_enable_next(&names, &name)) {
+        bool fits = (record->heard.len == 0 || imapstate_buf_put_byte(&record->heard, ' ')) &&
+                    imapstate_buf_put(&record->heard, name);
+        if (!fits)
+            record->heard.max = 0;
+    }
+}
+
+/* --- names in one order --- */
+
+static struct imapstate_span behind(struct imapstate_span in, size_t octets)
+{
+    return (struct imapstate_span){ in.at + octets, in.len - octets };
+}
+
+static int name_compare(const void *a, const void *b)
+{
+    const struct imapstate_span *left = a, *right = b;
+    size_t len = left->len < right->len ? left->len : right->len;
+    int order = strncasecmp((const char *)left->at, (const char *)right->at, len);
+    return order ? order : (left->len > right->len) - (left->len < right->len);
+}
+
+static bool put_upper(struct imapstate_buf *out, struct imapstate_span name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t octet = name.at[i];
+        if (!imapstate_buf_put_byte(out, octet >= 'a' && octet <= 'z' ? (uint8_t)(octet - 'a' + 'A') : octet))
+            return false;
+    }
+    return true;
+}
+
+/* RFC 5161 section 4: atoms, with one SP between. What else a server may take for an ENABLE it has to see. */
+static bool is_plain(struct imapstate_span request)
+{
+    for (struct imapstate_span rest = request; octets_take(&rest, OCTET_ATOM).len > 0; rest = behind(rest, 1)) {
+        if (rest.len == 0)
+            return true;
+        if (*rest.at != ' ')
+            return false;
+    }
+    return false;
+}
+
+/* False: they are not plain names, or do not fit. */
+static bool put_request(struct imapstate_buf *out, struct imapstate_span request)
+{
+    struct imapstate_span names[RECORD_MAX / 2 + 1], name;
+    size_t count = 0;
+    bool fits = request.len <= RECORD_MAX && is_plain(request);
+    while (fits && imapstate_enable_next(&request, &name))
+        names[count++] = name;
+    qsort(names, count, sizeof *names, name_compare);
+    for (size_t i = 0; fits && i < count; i++)
+        if (i == 0 || name_compare(&names[i], &names[i - 1]) != 0)
+            fits = (i == 0 || imapstate_buf_put_byte(out, ' ')) && put_upper(out, names[i]);
+    return fits && count > 0;
+}
+
+/* --- lines --- */
+
+bool record_add(struct record *record, struct imapstate_span request)
+{
+    bool fits = record->heard.max > 0 && put_request(&record->lines, request);
+    if (record->has_heard)
+        fits = fits && imapstate_buf_put_byte(&record->lines, '\t') &&
+               imapstate_buf_put(&record->lines, imapstate_buf_span(&record->heard));
+    record_forget_heard(record);
+    return fits && imapstate_buf_put_byte(&record->lines, '\n');
+}
+
+static bool begins_with(struct imapstate_span in, struct imapstate_span begin)
+{
+    return in.len >= begin.len && (begin.len == 0 || memcmp(in.at, begin.at, begin.len) == 0);
+}
+
+/* line: what was answered, and all that follows. */
+static enum record_answer answer_of(struct imapstate_span line, struct imapstate_buf *ret_names)
+{
+    const uint8_t *end = memchr(line.at, '\n', line.len);
+    if (!end || *line.at == '\n')
+        return end ? RECORD_SILENT : RECORD_UNKNOWN;
+    struct imapstate_span names = { line.at + 1, (size_t)(end - line.at - 1) };
+    return imapstate_buf_put(ret_names, names) ? RECORD_ENABLED : RECORD_UNKNOWN;
+}
+
+enum record_answer record_look_up(const struct record *record, const struct record *told, struct imapstate_span request,
+                                  struct imapstate_buf *ret_names)
+{
+    struct imapstate_buf wanted;
+    enum record_answer answer = RECORD_UNKNOWN;
+    if (record_is_empty(record))
+        return answer;
+    imapstate_buf_init(&wanted, 2 * RECORD_MAX);
+    bool has_wanted = !told || imapstate_buf_put(&wanted, imapstate_buf_span(&told->lines));
+    has_wanted = has_wanted && put_request(&wanted, request);
+    struct imapstate_span lines = imapstate_buf_span(&record->lines);
+    if (has_wanted && begins_with(lines, imapstate_buf_span(&wanted)) && lines.len > wanted.len &&
+        (lines.at[wanted.len] == '\t' || lines.at[wanted.len] == '\n'))
+        answer = answer_of(behind(lines, wanted.len), ret_names);
+    imapstate_buf_done(&wanted);
+    return answer;
+}

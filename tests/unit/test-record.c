@@ -1,0 +1,118 @@
+#include "check.h"
+
+#include "record.h"
+
+#include <string.h>
+
+/* "ENABLE's names>ENABLED's names", "|" between; without ">" there was no ENABLED. */
+static struct record *record_of(const char *lines)
+{
+    char text[2048];
+    struct record *record = record_new();
+    snprintf(text, sizeof text, "%s", lines);
+    for (char *rest = text, *line; (line = strsep(&rest, "|")) && *line;) {
+        char *said = strchr(line, '>');
+        if (said) {
+            *said++ = '\0';
+            record_hear(record, imapstate_span_of(said));
+        }
+        assert_true(record_add(record, imapstate_span_of(line)));
+    }
+    return record;
+}
+
+static const struct {
+    const char *name, *record, *told, *request;
+    enum record_answer answer;
+    const char *names;
+} rows[] = {
+    { "nothing is on record", "", "", "QRESYNC", RECORD_UNKNOWN, "" },
+    { "the same", "QRESYNC>QRESYNC", "", "QRESYNC", RECORD_ENABLED, "QRESYNC" },
+    { "as the server spelled it", "qresync>QResync", "", "QRESYNC", RECORD_ENABLED, "QResync" },
+    { "another one", "QRESYNC>QRESYNC", "", "CONDSTORE", RECORD_UNKNOWN, "" },
+    { "one that begins alike", "QRESYNCX>QRESYNCX", "", "QRESYNC", RECORD_UNKNOWN, "" },
+    { "one more", "QRESYNC>QRESYNC", "", "QRESYNC UTF8=ACCEPT", RECORD_UNKNOWN, "" },
+    { "one less", "QRESYNC UTF8=ACCEPT>QRESYNC UTF8=ACCEPT", "", "QRESYNC", RECORD_UNKNOWN, "" },
+    { "in another order, twice, in small letters", "B A>A B", "", "a b A", RECORD_ENABLED, "A B" },
+    { "there was no ENABLED", "X", "", "X", RECORD_SILENT, "" },
+    { "there was an empty one", "X>", "", "X", RECORD_ENABLED, "" },
+    { "the second", "A>A|B>B C", "A>A", "B", RECORD_ENABLED, "B C" },
+    { "not in the other order", "A>A|B>B", "B>B", "A", RECORD_UNKNOWN, "" },
+    { "not the second as the first", "A>A|B>B", "", "B", RECORD_UNKNOWN, "" },
+    { "the first was answered otherwise", "A>A|B>B", "A>A C", "B", RECORD_UNKNOWN, "" },
+    { "the first was answered without ENABLED", "A>A|B>B", "A", "B", RECORD_UNKNOWN, "" },
+    { "no more is on record", "A>A", "A>A", "B", RECORD_UNKNOWN, "" },
+    { "no names", "A>A", "", "", RECORD_UNKNOWN, "" },
+    { "two SP", "A B>A B", "", "A  B", RECORD_UNKNOWN, "" },
+    { "an SP at the end", "A>A", "", "A ", RECORD_UNKNOWN, "" },
+    { "in quotes", "A>A", "", "\"A\"", RECORD_UNKNOWN, "" },
+};
+
+TEST(a_session_that_begins_alike_is_answered_alike)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct record *record = record_of(rows[i].record), *told = record_of(rows[i].told);
+        struct imapstate_buf names;
+        imapstate_buf_init(&names, RECORD_MAX);
+        enum record_answer answer =
+            record_look_up(record, *rows[i].told ? told : NULL, imapstate_span_of(rows[i].request), &names);
+        CHECK_ROW(rows[i].name, answer == rows[i].answer);
+        CHECK_SPAN(rows[i].name, imapstate_buf_span(&names), imapstate_span_of(rows[i].names));
+        CHECK_ROW(rows[i].name, record_is_empty(record) == !*rows[i].record);
+        imapstate_buf_done(&names);
+        record_free(record);
+        record_free(told);
+    }
+    assert_true(record_is_empty(NULL));
+}
+
+TEST(what_was_heard_belongs_to_one_enable)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, RECORD_MAX);
+    struct record *record = record_new();
+    record_hear(record, IMAPSTATE_SPAN("OLD"));
+    record_forget_heard(record);
+    record_hear(record, IMAPSTATE_SPAN("A"));
+    record_hear(record, IMAPSTATE_SPAN("B C\r\n"));
+    assert_true(record_add(record, IMAPSTATE_SPAN("A B")));
+    assert_true(record_add(record, IMAPSTATE_SPAN("D")));
+    assert_int_equal(record_look_up(record, NULL, IMAPSTATE_SPAN("A B"), &names), RECORD_ENABLED);
+    CHECK_SPAN("heard in parts", imapstate_buf_span(&names), IMAPSTATE_SPAN("A B C"));
+    struct record *told = record_of("A B>A B C");
+    assert_int_equal(record_look_up(record, told, IMAPSTATE_SPAN("D"), &names), RECORD_SILENT);
+    record_free(told);
+    record_free(record);
+    imapstate_buf_done(&names);
+}
+
+TEST(what_does_not_fit_is_not_added)
+{
+    char longest[RECORD_MAX + 1];
+    struct imapstate_buf names;
+    struct record *record = record_new();
+    imapstate_buf_init(&names, RECORD_MAX);
+    memset(longest, 'X', sizeof longest);
+    assert_false(record_add(record, (struct imapstate_span){ (uint8_t *)longest, RECORD_MAX }));
+    assert_int_equal(record_look_up(record, NULL, (struct imapstate_span){ (uint8_t *)longest, RECORD_MAX }, &names),
+                     RECORD_UNKNOWN);
+    record_free(record);
+    record = record_new();
+    record_hear(record, (struct imapstate_span){ (uint8_t *)longest, sizeof longest });
+    assert_false(record_add(record, IMAPSTATE_SPAN("A")));
+    record_free(record);
+    record = record_new();
+    assert_false(record_add(record, (struct imapstate_span){ 0 }));
+    record_free(record);
+    imapstate_buf_done(&names);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_session_that_begins_alike_is_answered_alike),
+        cmocka_unit_test(what_was_heard_belongs_to_one_enable),
+        cmocka_unit_test(what_does_not_fit_is_not_added),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
