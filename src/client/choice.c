@@ -371,6 +371,7 @@ bool choice_make_equal(struct client *client, struct imapstate_span state)
     if (client->upstream || client->admission || client->listener->imapproxy_compat ||
         !choice_wake_state(client, state))
         return false;
+    choice_count(client, CHOICE_FOUND_WARM);
     choice_heed_offers(client, client->upstream->kept.offers);
     return true;
 }

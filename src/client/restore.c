@@ -425,7 +425,7 @@ bool restore_make_upstream(struct client *client, const struct imapstate_command
     if (!session_is_set_up(&client->session))
         return choice_make(client);
     if (!restore_again(client))
-        client_end(client, "out of memory", "BYE " N_("Out of memory."));
+        client_end(client, CLIENT_ENDING_MEMORY, "BYE " N_("Out of memory."));
     return client->upstream && !client->restore;
 }
 

@@ -173,6 +173,67 @@ TEST(the_oldest_of_the_user_makes_room)
     close(bob), close(first), close(second), close(third);
 }
 
+/* Else a client that enables something and one that does not would drive out each other's, and both pay for it. */
+TEST(of_a_users_one_makes_room_that_another_can_stand_in_for)
+{
+    begin(MAIN PARK("per_user = 2"));
+    int pristine = park_one("ann", "", S(1)), able = park_one("ann", "ABLE", S(2)),
+        again = park_one("ann", "ABLE", S(3));
+    assert_false(is_ended(pristine));
+    assert_true(is_ended(able));
+    assert_false(is_ended(again));
+    int other = park_one("ann", "OTHER", S(4)); /* nobody can stand in for any of these */
+    assert_true(is_ended(pristine));
+    assert_false(is_ended(again) || is_ended(other));
+    end();
+    close(pristine), close(able), close(again), close(other);
+}
+
+/* As a session leaves it behind that has sent this ENABLE. */
+static int park_recorded(struct proof *proof, const char *request, uint64_t now_ms)
+{
+    int peer;
+    struct parked *parked = parking_connection(service, proof, "ABLE", now_ms, &peer);
+    parked->kept.record = record_new();
+    record_hear(parked->kept.record, imapstate_span_of(request));
+    assert_true(record_add(parked->kept.record, imapstate_span_of(request)));
+    park_put(parked, now_ms);
+    return peer;
+}
+
+static enum record_answer look_up(struct proof *proof, const char *request, uint64_t now_ms)
+{
+    struct imapstate_buf names;
+    imapstate_buf_init(&names, RECORD_MAX);
+    enum record_answer answer = park_look_up(proof, NULL, imapstate_span_of(request), now_ms, &names);
+    if (answer == RECORD_ENABLED)
+        CHECK_SPAN(request, imapstate_buf_span(&names), imapstate_span_of(request));
+    imapstate_buf_done(&names);
+    return answer;
+}
+
+TEST(what_a_session_was_answered_is_on_record_while_its_connection_is_parked)
+{
+    begin(MAIN PARK("per_user = 4"));
+    struct proof *ann = prove("ann", "secret", S(1)), *bob = prove("bob", "secret", S(1));
+    int first = park_recorded(ann, "A", S(1)), second = park_recorded(ann, "B", S(2));
+    assert_int_equal(look_up(ann, "A", S(3)), RECORD_ENABLED);
+    assert_int_equal(look_up(ann, "B", S(3)), RECORD_ENABLED);
+    assert_int_equal(look_up(ann, "C", S(3)), RECORD_UNKNOWN);
+    assert_int_equal(look_up(bob, "A", S(3)), RECORD_UNKNOWN);
+    struct parked *parked = park_take(ann, PARK_STATE, ID("ABLE"), S(3));
+    assert_int_equal(look_up(ann, "B", S(3)), RECORD_UNKNOWN);
+    parked_free(parked);
+    assert_int_equal(look_up(ann, "A", S(1) + service->config->park.time_ms), RECORD_UNKNOWN);
+    struct proof_identity guess = parking_identity("ann", "guess");
+    park_suspect(&guess);
+    assert_int_equal(look_up(ann, "A", S(3)), RECORD_UNKNOWN);
+    park_proof_unref(ann);
+    park_proof_unref(bob);
+    end();
+    close(first), close(second);
+}
+
 TEST(one_that_is_given_back_unused_is_as_old_as_before)
 {
     begin(MAIN PARK("per_user = 1"));
@@ -769,6 +830,8 @@ int main(void)
         cmocka_unit_test(the_one_that_was_parked_last_is_taken_first),
         cmocka_unit_test(a_connection_that_ends_says_logout),
         cmocka_unit_test(the_oldest_of_the_user_makes_room),
+        cmocka_unit_test(of_a_users_one_makes_room_that_another_can_stand_in_for),
+        cmocka_unit_test(what_a_session_was_answered_is_on_record_while_its_connection_is_parked),
         cmocka_unit_test(one_that_is_given_back_unused_is_as_old_as_before),
         cmocka_unit_test(each_end_is_counted_by_its_reason),
         cmocka_unit_test(the_oldest_of_all_makes_room),
