@@ -39,7 +39,7 @@ def test_a_client_logs_in_and_works(tmp_path, row, starttls, mechanism, gateway,
                   dovecot.jwt(user) if mechanism == "OAUTHBEARER" else NEW_USER_PASSWORD, starttls=starttls, mechanism=mechanism)
     seen = row(tmp_path / "client", place).visit(1, message("append-1"), None)
     assert seen.bodies == {"read-1": message("read-1")}
-    used = gateway.wait_log(r"login mechanism=(\S+)").group(1)
+    used = gateway.wait_log(r"login: mechanism=(\S+)").group(1)
     assert mechanism in ("", used) or mechanism == "LOGIN command" and used == "LOGIN"
 
 
