@@ -258,7 +258,7 @@ static void savestate(struct session *session)
         return;
     }
     enum imapstate_answer verdict = imapstate_server_save(session->server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT,
-                                                          (uint64_t)time(NULL), LIFETIME_S, &token, &left_s);
+                                                          (uint64_t)time(NULL), LIFETIME_S, &token, &left_s, NULL);
     session->has_ended |=
         !imapstate_answer_put(verdict, session->line.tag, imapstate_buf_span(&token), left_s, &session->out);
     imapstate_buf_done(&token);

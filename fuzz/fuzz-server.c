@@ -48,8 +48,10 @@ static void save(const struct imapstate_server *server, struct imapstate_buf *to
     uint64_t left_s;
     imapstate_buf_clear(token);
     enum imapstate_answer answer =
-        imapstate_server_save(server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, NOW_S, 86400, token, &left_s);
-    CHECK(answer == (imapstate_server_is_tracking(server) ? IMAPSTATE_ANSWER_SAVED : IMAPSTATE_ANSWER_NOT_TRACKING));
+        imapstate_server_save(server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, NOW_S, 86400, token, &left_s, NULL);
+    enum imapstate_answer wanted =
+        imapstate_server_restoring(server) ? IMAPSTATE_ANSWER_NOT_SAVED : IMAPSTATE_ANSWER_SAVED;
+    CHECK(answer == (imapstate_server_is_tracking(server) ? wanted : IMAPSTATE_ANSWER_NOT_TRACKING));
     if (answer == IMAPSTATE_ANSWER_SAVED)
         check_restores(server, imapstate_buf_span(token));
 }

@@ -136,6 +136,12 @@ def build(tmp_path_factory):
     return made
 
 
+def test_a_library_without_debug_information_cannot_be_recorded(build):
+    """Every structure would be found the same."""
+    with pytest.raises(subprocess.CalledProcessError):
+        build(flags=("-O2", "-g0"))
+
+
 @pytest.fixture(scope="module")
 def unchanged(build):
     return build()

@@ -72,7 +72,8 @@ IMAPSTATE_API void imapstate_server_free(struct imapstate_server *server);
  * effect (no name is on; LANGUAGE without arguments, which asks) it is not reported. A command that fails is not
  * reported either (P9), but see imapstate_server_set_pristine(). True: "* OK [STATECMD tag] text" is due directly
  * before its tagged OK. False: tracking is off, or it cannot be stored; what it replaces is removed even then (P9). An
- * empty value is an effect that is not known, and cannot be stored. */
+ * empty value is an effect that is not known, and cannot be stored. While a state is being restored nothing is
+ * recorded, and it is false: so a restore may run commands as the client's are run. */
 IMAPSTATE_API bool imapstate_server_took_effect(struct imapstate_server *server, struct imapstate_span tag,
                                                 enum imapstate_entry_kind kind, struct imapstate_span value);
 
@@ -91,13 +92,14 @@ IMAPSTATE_API enum imapstate_selected imapstate_server_selected(const struct ima
 
 /* --- STATE and SAVESTATE --- */
 
-/* STATE without a token. TRACKING, SELECTED or NO_MEMORY. binding says how large the state may become. */
+/* STATE without a token. TRACKING, SELECTED or NO_MEMORY; ENDED while a state is being restored. binding says how large
+ * the state may become. */
 IMAPSTATE_API enum imapstate_answer imapstate_server_track(struct imapstate_server *server,
                                                            const struct imapstate_token_binding *binding);
 
 /* STATE with a token, which is the value of the astring. RUN: it is good, and its commands are to be run, of which
- * there may be none. Otherwise MALFORMED, SELECTED, DECLINED, UNAVAILABLE or NO_MEMORY. ret_error, which may be NULL,
- * has the reason, for the log and never for the client (P5). */
+ * there may be none. Otherwise MALFORMED, SELECTED, DECLINED, UNAVAILABLE or NO_MEMORY; ENDED while another state is
+ * being restored. ret_error, which may be NULL, has the reason, for the log and never for the client (P5). */
 IMAPSTATE_API enum imapstate_answer imapstate_server_restore(struct imapstate_server *server,
                                                              const struct imapstate_keyring *keyring,
                                                              const struct imapstate_token_binding *binding,
@@ -130,12 +132,14 @@ IMAPSTATE_API enum imapstate_answer imapstate_server_conclude(struct imapstate_s
 
 /* SAVESTATE. SAVED: the token was appended to ret_token, and ret_left_s is how long it lives; both as
  * imapstate_token_seal_as() says, which also explains format and lifetime_s. Otherwise NOT_TRACKING, TOO_LARGE or
- * NOT_SAVED. */
+ * NOT_SAVED, and ret_left_s is not written. ret_error, which may be NULL, has the reason, for the log: KEY_NONE,
+ * TOKEN_VERSION, UNSUPPORTED or NO_MEMORY (ret_token's max included). */
 IMAPSTATE_API enum imapstate_answer imapstate_server_save(const struct imapstate_server *server,
                                                           const struct imapstate_keyring *keyring,
                                                           const struct imapstate_token_binding *binding,
                                                           unsigned format, uint64_t now_s, uint64_t lifetime_s,
-                                                          struct imapstate_buf *ret_token, uint64_t *ret_left_s);
+                                                          struct imapstate_buf *ret_token, uint64_t *ret_left_s,
+                                                          enum imapstate_error *ret_error);
 
 /* Are STATECMD codes being sent? */
 IMAPSTATE_API bool imapstate_server_is_tracking(const struct imapstate_server *server);

@@ -21,11 +21,11 @@ struct imapstate_span {
     size_t len;
 };
 
-/* The span of a string literal, without its NUL. */
+/* The span of a string literal, without its NUL; of anything else it does not compile. */
 #ifdef __cplusplus
-#define IMAPSTATE_SPAN(text) (imapstate_span{ reinterpret_cast<const uint8_t *>(text), sizeof(text) - 1 })
+#define IMAPSTATE_SPAN(text) (imapstate_span{ reinterpret_cast<const uint8_t *>("" text), sizeof("" text) - 1 })
 #else
-#define IMAPSTATE_SPAN(text) ((struct imapstate_span){ (const uint8_t *)(text), sizeof(text) - 1 })
+#define IMAPSTATE_SPAN(text) ((struct imapstate_span){ (const uint8_t *)("" text), sizeof("" text) - 1 })
 #endif
 
 /* The span of a NUL-terminated string; of NULL, the empty span. */

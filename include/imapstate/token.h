@@ -28,7 +28,8 @@ IMAPSTATE_BEGIN
 #define IMAPSTATE_FINGERPRINT_OCTETS 32u
 
 /* What a token is bound to: user and upstream are compared octet for octet, names and epoch by their fingerprint,
- * revoked_s as imapstate_token_open() says. Borrowed. */
+ * revoked_s as imapstate_token_open() says. Without a user or an upstream a binding is UNSUPPORTED: its tokens would be
+ * everybody's. Borrowed. */
 struct imapstate_token_binding {
     struct imapstate_span user;     /* the authorization identity */
     struct imapstate_span upstream; /* the upstream's name in the configuration */

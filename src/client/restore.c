@@ -566,7 +566,7 @@ void restore_savestate(struct client *client)
     struct imapstate_token_binding binding = restore_binding(client);
     enum imapstate_answer answer =
         imapstate_server_save(client->session.server, service->keyring, &binding, service->config->seal_format,
-                              (uint64_t)time(NULL), service->config->token_lifetime_s, &token, &left_s);
+                              (uint64_t)time(NULL), service->config->token_lifetime_s, &token, &left_s, NULL);
     if (answer == IMAPSTATE_ANSWER_SAVED)
         restore_count_save(client, imapstate_buf_span(&token));
     restore_put_token(client, tag, answer, imapstate_buf_span(&token), left_s);

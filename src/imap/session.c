@@ -238,10 +238,10 @@ void session_sent_line(struct session *session, const struct imapstate_command *
     if (command->stored == IMAPSTATE_ENTRY_ENABLE)
         session_open_record(session);
     struct imapstate_buf *choice = session_choice(session, command->stored);
-    if (choice) {
+    if (choice)
         imapstate_buf_clear(choice);
+    if (command->stored != IMAPSTATE_ENTRY_NONE)
         session->chosen &= (uint8_t)~EVIDENCE_OF_KIND(command->stored);
-    }
 }
 
 void session_sent_literal(struct session *session, const struct imapstate_command *command)
@@ -277,8 +277,10 @@ void session_saw_response(struct session *session, const struct pipeline *pipeli
             record_hear(session->record, line);
     } else if (storable)
         unasked |= session_saw_choice(session, storable, line);
-    else if (evidence == EVIDENCE_OVERFLOW && session->server)
+    else if (evidence == EVIDENCE_OVERFLOW && session->server) {
         imapstate_server_overflowed(session->server);
+        session->chosen |= EVIDENCE_OF_KIND(IMAPSTATE_ENTRY_NOTIFY);
+    }
     session->seen |= (uint16_t)unasked;
 }
 
@@ -363,16 +365,19 @@ static bool session_is_told_otherwise(struct session *session, const struct flig
 }
 
 /* What it has set nobody knows: it was too large to be kept, or answered before all of it had gone up, with no response
- * to say what is on. */
-static bool session_is_unknown(const struct flight *flight, const struct imapstate_storable *storable)
+ * to say what is on; or it is a NOTIFY that the server has ended before its OK (RFC 5465 section 5.8), or the one
+ * before it. */
+static bool session_is_unknown(const struct session *session, const struct flight *flight,
+                               const struct imapstate_storable *storable)
 {
-    return flight->is_too_large || (flight->is_answered && storable->proof == IMAPSTATE_PROOF_ANSWER);
+    bool has_ended = storable->kind == IMAPSTATE_ENTRY_NOTIFY && (session->chosen & EVIDENCE_OF_KIND(storable->kind));
+    return flight->is_too_large || has_ended || (flight->is_answered && storable->proof == IMAPSTATE_PROOF_ANSWER);
 }
 
 static bool session_completed_storable(struct session *session, const struct flight *flight,
                                        const struct imapstate_storable *storable)
 {
-    bool is_announced = false, is_unknown = session_is_unknown(flight, storable);
+    bool is_announced = false, is_unknown = session_is_unknown(session, flight, storable);
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX * 2);
     if (storable->kind == IMAPSTATE_ENTRY_ENABLE)

@@ -35,7 +35,8 @@ struct session {
     bool was_refused : 1;    /* the last answer was not OK */
     bool is_in_doubt : 1;    /* an answer said so (status_doubts_connection()), and no good one has come since */
     bool has_said_done : 1;  /* DONE was sent, and no command after it has been answered */
-    uint8_t chosen;          /* enum evidence: the untagged answer that the command in flight has had */
+    uint8_t chosen;          /* enum evidence: the untagged answer that the command in flight has had; of NOTIFY: it has
+                                overflowed */
     uint16_t seen;           /* enum evidence: what the upstream has shown to be on without being asked */
     uint8_t restored;        /* enum session_restored */
 };

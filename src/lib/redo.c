@@ -82,6 +82,15 @@ void imapstate_redo_fail(struct redo *redo, const char *command, const char *fau
     redo->fault_command = command;
 }
 
+void imapstate_redo_overflowed(struct redo *redo)
+{
+    for (size_t i = 0; i < redo->count; i++) {
+        const struct redo_step *step = &redo->steps[i];
+        if (step->storable->kind == IMAPSTATE_ENTRY_NOTIFY && !word_is(imapstate_buf_span(&step->left), "NONE"))
+            imapstate_redo_fail(redo, step->storable->command, "the server has too many notifications");
+    }
+}
+
 void imapstate_redo_completed(struct redo *redo, struct redo_step *step, const char *fault)
 {
     step->is_answered = true;

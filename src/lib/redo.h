@@ -40,6 +40,9 @@ void imapstate_redo_completed(struct redo *redo, struct redo_step *step, const c
 /* It has failed, whatever the commands prove. command is static; "": none is to blame. The first fault counts. */
 void imapstate_redo_fail(struct redo *redo, const char *command, const char *fault);
 
+/* NOTIFICATIONOVERFLOW came: what a NOTIFY has set is not in effect any more (RFC 5465 section 5.8). */
+void imapstate_redo_overflowed(struct redo *redo);
+
 enum redo_status imapstate_redo_status(const struct redo *redo);
 
 /* Why it failed, as imapstate_replay_reason() says it. */

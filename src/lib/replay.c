@@ -196,6 +196,8 @@ static enum imapstate_replay_answer replay_untagged(struct imapstate_replay *rep
         return IMAPSTATE_REPLAY_HOLD;
     if (is_status && replay_is_named(replay, in))
         return IMAPSTATE_REPLAY_HIDE;
+    if (is_status && imapstate_response_has_code(in, "NOTIFICATIONOVERFLOW", NULL))
+        imapstate_redo_overflowed(&replay->redo);
     if (replay_prove(replay, word, in))
         return IMAPSTATE_REPLAY_HIDE;
     /* RFC 5255 section 3.4: a language may translate the namespaces. */

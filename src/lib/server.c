@@ -66,11 +66,13 @@ const struct imapstate_state *imapstate_server_restoring(const struct imapstate_
 bool imapstate_server_took_effect(struct imapstate_server *server, struct imapstate_span tag,
                                   enum imapstate_entry_kind kind, struct imapstate_span value)
 {
+    if (server->restoring)
+        return false; /* the restore's own */
     server->has_changed = true;
     if (!server->state)
         return false;
     /* RFC 9051 section 9: a response code ends at "]", so a tag that has one could not be told by STATECMD. */
-    if (value.len > 0 && !memchr(tag.at, ']', tag.len))
+    if (value.len > 0 && tag.len > 0 && !memchr(tag.at, ']', tag.len))
         return imapstate_state_record(server->state, kind, value) == IMAPSTATE_OK;
     imapstate_state_remove(server->state, kind);
     return false;
@@ -84,6 +86,7 @@ void imapstate_server_set_pristine(struct imapstate_server *server, bool is_pris
 void imapstate_server_overflowed(struct imapstate_server *server)
 {
     struct imapstate_entry entry;
+    imapstate_redo_overflowed(&server->redo);
     for (size_t i = 0; server->state && imapstate_state_at(server->state, i, &entry); i++)
         if (entry.kind == IMAPSTATE_ENTRY_NOTIFY) {
             imapstate_state_record(server->state, IMAPSTATE_ENTRY_NOTIFY, IMAPSTATE_SPAN("NONE"));
@@ -117,6 +120,8 @@ enum imapstate_answer imapstate_server_track(struct imapstate_server *server,
 {
     if (server->selected != IMAPSTATE_SELECTED_NO)
         return IMAPSTATE_ANSWER_SELECTED;
+    if (server->restoring)
+        return IMAPSTATE_ANSWER_ENDED; /* in half a state */
     return server_begin_tracking(server, binding, IMAPSTATE_ANSWER_TRACKING);
 }
 
@@ -150,6 +155,8 @@ enum imapstate_answer imapstate_server_restore(struct imapstate_server *server, 
     *error = IMAPSTATE_OK;
     if (server->selected != IMAPSTATE_SELECTED_NO)
         return IMAPSTATE_ANSWER_SELECTED;
+    if (server->restoring)
+        return IMAPSTATE_ANSWER_ENDED; /* in half a state */
     if (token.len == 0 || token.len > IMAPSTATE_TOKEN_MAX) {
         *error = IMAPSTATE_TOKEN_MALFORMED;
         return IMAPSTATE_ANSWER_MALFORMED;
@@ -182,6 +189,8 @@ static void server_prove(struct imapstate_server *server, struct redo_step *step
 void imapstate_server_ran(struct imapstate_server *server, size_t index, bool is_ok, struct imapstate_span value)
 {
     struct redo *redo = &server->redo;
+    if (!server->restoring)
+        return;
     if (index >= redo->count || redo->steps[index].is_answered) {
         imapstate_redo_fail(redo, "", "an answer came that belongs to no command");
         return;
@@ -193,6 +202,8 @@ void imapstate_server_ran(struct imapstate_server *server, size_t index, bool is
 
 enum imapstate_answer imapstate_server_verdict(struct imapstate_server *server)
 {
+    if (!server->restoring)
+        return IMAPSTATE_ANSWER_ENDED;
     switch (imapstate_redo_status(&server->redo)) {
     case REDO_RUNNING:
         return IMAPSTATE_ANSWER_RUN;
@@ -217,10 +228,10 @@ enum imapstate_answer imapstate_server_conclude(struct imapstate_server *server,
                                                 enum imapstate_outcome outcome)
 {
     enum imapstate_answer answer = IMAPSTATE_ANSWER_ENDED;
+    if (!server->restoring)
+        return answer;
     switch (outcome) {
     case IMAPSTATE_OUTCOME_RESTORED:
-        if (!server->restoring)
-            break;
         server_take_over(server);
         answer = IMAPSTATE_ANSWER_RESTORED;
         break;
@@ -251,25 +262,37 @@ static enum imapstate_answer answer_of_sealing(enum imapstate_error error)
     }
 }
 
-enum imapstate_answer imapstate_server_save(const struct imapstate_server *server,
-                                            const struct imapstate_keyring *keyring,
-                                            const struct imapstate_token_binding *binding, unsigned format,
-                                            uint64_t now_s, uint64_t lifetime_s, struct imapstate_buf *ret_token,
-                                            uint64_t *ret_left_s)
+static enum imapstate_error server_seal(const struct imapstate_server *server, const struct imapstate_keyring *keyring,
+                                        const struct imapstate_token_binding *binding, unsigned format, uint64_t now_s,
+                                        uint64_t lifetime_s, struct imapstate_buf *ret_token, uint64_t *ret_left_s)
 {
     struct imapstate_key key;
     struct imapstate_buf encoded;
-    if (!server->state)
-        return IMAPSTATE_ANSWER_NOT_TRACKING;
     if (!imapstate_keyring_sealing(keyring, now_s, &key))
-        return IMAPSTATE_ANSWER_NOT_SAVED;
+        return IMAPSTATE_KEY_NONE;
     imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
     enum imapstate_error error = IMAPSTATE_NO_MEMORY;
     if (imapstate_state_encode(server->state, &encoded))
         error = imapstate_token_seal_as(format, &key, binding, now_s, lifetime_s, imapstate_buf_span(&encoded),
                                         ret_token, ret_left_s);
     imapstate_buf_done(&encoded);
-    return answer_of_sealing(error);
+    return error;
+}
+
+enum imapstate_answer imapstate_server_save(const struct imapstate_server *server,
+                                            const struct imapstate_keyring *keyring,
+                                            const struct imapstate_token_binding *binding, unsigned format,
+                                            uint64_t now_s, uint64_t lifetime_s, struct imapstate_buf *ret_token,
+                                            uint64_t *ret_left_s, enum imapstate_error *ret_error)
+{
+    enum imapstate_error ignored, *error = ret_error ? ret_error : &ignored;
+    *error = IMAPSTATE_OK;
+    if (!server->state)
+        return IMAPSTATE_ANSWER_NOT_TRACKING;
+    *error = server->restoring
+                 ? IMAPSTATE_UNSUPPORTED
+                 : server_seal(server, keyring, binding, format, now_s, lifetime_s, ret_token, ret_left_s);
+    return answer_of_sealing(*error);
 }
 
 /* --- on the wire --- */
@@ -294,7 +317,9 @@ const char *imapstate_answer_text(enum imapstate_answer answer, uint64_t left_s,
     bool has_text = (size_t)answer < sizeof answer_texts / sizeof answer_texts[0] && answer_texts[answer];
     const char *text = has_text ? answer_texts[answer] : "";
     if (answer == IMAPSTATE_ANSWER_SAVED)
-        snprintf(ret_text, IMAPSTATE_ANSWER_SIZE, "OK [STATEEXPIRES %" PRIu64 "] %s", left_s, text);
+        /* RFC 9051 section 9: "number" has 32 bits. */
+        snprintf(ret_text, IMAPSTATE_ANSWER_SIZE, "OK [STATEEXPIRES %" PRIu64 "] %s",
+                 left_s < UINT32_MAX ? left_s : UINT32_MAX, text);
     else
         snprintf(ret_text, IMAPSTATE_ANSWER_SIZE, "%s", text);
     return ret_text;

@@ -225,10 +225,11 @@ static bool is_format(unsigned format)
     return format >= FORMAT_ISSUED && format <= IMAPSTATE_TOKEN_FORMAT;
 }
 
-/* Is there nothing in it that a later version would heed? */
+/* Does it say whose tokens these are, and nothing that a later version would heed? */
 static bool binding_is_supported(const struct imapstate_token_binding *binding)
 {
-    return sodium_is_zero((const uint8_t *)binding->reserved, sizeof binding->reserved);
+    return binding->user.len > 0 && binding->upstream.len > 0 &&
+           sodium_is_zero((const uint8_t *)binding->reserved, sizeof binding->reserved);
 }
 
 enum imapstate_error imapstate_token_seal(const struct imapstate_key *key,

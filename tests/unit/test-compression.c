@@ -164,10 +164,10 @@ TEST(the_history_of_a_connection_is_of_use)
     static const char line[] = "* 12 FETCH (UID 4711 FLAGS (\\Seen \\Answered) MODSEQ (12345678))\r\n";
     struct compression *compression = compression_new(&pool);
     LARGE(packed);
-    assert_true(compression_pack(compression, IMAPSTATE_SPAN(line), &packed));
+    assert_true(compression_pack(compression, imapstate_span_of(line), &packed));
     assert_true(compression_flush(compression, &packed));
     size_t first = packed.len;
-    assert_true(compression_pack(compression, IMAPSTATE_SPAN(line), &packed));
+    assert_true(compression_pack(compression, imapstate_span_of(line), &packed));
     assert_true(compression_flush(compression, &packed));
     assert_true(packed.len - first < first / 4);
     compression_free(compression);
@@ -205,7 +205,7 @@ TEST(packed_octets_come_to_the_same_wherever_they_are_cut)
             assert_true(arrive(compression, (struct imapstate_span){ packed.at, cut }, room, &octets));
             assert_true(
                 arrive(compression, (struct imapstate_span){ packed.at + cut, packed.len - cut }, room, &octets));
-            CHECK_SPAN("cut", imapstate_buf_span(&octets), IMAPSTATE_SPAN(whole));
+            CHECK_SPAN("cut", imapstate_buf_span(&octets), imapstate_span_of(whole));
             assert_int_equal(compression_octets_in(compression), sizeof whole - 1);
             compression_free(compression);
             imapstate_buf_done(&octets);

@@ -146,6 +146,7 @@ void servers()
     CHECK(keyring && imapstate_keyring_add(keyring, 7, 0, KEY_OCTETS) == IMAPSTATE_OK);
     imapstate_token_binding binding = {};
     binding.user = IMAPSTATE_SPAN("ann");
+    binding.upstream = IMAPSTATE_SPAN("main");
     imapstate_server *server = imapstate_server_new(), *next = imapstate_server_new();
     Buf out(256), token(IMAPSTATE_TOKEN_MAX);
     uint64_t left_s = 0;
@@ -154,8 +155,8 @@ void servers()
         imapstate_server_took_effect(server, IMAPSTATE_SPAN("a2"), IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC")));
     CHECK(imapstate_answer_put_statecmd(IMAPSTATE_SPAN("a2"), &out));
     CHECK(text_of(out.span()).find("* OK [STATECMD a2] ") == 0);
-    CHECK(imapstate_server_save(server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, NOW_S, 3600, &token, &left_s) ==
-          IMAPSTATE_ANSWER_SAVED);
+    CHECK(imapstate_server_save(server, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, NOW_S, 3600, &token, &left_s,
+                                nullptr) == IMAPSTATE_ANSWER_SAVED);
 
     imapstate_entry entry;
     CHECK(imapstate_server_restore(next, keyring, &binding, NOW_S, token.span(), nullptr) == IMAPSTATE_ANSWER_RUN);

@@ -15,8 +15,8 @@
 #include "parking.h"
 #include "prelude.h"
 #include "proof.h"
-#include "resolver.h"
 #include "record.h"
+#include "resolver.h"
 #include "session.h"
 
 void *__real_malloc(size_t size);
@@ -184,7 +184,7 @@ static bool save_and_restore(void)
     size_t line;
     imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
     struct imapstate_keyring *keyring = imapstate_keyring_new();
-    bool is_done = keyring && imapstate_keyring_read(keyring, IMAPSTATE_SPAN(text), &line) == IMAPSTATE_OK &&
+    bool is_done = keyring && imapstate_keyring_read(keyring, imapstate_span_of(text), &line) == IMAPSTATE_OK &&
                    imapstate_keyring_add(keyring, 11, NOW_S - 1, key_octets) == IMAPSTATE_OK && save(keyring, &token) &&
                    restore(keyring, imapstate_buf_span(&token));
     imapstate_keyring_free(keyring);
@@ -260,7 +260,7 @@ static bool serve_twice(void)
         keyring && first && second && imapstate_keyring_add(keyring, 1, 0, octets) == IMAPSTATE_OK &&
         imapstate_server_track(first, &binding) == IMAPSTATE_ANSWER_TRACKING &&
         imapstate_server_took_effect(first, IMAPSTATE_SPAN("a"), IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_SPAN("QRESYNC")) &&
-        imapstate_server_save(first, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, 1, 60, &token, &left_s) ==
+        imapstate_server_save(first, keyring, &binding, IMAPSTATE_TOKEN_FORMAT, 1, 60, &token, &left_s, NULL) ==
             IMAPSTATE_ANSWER_SAVED &&
         serve_restore(second, keyring, &binding, imapstate_buf_span(&token));
     imapstate_buf_done(&token);
@@ -412,7 +412,7 @@ static bool compress(void)
     size_t got = 0;
     imapstate_buf_init(&packed, 4096);
     struct compression *compression = compression_new(&pool);
-    bool is_done = compression && compression_pack(compression, IMAPSTATE_SPAN(words), &packed) &&
+    bool is_done = compression && compression_pack(compression, imapstate_span_of(words), &packed) &&
                    compression_flush(compression, &packed) && (room = compression_room(compression));
     if (is_done) {
         memcpy(room, packed.at, packed.len);

@@ -204,6 +204,8 @@ static const struct {
       "E X-TWO" },
     { "RFC 5465: a NOTIFY that has ended by itself is NOTIFY NONE",
       "T|C NOTIFY SET (personal (MessageNew))|OK+|< OK [NOTIFICATIONOVERFLOW] Too many", "N NONE" },
+    { "RFC 5465: nor is one stored that has ended before its OK",
+      "T|C NOTIFY SET (personal (MessageNew))|< OK [NOTIFICATIONOVERFLOW] Too many|OK-|C NOTIFY NONE|OK+", "N NONE" },
     { "but where there was none there is none", "T|< OK [NOTIFICATIONOVERFLOW] Too many", "" },
 };
 

@@ -558,8 +558,6 @@ static const struct {
     { "another user", 1, key_octets, "bob", "main", "A B", 0, 7, NOW_S, "state" },
     { "the user's case", 1, key_octets, "Ann", "main", "A B", 0, 7, NOW_S, "state" },
     { "user and upstream divided elsewhere", 1, key_octets, "annm", "ain", "A B", 0, 7, NOW_S, "state" },
-    { "no user", 1, key_octets, "", "annmain", "A B", 0, 7, NOW_S, "state" },
-    { "no upstream", 1, key_octets, "annmain", "", "A B", 0, 7, NOW_S, "state" },
     { "another upstream", 1, key_octets, "ann", "more", "A B", 0, 7, NOW_S, "state" },
     { "other names", 1, key_octets, "ann", "main", "A", 0, 7, NOW_S, "state" },
     { "names joined", 1, key_octets, "ann", "main", "AB", 0, 7, NOW_S, "state" },
@@ -672,7 +670,8 @@ static const struct {
     { "another user", "bob", "main", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_USER },
     { "the user in another case", "Ann", "main", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_USER },
     { "a longer user", "anna", "main", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_USER },
-    { "an empty user", "", "main", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_USER },
+    { "nobody: such tokens would be everybody's", "", "main", "IMAP4REV1 ENABLE", IMAPSTATE_UNSUPPORTED },
+    { "no upstream", "ann", "", "IMAP4REV1 ENABLE", IMAPSTATE_UNSUPPORTED },
     { "user and upstream divided elsewhere", "annm", "ain", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_USER },
     { "another upstream", "ann", "other", "IMAP4REV1 ENABLE", IMAPSTATE_TOKEN_OTHER_UPSTREAM },
     { "other capabilities", "ann", "main", "IMAP4REV1", IMAPSTATE_TOKEN_OTHER_FINGERPRINT },
@@ -694,6 +693,21 @@ static void check_a_token_is_bound_to_user_upstream_and_fingerprint(unsigned for
     imapstate_buf_done(&state);
     imapstate_buf_done(&token);
     imapstate_keyring_free(keyring);
+}
+
+TEST(no_token_is_sealed_for_nobody)
+{
+    static const char *const rows[][2] = { { "", "main" }, { "ann", "" }, { "", "" } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct imapstate_token_binding binding = binding_of(rows[i][0], rows[i][1], "A");
+        struct imapstate_buf token;
+        uint64_t left_s;
+        imapstate_buf_init(&token, IMAPSTATE_TOKEN_MAX);
+        assert_int_equal(
+            imapstate_token_seal(&key, &binding, NOW_S, LIFETIME_S, IMAPSTATE_SPAN("state"), &token, &left_s),
+            IMAPSTATE_UNSUPPORTED);
+        assert_int_equal(token.len, 0);
+    }
 }
 
 TEST(a_token_is_bound_to_user_upstream_and_fingerprint)
@@ -938,6 +952,7 @@ int main(void)
         cmocka_unit_test(p14_no_two_contents_meet_under_one_nonce),
         cmocka_unit_test(p14_a_seal_with_another_nonce_does_not_open),
         cmocka_unit_test(p14_a_token_is_good_if_it_was_saved_since_the_last_revocation),
+        cmocka_unit_test(no_token_is_sealed_for_nobody),
         cmocka_unit_test(a_token_is_bound_to_user_upstream_and_fingerprint),
         cmocka_unit_test(a_token_needs_the_key_that_it_names),
         cmocka_unit_test(the_largest_state_fills_a_token_and_one_more_octet_is_too_large),
