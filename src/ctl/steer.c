@@ -157,6 +157,14 @@ static enum controlclient_end steer_ask_old(struct steering *steering, const cha
     return end;
 }
 
+/* A client's id is only that of the process that was asked: in another one it is a stranger's. */
+static bool steer_concerns_old(const struct steer *steer)
+{
+    const char *command = steer->words[0];
+    return (strcmp(command, "kick") == 0 && steer->count > 1 && *steer->words[1] != '#') ||
+           strcmp(command, "forget") == 0 || strcmp(command, "revoke") == 0;
+}
+
 /* These concern sessions that a process before has kept, too: one that has a user's is enough for kick, all must have
  * heard of the others. */
 static enum controlclient_end steer_ask_all_old(struct steering *steering, enum controlclient_end end)
@@ -165,7 +173,7 @@ static enum controlclient_end steer_ask_all_old(struct steering *steering, enum 
     bool is_kick = strcmp(steer->words[0], "kick") == 0;
     char pattern[4096];
     glob_t found;
-    if (!is_kick && strcmp(steer->words[0], "forget") != 0 && strcmp(steer->words[0], "revoke") != 0)
+    if (!steer_concerns_old(steer))
         return end;
     snprintf(pattern, sizeof pattern, "%s.old-*", steer->path);
     if (end == CONTROLCLIENT_USAGE || glob(pattern, 0, NULL, &found) != 0)

@@ -435,3 +435,20 @@ def test_imapstatectl_reload_waits_for_what_comes_of_it(steered):
     steered.write_config(keys_file="/nonexistent")
     with pytest.raises(AssertionError, match="/nonexistent: No such file"):
         steered.ctl("reload")
+
+
+def test_a_client_is_kicked_by_its_id_in_the_process_that_was_asked_and_in_no_other(steered):
+    """Each process counts its clients from the beginning: both have one of this id."""
+    kept = steered.session()
+    identity = steered.rows("clients")[0]["id"]
+    old = upgrade_by_ctl(steered)
+    stranger = steered.session("bob", "hunter2")
+    assert steered.rows("clients")[0]["id"] == identity
+    steered.ctl("kick", f"#{identity}")
+    assert stranger.rest()[-1].startswith(b"* BYE")
+    kept.ok("NOOP")
+    steered.ctl("kick", f"#{identity}", status=1)
+    kept.ok("NOOP")
+    aside = f"{steered.settings['control']['socket']}.old-{old.pid}"
+    steered.ctl("--socket", aside, "kick", f"#{identity}")
+    assert kept.rest()[-1].startswith(b"* BYE")
