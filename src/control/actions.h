@@ -17,8 +17,8 @@ struct control_actions {
     /* The newest, borrowed for the moment. Never NULL. */
     struct service *(*service)(void *owner);
 
-    /* Has another process taken over, or is nobody accepted any more, for good? */
-    bool (*is_draining)(void *owner);
+    /* Is there another process that has taken over, which hears of each revocation too? */
+    bool (*has_successor)(void *owner);
 
     /* Does the listener of this name accept nobody until it is resumed? */
     bool (*is_paused)(void *owner, const char *listener);

@@ -138,13 +138,13 @@ static const struct question revoke_question = {
 };
 
 /* Says where it is kept. */
-static void revoke_write(struct revoking *revoking, const struct config *config, bool is_draining)
+static void revoke_write(struct revoking *revoking, const struct config *config, bool has_successor)
 {
     const char *path = config->revocations_file;
     if (config->seal_format == 1)
         reply_put_note(revoking->reply, "tokens of format 1 (seal_format) are good again a second from now");
-    if (is_draining)
-        return; /* the process that has taken over writes the file, once */
+    if (has_successor)
+        return; /* it writes the file, once */
     if (!*path) {
         reply_put_note(revoking->reply, "there is no revocations_file: it is held in memory until this process ends");
         return;
@@ -188,8 +188,8 @@ void revoke_command(const struct scope *scope, const struct controlline *line, s
     }
     log_info("control: revoke %s: tokens saved before %llu", whose->text, (unsigned long long)revoking->second_s);
     const struct control_actions *actions = scope->actions;
-    bool is_draining = actions->is_draining && actions->is_draining(actions->owner);
-    revoke_write(revoking, actions->service(actions->owner)->config, is_draining);
+    bool has_successor = actions->has_successor && actions->has_successor(actions->owner);
+    revoke_write(revoking, actions->service(actions->owner)->config, has_successor);
     if (inquiry_begin(scope->inquiries, &revoke_question, argument, revoking))
         return;
     reply_end(reply, REPLY_FAILED, "the workers cannot be told now");

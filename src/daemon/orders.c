@@ -49,9 +49,10 @@ static void orders_show_counters(void *owner, struct reply *reply)
     counterlist_show(daemon->desk, reply);
 }
 
-static bool orders_is_draining(void *owner)
+static bool orders_has_successor(void *owner)
 {
-    return ((const struct daemon *)owner)->is_draining;
+    const struct upgrade *upgrade = &((const struct daemon *)owner)->upgrade;
+    return upgrade->fd >= 0 && upgrade->has_taken_over;
 }
 
 static bool orders_is_paused(void *owner, const char *listener)
@@ -103,7 +104,7 @@ struct control_actions orders_actions(struct daemon *daemon)
                                      .service = orders_service,
                                      .reload = orders_reload,
                                      .upgrade = orders_upgrade,
-                                     .is_draining = orders_is_draining,
+                                     .has_successor = orders_has_successor,
                                      .is_paused = orders_is_paused,
                                      .show_counters = orders_show_counters,
                                      .drain = orders_drain,

@@ -452,3 +452,15 @@ def test_a_client_is_kicked_by_its_id_in_the_process_that_was_asked_and_in_no_ot
     aside = f"{steered.settings['control']['socket']}.old-{old.pid}"
     steered.ctl("--socket", aside, "kick", f"#{identity}")
     assert kept.rest()[-1].startswith(b"* BYE")
+
+
+def test_a_process_that_drains_without_a_successor_writes_what_is_revoked(scripted, start_gateway, tmp_path):
+    path = tmp_path / "revoked"
+    path.touch()
+    gateway = start_gateway(scripted.port, control={}, revocations_file=str(path))
+    kept = gateway.session()
+    gateway.process.send_signal(signal.SIGQUIT)
+    gateway.wait_log("draining: on SIGQUIT")
+    gateway.ctl("revoke", "ann")
+    assert path.read_text().startswith("ann ")
+    kept.ok("NOOP")
