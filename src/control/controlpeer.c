@@ -172,7 +172,20 @@ void controlpeers_init(struct controlpeers *peers, struct event_base *base,
     list_init(&peers->list);
 }
 
+/* The answer to the command that has made the process end may still be queued. */
+static void controlpeer_flush(struct controlpeer *peer)
+{
+    struct evbuffer *out = bufferevent_get_output(peer->stream);
+    evbuffer_unfreeze(out, 1);
+    evbuffer_write(out, bufferevent_getfd(peer->stream));
+}
+
 void controlpeers_done(struct controlpeers *peers)
 {
-    list_each_safe(link, &peers->list) controlpeer_free(list_entry(link, struct controlpeer, link));
+    list_each_safe(link, &peers->list)
+    {
+        struct controlpeer *peer = list_entry(link, struct controlpeer, link);
+        controlpeer_flush(peer);
+        controlpeer_free(peer);
+    }
 }

@@ -29,7 +29,7 @@ struct controlpeers {
 
 void controlpeers_init(struct controlpeers *peers, struct event_base *base,
                        void (*obey)(void *owner, struct imapstate_span line, struct reply *reply), void *owner);
-void controlpeers_done(struct controlpeers *peers); /* closes all */
+void controlpeers_done(struct controlpeers *peers); /* closes all, after what they take at once of what is queued */
 
 /* Takes fd, which does not block. */
 void controlpeer_begin(struct controlpeers *peers, int fd);

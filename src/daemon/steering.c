@@ -25,7 +25,7 @@
 static void steering_stop(struct daemon *daemon)
 {
     notify_stopping();
-    upgrade_done(&daemon->upgrade);
+    upgrade_give_up(&daemon->upgrade);
     crew_stop(&daemon->crew);
     loop_break(&daemon->loop);
 }

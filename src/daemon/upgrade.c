@@ -187,6 +187,16 @@ static void upgrade_fail(struct upgrade *upgrade, const char *why)
     free(words);
 }
 
+void upgrade_give_up(struct upgrade *upgrade)
+{
+    bool is_under_way = upgrade->fd >= 0 && !upgrade->has_taken_over;
+    upgrade_done(upgrade);
+    if (!is_under_way)
+        return;
+    log_error("upgrade failed: this process was told to stop in the meantime");
+    upgrade->answered(upgrade->asker, false, "upgrade failed: this process was told to stop in the meantime\n");
+}
+
 static void upgrade_on_limit(void *owner)
 {
     struct upgrade *upgrade = owner;

@@ -52,6 +52,9 @@ void upgrade_init(struct upgrade *upgrade);
 void upgrade_begin(struct upgrade *upgrade, const struct sockets *sockets, const struct service *service,
                    upgrade_callback *answered, void *asker);
 
+/* This process was told to end: whoever has asked for one that is under way is told so. */
+void upgrade_give_up(struct upgrade *upgrade);
+
 /* This process ends: a new one that has not taken over does so too, as soon as it wants to. */
 void upgrade_done(struct upgrade *upgrade);
 

@@ -464,3 +464,21 @@ def test_a_process_that_drains_without_a_successor_writes_what_is_revoked(script
     gateway.ctl("revoke", "ann")
     assert path.read_text().startswith("ann ")
     kept.ok("NOOP")
+
+
+def test_whoever_has_asked_is_told_also_if_the_old_process_ends_at_once(steered):
+    """It has no session."""
+    for _ in range(20):
+        upgrade_by_ctl(steered)
+
+
+def test_whoever_has_asked_is_told_if_the_old_process_is_stopped_meanwhile(scripted, start_gateway, own_program):
+    gateway = start_gateway(scripted.port, control={}, binary=own_program)
+    replace(own_program, "#!/bin/sh\nexec cat <&3 >/dev/null\n")
+    with Control(gateway.settings["control"]["socket"]) as control:
+        control.send(b'["upgrade"]\n')
+        gateway.wait_log("upgrade begins")
+        gateway.process.send_signal(signal.SIGTERM)
+        assert control.line() == {"error": "upgrade failed: this process was told to stop in the meantime", "kind": "failed"}
+        assert gone(gateway.process) == 0
+    gateway.process = None
