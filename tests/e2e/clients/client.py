@@ -54,6 +54,7 @@ class Client:
     own_headers = ()   # which it writes anew into each message that it appends
     upstream_logins = 0  # in a visit that finds a parked connection: how many it costs all the same, and
     why_upstream = ""    # why so
+    sets_up = False      # it enables something, with or without STATE
     as_is = None         # of a row with STATE: the row of the client that it makes of
 
     def __init__(self, folder, place):

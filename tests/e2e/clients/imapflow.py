@@ -18,8 +18,9 @@ class Imapflow(ScriptClient):
     command = ("node", HERE / "imapflow.mjs")
     parts = ALL
     logins = ((False, ""), (True, ""))
+    sets_up = True
     upstream_logins = 1
-    why_upstream = "it enables CONDSTORE, and does not use STATE"
+    why_upstream = "it asks for NAMESPACE before it enables CONDSTORE, and so gets another connection than the one that is parked"
 
     @classmethod
     def lacks(cls):
