@@ -283,7 +283,16 @@ static int steer_top(const struct steer *steer)
     return top_command(steer->path);
 }
 
-/* What is not known here the daemon knows, or does not. Returns the exit status, or -1 to go on. */
+/* Is it the first word of a command? The help has a line for each. Where no daemon can be asked, a word that is none
+ * would look like a daemon that does not run. */
+static bool steer_knows(const char *word)
+{
+    char line[32];
+    int len = snprintf(line, sizeof line, "\n  %s ", word);
+    return len < (int)sizeof line && strstr(steer_help, line);
+}
+
+/* Which of its arguments are right the daemon knows. Returns the exit status, or -1 to go on. */
 static int steer_parse(struct steer *steer, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -305,7 +314,9 @@ static int steer_parse(struct steer *steer, int argc, char **argv)
             steer->words[steer->count++] = word;
         }
     }
-    return steer->count > 0 ? -1 : steer_usage_error("a command is missing", "");
+    if (steer->count == 0)
+        return steer_usage_error("a command is missing", "");
+    return steer_knows(steer->words[0]) ? -1 : steer_usage_error("there is no such command: ", steer->words[0]);
 }
 
 int steer_command(int argc, char **argv)

@@ -318,7 +318,7 @@ def test_commands_may_be_pipelined_and_cut(gateway):
         while len(ends) < 3:
             line = control.line()
             ends += [line] if line.keys() & {"done", "error"} else []
-        assert [each.get("done", each.get("error")) for each in ends] == ["1 key", "3 listeners", 'there is no command "nix"']
+        assert [each.get("done", each.get("error")) for each in ends] == ["1 key", "3 listeners", 'there is no such command: nix']
 
 
 def test_it_ends_in_the_middle_of_an_answer(scripted, start_gateway):
@@ -334,7 +334,7 @@ def test_it_ends_in_the_middle_of_an_answer(scripted, start_gateway):
 # --- imapstatectl ---
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("nix",), 'there is no command "nix"'), (("show",), 'there is no command "show"'), (("show", "nix"), 'there is no command "show nix"'),
+    (("nix",), 'there is no such command: nix'), (("show",), 'there is no command "show"'), (("show", "nix"), 'there is no command "show nix"'),
     (("show", "keys", "x"), "usage: show keys"), (("show", "clients", "--usr", "x"), "there is no option --usr"),
     (("show", "clients", "--address", "x"), "--address wants"), (("show", "users", "--all"), "usage: show clients"),
     (("kick",), "usage: kick USER|#CLIENT"), (("kick", "#x"), "#CLIENT wants"), (("forget",), "wants either a user or --all"),
