@@ -318,7 +318,7 @@ def test_commands_may_be_pipelined_and_cut(gateway):
         while len(ends) < 3:
             line = control.line()
             ends += [line] if line.keys() & {"done", "error"} else []
-        assert [each.get("done", each.get("error")) for each in ends] == ["1 key", "3 listeners", 'there is no such command: nix']
+        assert [each.get("done", each.get("error")) for each in ends] == ["1 key", "3 listeners", 'there is no command "nix"']
 
 
 def test_it_ends_in_the_middle_of_an_answer(scripted, start_gateway):
