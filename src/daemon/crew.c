@@ -236,15 +236,28 @@ static bool crew_add_paused(struct crew *crew, const char *name)
     return copy;
 }
 
+bool crew_begin_paused(struct crew *crew, const char *name)
+{
+    crew->is_paused |= !name;
+    return !name || crew_find_paused(crew, name) < crew->paused_count || crew_add_paused(crew, name);
+}
+
+bool crew_has_paused(const struct crew *crew)
+{
+    const struct config *config = crew->service->config;
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (!crew_accepts(crew, &config->listeners[i]))
+            return true;
+    return false;
+}
+
 bool crew_pause(struct crew *crew, const char *name, FILE *errors)
 {
     if (name && !crew_has_listener(crew, name)) {
         fprintf(errors, "there is no listener \"%s\"\n", name);
         return false;
     }
-    if (!name)
-        crew->is_paused = true;
-    else if (crew_find_paused(crew, name) == crew->paused_count && !crew_add_paused(crew, name)) {
+    if (!crew_begin_paused(crew, name)) {
         fprintf(errors, "%s\n", strerror(ENOMEM));
         return false;
     }

@@ -58,6 +58,12 @@ void crew_follow(struct crew *crew, struct crew_change *change);
  * listener, or out of memory. */
 bool crew_pause(struct crew *crew, const char *name, FILE *errors);
 
+/* The same before crew_make(). False: out of memory. */
+bool crew_begin_paused(struct crew *crew, const char *name);
+
+/* Is there a listener that accepts nobody now? */
+bool crew_has_paused(const struct crew *crew);
+
 /* The end of that; NULL: for each. False after writing to errors which address cannot be had any more, or that there is
  * no such listener; the others are open. */
 bool crew_resume(struct crew *crew, const char *name, FILE *errors);

@@ -96,7 +96,7 @@ static bool daemon_open_http(struct daemon *daemon, FILE *errors)
         .version = IMAPSTATE_VERSION_TEXT,
         .started_s = time(NULL),
         .reloaded_s = time(NULL),
-        .is_listening = true,
+        .is_listening = !crew_has_paused(&daemon->crew),
         .is_draining = &daemon->is_draining,
     };
     daemon->http = http_new(&daemon->loop, &daemon->inquiries, &daemon->standing);
@@ -125,7 +125,7 @@ static bool daemon_prepare(struct daemon *daemon, FILE *errors)
 /* As the log is not open before the configuration is there, what it has to say is kept until then. */
 static bool daemon_load(struct daemon *daemon, FILE *messages)
 {
-    if (daemon->has_predecessor && !takeover_receive(&daemon->takeover, &daemon->crew.sockets, messages))
+    if (daemon->has_predecessor && !takeover_receive(&daemon->takeover, &daemon->crew, messages))
         return false;
     daemon->service = loading_read(daemon->config_path, daemon->takeover.previous, messages);
     return daemon->service;

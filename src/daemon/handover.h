@@ -2,7 +2,7 @@
  * (SOCK_SEQPACKET): a message at a time, with descriptors.
  *
  *   the old one                        the new one
- *   SOCKETS, KEY, REVOKED, END ->  reads its configuration, opens what else it needs
+ *   SOCKETS, KEY, REVOKED, PAUSED, END ->  reads its configuration, opens what else it needs
  *                            <-        READY, or FAILED and why; nothing has changed until here
  *   GO                       ->        accepts
  *                            <-        TAKEN
@@ -20,7 +20,9 @@
 enum handover_kind {
     HANDOVER_SOCKETS = 's', /* descriptors of one address; text: "given" if the service manager has opened them */
     HANDOVER_KEY = 'k',     /* text: the line of a key that only lives in memory */
-    HANDOVER_REVOKED = 'v', /* a revocation that is held in memory: struct handover_revoked, then the user's name */
+    HANDOVER_REVOKED = 'v', /* the descriptor of a file with revocations that are held in memory: for each of them
+                               struct handover_revoked, then the user's name */
+    HANDOVER_PAUSED = 'p',  /* text: the name of a listener that accepts nobody; none: all listeners */
     HANDOVER_END = 'e',
     HANDOVER_GO = 'g',
     HANDOVER_MAIN = 'm',
@@ -31,10 +33,12 @@ enum handover_kind {
 };
 
 #define HANDOVER_TEXT_MAX 4096u
+
 /* It is the same machine that reads it. */
 struct handover_revoked {
     uint64_t second_s;
-    uint8_t is_for_all;
+    uint32_t len; /* of the name; HANDOVER_TEXT_MAX at most */
+    uint32_t is_for_all;
 };
 
 /* In one message; the kernel's limit is 253. */

@@ -38,7 +38,7 @@ static void orders_reload(void *owner, struct reply *reply)
 static void orders_upgrade(void *owner, struct reply *reply)
 {
     struct daemon *daemon = owner;
-    upgrade_begin(&daemon->upgrade, &daemon->crew.sockets, daemon->service, orders_on_answered, reply);
+    upgrade_begin(&daemon->upgrade, &daemon->crew, daemon->service, orders_on_answered, reply);
 }
 
 static void orders_show_counters(void *owner, struct reply *reply)
@@ -65,15 +65,17 @@ static bool orders_is_paused(void *owner, const char *listener)
 }
 
 /* Calls pause, which is crew_pause() or crew_resume(). */
-static void orders_pause(struct crew *crew, const char *listener, struct reply *reply, const char *what,
+static void orders_pause(struct daemon *daemon, const char *listener, struct reply *reply, const char *what,
                          bool (*pause)(struct crew *crew, const char *name, FILE *errors))
 {
     char *words = NULL;
     size_t len = 0;
     FILE *errors = open_memstream(&words, &len);
-    bool is_done = errors && pause(crew, listener, errors);
+    bool is_done = errors && pause(&daemon->crew, listener, errors);
     if (errors)
         fclose(errors);
+    if (is_done)
+        daemon->standing.is_listening = !crew_has_paused(&daemon->crew);
     log_info("control: %s%s %s", listener ? "listener=" : "all listeners", listener ? listener : "",
              is_done ? what : "cannot do that");
     if (is_done)
@@ -86,7 +88,7 @@ static void orders_pause(struct crew *crew, const char *listener, struct reply *
 
 static void orders_drain(void *owner, const char *listener, struct reply *reply)
 {
-    orders_pause(&((struct daemon *)owner)->crew, listener, reply, "accepting nobody", crew_pause);
+    orders_pause(owner, listener, reply, "accepting nobody", crew_pause);
 }
 
 static void orders_resume(void *owner, const char *listener, struct reply *reply)
@@ -95,7 +97,7 @@ static void orders_resume(void *owner, const char *listener, struct reply *reply
     if (daemon->is_draining)
         reply_end(reply, REPLY_FAILED, "this process drains, for good");
     else
-        orders_pause(&daemon->crew, listener, reply, "accepting clients", crew_resume);
+        orders_pause(daemon, listener, reply, "accepting clients", crew_resume);
 }
 
 struct control_actions orders_actions(struct daemon *daemon)

@@ -107,13 +107,14 @@ static const char *reload_try(struct daemon *daemon, FILE *messages)
     return is_whole ? reload_whole : reload_partly;
 }
 
-static void reload_count(struct standing *standing, const char *result)
+static void reload_count(struct daemon *daemon, const char *result)
 {
+    struct standing *standing = &daemon->standing;
     bool is_whole = result == reload_whole, is_partly = result == reload_partly;
     standing->reloads[is_whole ? STANDING_RELOAD_TAKEN : is_partly ? STANDING_RELOAD_PARTLY : STANDING_RELOAD_FAILED]++;
     standing->has_failed = !is_whole;
     if (is_whole || is_partly)
-        standing->is_listening = is_whole;
+        standing->is_listening = is_whole && !crew_has_paused(&daemon->crew);
 }
 
 static void reload_log(const char *result, char *details)
@@ -142,7 +143,7 @@ void reload(struct daemon *daemon, reload_callback *answered, void *asker)
     }
     *reload = (struct reload){ .answered = answered, .asker = asker };
     const char *result = reload_try(daemon, messages);
-    reload_count(&daemon->standing, result);
+    reload_count(daemon, result);
     fclose(messages);
     reload->is_whole = result == reload_whole;
     if (!details || asprintf(&reload->words, "%s%s\n", details, result) < 0)

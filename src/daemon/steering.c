@@ -80,7 +80,7 @@ static void steering_on_reload(evutil_socket_t signal, short what, void *arg)
 static void steering_on_upgrade(evutil_socket_t signal, short what, void *arg)
 {
     struct daemon *daemon = arg;
-    upgrade_begin(&daemon->upgrade, &daemon->crew.sockets, daemon->service, steering_on_answered, NULL);
+    upgrade_begin(&daemon->upgrade, &daemon->crew, daemon->service, steering_on_answered, NULL);
 }
 
 static void steering_on_drain(evutil_socket_t signal, short what, void *arg)

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "crew.h"
 #include "handover.h"
 #include "loop.h"
 #include "revoking.h"
@@ -58,26 +59,51 @@ static bool takeover_adopt(struct sockets *sockets, struct handover_message *mes
     return !wrong;
 }
 
-static bool takeover_revoke(struct imapstate_span text, FILE *errors)
+/* name: HANDOVER_TEXT_MAX octets of room. */
+static bool takeover_read_revoked(FILE *file, uint8_t *name)
 {
     struct handover_revoked head;
-    if (text.len < sizeof head)
+    while (fread(&head, sizeof head, 1, file) == 1) {
+        errno = EBADMSG;
+        if (head.len > HANDOVER_TEXT_MAX || fread(name, 1, head.len, file) != head.len)
+            return false;
+        struct imapstate_span user = { name, head.len };
+        errno = ENOMEM;
+        if (!revoking_take(head.is_for_all ? NULL : &user, head.second_s))
+            return false;
+    }
+    return !ferror(file);
+}
+
+static bool takeover_revoke(struct handover_message *message, FILE *errors)
+{
+    if (message->fd_count != 1)
         return true; /* another version's */
-    memcpy(&head, text.at, sizeof head);
-    struct imapstate_span user = { text.at + sizeof head, text.len - sizeof head };
-    bool is_taken = revoking_take(head.is_for_all ? NULL : &user, head.second_s);
+    FILE *file = fdopen(message->fds[0], "r");
+    if (file)
+        message->fd_count = 0;
+    bool is_taken = file && fseek(file, 0, SEEK_SET) == 0 && takeover_read_revoked(file, message->text);
     if (!is_taken)
-        fprintf(errors, "the old process's revocations: %s\n", strerror(ENOMEM));
+        fprintf(errors, "the old process's revocations: %s\n", strerror(errno));
+    if (file)
+        fclose(file);
     return is_taken;
 }
 
-static bool takeover_hear(struct takeover *takeover, struct sockets *sockets, struct handover_message *message,
-                          FILE *errors)
+static bool takeover_pause(struct crew *crew, const char *name, FILE *errors)
+{
+    bool is_taken = crew_begin_paused(crew, *name ? name : NULL);
+    if (!is_taken)
+        fprintf(errors, "%s\n", strerror(ENOMEM));
+    return is_taken;
+}
+
+static bool takeover_hear(struct takeover *takeover, struct crew *crew, struct handover_message *message, FILE *errors)
 {
     struct imapstate_span text = { message->text, message->len };
     switch (message->kind) {
     case HANDOVER_SOCKETS:
-        return takeover_adopt(sockets, message, errors);
+        return takeover_adopt(&crew->sockets, message, errors);
     case HANDOVER_KEY:
         service_unref(takeover->previous);
         takeover->previous = service_of_ephemeral_key(text);
@@ -85,14 +111,16 @@ static bool takeover_hear(struct takeover *takeover, struct sockets *sockets, st
             fputs("the old process's key cannot be read\n", errors);
         return takeover->previous;
     case HANDOVER_REVOKED:
-        return takeover_revoke(text, errors);
+        return takeover_revoke(message, errors);
+    case HANDOVER_PAUSED:
+        return takeover_pause(crew, (const char *)message->text, errors);
     default:
         return true;
     }
 }
 
 /* Waits for a message of the kind; others on the way are dealt with. */
-static bool takeover_await(struct takeover *takeover, enum handover_kind kind, struct sockets *sockets, FILE *errors)
+static bool takeover_await(struct takeover *takeover, enum handover_kind kind, struct crew *crew, FILE *errors)
 {
     struct handover_message *message = malloc(sizeof *message);
     bool has_come = false, goes_on = message;
@@ -104,16 +132,16 @@ static bool takeover_await(struct takeover *takeover, enum handover_kind kind, s
             break;
         }
         has_come = message->kind == kind;
-        goes_on = has_come || !sockets || takeover_hear(takeover, sockets, message, errors);
+        goes_on = has_come || !crew || takeover_hear(takeover, crew, message, errors);
         handover_done(message);
     }
     free(message);
     return has_come;
 }
 
-bool takeover_receive(struct takeover *takeover, struct sockets *sockets, FILE *errors)
+bool takeover_receive(struct takeover *takeover, struct crew *crew, FILE *errors)
 {
-    return takeover_await(takeover, HANDOVER_END, sockets, errors);
+    return takeover_await(takeover, HANDOVER_END, crew, errors);
 }
 
 /* --- what is told --- */

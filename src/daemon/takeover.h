@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+struct crew;
 struct loop;
 struct service;
-struct sockets;
 
 struct takeover {
     int fd; /* of the pair; -1: there is no other process */
@@ -23,7 +23,7 @@ struct takeover {
 bool takeover_find(struct takeover *takeover);
 
 /* Waits for the gift, for some seconds. False after writing to errors what is wrong. */
-bool takeover_receive(struct takeover *takeover, struct sockets *sockets, FILE *errors);
+bool takeover_receive(struct takeover *takeover, struct crew *crew, FILE *errors);
 
 /* The other process's number. */
 pid_t takeover_pid(const struct takeover *takeover);

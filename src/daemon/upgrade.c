@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crew.h"
 #include "handover.h"
 #include "log.h"
 #include "loop.h"
@@ -187,9 +189,14 @@ static void upgrade_fail(struct upgrade *upgrade, const char *why)
     free(words);
 }
 
+bool upgrade_is_under_way(const struct upgrade *upgrade)
+{
+    return upgrade->fd >= 0 && !upgrade->has_taken_over;
+}
+
 void upgrade_give_up(struct upgrade *upgrade)
 {
-    bool is_under_way = upgrade->fd >= 0 && !upgrade->has_taken_over;
+    bool is_under_way = upgrade_is_under_way(upgrade);
     upgrade_done(upgrade);
     if (!is_under_way)
         return;
@@ -287,21 +294,38 @@ static bool upgrade_give_key(int fd, const struct service *service)
     return is_given;
 }
 
-static bool upgrade_give_revoked(void *owner, const struct imapstate_span *user, uint64_t second_s)
+static bool upgrade_put_revoked(void *owner, const struct imapstate_span *user, uint64_t second_s)
 {
-    const struct handover_revoked head = { second_s, !user };
-    const int *fd = owner;
-    struct imapstate_buf text;
-    imapstate_buf_init(&text, HANDOVER_TEXT_MAX);
-    bool is_given = imapstate_buf_put(&text, (struct imapstate_span){ (const uint8_t *)&head, sizeof head }) &&
-                    (!user || imapstate_buf_put(&text, *user)) &&
-                    handover_send(*fd, HANDOVER_REVOKED, imapstate_buf_span(&text), NULL, 0);
-    imapstate_buf_done(&text);
+    const struct handover_revoked head = { second_s, user ? (uint32_t)user->len : 0, !user };
+    return fwrite(&head, sizeof head, 1, owner) == 1 && (head.len == 0 || fwrite(user->at, head.len, 1, owner) == 1);
+}
+
+/* There may be more of them than what a socket holds before the new process reads. */
+static bool upgrade_give_revoked(int fd)
+{
+    int memory = memfd_create("revocations", MFD_CLOEXEC);
+    FILE *file = memory >= 0 ? fdopen(memory, "w") : NULL;
+    bool is_given = file && revoking_give(upgrade_put_revoked, file) && fflush(file) == 0 &&
+                    handover_send(fd, HANDOVER_REVOKED, imapstate_span_of(""), &memory, 1);
+    int error = errno;
+    if (file)
+        fclose(file);
+    else if (memory >= 0)
+        close(memory);
+    errno = error;
+    return is_given;
+}
+
+static bool upgrade_give_paused(int fd, const struct crew *crew)
+{
+    bool is_given = !crew->is_paused || handover_send(fd, HANDOVER_PAUSED, imapstate_span_of(""), NULL, 0);
+    for (size_t i = 0; is_given && i < crew->paused_count; i++)
+        is_given = handover_send(fd, HANDOVER_PAUSED, imapstate_span_of(crew->paused[i]), NULL, 0);
     return is_given;
 }
 
 /* NULL, or why not. */
-static const char *upgrade_start_and_give(struct upgrade *upgrade, int peer, const struct sockets *sockets,
+static const char *upgrade_start_and_give(struct upgrade *upgrade, int peer, const struct crew *crew,
                                           const struct service *service)
 {
     char **environment = upgrade_make_environment();
@@ -311,8 +335,8 @@ static const char *upgrade_start_and_give(struct upgrade *upgrade, int peer, con
     free(environment);
     if (upgrade->pid < 0)
         return strerror(errno);
-    if (!upgrade_give_sockets(upgrade->fd, sockets) || !upgrade_give_key(upgrade->fd, service) ||
-        !revoking_give(upgrade_give_revoked, &upgrade->fd) ||
+    if (!upgrade_give_sockets(upgrade->fd, &crew->sockets) || !upgrade_give_key(upgrade->fd, service) ||
+        !upgrade_give_revoked(upgrade->fd) || !upgrade_give_paused(upgrade->fd, crew) ||
         !handover_send(upgrade->fd, HANDOVER_END, imapstate_span_of(""), NULL, 0))
         return errno == EPIPE || errno == ECONNRESET ? NULL : strerror(errno); /* its end says why */
     return NULL;
@@ -329,7 +353,7 @@ static const char *upgrade_refusal(const struct upgrade *upgrade)
     return NULL;
 }
 
-void upgrade_begin(struct upgrade *upgrade, const struct sockets *sockets, const struct service *service,
+void upgrade_begin(struct upgrade *upgrade, const struct crew *crew, const struct service *service,
                    upgrade_callback *answered, void *asker)
 {
     const char *wrong = upgrade_refusal(upgrade);
@@ -356,7 +380,7 @@ void upgrade_begin(struct upgrade *upgrade, const struct sockets *sockets, const
     if (!upgrade->event || event_add(upgrade->event, NULL) < 0)
         wrong = strerror(ENOMEM);
     else
-        wrong = upgrade_start_and_give(upgrade, pair[1], sockets, service);
+        wrong = upgrade_start_and_give(upgrade, pair[1], crew, service);
     close(pair[1]);
     if (wrong)
         upgrade_fail(upgrade, wrong);

@@ -12,8 +12,8 @@
 
 #include "timer.h"
 
+struct crew;
 struct service;
-struct sockets;
 
 /* words: lines, each with its LF. */
 typedef void upgrade_callback(void *asker, bool is_done, const char *words);
@@ -49,8 +49,11 @@ void upgrade_init(struct upgrade *upgrade);
 
 /* answered is called when the new process has taken over, or there is none that will: possibly from within. It is asked
  * to by one at a time. */
-void upgrade_begin(struct upgrade *upgrade, const struct sockets *sockets, const struct service *service,
+void upgrade_begin(struct upgrade *upgrade, const struct crew *crew, const struct service *service,
                    upgrade_callback *answered, void *asker);
+
+/* Is a new process on its way? What it has been given is as it was when that began. */
+bool upgrade_is_under_way(const struct upgrade *upgrade);
 
 /* This process was told to end: whoever has asked for one that is under way is told so. */
 void upgrade_give_up(struct upgrade *upgrade);

@@ -82,6 +82,18 @@ def test_it_is_not_ready_while_an_address_is_not_open(served):
     assert status(served.metrics.port, "/readyz")[0] == 200
 
 
+@pytest.mark.parametrize("which", [(), ("plain",)])
+def test_it_is_not_ready_while_a_listener_drains(start_gateway, scripted, which):
+    settings, metrics = Metrics.settings()
+    gateway = start_gateway(scripted.port, control={}, **settings)
+    gateway.ctl("drain", *which)
+    assert status(metrics.port, "/readyz")[:2] == (503, "not ready: not all addresses are open\n")
+    reload(gateway)
+    assert status(metrics.port, "/readyz")[0] == 503
+    gateway.ctl("resume", *which)
+    assert status(metrics.port, "/readyz")[0] == 200
+
+
 # What is refused
 
 

@@ -482,3 +482,27 @@ def test_whoever_has_asked_is_told_if_the_old_process_is_stopped_meanwhile(scrip
         assert control.line() == {"error": "upgrade failed: this process was told to stop in the meantime", "kind": "failed"}
         assert gone(gateway.process) == 0
     gateway.process = None
+
+
+
+def test_any_number_of_revocations_that_are_only_in_memory_goes_over(steered):
+    token = save(steered.session(), "ENABLE X-ONE")
+    with Control(steered.settings["control"]["socket"]) as control:
+        for number in range(1000):
+            assert "done" in control.ask("revoke", f"user{number}{'x' * 200}")[-1]
+        control.ask("revoke", "ann")
+    upgrade_by_ctl(steered)
+    assert refused(steered.session(), token)
+
+
+
+def test_a_listener_that_drains_does_so_after_an_upgrade(steered):
+    steered.ctl("drain", "plain")
+    upgrade_by_ctl(steered)
+    assert socket.socket().connect_ex((LOOPBACK, steered.plain_port)) != 0
+    assert {row["name"]: row["state"] for row in steered.rows("listeners")}["plain"] == "draining"
+    steered.ctl("drain")
+    upgrade_by_ctl(steered)
+    assert socket.socket().connect_ex((LOOPBACK, steered.tls_port)) != 0
+    steered.ctl("resume")
+    steered.session().ok("NOOP")
