@@ -11,6 +11,7 @@
 #include "log.h"
 #include "reload.h"
 #include "reply.h"
+#include "settled.h"
 #include "takeover.h"
 #include "upgrade.h"
 
@@ -64,6 +65,33 @@ static bool orders_is_paused(void *owner, const char *listener)
     return is_paused;
 }
 
+struct pausing {
+    struct reply *reply;
+    char words[]; /* what is done */
+};
+
+static void orders_on_paused(void *owner)
+{
+    struct pausing *pausing = owner;
+    reply_end(pausing->reply, REPLY_DONE, "%s", pausing->words);
+    free(pausing);
+}
+
+/* Answers when the workers have let go of what is closed: its address can be had again then. */
+static void orders_wait_for_pause(struct daemon *daemon, const char *listener, const char *what, struct reply *reply)
+{
+    const char *which = listener ? listener : "all listeners:";
+    size_t size = strlen(which) + strlen(what) + 2;
+    struct pausing *pausing = malloc(sizeof *pausing + size);
+    if (!pausing) {
+        reply_end(reply, REPLY_DONE, "%s %s", which, what);
+        return;
+    }
+    pausing->reply = reply;
+    snprintf(pausing->words, size, "%s %s", which, what);
+    settled_wait(&daemon->inquiries, orders_on_paused, pausing);
+}
+
 /* Calls pause, which is crew_pause() or crew_resume(). */
 static void orders_pause(struct daemon *daemon, const char *listener, struct reply *reply, const char *what,
                          bool (*pause)(struct crew *crew, const char *name, FILE *errors))
@@ -79,7 +107,7 @@ static void orders_pause(struct daemon *daemon, const char *listener, struct rep
     log_info("control: %s%s %s", listener ? "listener=" : "all listeners", listener ? listener : "",
              is_done ? what : "cannot do that");
     if (is_done)
-        reply_end(reply, REPLY_DONE, "%s %s", listener ? listener : "all listeners:", what);
+        orders_wait_for_pause(daemon, listener, what, reply);
     else
         reply_end(reply, REPLY_FAILED, "%.*s", (int)strcspn(words ? words : "out of memory", "\n"),
                   words ? words : "out of memory");

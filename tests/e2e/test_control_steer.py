@@ -1,9 +1,12 @@
 """What an operator has the running daemon do: kick, forget, revoke, upstream (docs/operations.md, "Look and steer")."""
 import re
+import socket
 
 import pytest
 
+from harness.controls import Control
 from harness.gateway import adopt_orphans, upstream, write_keys
+from harness.net import LOOPBACK
 from harness.parking import Lot
 from harness.patience import wait_until
 from harness.tokens import fail_to_restore, restore, save
@@ -365,3 +368,13 @@ def test_kick_forget_and_revoke_reach_the_process_that_drains(lot, scripted):
     wait_until(lambda: not aside.exists())  # it has nobody left, and has ended
     gateway.session().ok("NOOP")
     assert len(gateway.rows("clients")) == 1
+
+
+def test_drain_is_answered_when_it_is_done(scripted, start_gateway):
+    """So that the address can be had again at once."""
+    gateway = start_gateway(scripted.port, workers=4, control={})
+    with Control(gateway.settings["control"]["socket"]) as control:
+        for _ in range(50):
+            assert control.ask("drain", "plain") == [{"done": "plain accepting nobody"}]
+            assert socket.socket().connect_ex((LOOPBACK, gateway.plain_port)) != 0
+            assert control.ask("resume", "plain") == [{"done": "plain accepting clients"}]

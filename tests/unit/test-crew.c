@@ -101,10 +101,19 @@ static bool is_open(const struct endpoint *at)
     return is_connected;
 }
 
-/* The workers let go of theirs in their own threads. */
+static bool can_be_had(const struct endpoint *at)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool is_bound = bind(fd, &at->sockaddr.any, at->len) == 0;
+    close(fd);
+    return is_bound;
+}
+
+/* The workers let go of theirs in their own threads. One that refuses already may still have its address. */
 static void wait_until_closed(const struct endpoint *at)
 {
-    while (is_open(at))
+    while (is_open(at) || !can_be_had(at))
         usleep(1000);
 }
 
