@@ -17,6 +17,9 @@ struct control_actions {
     /* The newest, borrowed for the moment. Never NULL. */
     struct service *(*service)(void *owner);
 
+    /* Is another process taking over just now? */
+    bool (*is_under_way)(void *owner);
+
     /* Is there another process that has taken over, which hears of each revocation too? */
     bool (*has_successor)(void *owner);
 

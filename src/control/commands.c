@@ -219,7 +219,8 @@ static void command_resume(const struct scope *scope, const struct controlline *
 
 /* --- all of them --- */
 
-enum { BY_USER = 1, BY_UPSTREAM = 2, BY_ADDRESS = 4, FOR_ALL = 8 };
+/* SETTLED is no option: while another process takes over, it would not hear of the change. */
+enum { BY_USER = 1, BY_UPSTREAM = 2, BY_ADDRESS = 4, FOR_ALL = 8, SETTLED = 16 };
 
 struct command {
     const char *name, *what;     /* what: its second word, if it is a part of its name */
@@ -240,12 +241,12 @@ static const struct command commands[] = {
     { "show",     "counters",  0, 0, 0, "", command_show_counters },
     { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
     { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
-    { "revoke",   NULL,        0, 1, FOR_ALL, "USER|--all", revoke_command },
-    { "drain",    NULL,        0, 1, 0, "[LISTENER]", command_drain },
-    { "resume",   NULL,        0, 1, 0, "[LISTENER]", command_resume },
-    { "upstream", NULL,        2, 2, 0, "NAME up|down", command_upstream },
-    { "log",      NULL,        1, 2, 0, "error|warning|info|debug [USER]", command_log },
-    { "reload",   NULL,        0, 0, 0, "", command_reload },
+    { "revoke",   NULL,        0, 1, FOR_ALL | SETTLED, "USER|--all", revoke_command },
+    { "drain",    NULL,        0, 1, SETTLED, "[LISTENER]", command_drain },
+    { "resume",   NULL,        0, 1, SETTLED, "[LISTENER]", command_resume },
+    { "upstream", NULL,        2, 2, SETTLED, "NAME up|down", command_upstream },
+    { "log",      NULL,        1, 2, SETTLED, "error|warning|info|debug [USER]", command_log },
+    { "reload",   NULL,        0, 0, SETTLED, "", command_reload },
     { "upgrade",  NULL,        0, 0, 0, "", command_upgrade },
 };
 /* clang-format on */
@@ -282,6 +283,11 @@ static bool command_fits(const struct command *command, const struct controlline
            (commands_options(line) & ~command->options) == 0;
 }
 
+static bool commands_is_unsettled(const struct scope *scope)
+{
+    return scope->actions->is_under_way && scope->actions->is_under_way(scope->actions->owner);
+}
+
 static void commands_run(const struct scope *scope, const struct controlline *line, struct reply *reply)
 {
     const struct command *command = commands_find(line);
@@ -291,6 +297,8 @@ static void commands_run(const struct scope *scope, const struct controlline *li
     else if (!command_fits(command, line))
         reply_end(reply, REPLY_USAGE, "usage: %s%s%s %s", command->name, command->what ? " " : "",
                   command->what ? command->what : "", command->usage);
+    else if ((command->options & SETTLED) && commands_is_unsettled(scope))
+        reply_end(reply, REPLY_FAILED, "an upgrade is under way: nothing is changed until it has ended");
     else
         command->run(scope, line, reply);
 }

@@ -31,7 +31,8 @@ struct daemon {
     struct takeover takeover; /* from whom it has taken over */
     bool has_predecessor;
     struct upgrade upgrade; /* who takes over from it */
-    bool is_draining;       /* nobody is accepted any more, for good */
+    bool owes_reload; /* the last one came when the process that takes over may have read its configuration already */
+    bool is_draining; /* nobody is accepted any more, for good */
     struct standing standing;
     struct http *http;         /* owned */
     struct figures_desk *desk; /* owned: for "show counters"; NULL until it is asked for */

@@ -50,6 +50,11 @@ static void orders_show_counters(void *owner, struct reply *reply)
     counterlist_show(daemon->desk, reply);
 }
 
+static bool orders_is_under_way(void *owner)
+{
+    return upgrade_is_under_way(&((const struct daemon *)owner)->upgrade);
+}
+
 static bool orders_has_successor(void *owner)
 {
     const struct upgrade *upgrade = &((const struct daemon *)owner)->upgrade;
@@ -134,6 +139,7 @@ struct control_actions orders_actions(struct daemon *daemon)
                                      .service = orders_service,
                                      .reload = orders_reload,
                                      .upgrade = orders_upgrade,
+                                     .is_under_way = orders_is_under_way,
                                      .has_successor = orders_has_successor,
                                      .is_paused = orders_is_paused,
                                      .show_counters = orders_show_counters,

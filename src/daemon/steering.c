@@ -49,6 +49,8 @@ static void steering_on_taken_over(void *owner, pid_t pid)
     struct daemon *daemon = owner;
     controlsocket_follow(&daemon->control.socket);
     http_yield(daemon->http); /* it is the other one that is asked from here on */
+    if (daemon->owes_reload)
+        kill(pid, SIGHUP);
     steering_drain(daemon, "another process has taken over");
 }
 
@@ -74,7 +76,9 @@ static void steering_reload(void *owner)
 
 static void steering_on_reload(evutil_socket_t signal, short what, void *arg)
 {
-    steering_reload(arg);
+    struct daemon *daemon = arg;
+    daemon->owes_reload = upgrade_is_under_way(&daemon->upgrade);
+    steering_reload(daemon);
 }
 
 static void steering_on_upgrade(evutil_socket_t signal, short what, void *arg)

@@ -512,3 +512,37 @@ def test_a_listener_that_drains_does_so_after_an_upgrade(steered):
     assert socket.socket().connect_ex((LOOPBACK, steered.tls_port)) != 0
     steered.ctl("resume")
     steered.session().ok("NOOP")
+
+
+@pytest.fixture
+def halted(scripted, start_gateway, own_program, tmp_path):
+    """A gateway in the middle of an upgrade: the new process waits for a file before it begins."""
+    go, held = tmp_path / "go", tmp_path / "held"
+    held.touch()
+    gateway = start_gateway(scripted.port, control={}, binary=own_program, revocations_file=str(held))
+    replace(own_program, f"#!/bin/sh\nuntil [ -e {go} ]; do sleep 0.05; done\nexec {program('imapstated')} \"$@\"\n")
+    adopt_orphans()
+    gateway.process.send_signal(signal.SIGUSR2)
+    gateway.wait_log("upgrade begins")
+    return gateway, go
+
+
+@pytest.mark.parametrize("command", ["revoke ann", "drain", "drain plain", "resume", "upstream main down", "log debug", "reload"])
+def test_nothing_is_changed_that_the_new_process_would_not_hear_of(halted, command):
+    gateway, go = halted
+    assert "an upgrade is under way: nothing is changed until it has ended" in gateway.ctl(*command.split(), status=1)
+    assert gateway.rows("clients") == []
+    go.touch()
+    gateway.has_been_taken_over(0)
+    gateway.ctl(*command.split())
+
+
+def test_sighup_during_an_upgrade_reaches_the_new_process_too(halted):
+    gateway, go = halted
+    gateway.process.send_signal(signal.SIGHUP)
+    gateway.wait_log("reloaded: ")
+    seen = gateway.log_octets()
+    go.touch()
+    gateway.has_been_taken_over(seen)
+    gateway.wait_log(rf"\[{gateway.process.pid}\]: info: reloaded: ", since=seen)
+    gateway.session().ok("NOOP")
