@@ -140,19 +140,21 @@ static struct controlclient *steer_open(const struct steer *steer)
 
 /* --- processes that drain --- */
 
-/* What they say is a note. Sockets that nobody listens at are left over. */
-static enum controlclient_end steer_ask_old(struct steering *steering, const char *path)
+/* What they say is a note, and *ret_words, owned. Sockets that nobody listens at are left over. */
+static enum controlclient_end steer_ask_old(struct steering *steering, const char *path, char **ret_words)
 {
     const struct controlclient_reader reader = { steering_row, steering_note, steering };
     struct controlclient *client = controlclient_open(path);
     const char *words;
     char note[1024];
+    *ret_words = NULL;
     if (!client)
         return CONTROLCLIENT_LOST;
     enum controlclient_end end =
         controlclient_ask(client, steering->steer->words, steering->steer->count, &reader, &words);
     snprintf(note, sizeof note, "the process that drains (%s): %s", strrchr(path, '-') + 1, words);
     steering_note(steering, note);
+    *ret_words = strdup(note);
     controlclient_free(client);
     return end;
 }
@@ -166,8 +168,8 @@ static bool steer_concerns_old(const struct steer *steer)
 }
 
 /* These concern sessions that a process before has kept, too: one that has a user's is enough for kick, all must have
- * heard of the others. */
-static enum controlclient_end steer_ask_all_old(struct steering *steering, enum controlclient_end end)
+ * heard of the others. *words, owned, are those of the process whose answer it is in the end. */
+static enum controlclient_end steer_ask_all_old(struct steering *steering, enum controlclient_end end, char **words)
 {
     const struct steer *steer = steering->steer;
     bool is_kick = strcmp(steer->words[0], "kick") == 0;
@@ -179,9 +181,15 @@ static enum controlclient_end steer_ask_all_old(struct steering *steering, enum 
     if (end == CONTROLCLIENT_USAGE || glob(pattern, 0, NULL, &found) != 0)
         return end;
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        enum controlclient_end old = steer_ask_old(steering, found.gl_pathv[i]);
-        if ((is_kick && old == CONTROLCLIENT_DONE) || (!is_kick && old == CONTROLCLIENT_FAILED))
+        char *others;
+        enum controlclient_end old = steer_ask_old(steering, found.gl_pathv[i], &others);
+        if (old != end && ((is_kick && old == CONTROLCLIENT_DONE) || (!is_kick && old == CONTROLCLIENT_FAILED))) {
             end = old;
+            free(*words);
+            *words = others;
+        } else {
+            free(others);
+        }
     }
     globfree(&found);
     return end;
@@ -200,7 +208,7 @@ static int steer_ask(const struct steer *steer)
     steering.notes = json_array();
     enum controlclient_end end = controlclient_ask(client, steer->words, steer->count, &reader, &words);
     char *kept = strdup(words);
-    end = steer_ask_all_old(&steering, end);
+    end = steer_ask_all_old(&steering, end, &kept);
     int status = steering_end(&steering, end, kept ? kept : "out of memory");
     free(kept);
     json_decref(steering.notes);

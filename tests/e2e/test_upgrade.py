@@ -393,7 +393,8 @@ def test_imapstatectl_upgrade_fails_with_the_reason_and_the_socket_stays(steered
 def test_kick_reaches_the_draining_process(steered):
     kept, other = steered.session(), steered.session("bob", "hunter2")
     upgrade_by_ctl(steered)
-    steered.ctl("kick", "ann")
+    words = steered.ctl("kick", "ann")
+    assert "1 session of ann ended" in words and "there is no session" not in words
     bye, = kept.rest()
     assert bye.startswith(b"* BYE ")
     other.ok("NOOP")
