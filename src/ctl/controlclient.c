@@ -143,7 +143,7 @@ enum controlclient_end controlclient_ask(struct controlclient *client, const cha
     }
     if (!is_sent)
         *ret_words = "the daemon does not read";
-    else if (!feof(client->in))
+    else if (!feof(client->in) && !ferror(client->in)) /* an error is one that ended before it had read all */
         *ret_words = "the daemon's answer makes no sense";
     return CONTROLCLIENT_LOST;
 }

@@ -364,6 +364,19 @@ def test_what_cannot_be_reached_has_status_3(tmp_path):
     assert done.returncode == 3 and "too long" in done.stderr
 
 
+def test_a_daemon_that_ends_before_it_has_read_all_has_closed_the_connection(tmp_path):
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(path))
+        daemon.listen()
+        with subprocess.Popen([program("imapstatectl"), "--socket", path, "reload"], stderr=subprocess.PIPE, text=True) as asking:
+            peer = daemon.accept()[0]
+            assert peer.recv(1, socket.MSG_PEEK)
+            peer.close()
+            assert asking.communicate(timeout=PATIENCE_S)[1] == "imapstatectl: the daemon has closed the connection\n"
+    assert asking.returncode == 3
+
+
 def test_a_command_that_is_missing_is_told():
     for words in (("--json",), ("--socket", "x"), ("--socket",)):
         done = run(*words)
