@@ -26,8 +26,8 @@ struct control_actions {
     /* Does the listener of this name accept nobody until it is resumed? */
     bool (*is_paused)(void *owner, const char *listener);
 
-    /* A row for each: name and value. */
-    void (*show_counters)(void *owner, struct reply *reply);
+    /* A row for each: name and value; is_all: buckets of histograms as well. */
+    void (*show_counters)(void *owner, bool is_all, struct reply *reply);
 
     /* The configuration is read anew, with all that belongs to it. The words say what was taken, and what was not. */
     void (*reload)(void *owner, struct reply *reply);

@@ -160,7 +160,7 @@ static void command_cannot(struct reply *reply)
 static void command_show_counters(const struct scope *scope, const struct controlline *line, struct reply *reply)
 {
     if (scope->actions->show_counters)
-        scope->actions->show_counters(scope->actions->owner, reply);
+        scope->actions->show_counters(scope->actions->owner, line->is_all, reply);
     else
         command_cannot(reply);
 }
@@ -238,7 +238,7 @@ static const struct command commands[] = {
     { "show",     "listeners", 0, 0, BY_UPSTREAM, "[--upstream NAME]", sectionlist_show_listeners },
     { "show",     "keys",      0, 0, 0, "", command_show_keys },
     { "show",     "config",    0, 0, 0, "", command_show_config },
-    { "show",     "counters",  0, 0, 0, "", command_show_counters },
+    { "show",     "counters",  0, 0, FOR_ALL, "[--all]", command_show_counters },
     { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
     { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
     { "revoke",   NULL,        0, 1, FOR_ALL | SETTLED, "USER|--all", revoke_command },

@@ -23,7 +23,7 @@ const char steer_help[] =
     "  show upstreams [--upstream NAME]\n"
     "  show listeners [--upstream NAME]\n"
     "  show keys\n"
-    "  show counters            what has been counted since the start\n"
+    "  show counters [--all]    what has been counted; --all: buckets of histograms, too\n"
     "  show config              what it runs by, and where that was given\n"
     "  top                      a screen of the above that refreshes; q ends it\n"
     "  kick USER|#CLIENT        end the sessions of a user, or one client\n"

@@ -98,6 +98,7 @@ static bool daemon_open_http(struct daemon *daemon, FILE *errors)
         .reloaded_s = time(NULL),
         .is_listening = !crew_has_paused(&daemon->crew),
         .is_draining = &daemon->is_draining,
+        .control = &daemon->control.socket,
     };
     daemon->http = http_new(&daemon->loop, &daemon->inquiries, &daemon->standing);
     if (!daemon->http)

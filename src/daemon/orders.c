@@ -42,12 +42,12 @@ static void orders_upgrade(void *owner, struct reply *reply)
     upgrade_begin(&daemon->upgrade, &daemon->crew, daemon->service, orders_on_answered, reply);
 }
 
-static void orders_show_counters(void *owner, struct reply *reply)
+static void orders_show_counters(void *owner, bool is_all, struct reply *reply)
 {
     struct daemon *daemon = owner;
     if (!daemon->desk)
         daemon->desk = figures_desk_new(&daemon->inquiries, &daemon->standing);
-    counterlist_show(daemon->desk, reply);
+    counterlist_show(daemon->desk, is_all, reply);
 }
 
 static bool orders_is_under_way(void *owner)

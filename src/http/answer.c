@@ -15,6 +15,7 @@ void http_request_free(struct http_request *request)
     if (connection)
         evhttp_connection_set_closecb(connection, NULL, NULL);
     figures_withdraw(&request->figures);
+    predecessors_withdraw(&request->predecessors);
     timer_stop(&request->timer);
     list_remove(&request->link);
     free(request);
@@ -57,6 +58,25 @@ bool http_request_figures(struct http_request *request, figures_callback *answer
         return true;
     http_reply_text(request, HTTP_SERVUNAVAIL, "the workers cannot be asked at the moment");
     return false;
+}
+
+static void http_request_on_predecessors(void *asker)
+{
+    struct http_request *request = asker;
+    http_request_figures(request, request->figures.answered);
+}
+
+void http_request_all_figures(struct http_request *request, figures_callback *answered)
+{
+    request->figures.answered = answered;
+    request->predecessors.answered = http_request_on_predecessors;
+    request->predecessors.asker = request;
+    predecessors_ask(request->context->predecessors, &request->predecessors);
+}
+
+const struct inheritance *http_request_inheritance(const struct http_request *request)
+{
+    return predecessors_told(request->context->predecessors);
 }
 
 void http_request_wait(struct http_request *request, uint64_t ms, agenda_callback *callback)

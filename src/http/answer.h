@@ -9,6 +9,7 @@
 
 #include "figures.h"
 #include "list.h"
+#include "predecessors.h"
 #include "timer.h"
 
 struct evbuffer;
@@ -23,6 +24,7 @@ struct http_context {
     const struct standing *standing;
     struct figures_desk *desk;
     struct sampler *sampler;
+    struct predecessors *predecessors;
     struct list requests;  /* that are not answered yet */
     uint64_t probed_at_ms; /* health.h: when upstreams were last asked whether they are there; 0: never */
 };
@@ -32,6 +34,7 @@ struct http_request {
     struct evhttp_request *evhttp; /* libevent's; until it is answered */
     struct http_context *context;  /* borrowed */
     struct figures_request figures;
+    struct predecessors_request predecessors;
     struct timer timer;
     uint64_t deadline_ms; /* its page's */
 };
@@ -48,6 +51,10 @@ const char *http_request_header(const struct http_request *request, const char *
 /* Asks for the figures; then answered() is called with request for the asker. False: that cannot be, and it has been
  * answered. */
 bool http_request_figures(struct http_request *request, figures_callback *answered);
+
+/* The same after the processes that drain have been asked for theirs: inheritance is valid in answered(). */
+void http_request_all_figures(struct http_request *request, figures_callback *answered);
+const struct inheritance *http_request_inheritance(const struct http_request *request);
 
 /* callback is called with request for the owner, after that time. */
 void http_request_wait(struct http_request *request, uint64_t ms, agenda_callback *callback);

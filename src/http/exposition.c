@@ -3,9 +3,11 @@
 #include <event2/buffer.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "config.h"
 #include "figures.h"
+#include "inherited.h"
 #include "reach.h"
 #include "service.h"
 #include "upstreamcounters.h"
@@ -18,7 +20,8 @@ enum kind { GAUGE, COUNTER, HISTOGRAM };
 struct exposition {
     struct evbuffer *text;
     enum exposition_form form;
-    const char *name; /* of the family that is being written */
+    const struct inheritance *inheritance; /* NULL: none */
+    const char *name;                      /* of the family that is being written; NULL: none yet */
     enum kind kind;
     bool is_failed;
 };
@@ -55,11 +58,47 @@ static void put_value(struct exposition *out, const char *value)
 
 /* --- families and samples --- */
 
+/* Is it the name of a sample of the family? The forms do not differ in that. */
+static bool family_has(const struct exposition *out, const char *name, size_t len)
+{
+    static const char *const suffixes[][4] = {
+        [GAUGE] = { "" },
+        [COUNTER] = { "_total" },
+        [HISTOGRAM] = { "_bucket", "_sum", "_count" },
+    };
+    size_t start = strlen("imapstate_") + strlen(out->name);
+    if (len < start || strncmp(name + strlen("imapstate_"), out->name, strlen(out->name)) != 0)
+        return false;
+    for (const char *const *suffix = suffixes[out->kind]; *suffix; suffix++)
+        if (len - start == strlen(*suffix) && memcmp(name + start, *suffix, len - start) == 0)
+            return true;
+    return false;
+}
+
+/* In the order that they came in, which keeps the parts of a histogram together. */
+static void put_process(struct exposition *out, const struct inherited *inherited)
+{
+    for (size_t i = 0; i < inherited->count; i++) {
+        const struct inherited_sample *sample = &inherited->samples[i];
+        if (family_has(out, sample->text, sample->name_len))
+            put(out, "%s\n", sample->text);
+    }
+}
+
+/* The samples of a family have to stand together. */
+static void end_family(struct exposition *out)
+{
+    bool has_others = out->inheritance && out->name;
+    for (size_t i = 0; has_others && i < out->inheritance->count; i++)
+        put_process(out, &out->inheritance->of[i]);
+}
+
 static void family(struct exposition *out, enum kind kind, const char *name, const char *help)
 {
     static const char *const kinds[] = { "gauge", "counter", "histogram" };
     /* OpenMetrics has the suffix in the samples only. */
     const char *suffix = kind == COUNTER && out->form == EXPOSITION_TEXT ? "_total" : "";
+    end_family(out);
     out->name = name;
     out->kind = kind;
     put(out, "# HELP imapstate_%s%s %s\n# TYPE imapstate_%s%s %s\n", name, suffix, help, name, suffix, kinds[kind]);
@@ -344,15 +383,27 @@ static void write_park(struct exposition *out, const struct figures *figures)
 
 /* --- the whole --- */
 
-bool exposition_write(const struct figures *figures, enum exposition_form form, struct evbuffer *ret_text)
+static void write_predecessors(struct exposition *out, const struct figures *figures)
+{
+    const struct inheritance *inheritance = out->inheritance;
+    if (!inheritance)
+        return;
+    family(out, GAUGE, "predecessors", "Processes that drain after an upgrade, by whether they told of themselves.");
+    sample(out, inheritance->count, LABELS("answer", "told"));
+    sample(out, inheritance->silent, LABELS("answer", "silent"));
+}
+
+bool exposition_write(const struct figures *figures, const struct inheritance *inheritance, enum exposition_form form,
+                      struct evbuffer *ret_text)
 {
     static void (*const parts[])(struct exposition *, const struct figures *) = {
-        write_daemon,  write_process, write_keys,     write_workers,     write_octets, write_tls,
-        write_clients, write_logins,  write_restores, write_connections, write_reach,  write_park,
+        write_daemon, write_process,  write_keys,        write_workers, write_octets, write_tls,          write_clients,
+        write_logins, write_restores, write_connections, write_reach,   write_park,   write_predecessors,
     };
-    struct exposition out = { .text = ret_text, .form = form };
+    struct exposition out = { .text = ret_text, .form = form, .inheritance = inheritance };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         parts[i](&out, figures);
+    end_family(&out);
     put(&out, "# EOF\n");
     return !out.is_failed;
 }

@@ -9,13 +9,16 @@
 
 struct evbuffer;
 struct figures;
+struct inheritance;
 
 enum exposition_form { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
 
 /* For Content-Type. */
 const char *exposition_type(enum exposition_form form);
 
-/* Appends the whole. False if out of memory. */
-bool exposition_write(const struct figures *figures, enum exposition_form form, struct evbuffer *ret_text);
+/* Appends the whole, with what other processes' figures are: each has a label "process" first, which our
+ * own have not. inheritance NULL: nobody has been asked, and nothing is said of others. False if out of memory. */
+bool exposition_write(const struct figures *figures, const struct inheritance *inheritance, enum exposition_form form,
+                      struct evbuffer *ret_text);
 
 #endif

@@ -20,6 +20,7 @@
 #include "park.h"
 #include "upstreamcounters.h"
 
+struct controlsocket;
 struct service;
 struct figures_desk;
 
@@ -32,9 +33,10 @@ struct standing {
     time_t started_s;
     time_t reloaded_s; /* when the configuration was last taken over; at first: the start */
     uint64_t reloads[STANDING_RELOAD_COUNT];
-    bool has_failed;         /* the last reload, in whole or in part */
-    bool is_listening;       /* all that is configured is open */
-    const bool *is_draining; /* borrowed: nobody is accepted any more */
+    bool has_failed;                     /* the last reload, in whole or in part */
+    bool is_listening;                   /* all that is configured is open */
+    const bool *is_draining;             /* borrowed: nobody is accepted any more */
+    const struct controlsocket *control; /* borrowed: where predecessors' are beside; NULL: nowhere */
 };
 
 struct figures_worker {

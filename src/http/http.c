@@ -15,6 +15,7 @@
 #include "list.h"
 #include "loop.h"
 #include "pages.h"
+#include "predecessors.h"
 #include "sampler.h"
 #include "sockets.h"
 #include "visitors.h"
@@ -150,7 +151,8 @@ static bool http_prepare(struct http *http)
 {
     http->context.desk = figures_desk_new(http->context.inquiries, http->context.standing);
     http->evhttp = evhttp_new(http->context.loop->base);
-    if (!http->context.desk || !http->evhttp)
+    http->context.predecessors = predecessors_new(http->context.loop, http->context.standing);
+    if (!http->context.desk || !http->evhttp || !http->context.predecessors)
         return false;
     http->context.sampler = sampler_new(http->context.loop, http->context.desk);
     if (!http->context.sampler)
@@ -188,6 +190,7 @@ void http_free(struct http *http)
     if (http->evhttp)
         evhttp_free(http->evhttp);
     sampler_free(http->context.sampler);
+    predecessors_free(http->context.predecessors);
     figures_desk_free(http->context.desk);
     free(http->bound);
     free(http);

@@ -13,7 +13,7 @@ static void metrics_on_figures(void *asker, const struct figures *figures)
     struct http_request *request = asker;
     enum exposition_form form = negotiation_form(http_request_header(request, "Accept"));
     struct evbuffer *text = evbuffer_new();
-    if (figures && text && exposition_write(figures, form, text))
+    if (figures && text && exposition_write(figures, http_request_inheritance(request), form, text))
         http_reply(request, HTTP_OK, exposition_type(form), text);
     else
         http_reply_text(request, HTTP_SERVUNAVAIL, "out of memory");
@@ -23,5 +23,5 @@ static void metrics_on_figures(void *asker, const struct figures *figures)
 
 void metrics_page(struct http_request *request)
 {
-    http_request_figures(request, metrics_on_figures);
+    http_request_all_figures(request, metrics_on_figures);
 }

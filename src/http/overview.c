@@ -14,6 +14,7 @@
 #include "figures.h"
 #include "histogram.h"
 #include "history.h"
+#include "inherited.h"
 #include "reach.h"
 #include "service.h"
 #include "upstreamcounters.h"
@@ -298,6 +299,26 @@ static json_t *connections_part(const struct figures *figures)
                      certificate_rows(figures));
 }
 
+static json_t *process_row(const struct inherited *inherited)
+{
+    static const char clients[] = "imapstate_clients";
+    return json_pack("{so so so}", "process", text(inherited->process), "clients",
+                     count(inherited_sum(inherited, clients, NULL)), "sessions",
+                     count(inherited_sum(inherited, clients, "state=\"authenticated\"")));
+}
+
+/* Those that drain after this process has taken over. */
+static json_t *predecessors_part(const struct inheritance *inheritance)
+{
+    static const struct inheritance none;
+    const struct inheritance *from = inheritance ? inheritance : &none;
+    json_t *rows = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < from->count; i++)
+        failed |= json_array_append_new(rows, process_row(&from->of[i]));
+    return json_pack("{s{so so}}", "predecessors", "draining", complete(rows, failed), "silent", count(from->silent));
+}
+
 static json_t *since_start_part(const struct figures *figures)
 {
     struct history_sums sums;
@@ -479,6 +500,7 @@ bool overview_write(const struct overview *overview, struct evbuffer *ret_text)
     failed |= json_object_update_new(made, state_part(figures));
     failed |= json_object_update_new(made, process_part(figures));
     failed |= json_object_update_new(made, connections_part(figures));
+    failed |= json_object_update_new(made, predecessors_part(overview->inheritance));
     failed |= json_object_update_new(made, since_start_part(figures));
     failed |= json_object_update_new(made, history_part(overview));
     made = complete(made, failed);

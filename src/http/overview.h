@@ -12,11 +12,13 @@ struct figures;
 struct history;
 struct history_levels;
 struct history_sums;
+struct inheritance;
 
 struct overview {
     const struct figures *figures;
     const struct history *history;
-    int64_t now_s; /* since 1970 */
+    const struct inheritance *inheritance; /* NULL: of none */
+    int64_t now_s;                         /* since 1970 */
 };
 
 /* Appends the whole. False if out of memory: then there may be a part of it. */

@@ -35,6 +35,7 @@ static void statuspage_on_figures(void *asker, const struct figures *figures)
     struct http_request *request = asker;
     const struct overview overview = {
         .figures = figures,
+        .inheritance = http_request_inheritance(request),
         .history = sampler_history(request->context->sampler),
         .now_s = (int64_t)time(NULL),
     };
@@ -44,5 +45,5 @@ static void statuspage_on_figures(void *asker, const struct figures *figures)
 
 void statuspage_status(struct http_request *request)
 {
-    http_request_figures(request, statuspage_on_figures);
+    http_request_all_figures(request, statuspage_on_figures);
 }

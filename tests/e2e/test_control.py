@@ -194,6 +194,8 @@ def test_show_counters(gateway):
     logins = [name for name in counters if name.startswith("imapstate_logins_total") and counters[name] == "1"]
     assert len(logins) == 1 and '"ann"' not in "".join(counters)
     assert max(map(len, gateway.ctl("show", "counters").splitlines())) < WIDTH
+    everything = {row["name"] for row in gateway.rows("counters", "--all")}
+    assert everything > set(counters) and any("_bucket" in name for name in everything)
 
 
 # --- the socket ---

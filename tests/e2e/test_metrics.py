@@ -125,7 +125,7 @@ def test_what_grafana_and_the_alerts_ask_for_exists(lot):
         assert names or "up{" in query, (where, query)
         for name, matchers in names:
             assert name in told, (where, name)
-            labels = set(re.findall(r"(\w+)(?==)", matchers)) - {"instance", "job"}
+            labels = set(re.findall(r"(\w+)(?==)", matchers)) - {"instance", "job", "process"}
             assert labels <= told[name], (where, name, labels - told[name])
 
 

@@ -148,6 +148,7 @@ def full_status(address):
         "listeners": [{"name": "l" * 63, "clients": 12345, "accepted": 1234567890, "refused": 123456}],
         "certificates": [{"name": "l" * 63, "not_after_s": status["now_s"] + days * 86400} for days in (-1, 5, 300)],
         "logins": dict.fromkeys(status["logins"], 1234567890), "takes": dict.fromkeys(status["takes"], 1234567890),
+        "predecessors": {"draining": [{"process": "old-1234567", "clients": 12345, "sessions": 12340}], "silent": 0},
         "reload": {"at_s": status["now_s"] - 5, "is_good": False}, "recent": lately, "hour": lately | {"seconds": 3600.0},
         "history": {"every_s": 10, "end_s": status["now_s"], "count": HOUR_POINTS, "series": series}}
 

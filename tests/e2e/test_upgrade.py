@@ -1,6 +1,7 @@
 """Another process takes over, started from the file on disk: nobody is refused, no session ends, and if it comes to
 nothing the old one goes on."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import threading
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from harness.controls import Control
 from harness.gateway import Section, adopt_orphans, listener, program, reload
 from harness.imap import Client
+from harness.metrics import Metrics
 from harness.net import LOOPBACK, free_port
 from harness.parking import Lot
 from harness.patience import PATIENCE_S, wait_until
@@ -547,3 +550,94 @@ def test_sighup_during_an_upgrade_reaches_the_new_process_too(halted):
     gateway.has_been_taken_over(seen)
     gateway.wait_log(rf"\[{gateway.process.pid}\]: info: reloaded: ", since=seen)
     gateway.session().ok("NOOP")
+
+
+# What the old one counts is told by the new one
+
+
+@pytest.fixture
+def start_metered(scripted, start_gateway):
+    """start_metered(**settings): a gateway with metrics."""
+    def start(**settings):
+        http, metrics = Metrics.settings()
+        gateway = start_gateway(scripted.port, **http, **settings)
+        gateway.metrics = metrics
+        return gateway
+    return start
+
+
+def own(metrics, name):
+    """Of the process that is asked."""
+    return sum(value for (known, pairs), value in metrics.scrape().items() if known == f"imapstate_{name}" and "process" not in dict(pairs))
+
+
+def test_the_new_one_tells_what_the_old_ones_count_until_they_end(start_metered):
+    gateway = start_metered(control={})
+    metrics = gateway.metrics
+    first = gateway.session()
+    metrics.wait("clients", 1, state="authenticated")
+    assert metrics.sum("predecessors") == 0
+    one = gateway.upgrade()
+    second = gateway.session()
+    metrics.wait("clients", 2, state="authenticated")
+    other = gateway.upgrade()
+    labels = [{"process": f"old-{old.pid}"} for old in (one, other)]
+    gateway.session()
+    metrics.wait("clients", 3, state="authenticated")
+    for label in labels:
+        assert metrics.sum("clients", state="authenticated", **label) == 1
+        assert metrics.sum("clients_accepted_total", **label) == metrics.sum("login_seconds_count", **label) == 1
+        assert metrics.sum("login_seconds_bucket", le="+Inf", **label) == 1
+        assert metrics.sum("draining", **label) == metrics.sum("build_info", **label) == 1
+    assert own(metrics, "clients_accepted_total") == 1 and own(metrics, "draining") == 0
+    assert metrics.sum("predecessors", answer="told") == 2 and metrics.sum("predecessors", answer="silent") == 0
+    before = metrics.sum("octets_total", **labels[0])
+    first.ok("NOOP")
+    wait_until(lambda: metrics.sum("octets_total", **labels[0]) > before)
+    told = json.loads(metrics.get("/status.json")[0])
+    assert told["clients"]["now"] == 1 and told["predecessors"]["silent"] == 0
+    assert sorted(told["predecessors"]["draining"], key=str) == sorted(({"clients": 1, "sessions": 1} | label for label in labels), key=str)
+    for form in "text/plain", "application/openmetrics-text":
+        text, headers = metrics.get(Accept=form)
+        assert headers["Content-Type"].startswith(form) and text.endswith("\n# EOF\n")
+    for client, old in (first, one), (second, other):
+        client.logout()
+        client.close()
+        assert gone(old) == 0
+        assert metrics.sum("clients", process=f"old-{old.pid}") == 0
+    assert metrics.sum("predecessors") == 0 and not any("process" in dict(pairs) for _, pairs in metrics.scrape())
+
+
+def test_prometheus_takes_what_the_old_one_counts(start_metered):
+    gateway = start_metered(control={})
+    gateway.session()
+    gateway.upgrade()
+    text = gateway.metrics.get()[0]
+    assert text.count('{process="old-') > 100
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0 and not checked.stderr and not checked.stdout, checked
+
+
+def test_an_old_one_that_is_held_up_holds_nobody_up(start_metered):
+    gateway = start_metered(control={})
+    kept = gateway.session()
+    old = gateway.upgrade()
+    os.kill(old.pid, signal.SIGSTOP)
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(gateway.metrics.sum("predecessors", answer="silent")))
+    asking.start()
+    gateway.session().ok("NOOP")
+    while asking.is_alive():  # the main thread answers all the while
+        assert gateway.metrics.get("/healthz")[0]
+    assert answers == [1]
+    os.kill(old.pid, signal.SIGCONT)
+    wait_until(lambda: gateway.metrics.sum("predecessors", answer="told") == 1)
+    kept.ok("NOOP")
+
+
+def test_without_a_control_socket_the_old_one_is_not_asked(start_metered):
+    gateway = start_metered()
+    kept = gateway.session()
+    gateway.upgrade()
+    assert gateway.metrics.sum("predecessors") == 0 and gateway.metrics.sum("clients") == 0
+    kept.ok("NOOP")

@@ -3,6 +3,7 @@
 
 #include "desk.h"
 #include "exposition.h"
+#include "inherited.h"
 
 #include <event2/buffer.h>
 #include <sodium.h>
@@ -11,12 +12,13 @@
 
 static char *text; /* of the last one; the test's to free */
 static enum exposition_form form;
+static const struct inheritance *inheritance;
 
 static void on_figures(void *owner, const struct figures *figures)
 {
     struct evbuffer *buffer = evbuffer_new();
     assert_non_null(figures);
-    assert_true(exposition_write(figures, form, buffer));
+    assert_true(exposition_write(figures, inheritance, form, buffer));
     size_t len = evbuffer_get_length(buffer);
     text = calloc(len + 1, 1);
     evbuffer_remove(buffer, text, len);
@@ -38,6 +40,7 @@ static int end(void **state)
 {
     free(text);
     text = NULL;
+    inheritance = NULL;
     return desk_end(state);
 }
 
@@ -136,6 +139,38 @@ TEST(an_upstream_that_nobody_has_tried_is_not_said_to_be_out_of_reach)
     check_line("imapstate_upstream_reachable{upstream=\"main\"} 0");
 }
 
+TEST(what_another_process_has_counted_stands_in_its_family_with_a_label)
+{
+    static char clients[] = "imapstate_clients{process=\"old-7\",listener=\"plain\",state=\"closing\"} 3";
+    static char saved[] = "imapstate_tokens_saved_total{process=\"old-7\"} 4";
+    static char sum[] = "imapstate_login_seconds_sum{process=\"old-7\",upstream=\"main\",by=\"parked\"} 5";
+    struct inherited_sample samples[] = { { saved, strlen("imapstate_tokens_saved_total"), 4 },
+                                          { sum, strlen("imapstate_login_seconds_sum"), 5 },
+                                          { clients, strlen("imapstate_clients"), 3 } };
+    struct inherited old = { "old-7", samples, ARRAY_LEN(samples), ARRAY_LEN(samples) };
+    const struct inheritance both = { &old, 1, 2 };
+    for (unsigned i = 0; i < 2; i++) {
+        inheritance = &both;
+        write_as(i ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT);
+        check_line(clients);
+        check_line(saved);
+        check_line("imapstate_predecessors{answer=\"told\"} 1");
+        check_line("imapstate_predecessors{answer=\"silent\"} 2");
+        check_line(sum);
+        assert_true(strstr(text, sum) < strstr(text, "# HELP imapstate_restores"));
+        const char *at = strstr(text, clients), *family = strstr(text, "# TYPE imapstate_clients gauge\n");
+        assert_true(family && at > family && at < strstr(text, "# HELP imapstate_clients_accepted"));
+        const char *end_of = strstr(strstr(text, saved), "\n");
+        assert_true(strncmp(end_of, "\n# ", 3) == 0);
+    }
+}
+
+TEST(if_nobody_was_asked_nothing_is_said_of_others)
+{
+    write_as(EXPOSITION_TEXT);
+    assert_null(strstr(text, "imapstate_predecessors"));
+}
+
 int main(void)
 {
 #define EACH(sentence) cmocka_unit_test_setup_teardown(sentence, desk_begin, end)
@@ -145,6 +180,8 @@ int main(void)
         EACH(a_histogram_is_cumulative_in_seconds),
         EACH(what_has_never_happened_is_there_as_zero),
         EACH(what_the_daemon_knows_of_itself_is_told),
+        EACH(what_another_process_has_counted_stands_in_its_family_with_a_label),
+        EACH(if_nobody_was_asked_nothing_is_said_of_others),
         EACH(a_name_cannot_break_out_of_its_quotes),
         EACH(an_upstream_that_nobody_has_tried_is_not_said_to_be_out_of_reach),
     };

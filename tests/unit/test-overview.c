@@ -10,6 +10,7 @@
 #include "config.h"
 #include "figures.h"
 #include "history.h"
+#include "inherited.h"
 #include "overview.h"
 #include "service.h"
 
@@ -63,13 +64,16 @@ static int end(void **state)
     return 0;
 }
 
+static const struct inheritance *inheritance;
 static size_t head; /* octets that are in the buffer already: they shift where it asks for more memory */
 
 /* To be freed. NULL: it was not whole. */
 static char *text(void)
 {
     static const char zeros[512];
-    const struct overview overview = { .figures = &figures, .history = history, .now_s = NOW_S };
+    const struct overview overview = {
+        .figures = &figures, .history = history, .inheritance = inheritance, .now_s = NOW_S
+    };
     struct evbuffer *buffer = evbuffer_new();
     char *octets = NULL;
     if (buffer && evbuffer_add(buffer, zeros, head) == 0 && overview_write(&overview, buffer)) {
@@ -365,6 +369,24 @@ TEST(without_memory_there_is_nothing_rather_than_a_part)
     head = 0;
 }
 
+TEST(it_tells_of_processes_that_drain)
+{
+    static char open[] = "imapstate_clients{process=\"old-7\",listener=\"imap\",state=\"authenticated\"} 3";
+    static char closing[] = "imapstate_clients{process=\"old-7\",listener=\"imap\",state=\"closing\"} 4";
+    struct inherited_sample samples[] = { { open, strlen("imapstate_clients"), 3 },
+                                          { closing, strlen("imapstate_clients"), 4 } };
+    struct inherited old = { "old-7", samples, ARRAY_LEN(samples), ARRAY_LEN(samples) };
+    const struct inheritance both = { &old, 1, 2 };
+    inheritance = &both;
+    json_t *root = read_back();
+    inheritance = NULL;
+    assert_string_equal(json_string_value(at(root, "predecessors.draining.0.process")), "old-7");
+    check_number(root, "predecessors.draining.0.clients", 7);
+    check_number(root, "predecessors.draining.0.sessions", 3);
+    check_number(root, "predecessors.silent", 2);
+    json_decref(root);
+}
+
 int main(void)
 {
     json_set_alloc_funcs(json_malloc, free);
@@ -378,6 +400,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_parking_there_is_no_room_for_it, begin, end),
         cmocka_unit_test_setup_teardown(it_says_why_it_is_not_ready, begin, end),
         cmocka_unit_test_setup_teardown(it_says_that_it_drains, begin, end),
+        cmocka_unit_test_setup_teardown(it_tells_of_processes_that_drain, begin, end),
         cmocka_unit_test_setup_teardown(the_last_hour_is_told_point_by_point, begin, end),
         cmocka_unit_test_setup_teardown(what_is_no_UTF_8_is_shown_as_far_as_it_can_be, begin, end),
         cmocka_unit_test_setup_teardown(without_memory_there_is_nothing_rather_than_a_part, begin, end),

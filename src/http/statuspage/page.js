@@ -439,7 +439,9 @@ function showProcess(status) {
         fact('Version', status.version, `OpenSSL ${status.openssl}`),
         fact('Sealing key', status.sealing_key, `epoch ${status.epoch}`),
         fact('Accounts suspended', whole.format(status.suspended_accounts), 'until their upstream accepts them again'),
-        fact('Log lines lost', whole.format(status.log_lines_lost)));
+        fact('Log lines lost', whole.format(status.log_lines_lost)),
+        ...status.predecessors.draining.map(({ process, clients }) =>
+            fact(`Process ${process.replace('old-', '')}`, `drains: ${counted(clients, 'client', 'clients')}`, 'it was replaced by this one')));
 }
 
 /* [is it bad, words] */
