@@ -162,19 +162,35 @@ bool choice_accept(struct client *client, struct offers **ret_offers)
 
 /* --- the record --- */
 
+/* May the session be answered from a record? */
+static bool choice_is_undecided(const struct client *client)
+{
+    const struct choice *choice = &client->choice;
+    bool is_on_record = !record_is_empty(client->session.record) || !session_is_set_up(&client->session);
+    return choice->proof && !client->upstream && !client->admission && !client->restore && is_on_record &&
+           !choice->wants_new && !client->listener->imapproxy_compat;
+}
+
 enum record_answer choice_look_up(struct client *client, struct imapstate_span request, struct imapstate_buf *ret_names)
 {
     const struct choice *choice = &client->choice;
     const struct record *told = client->session.record;
-    bool is_undecided = choice->proof && !client->upstream && !client->admission && !client->restore;
-    bool is_on_record = !record_is_empty(told) || !session_is_set_up(&client->session);
-    if (!is_undecided || !is_on_record || choice->wants_new || client->listener->imapproxy_compat)
-        return RECORD_UNKNOWN;
     enum record_answer answer = RECORD_UNKNOWN;
+    if (!choice_is_undecided(client))
+        return answer;
     if (choice->reserved)
         answer = record_look_up(choice->reserved->kept.record, told, request, ret_names);
     return answer != RECORD_UNKNOWN ? answer
                                     : park_look_up(choice->proof, told, request, client_now_ms(client), ret_names);
+}
+
+bool choice_namespace(struct client *client, struct imapstate_buf *ret_line)
+{
+    const struct choice *choice = &client->choice;
+    const struct record *told = client->session.record;
+    return choice_is_undecided(client) &&
+           ((choice->reserved && record_namespace(choice->reserved->kept.record, told, ret_line)) ||
+            park_namespace(choice->proof, told, client_now_ms(client), ret_line));
 }
 
 void choice_was_told(struct client *client)

@@ -46,6 +46,9 @@ bool choice_accept(struct client *client, struct offers **ret_offers);
 enum record_answer choice_look_up(struct client *client, struct imapstate_span request,
                                   struct imapstate_buf *ret_names);
 
+/* What it has answered to NAMESPACE in such a session; false: nobody knows. */
+bool choice_namespace(struct client *client, struct imapstate_buf *ret_line);
+
 /* The session has been answered from a record. */
 void choice_was_told(struct client *client);
 

@@ -18,6 +18,7 @@
 #include "relay.h"
 #include "request.h"
 #include "restore.h"
+#include "rewrite.h"
 #include "session.h"
 #include "stream.h"
 #include "words.h"
@@ -300,6 +301,23 @@ static void own_enable(struct client *client)
     imapstate_buf_done(&said);
 }
 
+static void own_namespace(struct client *client)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, RECORD_MAX);
+    if (choice_namespace(client, &line)) {
+        rewrite_put_namespace(client, imapstate_buf_span(&line));
+        session_tell_namespace(&client->session, imapstate_buf_span(&line));
+        choice_was_told(client);
+        own_say(client, "OK " N_("Namespaces listed."));
+    } else if (restore_make_upstream(client, NULL) && client_is_at_rest(client) &&
+               relay_pass(client, request_tag(&client->request), client->request.command,
+                          request_arguments(&client->request))) {
+        request_done(&client->request);
+    }
+    imapstate_buf_done(&line);
+}
+
 static void own_after_login(struct client *client)
 {
     switch (client->request.command->id) {
@@ -331,6 +349,9 @@ static void own_after_login(struct client *client)
         break;
     case IMAPSTATE_COMMAND_ENABLE:
         own_enable(client);
+        break;
+    case IMAPSTATE_COMMAND_NAMESPACE:
+        own_namespace(client);
         break;
     default:
         own_say(client, "BAD " N_("Command not allowed after login."));

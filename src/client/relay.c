@@ -67,17 +67,20 @@ static bool relay_is_ours(const struct client *client, const struct imapstate_co
     }
 }
 
-/* An ENABLE that can be answered before there is a connection. */
+/* Can it be answered before there is a connection? */
 static bool relay_is_on_record(struct client *client, const struct imapstate_command_line *line,
                                const struct imapstate_piece *piece)
 {
-    struct imapstate_buf names;
-    if (line->command->id != IMAPSTATE_COMMAND_ENABLE || piece->literal.announced)
-        return false;
-    imapstate_buf_init(&names, RECORD_MAX);
-    enum record_answer answer = choice_look_up(client, imapstate_span_without_line_end(line->arguments), &names);
-    imapstate_buf_done(&names);
-    return answer != RECORD_UNKNOWN;
+    struct imapstate_buf answer;
+    bool is_on_record = false;
+    imapstate_buf_init(&answer, RECORD_MAX);
+    if (line->command->id == IMAPSTATE_COMMAND_ENABLE && !piece->literal.announced)
+        is_on_record =
+            choice_look_up(client, imapstate_span_without_line_end(line->arguments), &answer) != RECORD_UNKNOWN;
+    else if (line->command->id == IMAPSTATE_COMMAND_NAMESPACE && !line->has_arguments_sp)
+        is_on_record = choice_namespace(client, &answer);
+    imapstate_buf_done(&answer);
+    return is_on_record;
 }
 
 /* May the octets of a literal go up as they come? They are then counted by us and by the upstream, each for itself, and
@@ -257,7 +260,7 @@ bool relay_pass(struct client *client, struct imapstate_span tag, const struct i
 {
     struct imapstate_buf spaced;
     imapstate_buf_init(&spaced, IMAPSTATE_LINE_MAX);
-    bool fits = imapstate_buf_put_byte(&spaced, ' ') && imapstate_buf_put(&spaced, arguments);
+    bool fits = arguments.len == 0 || (imapstate_buf_put_byte(&spaced, ' ') && imapstate_buf_put(&spaced, arguments));
     struct flight *flight = fits ? pipeline_push(&client->pipeline, command, tag) : NULL;
     if (flight && command->stored != IMAPSTATE_ENTRY_NONE) {
         flight->is_capturing = true;

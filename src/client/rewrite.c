@@ -31,7 +31,7 @@ static bool rewrite_put_names(struct client *client, struct imapstate_span line,
 }
 
 /* RFC 5255 section 3.4 */
-static bool rewrite_put_namespace(struct client *client, struct imapstate_span line)
+static bool rewrite_translate_namespace(struct client *client, struct imapstate_span line)
 {
     struct imapstate_buf translated;
     imapstate_buf_init(&translated, NAMESPACE_LINE_MAX);
@@ -40,6 +40,12 @@ static bool rewrite_put_namespace(struct client *client, struct imapstate_span l
         stream_put(&client->stream, imapstate_buf_span(&translated));
     imapstate_buf_done(&translated);
     return is_translated;
+}
+
+void rewrite_put_namespace(struct client *client, struct imapstate_span line)
+{
+    if (!client_is_translated(client) || !rewrite_translate_namespace(client, line))
+        stream_put(&client->stream, line);
 }
 
 /* The text for a status response in the client's language, NULL if it keeps its own; ret_head is the line up to it. */
@@ -59,7 +65,7 @@ bool rewrite_put_line(struct client *client, struct imapstate_span line, const s
     struct imapstate_span head = line, names;
     const char *wording = NULL;
     if (client_is_translated(client)) {
-        if (rewrite_put_namespace(client, line))
+        if (rewrite_translate_namespace(client, line))
             return true;
         wording = rewrite_find_wording(client, line, command, &head);
     }

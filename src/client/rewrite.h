@@ -15,4 +15,7 @@ struct client;
 bool rewrite_put_line(struct client *client, struct imapstate_span line, const struct imapstate_command *command)
     __attribute__((warn_unused_result));
 
+/* The same for an untagged NAMESPACE, a whole line, which is copied. */
+void rewrite_put_namespace(struct client *client, struct imapstate_span line);
+
 #endif

@@ -13,6 +13,8 @@ struct record {
     struct imapstate_buf lines;
     struct imapstate_buf heard;
     bool has_heard;
+    struct imapstate_buf namespace, heard_namespace; /* whole lines */
+    size_t namespace_at;                             /* in lines: what was on record when it came */
 };
 
 struct record *record_new(void)
@@ -21,6 +23,8 @@ struct record *record_new(void)
     if (record) {
         imapstate_buf_init(&record->lines, RECORD_MAX);
         imapstate_buf_init(&record->heard, RECORD_MAX);
+        imapstate_buf_init(&record->namespace, RECORD_MAX);
+        imapstate_buf_init(&record->heard_namespace, RECORD_MAX);
     }
     return record;
 }
@@ -31,6 +35,8 @@ void record_free(struct record *record)
         return;
     imapstate_buf_done(&record->lines);
     imapstate_buf_done(&record->heard);
+    imapstate_buf_done(&record->namespace);
+    imapstate_buf_done(&record->heard_namespace);
     free(record);
 }
 
@@ -153,4 +159,28 @@ enum record_answer record_look_up(const struct record *record, const struct reco
         answer = answer_of(behind(lines, wanted.len), ret_names);
     imapstate_buf_done(&wanted);
     return answer;
+}
+
+/* --- NAMESPACE --- */
+
+void record_hear_namespace(struct record *record, struct imapstate_span line)
+{
+    imapstate_buf_clear(&record->heard_namespace);
+    imapstate_buf_put(&record->heard_namespace, line);
+}
+
+void record_add_namespace(struct record *record)
+{
+    struct imapstate_span line = imapstate_buf_span(&record->heard_namespace);
+    if (line.len > 0 && record->namespace.len == 0 && imapstate_buf_put(&record->namespace, line))
+        record->namespace_at = record->lines.len;
+    imapstate_buf_clear(&record->heard_namespace);
+}
+
+bool record_namespace(const struct record *record, const struct record *told, struct imapstate_buf *ret_line)
+{
+    struct imapstate_span so_far = told ? imapstate_buf_span(&told->lines) : (struct imapstate_span){ 0 };
+    return record && record->namespace.len > 0 && record->namespace_at == so_far.len &&
+           begins_with(imapstate_buf_span(&record->lines), so_far) &&
+           imapstate_buf_put(ret_line, imapstate_buf_span(&record->namespace));
 }

@@ -1,5 +1,5 @@
-/* record: what a server has answered to the ENABLEs that a session began with. Another session of the same user that
- * begins in the same way can be answered from it, before it has a connection.
+/* record: what a server has answered to the ENABLEs that a session began with, and to a NAMESPACE among them. Another
+ * session of the same user that begins in the same way can be answered from it, before it has a connection.
  *
  * Two ENABLEs with the same names, in any order and case, are the same. */
 #ifndef IMAP_RECORD_H
@@ -36,5 +36,13 @@ enum record_answer {
 /* What was answered to a session that began as told says (NULL: it has just begun), when it sent this ENABLE. */
 enum record_answer record_look_up(const struct record *record, const struct record *told, struct imapstate_span request,
                                   struct imapstate_buf *ret_names);
+
+/* The only command in flight is NAMESPACE, and this untagged response came, a whole line; and it was answered OK. What
+ * is too long is not kept. */
+void record_hear_namespace(struct record *record, struct imapstate_span line);
+void record_add_namespace(struct record *record);
+
+/* What was answered to NAMESPACE in a session that was then as told says. False: that is not on record. */
+bool record_namespace(const struct record *record, const struct record *told, struct imapstate_buf *ret_line);
 
 #endif

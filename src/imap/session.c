@@ -235,7 +235,7 @@ void session_sent_line(struct session *session, const struct imapstate_command *
     if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
         session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
-    if (command->stored == IMAPSTATE_ENTRY_ENABLE)
+    if (command->stored == IMAPSTATE_ENTRY_ENABLE || command->id == IMAPSTATE_COMMAND_NAMESPACE)
         session_open_record(session);
     struct imapstate_buf *choice = session_choice(session, command->stored);
     if (choice)
@@ -266,8 +266,20 @@ static unsigned session_saw_choice(struct session *session, const struct imapsta
     return second;
 }
 
+/* Where something else is in flight nobody knows in which state it was answered. */
+static void session_saw_namespace(struct session *session, const struct pipeline *pipeline, struct imapstate_span line)
+{
+    struct imapstate_span rest = line;
+    words_first(&rest);
+    if (session->record && pipeline->count == 1 && pipeline->first->command->id == IMAPSTATE_COMMAND_NAMESPACE &&
+        word_is(words_next(&rest), "NAMESPACE") && words_have_end(line) && !memchr(line.at, '{', line.len) &&
+        session_is_on_record(session))
+        record_hear_namespace(session->record, line);
+}
+
 void session_saw_response(struct session *session, const struct pipeline *pipeline, struct imapstate_span line)
 {
+    session_saw_namespace(session, pipeline, line);
     unsigned evidence = evidence_read(line), unasked = evidence ? evidence_unasked(evidence, pipeline) : 0;
     words_first(&line); /* "*" */
     const struct imapstate_storable *storable = evidence ? imapstate_storable_of_response(words_next(&line)) : NULL;
@@ -416,6 +428,15 @@ bool session_tell_enabled(struct session *session, struct imapstate_span tag, st
     return is_announced;
 }
 
+void session_tell_namespace(struct session *session, struct imapstate_span line)
+{
+    session_open_record(session);
+    if (session->record && session_is_on_record(session)) {
+        record_hear_namespace(session->record, line);
+        record_add_namespace(session->record);
+    }
+}
+
 /* The value that its entry would have: NOTIFY's is its arguments, the others' is what is chosen. */
 static bool session_value_of(const struct imapstate_command_line *line, const struct imapstate_storable *storable,
                              struct imapstate_buf *ret_value)
@@ -497,6 +518,8 @@ bool session_completed(struct session *session, const struct flight *flight, enu
         session->has_said_done = false;
     const struct imapstate_storable *storable = imapstate_storable_find(flight->command->stored);
     if (!storable) {
+        if (flight->command->id == IMAPSTATE_COMMAND_NAMESPACE && status == STATUS_OK && session->record)
+            record_add_namespace(session->record);
         session_completed_selection(session, flight, status);
         return false;
     }

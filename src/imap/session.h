@@ -87,6 +87,9 @@ void session_give_record(struct session *session, struct record *record);
 bool session_tell_enabled(struct session *session, struct imapstate_span tag, struct imapstate_span arguments,
                           const struct imapstate_span *names);
 
+/* A NAMESPACE is answered from a record, by this line. */
+void session_tell_namespace(struct session *session, struct imapstate_span line);
+
 /* Has a storable command taken effect? Then its connection has to be in that state. */
 bool session_is_set_up(const struct session *session);
 

@@ -365,21 +365,43 @@ struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms
     return parked;
 }
 
+/* The next record before link, of a connection that may serve; NULL: there is none. */
+static const struct record *proof_record(const struct proof *proof, const struct list **link, uint64_t now_ms)
+{
+    enum park_end why;
+    for (*link = (*link)->previous; *link != &proof->parked; *link = (*link)->previous) {
+        const struct parked *parked = list_entry(*link, struct parked, proof_link);
+        if (parked->kept.record && !parked_has_expired(parked, now_ms, &why))
+            return parked->kept.record;
+    }
+    return NULL;
+}
+
 enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
                                 uint64_t now_ms, struct imapstate_buf *ret_names)
 {
     enum record_answer answer = RECORD_UNKNOWN;
-    enum park_end why;
+    const struct list *link = &proof->parked;
+    const struct record *record;
     pthread_mutex_lock(&park.lock);
     bool is_good = proof_is_good(&park.proofs, proof, now_ms);
-    for (struct list *link = proof->parked.previous; is_good && answer == RECORD_UNKNOWN && link != &proof->parked;
-         link = link->previous) {
-        const struct parked *parked = list_entry(link, struct parked, proof_link);
-        if (!parked_has_expired(parked, now_ms, &why))
-            answer = record_look_up(parked->kept.record, told, request, ret_names);
-    }
+    while (is_good && answer == RECORD_UNKNOWN && (record = proof_record(proof, &link, now_ms)))
+        answer = record_look_up(record, told, request, ret_names);
     pthread_mutex_unlock(&park.lock);
     return answer;
+}
+
+bool park_namespace(struct proof *proof, const struct record *told, uint64_t now_ms, struct imapstate_buf *ret_line)
+{
+    bool is_known = false;
+    const struct list *link = &proof->parked;
+    const struct record *record;
+    pthread_mutex_lock(&park.lock);
+    bool is_good = proof_is_good(&park.proofs, proof, now_ms);
+    while (is_good && !is_known && (record = proof_record(proof, &link, now_ms)))
+        is_known = record_namespace(record, told, ret_line);
+    pthread_mutex_unlock(&park.lock);
+    return is_known;
 }
 
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms)

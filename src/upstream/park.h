@@ -135,6 +135,9 @@ struct parked *park_take(struct proof *proof, enum park_want want, struct imapst
 enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
                                 uint64_t now_ms, struct imapstate_buf *ret_names);
 
+/* And to NAMESPACE, when it was as told says. False: that is not on record. */
+bool park_namespace(struct proof *proof, const struct record *told, uint64_t now_ms, struct imapstate_buf *ret_line);
+
 /* Always takes over parked: if it may not (or no longer) wait, it is ended. Where the user has too many, the oldest of
  * those makes room that another one can stand in for, being in the same state; if there is none, the oldest. So
  * sessions of different kinds do not drive out each other's in turn. Where there are too many in all, the oldest

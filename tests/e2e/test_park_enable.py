@@ -90,6 +90,16 @@ def test_notify_is_sent_to_the_connection_that_had_it(server, parking, enables):
     assert logins_at_the_server(parking) == 1
 
 
+def test_namespace_decides_nothing(server, parking, enables):
+    if server.lacks("NAMESPACE"):
+        pytest.skip(server.lacks("NAMESPACE"))
+    user = server.new_user()
+    first, second = [visit(parking, user, "NAMESPACE", enables, "NAMESPACE", "NOOP") for _ in range(2)]
+    for each in (0, 2):
+        assert second[each].of("NAMESPACE") == first[each].of("NAMESPACE") != []
+    assert logins_at_the_server(parking) == 1
+
+
 def test_a_pipelined_session_is_answered_in_order(server, parking, enables):
     user = server.new_user()
     server.add_message(user)

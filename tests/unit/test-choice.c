@@ -596,6 +596,29 @@ static const struct dialog enables[] = {
       "" },
 };
 
+static void come_back_named(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig,
+                    "n NAMESPACE\r\n>* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nn OK 1\r\n<"
+                    "b ENABLE A\r\n>* ENABLED A\r\nb OK 1\r\n",
+                    ret_client, ret_server);
+}
+
+#define NAMED "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nn OK Namespaces listed.\r\n"
+
+static const struct dialog namespaces[] = {
+    { "NAMESPACE is answered from the record", { { CLIENT, "n NAMESPACE\r\n" } }, "", NAMED },
+    { "and decides nothing",
+      { { CLIENT, "n NAMESPACE\r\nb ENABLE A\r\nc NOOP\r\n" }, { SERVER, "c OK 2\r\n" } },
+      "c NOOP\r\n",
+      NAMED "* ENABLED A\r\nb OK Enable completed.\r\nc OK 2\r\n" },
+    { "in another state nobody knows what it is",
+      { { CLIENT, "b ENABLE A\r\nn NAMESPACE\r\n" }, { SERVER, "n OK 2\r\n" } },
+      "n NAMESPACE\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\nn OK 2\r\n" },
+    { "with an argument it goes up", { { CLIENT, "n NAMESPACE x\r\n" } }, "<asked>", "" },
+};
+
 static const struct dialog enables_twice[] = {
     { "one after the other",
       { { CLIENT, "b ENABLE A\r\nc ENABLE B\r\n" } },
@@ -630,6 +653,7 @@ TEST(an_enable_is_answered_from_what_another_session_was_told)
     PLAY_ALL(enables, come_back_enabled);
     PLAY_ALL(enables_twice, come_back_enabled_twice);
     PLAY_ALL(notifies, come_back_notified);
+    PLAY_ALL(namespaces, come_back_named);
 }
 
 int main(void)

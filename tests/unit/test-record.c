@@ -107,12 +107,46 @@ TEST(what_does_not_fit_is_not_added)
     imapstate_buf_done(&names);
 }
 
+static bool knows_namespace(const struct record *record, const char *told_lines, const char *line)
+{
+    struct record *told = record_of(told_lines);
+    struct imapstate_buf found;
+    imapstate_buf_init(&found, RECORD_MAX);
+    bool is_known = record_namespace(record, *told_lines ? told : NULL, &found);
+    if (is_known)
+        CHECK_SPAN(told_lines, imapstate_buf_span(&found), imapstate_span_of(line));
+    imapstate_buf_done(&found);
+    record_free(told);
+    return is_known;
+}
+
+TEST(a_namespace_is_on_record_for_the_state_that_it_was_answered_in)
+{
+    struct record *record = record_of("A>A");
+    assert_false(knows_namespace(record, "A>A", ""));
+    record_add_namespace(record); /* there was no response */
+    assert_false(knows_namespace(record, "A>A", ""));
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 0\r\n"));
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 1\r\n"));
+    assert_false(knows_namespace(record, "A>A", "")); /* nor an OK so far */
+    record_add_namespace(record);
+    assert_true(knows_namespace(record, "A>A", "* NAMESPACE 1\r\n"));
+    assert_false(knows_namespace(record, "", ""));
+    assert_false(knows_namespace(record, "B>B", ""));
+    assert_true(record_add(record, IMAPSTATE_SPAN("B")));
+    assert_true(knows_namespace(record, "A>A", "* NAMESPACE 1\r\n"));
+    assert_false(knows_namespace(record, "A>A|B", ""));
+    assert_false(record_namespace(NULL, NULL, NULL));
+    record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_that_begins_alike_is_answered_alike),
         cmocka_unit_test(what_was_heard_belongs_to_one_enable),
         cmocka_unit_test(what_does_not_fit_is_not_added),
+        cmocka_unit_test(a_namespace_is_on_record_for_the_state_that_it_was_answered_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,6 @@ class Imapflow(ScriptClient):
     parts = ALL
     logins = ((False, ""), (True, ""))
     sets_up = True
-    upstream_logins = 1
-    why_upstream = "it asks for NAMESPACE before it enables CONDSTORE, and so gets another connection than the one that is parked"
 
     @classmethod
     def lacks(cls):
@@ -41,4 +39,3 @@ class ImapflowState(Imapflow):
     as_is = Imapflow
     module = MODULES / "node" / "imapflow-state.js"
     logins = ()
-    upstream_logins, why_upstream = 0, ""
