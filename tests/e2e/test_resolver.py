@@ -285,7 +285,7 @@ def test_a_name_that_is_gone_is_unavailable_until_it_is_back(names, start_at, ga
     names.override(NAME, "A", what)
     names.override(NAME, "AAAA", what)
     assert visit(gateway).code == b"UNAVAILABLE"
-    gateway.wait_log(f"warning: upstream=main address={NAME}: the name has no address")
+    gateway.wait_log(f"warning: client=\\S+ session=\\S+ upstream=main address={NAME}: the name has no address")
     names.override(NAME, "A", None)
     names.override(NAME, "AAAA", None)
     wait_served(gateway, server)
