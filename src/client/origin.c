@@ -107,11 +107,13 @@ bool origin_forget(struct client *client)
 /* Under this name the server's log has what comes on the connection, whoever's sessions follow. */
 static void origin_name_session(const struct id *said, const struct id_hop *hop, struct kept *kept)
 {
-    struct imapstate_span name = { 0 };
-    if (said)
+    struct imapstate_span name = imapstate_span_of(hop->session);
+    if (said && said->session_name.len > 0)
         name = imapstate_buf_span(&said->session_name);
     free(kept->session);
-    kept->session = name.len > 0 ? strndup((const char *)name.at, name.len) : strdup(hop->session);
+    kept->session = calloc(1, name.len + 1);
+    if (kept->session)
+        memcpy(kept->session, name.at, name.len);
 }
 
 bool origin_id_arguments(const struct client *client, struct upstream *upstream, struct imapstate_buf *ret_arguments)

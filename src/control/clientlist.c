@@ -241,6 +241,10 @@ static size_t clientlist_rows_max(const struct inquiries *inquiries)
 static void clientlist_next(void *waiter)
 {
     struct clientlist *list = waiter;
+    if (reply_is_abandoned(list->reply)) { /* perhaps as the daemon ends, when there are no workers to be asked */
+        clientlist_end(list, REPLY_DONE, NULL);
+        return;
+    }
     struct clientpage *page = calloc(1, sizeof *page);
     if (page) {
         page->filter = filter_ref(list->filter);

@@ -190,6 +190,7 @@ int daemon_run(struct daemon *daemon)
     daemon_start(daemon);
     steering_run(daemon);
     crew_join(&daemon->crew);
+    inquiries_leave_out(&daemon->inquiries, daemon->janitor.worker);
     janitor_stop(&daemon->janitor);
     log_info("stopped");
     log_stop();

@@ -55,7 +55,10 @@ char *upgrade_find_program(const char *name)
         return found;
     }
     ssize_t len = readlink("/proc/self/exe", path, sizeof path);
-    return len > 0 && (size_t)len < sizeof path ? strndup(path, (size_t)len) : NULL;
+    if (len <= 0 || (size_t)len >= sizeof path)
+        return NULL;
+    path[len] = '\0';
+    return strdup(path);
 }
 
 /* --- the new process --- */
