@@ -78,6 +78,7 @@ static struct {
     bool is_packed;  /* what clients hear may be compressed, though nobody here would know */
     bool has_name;   /* the input has the gateway's tag in it */
     bool has_marker; /* or what stands in literals */
+    bool has_tilde;  /* the input has one: a tag may be of its making */
     char tokens[USERS][2100];
 } game;
 
@@ -139,7 +140,7 @@ static void on_command(struct server *server, struct imapstate_span line)
     if (!server->is_well || !game.is_well)
         return;
     CHECK(game.has_marker || !imapstate_span_contains_nocase(line, IMAPSTATE_SPAN(SMUGGLED)));
-    if (!read_tag(line, &letter, &client, &command))
+    if (game.has_tilde || !read_tag(line, &letter, &client, &command))
         return;
     if (*server->user && letter != '?')
         CHECK(letter == *server->user);
@@ -677,6 +678,7 @@ static void begin(struct imapstate_span in)
     game.is_packed = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("COMPRESS"));
     game.has_name = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("imapstate"));
     game.has_marker = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN(SMUGGLED));
+    game.has_tilde = imapstate_span_contains_nocase(in, IMAPSTATE_SPAN("~"));
     rig_begin(&game.rig, configs[in.len > 1 && in.at[0] == 'R' ? (in.at[1] & 15u) % CONFIGS : 0]);
     log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG);
 }
