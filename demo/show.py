@@ -111,11 +111,13 @@ class Demo:
 
     def round(self, set_up, *titles):
         """Gives (round trips, ms, the log's word) of each kind. titles: of the four sessions, None for those not shown."""
-        # The one that saves stays, like a second window: its upstream connection is not to be had for the cold restore.
+        # The first two stay, like other windows: their upstream connections are not to be had for the cold restore.
         saving = Session(self, titles[0])
         token = self._save(saving, ("CAPABILITY", "STATE", *set_up))
-        anew = self._set_up_anew(Session(self, titles[1]), set_up)
+        setting_up = self._set_up_anew(Session(self, titles[1]), set_up)
         cold = self._restore(Session(self, titles[2]), token)
+        self._wait_until_parked()
+        anew = setting_up.end()
         self._wait_until_parked()
         warm = self._restore(Session(self, titles[3]), token)
         self._wait_until_parked()
@@ -142,7 +144,7 @@ class Demo:
     def _set_up_anew(self, session, set_up):
         for command in (self._login, "CAPABILITY", *set_up, *WORK):
             session.flight(command)
-        return session.end()
+        return session
 
     def _restore(self, session, token):
         session.flight(self._login, b"STATE " + token, *WORK)
