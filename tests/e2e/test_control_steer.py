@@ -41,10 +41,12 @@ def test_kick_ends_all_sessions_of_a_user(lot):
 def test_kick_ends_one_client_by_its_id(lot):
     gateway = lot.gateway
     first, second, newcomer = gateway.session(), gateway.session(), gateway.client()
-    ids = [row["id"] for row in gateway.rows("clients")]
-    gateway.ctl("kick", f"#{ids[1]}")
+    ids = {row["from"]: row["id"] for row in gateway.rows("clients")}
+    for client in (second, newcomer):  # the workers' order is not that in which they came
+        client.number = ids["127.0.0.1:%d" % client.wire.sock.getsockname()[1]]
+    gateway.ctl("kick", f"#{second.number}")
     assert second.rest()[-1].startswith(b"* BYE")
-    gateway.ctl("kick", f"#{ids[2]}")
+    gateway.ctl("kick", f"#{newcomer.number}")
     assert newcomer.rest()[-1].startswith(b"* BYE")
     first.ok("NOOP")
 
