@@ -211,8 +211,7 @@ static void admission_connect(struct client *client)
     struct upstream_ends ends = { &client->peer, &client->local };
     admission_enter(client, ADMISSION_CONNECTING);
     if (!client->upstream)
-        client->upstream =
-            upstreams_open(client->clients->upstreams, client->service, client->listener->upstream, &owner, &ends);
+        client->upstream = upstreams_open(client->clients->upstreams, client->service, client->home, &owner, &ends);
     if (!client->upstream)
         admission_is_unavailable(client);
     else if (client->upstream->state == UPSTREAM_READY)
@@ -265,7 +264,7 @@ void admission_upstream_lost(struct client *client, const struct upstream *lost,
 /* All that the user has parked, or else, where that may help, somebody's. Gives how many that were. */
 static unsigned admission_give_up_parked(const struct client *client, const struct refusal *refusal)
 {
-    struct imapstate_span upstream = imapstate_span_of(client->listener->upstream->name);
+    struct imapstate_span upstream = imapstate_span_of(client->home->name);
     unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->credentials->identity));
     if (given_up == 0 && refusal->minds_address)
         given_up = park_give_up_oldest(upstream);

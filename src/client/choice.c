@@ -58,7 +58,7 @@ static struct parked *choice_take(struct client *client, enum park_want want, st
 
 static void choice_count(const struct client *client, enum choice_find find)
 {
-    client_counters_upstream(&client->clients->counters, client->listener->upstream->name)->finds[find]++;
+    client_counters_upstream(&client->clients->counters, client->home->name)->finds[find]++;
 }
 
 /* What the client said of itself before there was an upstream (RFC 2971). */

@@ -76,6 +76,7 @@ void client_init(struct client *client, struct clients *clients, const struct co
     client->clients = clients;
     client->service = service_ref(clients->service);
     client->listener = listener;
+    client->home = listener->upstream;
     client->place = *place;
     client->peer = place->address;
     client->local = *local;
@@ -134,7 +135,7 @@ bool client_begin_line(const struct client *client, enum log_level level, struct
         logline_nothing(line, "user");
     if (session->acting)
         logline_words(line, "auth", session->acting);
-    logline_words(line, "upstream", client->listener->upstream->name);
+    logline_words(line, "upstream", client_home_name(client));
     return true;
 }
 
@@ -156,6 +157,11 @@ void client_mark_user(struct client *client)
     bool is_in = client->session.user.len > 0 || !credentials;
     logmark_set_user(&client->mark,
                      is_in ? imapstate_buf_span(&client->session.user) : sasl_identity_user(&credentials->identity));
+}
+
+const char *client_home_name(const struct client *client)
+{
+    return client->home ? client->home->name : "-";
 }
 
 const char *client_text(const struct client *client, const char *msgid)

@@ -62,6 +62,7 @@ struct client {
     struct clients *clients;                /* borrowed */
     struct service *service;                /* counted: the one that the connection began with */
     const struct config_listener *listener; /* of service */
+    const struct config_upstream *home;     /* of service: where its user's mail is. NULL: nobody knows yet */
     struct listener_counters *row;          /* of clients->counters: the listener's */
     struct stream stream;
     struct imapstate_frame frame;
@@ -150,6 +151,9 @@ void client_log(const struct client *client, enum log_level level, const char *f
  * dispatch.c starts its stream and its timer. */
 void client_init(struct client *client, struct clients *clients, const struct config_listener *listener,
                  const struct peers_place *place, const struct address *local);
+
+/* What its home is called; "-" before that is known. It lives as long as the client's service. */
+const char *client_home_name(const struct client *client);
 
 /* Milliseconds on its loop's clock. */
 static inline uint64_t client_now_ms(const struct client *client)

@@ -91,7 +91,7 @@ static bool login_begin(struct client *client, const struct sasl_mechanism *mech
 
 static struct login_counters *login_counters(const struct client *client)
 {
-    return client_counters_upstream(&client->clients->counters, client->listener->upstream->name);
+    return client_counters_upstream(&client->clients->counters, client_home_name(client));
 }
 
 /* Each login that came to nothing is one line of log. The form is documented in docs/operations.md and matched by
@@ -114,7 +114,7 @@ static void login_log_failure(const struct client *client, enum login_result rea
     if (acting.len > 0)
         logline_name(&line, "auth", acting);
     logline_words(&line, "mechanism", credentials_name(credentials));
-    logline_words(&line, "upstream", client->listener->upstream->name);
+    logline_words(&line, "upstream", client_home_name(client));
     logline_words(&line, "reason", login_result_names[reason]);
     log_end(&line);
 }
@@ -319,7 +319,7 @@ static void login_tell_known(struct client *client)
 {
     struct imapstate_buf alerts;
     imapstate_buf_init(&alerts, 2 * ALERTS_MAX);
-    prelude_alerts(client->listener->upstream->name, &alerts);
+    prelude_alerts(client->home->name, &alerts);
     park_alerts(client->choice.proof, &alerts);
     client_tell_alerts(client, imapstate_buf_span(&alerts));
     imapstate_buf_done(&alerts);
@@ -419,8 +419,7 @@ static bool login_is_for_another(const struct client *client)
 {
     struct credentials *credentials = client->credentials;
     struct sasl_identity *identity = &credentials->identity;
-    if (client->listener->upstream->authorization_identity != CONFIG_AUTHORIZATION_REFUSE ||
-        sasl_identity_acting(identity).len == 0)
+    if (client->home->authorization_identity != CONFIG_AUTHORIZATION_REFUSE || sasl_identity_acting(identity).len == 0)
         return false;
     if (credentials_passing(credentials) != SASL_CONVERTED ||
         !imapstate_span_equal_nocase(imapstate_buf_span(&identity->authorization),

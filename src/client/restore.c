@@ -57,7 +57,7 @@ void restore_free(struct restore *restore)
 
 static const char *restore_upstream_name(const struct client *client)
 {
-    return client->listener->upstream->name;
+    return client->home->name;
 }
 
 static void restore_say(struct client *client, struct imapstate_span tag, enum imapstate_answer answer)

@@ -10,7 +10,7 @@ bool trust_identify(const struct client *client, struct proof_identity *ret_iden
 {
     const struct credentials *credentials = client->credentials;
     const struct sasl_identity *identity = &credentials->identity;
-    const struct config_upstream *upstream = client->listener->upstream;
+    const struct config_upstream *upstream = client->home;
     struct imapstate_span user = sasl_identity_user(identity);
     bool is_bearer = credentials_passing(credentials) == SASL_RELAYED;
     bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;

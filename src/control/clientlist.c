@@ -28,8 +28,9 @@
 struct clientrow {
     struct logmark mark;
     struct imapstate_buf user;
-    struct service *service;                /* counted: keeps listener */
+    struct service *service;                /* counted: keeps listener and upstream */
     const struct config_listener *listener; /* of service */
+    const char *upstream;                   /* its name */
     struct address from, server;
     const char *tls;   /* static */
     const char *state; /* static */
@@ -66,8 +67,7 @@ struct clientlist {
 static bool client_is_admitted(const struct client *client, const struct filter *filter)
 {
     return filter_admits_user(filter, imapstate_buf_span(&client->session.user)) &&
-           filter_admits_upstream(filter, client->listener->upstream->name) &&
-           filter_admits_address(filter, &client->peer);
+           filter_admits_upstream(filter, client_home_name(client)) && filter_admits_address(filter, &client->peer);
 }
 
 /* Puts client where it belongs among the first ones by their ids, of which there are at most max. Mostly the ids come
@@ -114,6 +114,7 @@ static void clientrow_fill(struct clientrow *row, const struct client *client, u
         .mark = client->mark,
         .service = service_ref(client->service),
         .listener = client->listener,
+        .upstream = client_home_name(client),
         .from = client->peer,
         .tls = client->stream.ssl ? SSL_get_version(client->stream.ssl) : NULL,
         .state = client_state_text(client),
@@ -158,7 +159,7 @@ static json_t *clientrow_json(const struct clientrow *row)
     return json_pack("{ss ss so ss so ss ss so ss? sI sI ss?}", "id", id, "session",
                      logmark_session(&row->mark, session), "user", username_show(imapstate_buf_span(&row->user)),
                      "state", row->state, "from", clientrow_address(&row->from), "listener", row->listener->name,
-                     "upstream", row->listener->upstream->name, "server",
+                     "upstream", row->upstream, "server",
                      row->has_server ? clientrow_address(&row->server) : json_null(), "tls", row->tls, "age_s",
                      (json_int_t)row->age_s, "idle_s", (json_int_t)row->idle_s, "restored", restored[row->restored]);
 }
