@@ -45,6 +45,12 @@ static void check_park(const struct config_park *park)
     CHECK(park->keepalive_ms > 0 && park->keepalive_ms < 30 * 60 * 1000);
 }
 
+static void check_member(const struct config_upstream *upstream, const struct config_member *member)
+{
+    CHECK(member->host[0] != '\0' && (member->port[0] == '\0') == member->is_unix && member->text[0] != '\0');
+    CHECK(upstream->tls == CONFIG_TLS_NONE || !upstream->tls_verify || member->tls_name[0] != '\0');
+}
+
 static void check_config(const struct config *config)
 {
     CHECK(config->listener_count > 0 && config->upstream_count > 0 && config->references == 1);
@@ -55,8 +61,9 @@ static void check_config(const struct config *config)
         check_listener(&config->listeners[i]);
     for (size_t i = 0; i < config->upstream_count; i++) {
         const struct config_upstream *upstream = &config->upstreams[i];
-        CHECK(upstream->host[0] != '\0' && (upstream->port[0] == '\0') == upstream->is_unix);
-        CHECK(upstream->tls == CONFIG_TLS_NONE || !upstream->tls_verify || upstream->tls_name[0] != '\0');
+        CHECK(upstream->member_count > 0);
+        for (size_t j = 0; j < upstream->member_count; j++)
+            check_member(upstream, &upstream->members[j]);
     }
 }
 

@@ -163,7 +163,10 @@ const struct config_listener *config_find_listener(const struct config *config, 
 
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)
 {
-    return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0 && a->tls == b->tls &&
-           a->tls_verify == b->tls_verify && strcmp(a->tls_name, b->tls_name) == 0 &&
-           strcmp(a->tls_ca_file, b->tls_ca_file) == 0;
+    bool is_same = a->member_count == b->member_count && a->tls == b->tls && a->tls_verify == b->tls_verify &&
+                   strcmp(a->tls_ca_file, b->tls_ca_file) == 0;
+    for (size_t i = 0; is_same && i < a->member_count; i++)
+        is_same = strcmp(a->members[i].text, b->members[i].text) == 0 &&
+                  strcmp(a->members[i].tls_name, b->members[i].tls_name) == 0;
+    return is_same;
 }

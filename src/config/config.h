@@ -55,14 +55,24 @@ struct config_listener {
     const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one */
 };
 
+/* An entry of an upstream's address. */
+struct config_member {
+    struct config_place place;
+    char *text;           /* "host:port", "[v6]:port" or "unix:/path": it is shown, and known by, this */
+    char *host, *port;    /* host: the path of a unix socket, with port "" */
+    const char *tls_name; /* verified and sent as SNI; borrowed: the upstream's, else host */
+    bool is_unix;
+};
+
+/* Its members are one mail store, and anybody may be led to any of them. */
 struct config_upstream {
     char *name;
     struct config_place place;
-    char *host, *port; /* of address = "host:port", "[v6]:port"; or the path of "unix:/path" in host, with port "" */
-    bool is_unix;
+    struct config_member *members; /* at least one, and none twice */
+    size_t member_count;
     enum config_tls tls;
     bool tls_verify;
-    char *tls_ca_file, *tls_name; /* tls_name: verified and sent as SNI; host by default */
+    char *tls_ca_file, *tls_name; /* tls_name: what its members' certificates are to have; "": their host */
     uint64_t connect_timeout_ms;  /* name resolution, TCP, TLS and greeting together, for each address anew */
     uint64_t answer_timeout_ms;   /* login and replay: how long to wait for each answer */
     enum config_client_address send_client_address;
@@ -179,7 +189,7 @@ bool config_add_given(struct config *config, const struct config_given *given);
 /* Takes line, which was allocated with malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);
 
-/* Do the two lead to the same server, by address and certificate, whatever their names? */
+/* Do the two lead to the same servers, by their addresses and certificates, whatever the upstreams' names? */
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b);
 
 #endif

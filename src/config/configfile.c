@@ -151,19 +151,6 @@ static void listener_end(struct reading *reading)
 
 /* --- upstreams, park --- */
 
-static void upstream_warn(struct reading *reading, const struct config_upstream *upstream)
-{
-    if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify)
-        reading_warning(reading,
-                        "upstream \"%s\": tls_verify is off: anybody who can answer in its place gets all passwords",
-                        upstream->name);
-    bool is_local = upstream->is_unix || strcmp(upstream->host, "localhost") == 0 ||
-                    strncmp(upstream->host, "127.", 4) == 0 || strcmp(upstream->host, "::1") == 0;
-    if (upstream->tls == CONFIG_TLS_NONE && !is_local)
-        reading_warning(reading, "upstream \"%s\": passwords and mail go to %s unencrypted", upstream->name,
-                        upstream->host);
-}
-
 static void reading_set_text(struct reading *reading, char **text, const char *value)
 {
     char *copy = strdup(value);
@@ -175,19 +162,63 @@ static void reading_set_text(struct reading *reading, char **text, const char *v
     *text = copy;
 }
 
-static void upstream_end(struct reading *reading)
+static struct config_upstream *reading_upstream(const struct reading *reading)
 {
-    struct config_upstream *upstream = &reading->config->upstreams[reading->config->upstream_count - 1];
-    if (!upstream->host || !upstream->port)
-        return; /* has been told */
-    if (!upstream->is_unix && !*upstream->port)
-        reading_set_text(reading, &upstream->port, upstream->tls == CONFIG_TLS_IMPLICIT ? "993" : "143");
-    if (!*upstream->tls_name && upstream->is_unix && upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify)
+    return &reading->config->upstreams[reading->config->upstream_count - 1];
+}
+
+static void upstream_take(struct reading *reading, const struct option *option)
+{
+    struct config_upstream *upstream = reading_upstream(reading);
+    if (strcmp(option->name, "address") == 0)
+        upstream->members[upstream->member_count - 1].place = reading->place;
+}
+
+static void member_set_text(struct reading *reading, struct config_member *member)
+{
+    static const char unix_prefix[] = "unix:";
+    size_t size = strlen(member->host) + strlen(member->port) + sizeof unix_prefix + sizeof "[]:";
+    bool is_v6 = !member->is_unix && strchr(member->host, ':');
+    member->text = malloc(size);
+    if (!member->text)
+        reading_put_error(reading, "out of memory");
+    else if (member->is_unix)
+        snprintf(member->text, size, "%s%s", unix_prefix, member->host);
+    else
+        snprintf(member->text, size, is_v6 ? "[%s]:%s" : "%s:%s", member->host, member->port);
+}
+
+static void member_warn(struct reading *reading, const struct config_upstream *upstream,
+                        const struct config_member *member)
+{
+    bool is_local = member->is_unix || strcmp(member->host, "localhost") == 0 ||
+                    strncmp(member->host, "127.", 4) == 0 || strcmp(member->host, "::1") == 0;
+    if (upstream->tls == CONFIG_TLS_NONE && !is_local)
+        reading_warning(reading, "upstream \"%s\": passwords and mail go to %s unencrypted", upstream->name,
+                        member->host);
+}
+
+static void member_end(struct reading *reading, const struct config_upstream *upstream, struct config_member *member)
+{
+    if (!member->is_unix && !*member->port)
+        reading_set_text(reading, &member->port, upstream->tls == CONFIG_TLS_IMPLICIT ? "993" : "143");
+    if (!*upstream->tls_name && member->is_unix && upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify)
         reading_error(reading, "upstream \"%s\": TLS on a unix socket needs tls_name, the name in its certificate",
                       upstream->name);
-    if (!*upstream->tls_name && !upstream->is_unix)
-        reading_set_text(reading, &upstream->tls_name, upstream->host);
-    upstream_warn(reading, upstream);
+    member->tls_name = *upstream->tls_name || member->is_unix ? upstream->tls_name : member->host;
+    member_set_text(reading, member);
+    member_warn(reading, upstream, member);
+}
+
+static void upstream_end(struct reading *reading)
+{
+    struct config_upstream *upstream = reading_upstream(reading);
+    if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify)
+        reading_warning(reading,
+                        "upstream \"%s\": tls_verify is off: anybody who can answer in its place gets all passwords",
+                        upstream->name);
+    for (size_t i = 0; i < upstream->member_count; i++)
+        member_end(reading, upstream, &upstream->members[i]);
 }
 
 static void park_end(struct reading *reading)
@@ -256,14 +287,14 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
                       listener->name);
 }
 
-/* Every login would go round until no descriptor is left. host: in place of the upstream's own, for a name that is
+/* Every login would go round until no descriptor is left. host: in place of the member's own, for a name that is
  * known without asking; NULL: its own. */
-static bool upstream_check_host(struct reading *reading, const struct config_upstream *upstream, const char *host)
+static bool member_check_host(struct reading *reading, const struct config_upstream *upstream,
+                              const struct config_member *member, const char *host)
 {
     struct endpoint target;
     uint16_t port;
-    bool is_address =
-        endpoint_from_host(host ? host : upstream->host, upstream->port, upstream->is_unix, &target, &port);
+    bool is_address = endpoint_from_host(host ? host : member->host, member->port, member->is_unix, &target, &port);
     const struct config_listener *listener = is_address ? config_find_listener(reading->config, &target) : NULL;
     if (listener)
         reading_error(reading, "upstream \"%s\" leads to listener \"%s\", and so back to this gateway", upstream->name,
@@ -271,13 +302,21 @@ static bool upstream_check_host(struct reading *reading, const struct config_ups
     return !listener;
 }
 
-static void upstream_check_loop(struct reading *reading, const struct config_upstream *upstream)
+static void member_check_loop(struct reading *reading, const struct config_upstream *upstream,
+                              const struct config_member *member)
 {
-    bool is_localhost = !upstream->is_unix && strcasecmp(upstream->host, "localhost") == 0;
+    bool is_localhost = !member->is_unix && strcasecmp(member->host, "localhost") == 0;
     if (!is_localhost)
-        upstream_check_host(reading, upstream, NULL);
-    else if (upstream_check_host(reading, upstream, "127.0.0.1"))
-        upstream_check_host(reading, upstream, "::1");
+        member_check_host(reading, upstream, member, NULL);
+    else if (member_check_host(reading, upstream, member, "127.0.0.1"))
+        member_check_host(reading, upstream, member, "::1");
+}
+
+static void upstream_check_loops(struct reading *reading, const struct config_upstream *upstream)
+{
+    reading->place = upstream->place;
+    for (size_t i = 0; i < upstream->member_count; i++)
+        member_check_loop(reading, upstream, &upstream->members[i]);
 }
 
 static void file_end(struct reading *reading)
@@ -295,11 +334,8 @@ static void file_end(struct reading *reading)
             reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
                             listener->name);
     }
-    for (size_t i = 0; i < config->upstream_count; i++) {
-        reading->place = config->upstreams[i].place;
-        if (config->upstreams[i].host && config->upstreams[i].port)
-            upstream_check_loop(reading, &config->upstreams[i]);
-    }
+    for (size_t i = 0; i < config->upstream_count; i++)
+        upstream_check_loops(reading, &config->upstreams[i]);
 }
 
 /* --- events --- */
@@ -352,6 +388,8 @@ static void reading_value(struct reading *reading, const struct grammar_event *e
         reading_put_error(reading, wrong);
     else if (event->section == SCHEMA_LISTENER)
         listener_take(reading, event->option);
+    else if (event->section == SCHEMA_UPSTREAM)
+        upstream_take(reading, event->option);
 }
 
 static struct config_place reading_place(const struct reading *reading, unsigned line)

@@ -238,40 +238,61 @@ static void schema_done_network(void *field)
     free(((struct networks *)field)->at);
 }
 
-static bool schema_parse_upstream_address(const struct option *option, const char *text, const char *first, void *field,
-                                          char ret_wrong[OPTION_WRONG_MAX])
+/* Takes what the member owns. */
+static bool schema_add_member(struct config_upstream *upstream, const struct config_member *member)
+{
+    struct config_member *more = reallocarray(upstream->members, upstream->member_count + 1, sizeof *more);
+    if (!more)
+        return false;
+    upstream->members = more;
+    more[upstream->member_count++] = *member;
+    return true;
+}
+
+static void schema_done_member(struct config_member *member)
+{
+    free(member->text);
+    free(member->host);
+    free(member->port);
+}
+
+/* Its text is made when it is known which port it has. */
+static bool schema_parse_member(const struct option *option, const char *text, const char *first, void *field,
+                                char ret_wrong[OPTION_WRONG_MAX])
 {
     struct config_upstream *upstream = field;
+    struct config_member member = { 0 };
     const char *host, *port;
     char *copy = strdup(text);
     if (!copy)
         return option_is_wrong(ret_wrong, "out of memory");
-    const char *wrong = endpoint_split(copy, &host, &port, &upstream->is_unix);
+    const char *wrong = endpoint_split(copy, &host, &port, &member.is_unix);
     bool is_good = wrong ? option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong)
-                         : option_text.parse(option, host, NULL, &upstream->host, ret_wrong) &&
-                               option_text.parse(option, port ? port : "", NULL, &upstream->port, ret_wrong);
+                         : option_text.parse(option, host, NULL, &member.host, ret_wrong) &&
+                               option_text.parse(option, port ? port : "", NULL, &member.port, ret_wrong);
     free(copy);
+    if (is_good && !schema_add_member(upstream, &member))
+        is_good = option_is_wrong(ret_wrong, "out of memory");
+    if (!is_good)
+        schema_done_member(&member);
     return is_good;
 }
 
-static void schema_print_upstream_address(const struct option *option, const void *field, FILE *out)
+static void schema_print_members(const struct option *option, const void *field, FILE *out)
 {
     const struct config_upstream *upstream = field;
-    bool is_v6 = !upstream->is_unix && strchr(upstream->host, ':');
-    char *text = NULL;
-    int len = upstream->is_unix ? asprintf(&text, "unix:%s", upstream->host)
-                                : asprintf(&text, is_v6 ? "[%s]:%s" : "%s:%s", upstream->host, upstream->port);
-    if (len < 0)
-        return;
-    option_print_quoted(text, out);
-    free(text);
+    for (size_t i = 0; i < upstream->member_count; i++) {
+        fputs(i == 0 ? "" : ", ", out);
+        option_print_quoted(upstream->members[i].text, out);
+    }
 }
 
-static void schema_done_upstream_address(void *field)
+static void schema_done_members(void *field)
 {
     struct config_upstream *upstream = field;
-    free(upstream->host);
-    free(upstream->port);
+    for (size_t i = 0; i < upstream->member_count; i++)
+        schema_done_member(&upstream->members[i]);
+    free(upstream->members);
 }
 
 /* --- rows --- */
@@ -294,8 +315,7 @@ static const struct option_type listen_addresses = { 0,
 static const struct option_type http_addresses = { sizeof(struct config_http), schema_parse_http_address,
                                                    schema_print_http_address,  NULL,
                                                    schema_done_http_address,   LIST };
-static const struct option_type upstream_address = { 0, schema_parse_upstream_address, schema_print_upstream_address,
-                                                     NULL, schema_done_upstream_address };
+static const struct option_type members = { 0, schema_parse_member, schema_print_members, NULL, schema_done_members };
 
 const char *const schema_tls_words[] = {
     [CONFIG_TLS_NONE] = "none",
@@ -404,7 +424,7 @@ static const struct option listener_options[] = {
 #undef FIELD
 #define FIELD(member) offsetof(struct config_upstream, member)
 static const struct option upstream_options[] = {
-    { "address",                &upstream_address, 0, .is_required = true },
+    { "address",                &members,          0, .is_required = true },
     { "tls",                    &option_choice,    FIELD(tls),                    "implicit", .words = schema_tls_words },
     { "tls_verify",             &option_flag,      FIELD(tls_verify),             "true" },
     { "tls_ca_file",            &option_text,      FIELD(tls_ca_file),            "" },

@@ -22,14 +22,6 @@ struct sectionlist {
     size_t shown;
 };
 
-static json_t *upstream_address(const struct config_upstream *upstream)
-{
-    bool is_v6 = strchr(upstream->host, ':');
-    if (upstream->is_unix)
-        return json_sprintf("unix:%s", upstream->host);
-    return json_sprintf(is_v6 ? "[%s]:%s" : "%s:%s", upstream->host, upstream->port);
-}
-
 static unsigned sum_upstreams(const struct tally_upstream *row, enum upstream_state first, enum upstream_state last)
 {
     unsigned sum = 0;
@@ -40,7 +32,7 @@ static unsigned sum_upstreams(const struct tally_upstream *row, enum upstream_st
 
 static json_t *upstream_row(const struct config_upstream *upstream, const struct tally_upstream *row)
 {
-    return json_pack("{ss so ss ss sI sI sI sI}", "name", upstream->name, "address", upstream_address(upstream), "tls",
+    return json_pack("{ss ss ss ss sI sI sI sI}", "name", upstream->name, "address", upstream->members[0].text, "tls",
                      schema_tls_words[upstream->tls], "state", outage_is(upstream->name) ? "down" : "up", "connecting",
                      (json_int_t)sum_upstreams(row, UPSTREAM_RESOLVING, UPSTREAM_LOGGING_IN), "connected",
                      (json_int_t)sum_upstreams(row, UPSTREAM_ATTACHED, UPSTREAM_ATTACHED), "settling",

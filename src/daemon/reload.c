@@ -40,11 +40,19 @@ static void reload_forget_moved(const struct config *before, const struct config
             prelude_forget(before->upstreams[i].name);
 }
 
+static bool reload_upstream_has_name(const struct config_upstream *upstream, const char *name)
+{
+    for (size_t i = 0; i < upstream->member_count; i++)
+        if (!upstream->members[i].is_unix && strcmp(upstream->members[i].host, name) == 0)
+            return true;
+    return false;
+}
+
 static bool reload_has_name(const void *arg, const char *name)
 {
     const struct config *config = arg;
     for (size_t i = 0; i < config->upstream_count; i++)
-        if (!config->upstreams[i].is_unix && strcmp(config->upstreams[i].host, name) == 0)
+        if (reload_upstream_has_name(&config->upstreams[i], name))
             return true;
     return false;
 }

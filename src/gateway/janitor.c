@@ -13,13 +13,19 @@
 /* Once a second: times of parked connections are kept to that. */
 static const struct timeval janitor_period = { .tv_sec = 1 };
 
+static void janitor_follow_members(const struct config_upstream *upstream, uint64_t now_ms)
+{
+    for (size_t i = 0; i < upstream->member_count; i++)
+        if (!upstream->members[i].is_unix)
+            resolver_refresh(upstream->members[i].host, now_ms);
+}
+
 /* A name that has moved is noticed as well while nobody who is parked behind it comes back. */
 static void janitor_follow_names(const struct config *config, uint64_t now_ms)
 {
     resolver_watch(now_ms);
     for (size_t i = 0; i < config->upstream_count && park_count() > 0; i++)
-        if (!config->upstreams[i].is_unix)
-            resolver_refresh(config->upstreams[i].host, now_ms);
+        janitor_follow_members(&config->upstreams[i], now_ms);
 }
 
 static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)

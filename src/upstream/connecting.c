@@ -112,6 +112,7 @@ static void connecting_try(struct upstream *upstream)
 {
     const struct endpoint *endpoint = opening_begin_try(upstream->opening, upstream_now_ms(upstream));
     char text[ADDRESS_TEXT_MAX];
+    upstream->member = upstream->opening->member;
     upstream_set_place(upstream, opening_address(upstream->opening, text));
     upstream->opening->began_at_us = loop_now_us(upstream->upstreams->loop);
     connecting_enter(upstream, OPENING_GREETING);
@@ -275,9 +276,7 @@ static void connecting_secure(struct upstream *upstream)
         connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server does not accept the PROXY header");
         return;
     }
-    const struct config_upstream *config = upstream->config;
-    SSL *ssl =
-        tls_peer(service_upstream_tls(upstream->service, config), *config->tls_name ? config->tls_name : config->host);
+    SSL *ssl = tls_peer(service_upstream_tls(upstream->service, upstream->config), upstream->member->tls_name);
     if (!ssl) {
         connecting_fail(upstream, UPSTREAM_FAILED_RESOURCES, "out of memory");
         return;

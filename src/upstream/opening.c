@@ -48,6 +48,7 @@ struct opening *opening_new(const struct config_upstream *config, struct scout *
         return NULL;
     }
     opening->config = config;
+    opening->member = &config->members[0];
     opening->scout = scout;
     opening->is_looking = scout != NULL;
     opening->wait.is_scouting = scout != NULL;
@@ -73,14 +74,14 @@ static enum resolver_result opening_resolve(struct opening *opening, uint64_t no
     if (opening->deadline_ms == 0)
         opening->deadline_ms = now_ms + opening->config->connect_timeout_ms;
     resolver_watch(now_ms);
-    return resolver_look_up(opening->config->host, opening->port, &opening->wait, now_ms, &opening->addresses);
+    return resolver_look_up(opening->member->host, opening->port, &opening->wait, now_ms, &opening->addresses);
 }
 
 enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms)
 {
-    const struct config_upstream *config = opening->config;
+    const struct config_member *member = opening->member;
     *ret_wait_ms = 0;
-    if (endpoint_from_host(config->host, config->port, config->is_unix, &opening->endpoint, &opening->port))
+    if (endpoint_from_host(member->host, member->port, member->is_unix, &opening->endpoint, &opening->port))
         return RESOLVER_KNOWN;
     enum resolver_result result = opening_resolve(opening, now_ms);
     if (result == RESOLVER_KNOWN)
@@ -122,8 +123,8 @@ uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms)
 const char *opening_address(const struct opening *opening, char ret_text[ADDRESS_TEXT_MAX])
 {
     struct address address;
-    if (opening->endpoint.len == 0 || opening->config->is_unix)
-        return opening->config->host;
+    if (opening->endpoint.len == 0 || opening->member->is_unix)
+        return opening->member->host;
     address_set(&address, &opening->endpoint.sockaddr.any);
     return address_text_with_port(&address, ret_text);
 }

@@ -38,6 +38,7 @@ enum opening_step {
 
 struct opening {
     const struct config_upstream *config; /* borrowed */
+    const struct config_member *member;   /* of config: being tried */
     struct scout *scout;                  /* owned; NULL: for a client */
     struct resolver_wait wait;
     struct resolver_addresses addresses; /* those of a name; else none */

@@ -221,9 +221,9 @@ static bool parked_has_expired(const struct parked *parked, uint64_t now_ms, enu
 static bool parked_is_in_place(const struct parked *parked)
 {
     struct address address;
-    if (parked->config->is_unix || !address_of_peer(parked->fd, &address))
+    if (parked->member->is_unix || !address_of_peer(parked->fd, &address))
         return true;
-    return resolver_leads_to(parked->config->host, &address);
+    return resolver_leads_to(parked->member->host, &address);
 }
 
 /* --- configuration --- */
@@ -546,7 +546,7 @@ void park_follow(const char *name)
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (strcmp(parked->config->host, name) == 0 && !parked_is_in_place(parked))
+        if (strcmp(parked->member->host, name) == 0 && !parked_is_in_place(parked))
             parked_doom(parked, &doomed, PARK_END_MOVED);
     }
     pthread_mutex_unlock(&park.lock);

@@ -83,7 +83,8 @@ struct parked {
     struct list proof_link, age_link; /* the park's */
     struct service *service;          /* counted; keeps config */
     const struct config_upstream *config;
-    struct park_row *row; /* the park's, while it is parked */
+    const struct config_member *member; /* of config: where it leads */
+    struct park_row *row;               /* the park's, while it is parked */
     struct kept kept;
     SSL *ssl;            /* owned; NULL without TLS */
     int fd;              /* owned */

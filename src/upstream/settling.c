@@ -63,6 +63,7 @@ static void settling_park(struct upstream *upstream)
     if (parked && stream_give_away(&upstream->stream, &parked->fd, &parked->ssl)) {
         parked->service = service_ref(upstream->service);
         parked->config = upstream->config;
+        parked->member = upstream->member;
         parked->kept = kept_take(&upstream->kept);
         parked->used_at_ms = upstream_now_ms(upstream);
         if (parked->kept.parked_at_ms == 0) {

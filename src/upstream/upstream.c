@@ -63,7 +63,7 @@ void upstream_set_place(struct upstream *upstream, const char *address)
 struct upstream_place *upstream_have_place(struct upstream *upstream)
 {
     if (!upstream->place) /* its name has led nowhere yet */
-        upstream_set_place(upstream, upstream->config->host);
+        upstream_set_place(upstream, upstream->config->members[0].host);
     return upstream->place;
 }
 

@@ -79,6 +79,7 @@ struct upstream {
     struct upstreams *upstreams;          /* borrowed */
     struct service *service;              /* counted */
     const struct config_upstream *config; /* of service */
+    const struct config_member *member;   /* of config: where it leads; NULL: nowhere yet */
     struct upstream_owner owner;          /* nobody once it has been released */
     struct upstream_place *place;         /* of upstreams->counters: where it leads; NULL: nobody knows yet */
     struct opening *opening;              /* owned; only until READY */

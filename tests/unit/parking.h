@@ -48,6 +48,7 @@ static inline struct parked *parking_connection(struct service *service, struct 
     parked->kept.proof = park_proof_ref(proof);
     parked->service = service_ref(service);
     parked->config = &service->config->upstreams[0];
+    parked->member = &parked->config->members[0];
     parked->kept.born_at_ms = parked->kept.parked_at_ms = parked->used_at_ms = now_ms;
     assert_true(imapstate_buf_put(&parked->kept.state, imapstate_span_of(state)));
     return parked;

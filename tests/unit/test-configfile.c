@@ -300,15 +300,15 @@ TEST(every_option_of_an_upstream_reaches_its_field)
 {
     struct config *config = parse_good(everything);
     assert_int_equal(config->upstream_count, 2);
-    assert_true(config->upstreams[0].is_unix);
-    assert_string_equal(config->upstreams[0].host, "/run/imap");
-    assert_string_equal(config->upstreams[0].port, "");
+    assert_true(config->upstreams[0].members[0].is_unix);
+    assert_string_equal(config->upstreams[0].members[0].host, "/run/imap");
+    assert_string_equal(config->upstreams[0].members[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
     assert_int_equal(upstream->place.line, 46);
-    assert_string_equal(upstream->host, "2001:db8::5");
-    assert_string_equal(upstream->port, "143");
-    assert_false(upstream->is_unix);
+    assert_string_equal(upstream->members[0].host, "2001:db8::5");
+    assert_string_equal(upstream->members[0].port, "143");
+    assert_false(upstream->members[0].is_unix);
     assert_int_equal(upstream->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(upstream->tls_ca_file, "/ca");
     assert_string_equal(upstream->tls_name, "imap.example.org");
@@ -333,9 +333,9 @@ TEST(an_upstream_address_may_lack_what_tls_implies)
 {
     for (size_t i = 0; i < ARRAY_LEN(upstream_addresses); i++) {
         struct config *config = parse_good(upstream_addresses[i].text);
-        assert_string_equal(config->upstreams[0].host, upstream_addresses[i].host);
-        assert_string_equal(config->upstreams[0].port, upstream_addresses[i].port);
-        assert_string_equal(config->upstreams[0].tls_name, upstream_addresses[i].tls_name);
+        assert_string_equal(config->upstreams[0].members[0].host, upstream_addresses[i].host);
+        assert_string_equal(config->upstreams[0].members[0].port, upstream_addresses[i].port);
+        assert_string_equal(config->upstreams[0].members[0].tls_name, upstream_addresses[i].tls_name);
         config_unref(config);
     }
 }

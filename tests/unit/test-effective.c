@@ -107,7 +107,7 @@ static const struct {
       "\"SCRAM-SHA-256\", \"SCRAM-SHA-512\" } # default\n" },
     { "the only upstream", LISTENER UPSTREAM, "upstream = \"u\" # default\n" },
     { "the port that TLS implies", LISTENER UPSTREAM, "address = { \"127.0.0.1:143\" } # x.conf:1\n" },
-    { "the name that is expected", LISTENER UPSTREAM, "tls_name = \"mail.example.org\" # default\n" },
+    { "the name that is expected", LISTENER UPSTREAM, "tls_name = \"\" # default\n" },
     { "what tls = none turns off", LISTENER UPSTREAM, "require_tls = false # default\n" },
     { "an IPv6 address", LISTENER "upstream u { address = \"[2001:db8::5]\" }\n",
       "address = \"[2001:db8::5]:993\" # x.conf:2\n" },

@@ -354,6 +354,7 @@ static bool visit_park(void)
         parked->kept.proof = park_proof_ref(proof);
         parked->service = service_ref(service);
         parked->config = &service->config->upstreams[0];
+        parked->member = &parked->config->members[0];
         park_put(parked, 1);
         parked = park_match(&identity, 1, &matched);
     }

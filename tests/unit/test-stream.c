@@ -116,8 +116,8 @@ static void connect_ends(struct end *client, struct end *server, bool is_tls)
         return;
     }
     const struct config *config = service->config;
-    stream_secure(&client->stream,
-                  tls_peer(service_upstream_tls(service, &config->upstreams[0]), config->upstreams[0].tls_name));
+    stream_secure(&client->stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]),
+                                            config->upstreams[0].members[0].tls_name));
     stream_secure(&server->stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
     RUN_UNTIL(client->told[STREAM_SECURE] == 1 && server->told[STREAM_SECURE] == 1);
 }
@@ -438,8 +438,8 @@ TEST(nothing_that_came_in_clear_is_read_under_tls)
     RUN_UNTIL(stream_input(&server.stream).len == 9);
     assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("a1 OK in clear\r\n")));
     stream_secure(&server.stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
-    stream_secure(&client.stream,
-                  tls_peer(service_upstream_tls(service, &config->upstreams[0]), config->upstreams[0].tls_name));
+    stream_secure(&client.stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]),
+                                           config->upstreams[0].members[0].tls_name));
     RUN_UNTIL(client.told[STREAM_SECURE] == 1 && server.told[STREAM_SECURE] == 1);
     assert_int_equal(stream_input(&server.stream).len, 0);
     assert_true(stream_is_drained(&server.stream));
