@@ -17,12 +17,27 @@ static bool is_number(struct imapstate_span word)
     return word.len > 0;
 }
 
+/* Every FETCH response passes here, and hardly any has it: so what cannot have it is found without a look at each
+ * octet. name is "MODSEQ (". */
+static bool may_have(struct imapstate_span items, struct imapstate_span name)
+{
+    const uint8_t *end = items.at + items.len, *brace = items.at;
+    size_t before = name.len - 1;
+    while ((brace = memchr(brace, '(', (size_t)(end - brace)))) {
+        if ((size_t)(brace - items.at) >= before && brace[-1] == ' ' &&
+            imapstate_span_equal_nocase((struct imapstate_span){ brace - before, name.len }, name))
+            return true;
+        brace++;
+    }
+    return false;
+}
+
 /* RFC 7162 section 7: "MODSEQ" SP "(" among FETCH's items. In a quoted string it is somebody's text. */
 static bool has_modseq(struct imapstate_span items)
 {
     const struct imapstate_span name = IMAPSTATE_SPAN("MODSEQ (");
-    bool is_quoted = false;
-    for (size_t at = 0; at + name.len <= items.len; at++) {
+    bool is_quoted = false, is_possible = may_have(items, name);
+    for (size_t at = 0; is_possible && at + name.len <= items.len; at++) {
         if (is_quoted && items.at[at] == '\\')
             at++;
         else if (items.at[at] == '"')

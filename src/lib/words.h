@@ -9,6 +9,7 @@
 #define LIB_WORDS_H
 
 #include <imapstate/span.h>
+#include <string.h>
 
 static inline bool words_is_blank(uint8_t octet)
 {
@@ -51,10 +52,11 @@ static inline struct imapstate_span words_at(struct imapstate_span line, unsigne
     return word;
 }
 
-/* In any case. */
+/* In any case. Most words are of another length, and every line is asked for many names. */
 static inline bool word_is(struct imapstate_span word, const char *name)
 {
-    return imapstate_span_equal_nocase(word, imapstate_span_of(name));
+    size_t len = strlen(name);
+    return word.len == len && imapstate_span_equal_nocase(word, (struct imapstate_span){ (const uint8_t *)name, len });
 }
 
 /* Is word one of words, in any case? */

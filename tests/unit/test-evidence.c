@@ -30,6 +30,8 @@ static const struct {
       EVIDENCE_MODSEQ },
     { "MODSEQ in a text", IMAPSTATE_SPAN("* 3 FETCH (ENVELOPE (NIL \"a \\\" MODSEQ (7)\"))\r\n"), 0 },
     { "MODSEQ behind a text", IMAPSTATE_SPAN("* 3 FETCH (ENVELOPE (\"\\\\\") MODSEQ (7))\r\n"), EVIDENCE_MODSEQ },
+    { "what only ends like it", IMAPSTATE_SPAN("* 3 FETCH (X-MODSEQ7 (7) ODSEQ (\"MODSEQ (\"))\r\n"), 0 },
+    { "behind many others", IMAPSTATE_SPAN("* 3 FETCH (BODY ((NIL) (\"(\" (NIL))) MODSEQ (7))\r\n"), EVIDENCE_MODSEQ },
     { "a keyword of that name", IMAPSTATE_SPAN("* 3 FETCH (FLAGS (MODSEQ))\r\n"), 0 },
     { "UIDFETCH", IMAPSTATE_SPAN("* 3 UIDFETCH (FLAGS ())\r\n"), EVIDENCE_UIDFETCH },
     { "UIDFETCH with MODSEQ", IMAPSTATE_SPAN("* 3 UIDFETCH (MODSEQ (7))\r\n"), EVIDENCE_UIDFETCH | EVIDENCE_MODSEQ },
