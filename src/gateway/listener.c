@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,6 @@
 #include "rate.h"
 #include "room.h"
 #include "sockets.h"
-#include "stream.h"
 
 /* Connections accepted in one go, before those that are there get their turn. */
 #define LISTENER_BATCH 64
@@ -204,7 +202,6 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     struct sockaddr_storage own = { 0 };
     socklen_t own_len = sizeof own;
     struct address peer, local;
-    int on = 1;
     address_set(&peer, sockaddr);
     getsockname(fd, (struct sockaddr *)&own, &own_len);
     address_set(&local, (const struct sockaddr *)&own);
@@ -217,10 +214,6 @@ static void listener_take(struct listener *listener, int fd, const struct sockad
     if (refusal != CLIENTS_REFUSAL_COUNT) {
         listener_refuse(listener, section, fd, &peer, refusal);
         return;
-    }
-    if (peer.family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        stream_watch_peer(fd);
     }
     if (!clients_accept(clients, section, fd, &place, &local)) {
         peers_remove(&place);

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "stream.h"
 
 #define SOCKETS_BACKLOG 1024
 
@@ -104,9 +107,19 @@ static struct sockets_place *sockets_add_place(struct sockets *sockets, const st
     return &more[sockets->count++];
 }
 
+/* What is accepted inherits it, and no client costs six calls. */
+static void sockets_prepare(const struct endpoint *endpoint, int fd)
+{
+    if (sockets_is_unix(endpoint))
+        return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    stream_watch_peer(fd);
+}
+
 /* False: fd is closed. */
 static bool sockets_place_take(struct sockets_place *place, int fd)
 {
+    sockets_prepare(&place->endpoint, fd);
     int *more = reallocarray(place->fds, place->count + 1, sizeof *more);
     if (!more) {
         close(fd);

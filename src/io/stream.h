@@ -24,6 +24,8 @@
 #define STREAM_OUT_LOW  (64u * 1024)
 #define STREAM_OUT_MAX  (384u * 1024)
 
+#define STREAM_SILENCE_MS 120000
+
 enum stream_event {
     STREAM_CONNECTED, /* stream_connect() has succeeded */
     STREAM_SECURE,    /* the TLS handshake is done */
@@ -84,11 +86,12 @@ bool stream_read_now(struct stream *stream);
  * connection has ended. */
 bool stream_give_away(struct stream *stream, int *ret_fd, SSL **ret_ssl);
 
-/* For a TCP connection: a peer that has vanished, or that a firewall or a NAT has forgotten, is noticed within two
- * minutes, and everything in between is reminded of the connection once a minute. */
+/* For a TCP connection, or a listening socket, whose connections inherit it: a peer that has vanished, or that a
+ * firewall or a NAT has forgotten, is noticed within two minutes, and everything in between is reminded of the
+ * connection once a minute. */
 void stream_watch_peer(int fd);
 
-/* It ends when the peer's TCP has not acknowledged octets for this long. Until stream_watch_peer(). */
+/* It ends when the peer's TCP has not acknowledged octets for this long: STREAM_SILENCE_MS if nothing else was said. */
 void stream_bound_silence(int fd, uint64_t after_ms);
 
 /* Acknowledges at once what has arrived, as the peer may hold back the rest until then (Nagle's algorithm, RFC 9293

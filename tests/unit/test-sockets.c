@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,36 @@ TEST(what_does_not_listen_is_of_no_use)
     sockets_done(&sockets);
 }
 
+/* Nothing is set on a client's own socket: the system hands on what the listening one has. */
+TEST(whoever_is_accepted_has_no_delay_and_is_noticed_when_it_is_gone)
+{
+    static const struct {
+        int level, option, want;
+    } options[] = {
+        { IPPROTO_TCP, TCP_NODELAY, 1 },    { SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+        { IPPROTO_TCP, TCP_KEEPINTVL, 20 }, { IPPROTO_TCP, TCP_KEEPCNT, 3 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 120000 },
+    };
+    for (unsigned is_given = 0; is_given < 2; is_given++) {
+        struct sockets sockets = { 0 };
+        struct endpoint at = free_place("127.0.0.1");
+        if (is_given)
+            assert_null(sockets_adopt(&sockets, foreign("[::1]", false, true, &at), true));
+        else
+            assert_null(sockets_open(&sockets, &at, 1, 0));
+        int client = come(&at), fd = accept(sockets_find(&sockets, &at)->fds[0], NULL, NULL);
+        assert_true(fd >= 0);
+        for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+            int value = -1;
+            socklen_t len = sizeof value;
+            assert_int_equal(getsockopt(fd, options[i].level, options[i].option, &value, &len), 0);
+            assert_int_equal(value, options[i].want);
+        }
+        close(fd);
+        close(client);
+        sockets_done(&sockets);
+    }
+}
+
 static int make_folder(void **state)
 {
     return mkdtemp(folder) ? 0 : -1;
@@ -235,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_socket_from_elsewhere_is_found_by_its_address),
         cmocka_unit_test(the_permissions_of_a_unix_socket_that_was_given_are_not_ours),
         cmocka_unit_test(what_does_not_listen_is_of_no_use),
+        cmocka_unit_test(whoever_is_accepted_has_no_delay_and_is_noticed_when_it_is_gone),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
