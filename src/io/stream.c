@@ -18,6 +18,12 @@
  * segment. */
 #define STREAM_JOIN_MAX 16384u
 
+#define STREAM_IDLE_S     60
+#define STREAM_INTERVAL_S 20
+#define STREAM_PROBES     3
+_Static_assert(STREAM_SILENCE_MS == (STREAM_IDLE_S + STREAM_PROBES * STREAM_INTERVAL_S) * 1000,
+               "it counts for both (tcp(7))");
+
 static void stream_on_read(evutil_socket_t fd, short what, void *arg);
 static void stream_on_write(evutil_socket_t fd, short what, void *arg);
 
@@ -128,13 +134,12 @@ static void stream_garble(struct stream *stream)
 /* Left to itself the kernel asks after two hours, and goes on sending what is not acknowledged for a quarter of one. */
 void stream_watch_peer(int fd)
 {
-    const int idle_s = 60, interval_s = 20, count = 3;
-    const int unacknowledged_ms = (idle_s + count * interval_s) * 1000; /* counts for both (tcp(7)) */
+    const int idle_s = STREAM_IDLE_S, interval_s = STREAM_INTERVAL_S, count = STREAM_PROBES;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){ 1 }, sizeof(int));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+    stream_bound_silence(fd, STREAM_SILENCE_MS);
 }
 
 void stream_bound_silence(int fd, uint64_t after_ms)

@@ -58,7 +58,8 @@ bool settling_hear_untagged(struct upstream *upstream, const struct imapstate_pi
 /* The connection becomes a parked one, and this upstream ends. */
 static void settling_park(struct upstream *upstream)
 {
-    stream_watch_peer(upstream->stream.fd);
+    if (upstream->is_silent) /* it was woken, and nobody has wanted anything of it */
+        stream_bound_silence(upstream->stream.fd, STREAM_SILENCE_MS);
     struct parked *parked = parked_new();
     if (parked && stream_give_away(&upstream->stream, &parked->fd, &parked->ssl)) {
         parked->service = service_ref(upstream->service);

@@ -88,7 +88,7 @@ bool waking_begin(struct upstream *upstream, struct parked *parked, const struct
 void waking_heard(struct upstream *upstream)
 {
     upstream->is_silent = upstream->is_doubtful = false;
-    stream_watch_peer(upstream->stream.fd);
+    stream_bound_silence(upstream->stream.fd, STREAM_SILENCE_MS);
 }
 
 /* --- what goes ahead --- */

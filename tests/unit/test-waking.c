@@ -96,6 +96,25 @@ TEST(a_connection_that_has_been_silent_for_long_is_doubtful_until_an_octet_comes
     }
 }
 
+/* Who is woken has little time to show that it lives, until it has; whoever is parked has as much as any other. */
+TEST(silence_is_bounded_until_an_octet_has_come_or_nobody_waits_for_one_any_more)
+{
+    for (unsigned is_heard = 0; is_heard < 2; is_heard++) {
+        struct imapstate_buf alerts;
+        imapstate_buf_init(&alerts, 4096);
+        scene_begin(SCENE_UPSTREAM("tls = \"none\"") "park { wake_timeout = \"7s\" }\n");
+        struct upstream *upstream = upstreams_wake(&scene.upstreams, park_one(""), &scene_owner, &alerts);
+        assert_int_equal(scene.wire->silence_ms, 7000);
+        if (is_heard)
+            waking_heard(upstream);
+        assert_int_equal(scene.wire->silence_ms, is_heard ? STREAM_SILENCE_MS : 7000);
+        settling_begin(upstream, 0, false);
+        scene_turn();
+        assert_int_equal(scene.wire->silence_ms, STREAM_SILENCE_MS);
+        scene_end();
+    }
+}
+
 /* --- what goes ahead --- */
 
 static const struct {
@@ -200,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_has_arrived_while_it_was_parked_is_looked_at_before_it_serves),
         cmocka_unit_test(a_connection_that_has_been_silent_for_long_is_doubtful_until_an_octet_comes),
+        cmocka_unit_test(silence_is_bounded_until_an_octet_has_come_or_nobody_waits_for_one_any_more),
         cmocka_unit_test(what_was_said_ahead_is_told_from_all_else),
         cmocka_unit_test(a_connection_that_shows_a_sign_of_life_is_as_old_as_before),
         cmocka_unit_test(a_session_makes_a_connection_young_again),

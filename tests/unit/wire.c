@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <imapstate/error.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,7 +253,9 @@ WRAPPED(int, setsockopt, int fd, int level, int name, const void *value, socklen
 {
     if (!is_wire(fd))
         return __real_setsockopt(fd, level, name, value, len);
-    find(fd, "setsockopt");
+    struct wire *wire = find(fd, "setsockopt");
+    if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
+        memcpy(&wire->silence_ms, value, sizeof wire->silence_ms);
     return 0;
 }
 

@@ -34,6 +34,7 @@ struct wire {
     bool is_at_eof;           /* the peer sends no more */
     bool is_shut;             /* nor does the gateway */
     bool is_closed;           /* the gateway has closed its end */
+    int silence_ms;           /* TCP_USER_TIMEOUT; 0: nobody has set it */
     struct sockaddr_storage peer;
     socklen_t peer_len;
 };
