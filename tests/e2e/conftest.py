@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
-    _count(item, report)
+    _note(item, report)
     if report.failed and call.when in ("setup", "call", "teardown"):
         for each in list(_exhibits):
             if isinstance(each, Server) and each not in item.funcargs.values():
@@ -66,13 +66,18 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append(exhibit.exhibit())
 
 
-def _count(item, report):
-    """For the summary: what ran on which real server."""
+def _note(item, report):
+    """For the summary: on which real server, and for which rules or areas. The process of pytest -n that counts only gets the report."""
     server = getattr(item, "callspec", None) and item.callspec.params.get("server")
     if server not in _SERVERS or (report.when != "call" and not report.skipped):
         return
     rules = re.match(r"test_((?:p\d\d_)+)", item.name)
     areas = rules.group(1).upper().strip("_").replace("P0", "P").split("_") if rules else [item.path.stem.removeprefix("test_")]
+    report.server_areas = [server, areas]
+
+
+def pytest_runtest_logreport(report):
+    server, areas = getattr(report, "server_areas", (None, ()))
     for area in areas:
         if report.skipped:
             _skipped[server, report.longrepr[2].removeprefix("Skipped: ")][area] += 1

@@ -172,11 +172,12 @@ def test_who_waits_for_the_upstreams_word_keeps_his_place(scripted, start_gatewa
 
 
 def test_one_silent_address_keeps_nobody_out(scripted, start_gateway):
-    """With more workers than one, each of which has clients of its own."""
+    """With more workers than one, each of which has clients of its own. Which of the silent ones have to go is not said:
+    one worker may have accepted the oldest last."""
     gateway = start_gateway(scripted.port, max_clients=40, workers=2)
     silent = [Client(gateway.plain_port, greet=False, timeout=60) for _ in range(120)]
     for client in silent[-20:]:
-        assert client.response().startswith(b"* OK ")
+        assert client.response().startswith((b"* OK ", b"* BYE "))
     sessions = [gateway.client(timeout=60) for _ in range(5)]
     for session in sessions:
         assert session.greeting.startswith(b"* OK ")

@@ -25,8 +25,8 @@ def free_port():
     """A port of 127.0.0.1 and of ::1 that this process has not given away before, for somebody to listen on. Until he does so it
     stays free for him: it is held by a socket that is bound and never listens. The kernel then gives it to no outgoing
     connection, and to no program that asks for any port or does not say SO_REUSEADDR, which all servers do; and clients are
-    refused. Two runs side by side have ports of their own, by IMAPSTATE_PORTS."""
-    first, end = map(int, os.environ.get("IMAPSTATE_PORTS", "20000-32768").split("-"))
+    refused. Processes side by side have ports of their own."""
+    first, end = _own_ports()
     if len(_given_ports) > (end - first) // 2:
         _given_ports.clear()  # those of the first tests have long been given back
     while True:
@@ -40,6 +40,15 @@ def free_port():
                 for holder in _held.popleft():
                     holder.close()
             return port
+
+
+@functools.cache
+def _own_ports():
+    """Runs are parted by IMAPSTATE_PORTS, and what each gets is shared out among the processes of pytest -n."""
+    first, end = map(int, os.environ.get("IMAPSTATE_PORTS", "20000-32768").split("-"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = (end - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return first + number * share, first + (number + 1) * share
 
 
 def _hold(port):
