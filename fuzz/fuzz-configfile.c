@@ -32,7 +32,7 @@ static void check_listener(const struct config_listener *listener)
           (listener->tls_cert_file[0] != '\0' && listener->tls_key_file[0] != '\0'));
     CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
     CHECK(!listener->accept_proxy || listener->trusted_networks.count > 0);
-    CHECK(listener->auth_mechanisms != 0 && (listener->auth_mechanisms & ~SASL_BITS) == 0);
+    CHECK((listener->auth_mechanisms & ~SASL_BITS) == 0 && config_mechanisms(listener) != 0);
     for (size_t i = 0; i < listener->address_count; i++)
         CHECK(listener->addresses[i].endpoint.len > 0 && listener->addresses[i].text[0] != '\0');
     check_networks(&listener->trusted_networks);

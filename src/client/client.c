@@ -8,7 +8,9 @@
 #include "alert.h"
 #include "capability.h"
 #include "catalogue.h"
+#include "config.h"
 #include "credentials.h"
+#include "id.h"
 #include "log.h"
 #include "moves.h"
 #include "network.h"
@@ -308,6 +310,34 @@ bool client_may_carry_secrets(const struct client *client)
     return client->stream.ssl || client->listener->tls != CONFIG_TLS_STARTTLS || !client->listener->require_tls;
 }
 
+/* Where the client's words come from: its own connection, or the client that a PROXY header tells of; whom it speaks
+ * for by ID is further away. */
+static bool client_is_local(const struct client *client)
+{
+    bool speaks_for_another = client->id && client->id->peer.family != AF_UNSPEC;
+    return address_is_local(speaks_for_another ? &client->id->peer : &client->peer);
+}
+
+/* As long as nobody knows which it is, all of them are to be. */
+static bool client_home_is_private(const struct client *client)
+{
+    const struct config *config = client->service->config;
+    bool is_private = true;
+    if (client->home)
+        return config_is_private(client->home);
+    for (size_t i = 0; i < config->upstream_count; i++)
+        is_private &= config_is_private(&config->upstreams[i]);
+    return is_private;
+}
+
+/* A password in clear is as good as a proof where nobody can read it, and can be matched to a parked connection. Where
+ * none are parked, a proof is better. */
+static bool client_hides_proofs(const struct client *client)
+{
+    return client->listener->auth_mechanisms == 0 && client->service->config->park.per_user > 0 &&
+           (client->stream.ssl || client_is_local(client)) && client_home_is_private(client);
+}
+
 struct capability_view client_view(const struct client *client, bool is_before_login)
 {
     bool is_certain = client->credentials ? client->credentials->identity.is_certain : client->session.is_certain;
@@ -322,7 +352,8 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         .has_language = client->service->config->languages.offered != 0 && !client->listener->imapproxy_compat,
         .has_ximapproxy = client->listener->imapproxy_compat,
         .has_compress = client->listener->compress,
-        .mechanisms = client->listener->auth_mechanisms,
+        .hides_proofs = client_hides_proofs(client),
+        .mechanisms = config_mechanisms(client->listener),
     };
 }
 
@@ -359,6 +390,25 @@ struct offers *client_show(const struct client *client, struct offers *offers)
     return views_show(&client->clients->views, offers, &view);
 }
 
+/* Told once for each upstream, not to each client. */
+static void client_note_hidden(const struct client *client, const struct offers *offers,
+                               const struct capability_view *view)
+{
+    uint32_t hidden = capability_hidden(offers_known(offers), view);
+    const char *upstream = client->listener->upstream->name;
+    char names[SASL_NAMES_MAX];
+    struct logline line;
+    if (!hidden || !prelude_hides(upstream) || !log_is_on(LOG_LEVEL_INFO))
+        return;
+    log_begin(&line, LOG_LEVEL_INFO);
+    logline_words(&line, "upstream", upstream);
+    logline_gap(&line, ": ");
+    log_end_with(&line,
+                 "%s not shown where passwords are safe, as no parked connection serves such a login "
+                 "(auth_mechanisms)",
+                 sasl_names(hidden, names));
+}
+
 struct offers *client_show_before_login(const struct client *client)
 {
     struct views *views = &client->clients->views;
@@ -369,6 +419,7 @@ struct offers *client_show_before_login(const struct client *client)
     if (!offers)
         offers = views_take(views, IMAPSTATE_SPAN("IMAP4rev1 ID"));
     struct offers *shown = views_show(views, offers, &view);
+    client_note_hidden(client, offers, &view);
     offers_unref(offers);
     return shown;
 }

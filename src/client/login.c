@@ -7,6 +7,7 @@
 #include "alert.h"
 #include "capability.h"
 #include "catalogue.h"
+#include "config.h"
 #include "choice.h"
 #include "client.h"
 #include "clientcounters.h"
@@ -544,7 +545,7 @@ void login_authenticate(struct client *client)
                    "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));
         return;
     }
-    bool is_offered = mechanism && (client->listener->auth_mechanisms & SASL_BIT(mechanism->id));
+    bool is_offered = mechanism && (config_mechanisms(client->listener) & SASL_BIT(mechanism->id));
     if (!is_offered || !login_is_possible(client, mechanism))
         client_say(client, &tag, "NO [CANNOT] " N_("Mechanism is not offered."));
     else if (!login_begin(client, mechanism))

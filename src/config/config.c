@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "option.h"
+#include "sasl.h"
 #include "schema.h"
 
 /* --- made --- */
@@ -98,6 +99,29 @@ const struct config_place *config_find_given(const struct config *config, const 
             return &given->place;
     }
     return NULL;
+}
+
+uint32_t config_mechanisms(const struct config_listener *listener)
+{
+    return listener->auth_mechanisms ? listener->auth_mechanisms : SASL_BITS;
+}
+
+bool config_is_local(const struct config_member *member)
+{
+    struct endpoint endpoint;
+    uint16_t port;
+    return endpoint_from_host(member->host, member->port, member->is_unix, &endpoint, &port)
+               ? endpoint_is_local(&endpoint)
+               : strcasecmp(member->host, "localhost") == 0;
+}
+
+/* TLS with whoever answers keeps out nobody who can answer. */
+bool config_is_private(const struct config_upstream *upstream)
+{
+    bool is_private = true;
+    for (size_t i = 0; i < upstream->member_count; i++)
+        is_private &= config_is_local(&upstream->members[i]);
+    return is_private || (upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify);
 }
 
 /* --- counted --- */

@@ -48,7 +48,8 @@ struct config_listener {
     struct networks trusted_networks;       /* peers whose PROXY header is believed */
     struct networks id_trusted_networks;    /* peers that are believed when they give a client's address in ID */
     unsigned unix_mode;                     /* of a unix socket's file */
-    uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; never empty */
+    uint32_t auth_mechanisms;               /* set of SASL_BIT(): which of the upstream's are offered; 0: all are taken,
+                                             * and where it is safe only those shown that parking can match */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
     bool compress;                          /* COMPRESS=DEFLATE is offered */
     char *upstream_name;                    /* of the one that is meant, whether it was given or not */
@@ -169,6 +170,14 @@ const void *config_section(const struct config *config, size_t section, size_t i
 /* Where the option was given first, in that section; NULL: it was not. */
 const struct config_place *config_find_given(const struct config *config, const struct option *option, size_t section,
                                              size_t instance);
+
+/* Set of SASL_BIT(): the mechanisms that its clients may use. */
+uint32_t config_mechanisms(const struct config_listener *listener);
+
+/* Does what goes to the member stay on this host? Is what goes to the upstream safe from whoever listens, or stands in
+ * between? */
+bool config_is_local(const struct config_member *member);
+bool config_is_private(const struct config_upstream *upstream);
 
 /* The listener that a connection to target reaches, as far as this host can tell; NULL: none. */
 const struct config_listener *config_find_listener(const struct config *config, const struct endpoint *target);

@@ -9,7 +9,6 @@
 #include "grammar.h"
 #include "language.h"
 #include "option.h"
-#include "sasl.h"
 #include "schema.h"
 #include "source.h"
 
@@ -145,8 +144,6 @@ static void listener_end(struct reading *reading)
     listener_check_tls(reading, listener);
     listener_check_proxy(reading, listener);
     listener_warn_if_clear(reading, listener);
-    if (listener->auth_mechanisms == 0)
-        listener->auth_mechanisms = SASL_BITS;
 }
 
 /* --- upstreams, park --- */
@@ -191,9 +188,7 @@ static void member_set_text(struct reading *reading, struct config_member *membe
 static void member_warn(struct reading *reading, const struct config_upstream *upstream,
                         const struct config_member *member)
 {
-    bool is_local = member->is_unix || strcmp(member->host, "localhost") == 0 ||
-                    strncmp(member->host, "127.", 4) == 0 || strcmp(member->host, "::1") == 0;
-    if (upstream->tls == CONFIG_TLS_NONE && !is_local)
+    if (upstream->tls == CONFIG_TLS_NONE && !config_is_local(member))
         reading_warning(reading, "upstream \"%s\": passwords and mail go to %s unencrypted", upstream->name,
                         member->host);
 }

@@ -23,29 +23,42 @@
 
 /* --- mechanisms --- */
 
+static bool schema_is_all(const char *text)
+{
+    return strcmp(text, "all") == 0;
+}
+
 /* The set with one more. The same one twice is an error: a slip, and then another one is missing. */
 static bool schema_parse_mechanism(const struct option *option, const char *text, const char *first, void *field,
                                    char ret_wrong[OPTION_WRONG_MAX])
 {
     uint32_t *set = field;
     const struct sasl_mechanism *mechanism = sasl_find(imapstate_span_of(text));
+    if (first && (schema_is_all(first) || schema_is_all(text)))
+        return option_is_wrong(ret_wrong, "%s: \"all\" stands alone", option->name);
+    if (schema_is_all(text)) {
+        *set = SASL_BITS;
+        return true;
+    }
     if (mechanism && (*set & SASL_BIT(mechanism->id)))
         return option_is_wrong(ret_wrong, "%s has \"%s\" twice", option->name, mechanism->name);
     if (mechanism) {
         *set |= SASL_BIT(mechanism->id);
         return true;
     }
-    char known[256] = "";
-    size_t len = 0;
-    for (enum sasl_id id = 0; id < SASL_ID_MAX && len < sizeof known; id++)
-        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", id > 0 ? ", " : "", sasl_get(id)->name);
-    return option_is_wrong(ret_wrong, "%s: \"%s\" cannot pass; these can: %s", option->name, text, known);
+    char known[SASL_NAMES_MAX];
+    return option_is_wrong(ret_wrong, "%s: \"%s\" cannot pass; these can: %s; or write \"all\"", option->name, text,
+                           sasl_names(SASL_BITS, known));
 }
 
 static void schema_print_mechanisms(const struct option *option, const void *field, FILE *out)
 {
     uint32_t set = *(const uint32_t *)field;
     const char *separator = "{ ";
+    if (set == SASL_BITS) {
+        fputs("\"all\"", out);
+        return;
+    }
     for (enum sasl_id id = 0; id < SASL_ID_MAX; id++)
         if (set & SASL_BIT(id)) {
             fprintf(out, "%s\"%s\"", separator, sasl_get(id)->name);

@@ -70,6 +70,23 @@ void capability_parse(struct imapstate_span names, struct capabilities *ret_capa
         capabilities_add(ret_capabilities, word);
 }
 
+uint32_t capability_hidden(const struct capabilities *offered, const struct capability_view *view)
+{
+    uint32_t usable = offered->mechanisms & view->mechanisms;
+    bool is_hidden = view->hides_proofs && (usable & sasl_that_pass(SASL_CONVERTED));
+    return is_hidden ? usable & sasl_that_pass(SASL_PROVED) : 0;
+}
+
+/* The view without what is hidden of these names. */
+static struct capability_view view_of(struct imapstate_span names, const struct capability_view *view)
+{
+    struct capability_view seen = *view;
+    struct capabilities offered;
+    capability_parse(names, &offered);
+    seen.mechanisms &= ~capability_hidden(&offered, view);
+    return seen;
+}
+
 static bool mechanism_passes(struct imapstate_span name, const struct capability_view *view)
 {
     const struct sasl_mechanism *mechanism = sasl_find(name);
@@ -148,10 +165,11 @@ bool capability_rewrite(struct imapstate_span names, const struct capability_vie
                         struct imapstate_buf *ret_names)
 {
     struct shown shown = { .buf = ret_names, .begin = ret_names->len };
+    const struct capability_view seen = view_of(names, view);
     struct imapstate_span left = names, word;
     shown.fits = wordset_init(&shown.words, names, OURS_MAX);
     while (shown.fits && (word = words_next(&left)).len > 0)
-        if (word_passes(word, view))
+        if (word_passes(word, &seen))
             shown_put(&shown, word);
     shown_put_ours(&shown, view, view->has_language && !words_have(names, IMAPSTATE_SPAN("LANGUAGE")));
     wordset_done(&shown.words);

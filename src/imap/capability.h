@@ -35,8 +35,13 @@ struct capability_view {
     bool has_language;    /* the gateway has languages to offer, to clients of an upstream that has no LANGUAGE */
     bool has_ximapproxy;  /* the listener has imapproxy_compat */
     bool has_compress;    /* the listener has compress */
+    bool hides_proofs;    /* SCRAM and CRAM-MD5 are only shown to whoever has no other way to use a password */
     uint32_t mechanisms;  /* set of SASL_BIT(id): those that the listener offers */
 };
+
+/* Set of SASL_BIT(id): those that the client could use, and is not shown: what they prove no parked connection can be
+ * matched to. Nothing is hidden where the upstream takes a password in no other way, as PLAIN or LOGIN. */
+uint32_t capability_hidden(const struct capabilities *offered, const struct capability_view *view);
 
 /* May the client use the LOGIN command? It may if PLAIN or LOGIN, which carry the same password, is offered. */
 bool capability_may_use_login(const struct capability_view *view);
@@ -46,7 +51,7 @@ bool capability_may_use_login(const struct capability_view *view);
  *
  *     STATE, XIMAPPROXY, COMPRESS=, STARTTLS and LOGINDISABLED, which the gateway decides; LOGIN-REFERRALS and
  *     MAILBOX-REFERRALS;
- *     AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table) or are not offered;
+ *     AUTH= of mechanisms that cannot pass (those that are not in sasl.h's table), are not offered, or are hidden;
  *     before login: the upstream's LANGUAGE, which the gateway could not answer; AUTH= and SASL-IR where the client
  *     may not log in;
  *     words that are not atoms, or contain "[": in a response code or at the end of a line they would be read as

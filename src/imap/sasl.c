@@ -1,6 +1,7 @@
 #include "sasl.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,26 @@ const struct sasl_mechanism *sasl_find(struct imapstate_span name)
 const struct sasl_mechanism *sasl_get(enum sasl_id id)
 {
     return &mechanisms[id];
+}
+
+uint32_t sasl_that_pass(enum sasl_passing passing)
+{
+    uint32_t set = 0;
+    for (size_t i = 0; i < SASL_ID_MAX; i++)
+        if (mechanisms[i].passing == passing)
+            set |= SASL_BIT(mechanisms[i].id);
+    return set;
+}
+
+const char *sasl_names(uint32_t set, char ret_names[SASL_NAMES_MAX])
+{
+    size_t len = 0;
+    *ret_names = '\0';
+    for (size_t i = 0; i < SASL_ID_MAX && len < SASL_NAMES_MAX; i++)
+        if (set & SASL_BIT(mechanisms[i].id))
+            len += (size_t)snprintf(ret_names + len, SASL_NAMES_MAX - len, "%s%s", len > 0 ? ", " : "",
+                                    mechanisms[i].name);
+    return ret_names;
 }
 
 const char *sasl_strerror(enum sasl_error error)

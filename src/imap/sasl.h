@@ -45,6 +45,13 @@ const struct sasl_mechanism *sasl_find(struct imapstate_span name);
 /* id is below SASL_ID_MAX. */
 const struct sasl_mechanism *sasl_get(enum sasl_id id);
 
+/* The set of SASL_BIT(): all that pass like this. */
+uint32_t sasl_that_pass(enum sasl_passing passing);
+
+/* Their names, with ", " between them. Returns ret_names. */
+#define SASL_NAMES_MAX 128u
+const char *sasl_names(uint32_t set, char ret_names[SASL_NAMES_MAX]);
+
 /* Who logs in as whom, as the client's message says. One that is all zero except the limits is a valid empty one;
  * sasl_identity_init() sets the limits. */
 struct sasl_identity {

@@ -27,7 +27,8 @@ static bool options_are_equal(const struct capability_view *one, const struct ca
     return one->is_before_login == other->is_before_login && one->offers_starttls == other->offers_starttls &&
            one->may_login == other->may_login && one->has_state == other->has_state &&
            one->has_language == other->has_language && one->has_ximapproxy == other->has_ximapproxy &&
-           one->has_compress == other->has_compress && one->mechanisms == other->mechanisms;
+           one->has_compress == other->has_compress && one->hides_proofs == other->hides_proofs &&
+           one->mechanisms == other->mechanisms;
 }
 
 static struct offers *offers_rewrite(const struct offers *of, const struct capability_view *options)

@@ -6,8 +6,9 @@
 #include "capability.h"
 #include "offers.h"
 
-/* A listener has three: before login, before login under TLS, and after. */
-#define VIEWS_MAX 12u
+/* A listener has up to five: before login and after it, each for clients that are safe from listeners and for others;
+ * and under TLS. */
+#define VIEWS_MAX 16u
 
 struct views {
     struct view {

@@ -35,6 +35,13 @@ void address_set(struct address *address, const struct sockaddr *from)
     }
 }
 
+bool address_is_local(const struct address *address)
+{
+    if (address->family == AF_INET6)
+        return memcmp(address->octets, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+    return address->family == AF_UNIX || (address->family == AF_INET && address->octets[0] == IN_LOOPBACKNET);
+}
+
 bool address_of_peer(int fd, struct address *ret_address)
 {
     struct sockaddr_storage peer = { 0 };

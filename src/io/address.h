@@ -19,6 +19,9 @@ struct address {
 
 void address_set(struct address *address, const struct sockaddr *from);
 
+/* Is it this host's own: loopback, or a unix socket? */
+bool address_is_local(const struct address *address);
+
 /* Where the other end of a socket is. False: it is not connected. */
 bool address_of_peer(int fd, struct address *ret_address);
 

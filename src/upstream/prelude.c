@@ -20,7 +20,7 @@ struct prelude {
     bool is_asked;    /* another is under way */
     bool is_outdated; /* the round that is under way asks who is not there any more */
     bool is_doubted;  /* not fresh, however short ago it was learned */
-    bool misses_id;
+    bool misses_id, hides;
     UT_hash_handle hh;
 };
 
@@ -137,7 +137,7 @@ void prelude_forget(const char *upstream)
         imapstate_buf_clear(&prelude->id);
         imapstate_buf_clear(&prelude->alerts);
         prelude->is_outdated = prelude->is_asked;
-        prelude->misses_id = false;
+        prelude->misses_id = prelude->hides = false;
     }
     pthread_mutex_unlock(&prelude_lock);
 }
@@ -199,6 +199,17 @@ bool prelude_misses_id(const char *upstream, bool has_id)
         is_news = !has_id && !prelude->misses_id;
         prelude->misses_id = !has_id;
     }
+    pthread_mutex_unlock(&prelude_lock);
+    return is_news;
+}
+
+bool prelude_hides(const char *upstream)
+{
+    pthread_mutex_lock(&prelude_lock);
+    struct prelude *prelude = prelude_need(upstream);
+    bool is_news = prelude && !prelude->hides;
+    if (prelude)
+        prelude->hides = true;
     pthread_mutex_unlock(&prelude_lock);
     return is_news;
 }

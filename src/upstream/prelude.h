@@ -63,6 +63,9 @@ void prelude_alerts(const char *upstream, struct imapstate_buf *ret_alerts);
 /* The upstream has ID, or does not. True if it does not, and that is news. */
 bool prelude_misses_id(const char *upstream, bool has_id);
 
+/* Something of its list is not shown to clients. True: that is news. */
+bool prelude_hides(const char *upstream);
+
 /* Forgets everything, at the end. */
 void prelude_done(void);
 

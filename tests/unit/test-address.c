@@ -80,6 +80,31 @@ TEST(equal_peers_have_equal_octets_so_that_an_address_can_be_a_key)
     assert_int_equal(sizeof plain, 20);
 }
 
+static const struct {
+    const char *text;
+    bool is_local;
+} hosts[] = {
+    { "127.0.0.1", true },    { "127.255.255.255", true },
+    { "::1", true },          { "::ffff:127.0.0.1", true },
+    { "126.0.0.1", false },   { "128.0.0.1", false },
+    { "192.0.2.127", false }, { "0.0.0.0", false },
+    { "::", false },          { "::2", false },
+    { "1::1", false },        { "::ffff:192.0.2.1", false },
+};
+
+TEST(loopback_and_unix_sockets_are_this_host)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        int family = strchr(hosts[i].text, ':') ? AF_INET6 : AF_INET;
+        struct address address;
+        uint8_t octets[16];
+        assert_true(address_read_host(imapstate_span_of(hosts[i].text), family, octets));
+        address_set_raw(&address, family, octets, 143);
+        CHECK_ROW(hosts[i].text, address_is_local(&address) == hosts[i].is_local);
+    }
+    assert_true(address_is_local(&(struct address){ .family = AF_UNIX }));
+}
+
 TEST(a_family_that_is_not_known_counts_as_unix)
 {
     struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -94,6 +119,7 @@ int main(void)
         cmocka_unit_test(address_says_who_the_peer_is),
         cmocka_unit_test(an_address_becomes_the_socket_address_that_it_was),
         cmocka_unit_test(equal_peers_have_equal_octets_so_that_an_address_can_be_a_key),
+        cmocka_unit_test(loopback_and_unix_sockets_are_this_host),
         cmocka_unit_test(a_family_that_is_not_known_counts_as_unix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

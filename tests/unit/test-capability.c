@@ -57,6 +57,18 @@ static const struct capability_view before_without_passwords = { .is_before_logi
 static const struct capability_view after_without_passwords = {
     .may_login = true, .has_state = true, .mechanisms = SASL_BIT(SASL_SCRAM_SHA_256) | SASL_BIT(SASL_OAUTHBEARER)
 };
+static const struct capability_view before_hiding = {
+    .is_before_login = true, .may_login = true, .has_state = true, .hides_proofs = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view after_hiding = {
+    .may_login = true, .has_state = true, .hides_proofs = true, .mechanisms = SASL_BITS
+};
+static const struct capability_view before_hiding_without_passwords = { .is_before_login = true,
+                                                                        .may_login = true,
+                                                                        .has_state = true,
+                                                                        .hides_proofs = true,
+                                                                        .mechanisms = SASL_BIT(SASL_SCRAM_SHA_256) |
+                                                                                      SASL_BIT(SASL_OAUTHBEARER) };
 static const struct capability_view before_compat = {
     .is_before_login = true, .may_login = true, .has_ximapproxy = true, .mechanisms = SASL_BITS
 };
@@ -154,6 +166,18 @@ static const struct {
       "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER LOGINDISABLED STATE" },
     { "after login it does not matter", "IMAP4rev1 AUTH=PLAIN AUTH=SCRAM-SHA-256 LOGINDISABLED",
       &after_without_passwords, "IMAP4rev1 AUTH=SCRAM-SHA-256 LITERAL+ STATE" },
+    { "what parking cannot match is hidden", DOVECOT_BEFORE, &before_hiding,
+      "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=OAUTHBEARER STATE" },
+    { "in a list after login too", "IMAP4rev1 AUTH=CRAM-MD5 AUTH=PLAIN", &after_hiding,
+      "IMAP4rev1 AUTH=PLAIN LITERAL+ STATE" },
+    { "wherever in the list a password's way stands", "IMAP4rev1 AUTH=SCRAM-SHA-512 auth=login", &before_hiding,
+      "IMAP4rev1 auth=login LITERAL+ STATE" },
+    { "but not where a password has no other way", "IMAP4rev1 AUTH=CRAM-MD5 AUTH=SCRAM-SHA-1", &before_hiding,
+      "IMAP4rev1 AUTH=CRAM-MD5 AUTH=SCRAM-SHA-1 LITERAL+ STATE" },
+    { "for which a bearer token's is none", "IMAP4rev1 AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256",
+      &before_hiding, "IMAP4rev1 AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256 LITERAL+ STATE" },
+    { "nor one that the listener does not take", "IMAP4rev1 AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER",
+      &before_hiding_without_passwords, "IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER LITERAL+ LOGINDISABLED STATE" },
     { "XIMAPPROXY in STATE's place before login", COURIER, &before_compat,
       "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION "
       "ENABLE UTF8=ACCEPT LITERAL+ XIMAPPROXY" },

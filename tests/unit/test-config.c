@@ -30,6 +30,38 @@ TEST(a_config_lives_until_its_last_reference_ends)
     config_unref(NULL);
 }
 
+static const struct {
+    const char *options;
+    bool is_local, is_private;
+} places[] = {
+    { "address = \"127.0.0.1:7\" tls = none", true, true },
+    { "address = \"127.1.2.3\" tls = none", true, true },
+    { "address = \"LocalHost\" tls = none", true, true },
+    { "address = \"[::1]:7\" tls = none", true, true },
+    { "address = \"unix:/s\" tls = none", true, true },
+    { "address = \"192.0.2.1\" tls = none", false, false },
+    { "address = \"[2001:db8::1]\" tls = none", false, false },
+    { "address = \"mx.example.org\" tls = none", false, false },
+    { "address = \"mx.example.org\" tls = starttls", false, true },
+    { "address = \"mx.example.org\"", false, true },
+    { "address = \"mx.example.org\" tls_verify = false", false, false }, /* whoever answers gets the password */
+    { "address = \"127.example.org\" tls = none", false, false },
+    { "address = \"127.0.0.1\" tls_verify = false", true, true },
+};
+
+TEST(what_goes_to_an_upstream_is_safe_under_tls_and_on_this_host)
+{
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "upstream u { %s }\nlistener l { address = \"127.0.0.1:1\" tls = none }\n",
+                 places[i].options);
+        struct config *config = parse("x.conf", text);
+        CHECK_ROW(places[i].options, config_is_local(&config->upstreams[0].members[0]) == places[i].is_local);
+        CHECK_ROW(places[i].options, config_is_private(&config->upstreams[0]) == places[i].is_private);
+        config_unref(config);
+    }
+}
+
 #define RESTART " has changed, which takes a restart\n"
 
 static const struct {
@@ -70,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_config_lives_until_its_last_reference_ends),
+        cmocka_unit_test(what_goes_to_an_upstream_is_safe_under_tls_and_on_this_host),
         cmocka_unit_test(what_a_reload_goes_on_without_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,8 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_int_equal(config->languages.preferred, LANGUAGE_DEFAULT);
     assert_int_equal(config->listeners[0].unix_mode, 0600);
     assert_false(config->listeners[0].accept_proxy);
-    assert_int_equal(config->listeners[0].auth_mechanisms, SASL_BITS);
+    assert_int_equal(config->listeners[0].auth_mechanisms, 0);
+    assert_int_equal(config_mechanisms(&config->listeners[0]), SASL_BITS);
     assert_false(config->listeners[0].imapproxy_compat);
     assert_false(config->listeners[0].compress);
     assert_int_equal(config->park.per_user, 2);
@@ -192,7 +193,9 @@ static const struct {
     const char *list;
     uint32_t mechanisms;
 } mechanism_sets[] = {
-    { "auth_mechanisms = {}", SASL_BITS },
+    { "auth_mechanisms = {}", 0 },
+    { "auth_mechanisms = all", SASL_BITS },
+    { "auth_mechanisms = { \"all\" }", SASL_BITS },
     { "auth_mechanisms = plain", SASL_BIT(SASL_PLAIN) },
     { "auth_mechanisms = { CRAM-MD5, \"LOGIN\" }", SASL_BIT(SASL_CRAM_MD5) | SASL_BIT(SASL_LOGIN) },
     { "auth_mechanisms = PLAIN\nauth_mechanisms += XOAUTH2", SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_XOAUTH2) },
@@ -342,7 +345,8 @@ TEST(an_upstream_address_may_lack_what_tls_implies)
 
 #define LANGUAGES_KNOWN     "i-default, EN, DE, FR, ES, JA, AR"
 #define IN_MECHANISMS(list) IN_LISTENER("tls = none address = \"127.0.0.1:1\"\nauth_mechanisms = " list)
-#define CAN_PASS            "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512"
+#define CAN_PASS                                                                                                       \
+    "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512; or write \"all\""
 
 static const struct {
     const char *name, *text, *errors;
@@ -471,6 +475,13 @@ static const struct {
       "x.conf:3: auth_mechanisms: \"\" cannot pass; these can: " CAN_PASS "\n" },
     { "a mechanism twice", IN_MECHANISMS("{ PLAIN, LOGIN, plain }"),
       "x.conf:3: auth_mechanisms has \"PLAIN\" twice\n" },
+    { "all and one more", IN_MECHANISMS("{ all, PLAIN }"), "x.conf:3: auth_mechanisms: \"all\" stands alone\n" },
+    { "one and all", IN_MECHANISMS("{ PLAIN, \"all\" }"), "x.conf:3: auth_mechanisms: \"all\" stands alone\n" },
+    { "all twice", IN_MECHANISMS("{ all, all }"), "x.conf:3: auth_mechanisms: \"all\" stands alone\n" },
+    { "one added to all", IN_MECHANISMS("all\nauth_mechanisms += PLAIN"),
+      "x.conf:4: auth_mechanisms: \"all\" stands alone\n" },
+    { "all in another case is no word", IN_MECHANISMS("All"),
+      "x.conf:3: auth_mechanisms: \"All\" cannot pass; these can: " CAN_PASS "\n" },
     { "a list of mechanisms twice", IN_MECHANISMS("PLAIN\nauth_mechanisms = LOGIN"),
       "x.conf:4: auth_mechanisms is given more than once\n" },
     { "a list of mechanisms emptied again", IN_MECHANISMS("PLAIN\nauth_mechanisms = {}"),

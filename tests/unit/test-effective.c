@@ -102,9 +102,9 @@ static const struct {
       "keys_file = \"\\\\a\\\"b\\x24{c}\" # x.conf:1\n" },
     { "a line end", "keys_file = \"a\\nb\"\n" LISTENER UPSTREAM, "keys_file = \"a\\x0ab\" # x.conf:1\n" },
 
-    { "all mechanisms are a default that is said in full", LISTENER UPSTREAM,
-      "auth_mechanisms = { \"PLAIN\", \"LOGIN\", \"XOAUTH2\", \"OAUTHBEARER\", \"CRAM-MD5\", \"SCRAM-SHA-1\", "
-      "\"SCRAM-SHA-256\", \"SCRAM-SHA-512\" } # default\n" },
+    { "mechanisms, if none are named", LISTENER UPSTREAM, "auth_mechanisms = {} # default\n" },
+    { "all of them in a word", "listener l { address = \"*:1\" tls = none auth_mechanisms = all }\n" UPSTREAM,
+      "auth_mechanisms = \"all\" # x.conf:1\n" },
     { "the only upstream", LISTENER UPSTREAM, "upstream = \"u\" # default\n" },
     { "the port that TLS implies", LISTENER UPSTREAM, "address = { \"127.0.0.1:143\" } # x.conf:1\n" },
     { "the name that is expected", LISTENER UPSTREAM, "tls_name = \"\" # default\n" },

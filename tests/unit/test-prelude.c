@@ -106,6 +106,17 @@ TEST(an_upstream_that_misses_id_is_news_once)
     forget();
 }
 
+TEST(that_something_of_an_upstream_is_not_shown_is_news_once)
+{
+    assert_true(prelude_hides("a"));
+    assert_false(prelude_hides("a"));
+    assert_true(prelude_hides("b"));
+    prelude_forget("a");
+    assert_true(prelude_hides("a"));
+    assert_false(prelude_hides("b"));
+    forget();
+}
+
 static const struct {
     const char *name;
     uint64_t now_ms;
@@ -332,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_of_an_upstream_that_was_never_asked),
         cmocka_unit_test(an_upstream_that_misses_id_is_news_once),
+        cmocka_unit_test(that_something_of_an_upstream_is_not_shown_is_news_once),
         cmocka_unit_test(what_was_learned_last_is_known_of_each_upstream),
         cmocka_unit_test(a_list_is_fresh_for_a_minute_and_known_for_ever),
         cmocka_unit_test(a_full_list_goes_with_the_greeting_that_came_before_it),

@@ -87,6 +87,17 @@ static const struct {
     { "a cancelled exchange is no message", S("*"), false, SASL_BASE64, S("") },
 };
 
+TEST(the_sets_of_mechanisms_are_those_of_the_table)
+{
+    char names[SASL_NAMES_MAX];
+    assert_string_equal(sasl_names(sasl_that_pass(SASL_CONVERTED), names), "PLAIN, LOGIN");
+    assert_string_equal(sasl_names(sasl_that_pass(SASL_RELAYED), names), "XOAUTH2, OAUTHBEARER");
+    assert_string_equal(sasl_names(sasl_that_pass(SASL_PROVED), names),
+                        "CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512");
+    assert_string_equal(sasl_names(0, names), "");
+    assert_non_null(strstr(sasl_names(SASL_BITS, names), "SCRAM-SHA-512")); /* all fit */
+}
+
 TEST(a_line_of_base64_is_decoded_as_servers_do)
 {
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
@@ -481,6 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_can_pass_is_in_the_table),
+        cmocka_unit_test(the_sets_of_mechanisms_are_those_of_the_table),
         cmocka_unit_test(a_line_of_base64_is_decoded_as_servers_do),
         cmocka_unit_test(a_message_that_is_longer_than_its_limit_is_refused),
         cmocka_unit_test(what_was_encoded_is_decoded_to_the_same),

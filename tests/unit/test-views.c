@@ -19,9 +19,12 @@ static const struct {
     { "XIMAPPROXY", { .is_before_login = true, .may_login = true, .has_ximapproxy = true } },
     { "COMPRESS after login", { .is_before_login = false, .may_login = true, .has_compress = true } },
     { "mechanisms", { .is_before_login = true, .may_login = true, .mechanisms = SASL_BIT(SASL_PLAIN) } },
+    { "all mechanisms", { .is_before_login = true, .may_login = true, .mechanisms = SASL_BITS } },
+    { "but what is hidden",
+      { .is_before_login = true, .may_login = true, .hides_proofs = true, .mechanisms = SASL_BITS } },
 };
 
-#define NAMES "IMAP4rev1 ID AUTH=PLAIN X-FOO"
+#define NAMES "IMAP4rev1 ID AUTH=PLAIN AUTH=CRAM-MD5 X-FOO"
 
 /* What is shown is what the list is rewritten to, whatever is remembered. */
 static struct offers *check_show(struct views *views, struct offers *of, size_t row)
