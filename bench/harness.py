@@ -62,6 +62,15 @@ def client_run(program, *arguments, text=None):
     return [words_parse(line) for line in client_end(client_begin(program, *arguments), text).splitlines()]
 
 
+def measure_one(results, kind, name, function, *arguments):
+    try:
+        results.add(kind, name, function(*arguments))
+    except (peers.Failure, OSError) as error:
+        reason = " ".join(str(error).split())
+        say(f"FAILED: {name}, {' '.join(kind)}: {reason}")
+        results.fail(kind, name, reason)
+
+
 def cpu_name():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -465,6 +465,7 @@ enable_admin_commands no
 class Imapstated(Peer):
     name = "imapstated"
     build_variable = "IMAPSTATE_BUILD"
+    workers = 1
     settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
     listener_settings = ""
     upstream_settings = ""
@@ -477,7 +478,7 @@ class Imapstated(Peer):
             raise Failure("src/daemon/imapstated is missing in the build directory: meson setup build && "
                           f"ninja -C build, or set {self.build_variable}")
         self.conf = self.write("imapstated.conf", f"""
-workers = 1
+workers = {self.workers}
 log_level = "warning"
 max_clients = 20000
 max_unauthenticated_per_address = 0

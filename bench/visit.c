@@ -6,7 +6,8 @@
  * Standard input has a line for each client, then an empty one: commands without tags. TAB between two: the second is
  * sent when all answers to the first are there; ";" between two: both are in one write. What stands behind the last TAB
  * ends the visit and is not in its latency. KEPT is "fresh", each visit has a connection of its own; or a number:
- * connections are kept, and so many writes are done only at their beginning.
+ * connections are kept, and so many writes are done only at their beginning. Even so each visit begins with connect and
+ * greeting, by a process that can do nothing else: less than that nobody needs who has not kept the connection itself.
  *
  * latency prints a line for each visit: us (from connect to the last answer but that to the end), waits (times that the
  * client had nothing to do but wait for the other side: TCP, TLS, greeting, each write), stalls. rate prints seconds
@@ -19,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,7 +46,8 @@ struct visitor {
     struct in_addr address;
     uint16_t port;
     bool is_tls, quick_ack, keeps;
-    unsigned first; /* the flight that a visit begins with; those before are done once */
+    unsigned first;        /* the flight that a visit begins with; those before are done once */
+    uint16_t greeter_port; /* set by visitor_begin() if connections are kept */
 };
 
 struct took {
@@ -106,19 +110,53 @@ static void flight_run(struct conn *conn, const struct flight *flight)
         die("a token was not restored");
 }
 
-static void visitor_connect(const struct visitor *visitor, struct conn *conn)
+/* Greets whoever connects, until the visitor has ended. */
+static void greeter_run(int listener)
 {
-    conn_open(conn, visitor->address, visitor->port);
+    static const char greeting[] = "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN] ready\r\n";
+    char octet;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    alarm(TIME_LIMIT_S);
+    dup2(listener, STDIN_FILENO);
+    close_range(STDIN_FILENO + 1, ~0u, 0); /* whoever reads from a pipe of the visitor's, waits for its end */
+    for (int fd; (fd = accept(STDIN_FILENO, NULL, NULL)) >= 0; close(fd))
+        while (send(fd, greeting, sizeof(greeting) - 1, MSG_NOSIGNAL) > 0 && read(fd, &octet, 1) > 0)
+            ;
+    _exit(1);
+}
+
+static uint16_t greeter_begin(struct in_addr address)
+{
+    struct sockaddr_in own = { .sin_family = AF_INET, .sin_addr = address };
+    socklen_t len = sizeof(own);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || bind(listener, (struct sockaddr *)&own, len) || listen(listener, 8) ||
+        getsockname(listener, (struct sockaddr *)&own, &len))
+        die("nobody can greet");
+    pid_t pid = fork();
+    if (pid < 0)
+        die("cannot fork");
+    if (!pid)
+        greeter_run(listener);
+    close(listener);
+    return ntohs(own.sin_port);
+}
+
+static void visitor_connect(const struct visitor *visitor, uint16_t port, struct conn *conn)
+{
+    conn_open(conn, visitor->address, port);
     conn->quick_ack = visitor->quick_ack;
     conn_greeting(conn);
 }
 
-static void visitor_begin(const struct visitor *visitor, const struct script *script, struct conn *conn)
+static void visitor_begin(struct visitor *visitor, const struct script *script, struct conn *conn)
 {
     if (visitor->first + 2 > script->count)
         die("KEPT leaves nothing to repeat");
-    if (visitor->keeps)
-        visitor_connect(visitor, conn);
+    if (visitor->keeps) {
+        visitor->greeter_port = greeter_begin(visitor->address);
+        visitor_connect(visitor, visitor->port, conn);
+    }
     for (unsigned i = 0; i < visitor->first; i++)
         flight_run(conn, &script->flights[i]);
 }
@@ -127,12 +165,10 @@ static void visitor_begin(const struct visitor *visitor, const struct script *sc
 static struct took visitor_visit(const struct visitor *visitor, const struct script *script, struct conn *conn)
 {
     double began_s = now_s();
-    struct took took = { 0 };
-    if (!visitor->keeps) {
-        visitor_connect(visitor, conn);
-        took.waits = visitor->is_tls ? 3 : 2;
-        took.stalls = now_s() - began_s >= STALL_S;
-    }
+    struct took took = { .waits = visitor->is_tls ? 3 : 2 };
+    struct conn greeted;
+    visitor_connect(visitor, visitor->keeps ? visitor->greeter_port : visitor->port, visitor->keeps ? &greeted : conn);
+    took.stalls = now_s() - began_s >= STALL_S;
     for (unsigned i = visitor->first; i + 1 < script->count; i++) {
         double sent_s = now_s();
         flight_run(conn, &script->flights[i]);
@@ -140,14 +176,16 @@ static struct took visitor_visit(const struct visitor *visitor, const struct scr
         took.stalls += now_s() - sent_s >= STALL_S;
     }
     took.us = (now_s() - began_s) * 1e6;
-    if (visitor->keeps)
+    if (visitor->keeps) {
+        conn_close(&greeted);
         flight_run(conn, &script->flights[script->count - 1]);
-    else
+    } else {
         conn_logout(conn);
+    }
     return took;
 }
 
-static void latency_run(const struct visitor *visitor, const struct script *script, unsigned long count)
+static void latency_run(struct visitor *visitor, const struct script *script, unsigned long count)
 {
     struct conn conn;
     visitor_begin(visitor, script, &conn);
@@ -160,8 +198,8 @@ static void latency_run(const struct visitor *visitor, const struct script *scri
 }
 
 /* In a child: closes ready_fd when it is ready, and begins at the end of file on go_fd. */
-static void rate_client(const struct visitor *visitor, const struct script *script, double seconds, int ready_fd,
-                        int go_fd, unsigned long *ret_visits)
+static void rate_client(struct visitor *visitor, const struct script *script, double seconds, int ready_fd, int go_fd,
+                        unsigned long *ret_visits)
 {
     struct conn conn;
     char octet;
@@ -176,7 +214,7 @@ static void rate_client(const struct visitor *visitor, const struct script *scri
         conn_logout(&conn);
 }
 
-static void rate_fork(const struct visitor *visitor, const struct script *scripts, unsigned clients, double seconds,
+static void rate_fork(struct visitor *visitor, const struct script *scripts, unsigned clients, double seconds,
                       const int ready[2], const int go[2], unsigned long *ret_each)
 {
     for (unsigned i = 0; i < clients; i++) {
@@ -193,7 +231,7 @@ static void rate_fork(const struct visitor *visitor, const struct script *script
 
 /* Says "ready" when all clients are, and lets them go when standard input ends: whoever measures CPU time can
  * read the clocks in between. */
-static void rate_run(const struct visitor *visitor, const struct script *scripts, unsigned clients, double seconds)
+static void rate_run(struct visitor *visitor, const struct script *scripts, unsigned clients, double seconds)
 {
     int ready[2], go[2], status;
     char octet;
@@ -243,6 +281,8 @@ int main(int argc, char **argv)
     struct script *scripts = scripts_read(&clients);
     signal(SIGPIPE, SIG_IGN);
     alarm(TIME_LIMIT_S);
+    if (visitor.is_tls && visitor.keeps)
+        die("kept connections are in clear");
     if (visitor.is_tls)
         tls_open();
     if (!strcmp(argv[1], "latency"))

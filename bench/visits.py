@@ -16,6 +16,7 @@ WARM_ONE, WARM_EACH, WARM_QUIET = "warm, all in one write", "warm, each waits", 
 STALLING, AT_ONCE = "imapproxy", "imapproxy, acknowledged at once"
 SET_UP_AGAIN = "imapproxy, at once, set up again"
 DIRECT_EACH = "directly, each waits"
+FLOOR = "floor: kept connections"
 
 
 def us_median(sample):
@@ -60,9 +61,10 @@ def latency_table(results, group):
         pages = us_all(results, kind, variant)
         times = [report.show(report.percentile(pages, share) / 1000 if pages else None) for share in (0.5, 0.9, 0.99)]
         rows.append([variant, *times, report.show(results.ratio(kind, variant, "direct", us_median)),
+                     report.show(results.ratio(kind, variant, FLOOR, us_median)),
                      f"{results.stalls(kind, variant)} in {len(pages)}"])
     return [f"### Connect to FETCH answer, {GROUPS[group]}", ""] + \
-        report.table(["", "p50 ms", "p90 ms", "p99 ms", "× direct", "waits of 38 ms or more, in visits"], rows)
+        report.table(["", "p50 ms", "p90 ms", "p99 ms", "× direct", "× floor", "waits of 38 ms or more, in visits"], rows)
 
 
 def rate_table(results, group):
@@ -75,11 +77,12 @@ def rate_table(results, group):
         logins = sum(results.values(kind, variant, lambda sample: sample["logins"]))
         rows.append([variant, median(visits_per_s, "{:,.0f}"),
                      report.show(results.ratio(kind, variant, "direct", visits_per_s)),
+                     report.show(results.ratio(kind, variant, FLOOR, visits_per_s)),
                      median(proxy_ms), median(dovecot_ms),
                      report.show(results.ratio(kind, variant, "direct", both_ms)), median(visits_per_cpu_s, "{:,.0f}"),
                      report.show(logins / visits if visits else None)])
     return [f"### Requests of 8 clients at once, {GROUPS[group]}", ""] + \
-        report.table(["", "per second", "× direct", "CPU ms each, proxy", "CPU ms each, Dovecot", "CPU × direct",
+        report.table(["", "per second", "× direct", "× floor", "CPU ms each, proxy", "CPU ms each, Dovecot", "CPU × direct",
                       "per CPU second", "logins upstream, each"], rows)
 
 
