@@ -25,11 +25,20 @@ static void check_networks(const struct networks *networks)
         CHECK(networks_hold(networks, &networks->at[i].address));
 }
 
+static void check_policy(const struct tlspolicy *policy)
+{
+    CHECK(policy->min_version < TLS_VERSION_COUNT);
+    CHECK(policy->ciphers[0] != '\0' && policy->ciphersuites[0] != '\0' && policy->groups[0] != '\0');
+}
+
 static void check_listener(const struct config_listener *listener)
 {
     CHECK(listener->name[0] != '\0' && listener->upstream != NULL && listener->address_count > 0);
     CHECK(listener->tls == CONFIG_TLS_NONE ||
-          (listener->tls_cert_file[0] != '\0' && listener->tls_key_file[0] != '\0'));
+          (listener->tls_cert_files.count > 0 && listener->tls_key_files.count == listener->tls_cert_files.count));
+    CHECK((listener->tls_client_certificate != CONFIG_CLIENT_CERTIFICATE_NONE) ==
+          (*listener->tls_client_ca_file != '\0'));
+    check_policy(&listener->tls_policy);
     CHECK(listener->tls != CONFIG_TLS_NONE || !listener->require_tls);
     CHECK(!listener->accept_proxy || listener->trusted_networks.count > 0);
     CHECK((listener->auth_mechanisms & ~SASL_BITS) == 0 && config_mechanisms(listener) != 0);

@@ -26,7 +26,7 @@ def test_a_page_has_no_fault(page):
 
 
 def test_every_option_of_the_schema_is_in_the_page_with_what_it_takes():
-    shown = re.sub(r".\x08", "", mandoc("-O", "width=200", CONF).stdout)  # bold is struck twice
+    shown = re.sub(r".\x08", "", mandoc("-O", "width=1000", CONF).stdout)  # bold is struck twice
     outline = [line.split("\t") for line in OUTLINE.read_text().splitlines()]
     assert len(outline) > 40
     for _, name, default, values in outline:

@@ -16,9 +16,13 @@
 #include "restore.h"
 #include "stream.h"
 #include "timer.h"
+#include "tls.h"
 
 /* Octets of commands before login, in all. */
 #define DISPATCH_BEFORE_LOGIN_MAX 65536u
+
+/* Of the reason why a handshake has failed, in a line of log. */
+#define DISPATCH_WORDS_SIZE 160u
 
 /* --- the client's input --- */
 
@@ -349,6 +353,17 @@ static void dispatch_closing(struct client *client, enum stream_event event)
     }
 }
 
+/* Whose certificate was refused is told more than that it was. */
+static void dispatch_tell_failure(struct client *client)
+{
+    const struct stream *stream = &client->stream;
+    const char *refused = client->state == CLIENT_SECURING ? tls_verify_failure(stream->ssl) : NULL;
+    char words[DISPATCH_WORDS_SIZE];
+    snprintf(words, sizeof words, "%s%s", refused ? "certificate refused: " : "",
+             refused ? refused : stream_failure(stream));
+    client_set_detail(client, words);
+}
+
 static void dispatch_open(struct client *client, enum stream_event event)
 {
     switch (event) {
@@ -372,7 +387,7 @@ static void dispatch_open(struct client *client, enum stream_event event)
         client_end(client, CLIENT_ENDING_PACKING, "BYE " N_("Compressed data cannot be read."));
         break;
     case STREAM_CLOSED:
-        client_set_detail(client, stream_failure(&client->stream));
+        dispatch_tell_failure(client);
         client_close(client, client->state == CLIENT_SECURING ? CLIENT_ENDING_TLS : CLIENT_ENDING_LOST);
         break;
     }

@@ -29,6 +29,7 @@
 #include "session.h"
 #include "status.h"
 #include "stream.h"
+#include "tls.h"
 #include "words.h"
 
 #define LOGIN_ANSWER_MAX (IMAPSTATE_LINE_MAX + CAPABILITY_LIST_MAX)
@@ -283,6 +284,17 @@ static void login_count_success(const struct client *client, enum login_result r
     histogram_note(result == LOGIN_PARKED ? &counters->parked : &counters->accepted, took_us);
 }
 
+/* Of the client, if it has shown one; a resumed session has it from when it began. What is in it is the CA's word, but
+ * in the client's letters. */
+static void login_put_certificate(const SSL *ssl, struct logline *line)
+{
+    char subject[LOGLINE_NAME_MAX + 1], fingerprint[TLS_FINGERPRINT_SIZE];
+    if (!tls_certificate_of_peer(ssl, subject, sizeof subject, fingerprint))
+        return;
+    logline_name(line, "certificate", imapstate_span_of(subject));
+    logline_words(line, "fingerprint", fingerprint);
+}
+
 static void login_log_success(const struct client *client, enum login_result result)
 {
     const SSL *ssl = client->stream.ssl;
@@ -295,6 +307,8 @@ static void login_log_success(const struct client *client, enum login_result res
     logline_words(&line, "tls", ssl ? SSL_get_version(ssl) : "none");
     if (ssl)
         logline_words(&line, "cipher", SSL_get_cipher_name(ssl));
+    if (ssl)
+        login_put_certificate(ssl, &line);
     logline_words(&line, "accepted_by", result == LOGIN_PARKED ? "parked" : "upstream");
     serving_put(&client->serving, &line);
     logline_seconds(&line, "login_time", client->serving.login_ms);

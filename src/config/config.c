@@ -188,7 +188,8 @@ const struct config_listener *config_find_listener(const struct config *config, 
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)
 {
     bool is_same = a->member_count == b->member_count && a->tls == b->tls && a->tls_verify == b->tls_verify &&
-                   strcmp(a->tls_ca_file, b->tls_ca_file) == 0;
+                   strcmp(a->tls_ca_file, b->tls_ca_file) == 0 && strcmp(a->tls_cert_file, b->tls_cert_file) == 0 &&
+                   pins_are_equal(&a->tls_pins, &b->tls_pins) && tlspolicy_is_equal(&a->tls_policy, &b->tls_policy);
     for (size_t i = 0; is_same && i < a->member_count; i++)
         is_same = strcmp(a->members[i].text, b->members[i].text) == 0 &&
                   strcmp(a->members[i].tls_name, b->members[i].tls_name) == 0;

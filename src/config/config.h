@@ -14,6 +14,8 @@
 #include "language.h"
 #include "log.h"
 #include "network.h"
+#include "pins.h"
+#include "tlspolicy.h"
 
 /* The longest lifetime that a configuration can give to tokens. */
 #define CONFIG_TOKEN_LIFETIME_MAX_S (3650u * 86400u)
@@ -21,6 +23,11 @@
 struct option;
 
 enum config_tls { CONFIG_TLS_NONE, CONFIG_TLS_STARTTLS, CONFIG_TLS_IMPLICIT };
+enum config_client_certificate {
+    CONFIG_CLIENT_CERTIFICATE_NONE,
+    CONFIG_CLIENT_CERTIFICATE_OPTIONAL,
+    CONFIG_CLIENT_CERTIFICATE_REQUIRED
+};
 enum config_literals { CONFIG_LITERALS_WAIT, CONFIG_LITERALS_STREAM };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
@@ -36,14 +43,24 @@ struct config_address {
     struct endpoint endpoint;
 };
 
+/* Texts in the order in which they were given. */
+struct config_texts {
+    char **at;
+    size_t count;
+};
+
 struct config_listener {
     char *name;
     struct config_place place;
     struct config_address *addresses;
     size_t address_count;
     enum config_tls tls;
-    char *tls_cert_file, *tls_key_file; /* PEM; chain in the certificate file */
-    bool require_tls;                   /* starttls: no login and no STATE before TLS. Never set with tls = none. */
+    struct config_texts tls_cert_files, tls_key_files; /* PEM; as many of these as of those; chains with the
+                                                        * certificates */
+    struct tlspolicy tls_policy;
+    enum config_client_certificate tls_client_certificate;
+    char *tls_client_ca_file; /* given exactly if client certificates are asked for */
+    bool require_tls;         /* starttls: no login and no STATE before TLS. Never set with tls = none. */
     bool accept_proxy;
     struct networks trusted_networks;       /* peers whose PROXY header is believed */
     struct networks id_trusted_networks;    /* peers that are believed when they give a client's address in ID */
@@ -74,8 +91,11 @@ struct config_upstream {
     enum config_tls tls;
     bool tls_verify;
     char *tls_ca_file, *tls_name; /* tls_name: what its members' certificates are to have; "": their host */
-    uint64_t connect_timeout_ms;  /* name resolution, TCP, TLS and greeting together, for each address anew */
-    uint64_t answer_timeout_ms;   /* login and replay: how long to wait for each answer */
+    struct tlspolicy tls_policy;
+    char *tls_cert_file, *tls_key_file; /* our own, which it may ask for; both or none */
+    struct pins tls_pins;
+    uint64_t connect_timeout_ms; /* name resolution, TCP, TLS and greeting together, for each address anew */
+    uint64_t answer_timeout_ms;  /* login and replay: how long to wait for each answer */
     enum config_client_address send_client_address;
     enum config_authorization authorization_identity; /* a login that names another user to act for */
     enum config_literals append_literals;             /* a message that comes without being asked for */
@@ -123,7 +143,8 @@ struct config {
     enum log_level log_level;
     enum log_to log_to;
     enum log_format log_format;
-    char *user, *group; /* privileges are dropped to these; "" keeps them */
+    struct tlspolicy tls_policy; /* of all sections that do not say otherwise, and have it filled in */
+    char *user, *group;          /* privileges are dropped to these; "" keeps them */
     unsigned max_clients;
     unsigned max_clients_per_address;
     /* Of those, the ones that have not begun to log in. */

@@ -114,10 +114,34 @@ static void listener_check_tls(struct reading *reading, struct config_listener *
         return;
     }
     const char *tls = schema_tls_words[listener->tls];
-    if (!*listener->tls_cert_file)
+    size_t certificates = listener->tls_cert_files.count, keys = listener->tls_key_files.count;
+    if (certificates == 0)
         reading_error(reading, "listener \"%s\": tls = %s needs tls_cert_file", listener->name, tls);
-    if (!*listener->tls_key_file)
+    if (keys == 0)
         reading_error(reading, "listener \"%s\": tls = %s needs tls_key_file", listener->name, tls);
+    if (certificates > 0 && keys > 0 && certificates != keys)
+        reading_error(reading, "listener \"%s\": each tls_cert_file needs its tls_key_file: there are %zu and %zu",
+                      listener->name, certificates, keys);
+}
+
+/* An operator who names a CA wants certificates, and one who wants them has to say whose. */
+static void listener_check_client_certificate(struct reading *reading, const struct config_listener *listener)
+{
+    bool has_ca = *listener->tls_client_ca_file;
+    enum config_client_certificate wanted = listener->tls_client_certificate;
+    if (has_ca && wanted == CONFIG_CLIENT_CERTIFICATE_NONE)
+        reading_error(reading,
+                      "listener \"%s\": tls_client_ca_file needs tls_client_certificate = \"optional\" or \"required\"",
+                      listener->name);
+    if (!has_ca && wanted != CONFIG_CLIENT_CERTIFICATE_NONE)
+        reading_error(reading, "listener \"%s\": tls_client_certificate needs tls_client_ca_file", listener->name);
+    if (has_ca && listener->tls == CONFIG_TLS_NONE)
+        reading_error(reading, "listener \"%s\": with tls = none no client can show a certificate", listener->name);
+    if (wanted == CONFIG_CLIENT_CERTIFICATE_REQUIRED && listener->tls == CONFIG_TLS_STARTTLS && !listener->require_tls)
+        reading_error(reading,
+                      "listener \"%s\": a client certificate is required, but with require_tls = false not of those "
+                      "who do without TLS",
+                      listener->name);
 }
 
 static void listener_check_proxy(struct reading *reading, const struct config_listener *listener)
@@ -142,6 +166,7 @@ static void listener_end(struct reading *reading)
 {
     struct config_listener *listener = reading_listener(reading);
     listener_check_tls(reading, listener);
+    listener_check_client_certificate(reading, listener);
     listener_check_proxy(reading, listener);
     listener_warn_if_clear(reading, listener);
 }
@@ -205,13 +230,23 @@ static void member_end(struct reading *reading, const struct config_upstream *up
     member_warn(reading, upstream, member);
 }
 
+static void upstream_check_tls(struct reading *reading, const struct config_upstream *upstream)
+{
+    if (!*upstream->tls_cert_file != !*upstream->tls_key_file)
+        reading_error(reading, "upstream \"%s\": tls_cert_file and tls_key_file belong together", upstream->name);
+    if (upstream->tls == CONFIG_TLS_NONE && upstream->tls_pins.count > 0)
+        reading_error(reading, "upstream \"%s\": with tls = none there is no key that tls_pin could be of",
+                      upstream->name);
+}
+
 static void upstream_end(struct reading *reading)
 {
     struct config_upstream *upstream = reading_upstream(reading);
-    if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify)
+    if (upstream->tls != CONFIG_TLS_NONE && !upstream->tls_verify && upstream->tls_pins.count == 0)
         reading_warning(reading,
                         "upstream \"%s\": tls_verify is off: anybody who can answer in its place gets all passwords",
                         upstream->name);
+    upstream_check_tls(reading, upstream);
     for (size_t i = 0; i < upstream->member_count; i++)
         member_end(reading, upstream, &upstream->members[i]);
 }
@@ -314,6 +349,28 @@ static void upstream_check_loops(struct reading *reading, const struct config_up
         member_check_loop(reading, upstream, &upstream->members[i]);
 }
 
+static bool reading_is_given(const struct reading *reading, size_t section, size_t instance, const char *name)
+{
+    for (const struct option *option = schema[section].options; option->name; option++)
+        if (strcmp(option->name, name) == 0)
+            return config_find_given(reading->config, option, section, instance);
+    return false;
+}
+
+/* What the section does not say is as for the whole daemon. */
+static void reading_fill_policy(struct reading *reading, size_t section, size_t instance, struct tlspolicy *policy)
+{
+    const struct tlspolicy *whole = &reading->config->tls_policy;
+    if (!reading_is_given(reading, section, instance, "tls_min_version"))
+        policy->min_version = whole->min_version;
+    if (!policy->ciphers)
+        reading_set_text(reading, &policy->ciphers, whole->ciphers);
+    if (!policy->ciphersuites)
+        reading_set_text(reading, &policy->ciphersuites, whole->ciphersuites);
+    if (!policy->groups)
+        reading_set_text(reading, &policy->groups, whole->groups);
+}
+
 static void file_end(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -323,14 +380,18 @@ static void file_end(struct reading *reading)
     for (size_t i = 0; i < config->listener_count; i++) {
         struct config_listener *listener = &config->listeners[i];
         reading->place = listener->place;
+        reading_fill_policy(reading, SCHEMA_LISTENER, i, &listener->tls_policy);
         listener_find_upstream(reading, listener);
         http_check_rivals(reading, listener);
         if (listener->imapproxy_compat && config->park.per_user == 0)
             reading_warning(reading, "listener \"%s\": imapproxy_compat has no effect while park's per_user is 0",
                             listener->name);
     }
-    for (size_t i = 0; i < config->upstream_count; i++)
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        reading->place = config->upstreams[i].place;
+        reading_fill_policy(reading, SCHEMA_UPSTREAM, i, &config->upstreams[i].tls_policy);
         upstream_check_loops(reading, &config->upstreams[i]);
+    }
 }
 
 /* --- events --- */

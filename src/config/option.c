@@ -273,6 +273,9 @@ static void *option_field(const struct option *option, void *section)
 bool option_parse(const struct option *option, const char *text, const char *first, void *section,
                   char ret_wrong[OPTION_WRONG_MAX])
 {
+    char words[OPTION_WRONG_MAX];
+    if (option->check && *text && !option->check(text, words, sizeof words))
+        return option_is_wrong(ret_wrong, "%s: %s", option->name, words);
     return option->type->parse(option, text, first, option_field(option, section), ret_wrong);
 }
 
@@ -287,7 +290,7 @@ bool option_set_defaults(const struct option *options, void *section)
     bool is_set = true;
     for (const struct option *option = options; option->name; option++)
         if (option->otherwise)
-            is_set &= option_parse(option, option->otherwise, NULL, section, wrong);
+            is_set &= option->type->parse(option, option->otherwise, NULL, option_field(option, section), wrong);
     return is_set;
 }
 

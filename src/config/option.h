@@ -30,6 +30,9 @@ struct option {
     const char *why_min;      /* of a time: what requires min; NULL: nothing in particular */
     const char *if_empty;     /* of a text: what to write instead; NULL: it may be empty */
     const char *const *words; /* of a choice, by its enum; NULL after the last one */
+    /* Of a text that was given, not of the default: is it good? False: ret_wrong has words for what is wrong. NULL: any
+     * text is. */
+    bool (*check)(const char *text, char *ret_wrong, size_t size);
     bool is_required;
     enum option_reload on_reload;
 };

@@ -11,7 +11,9 @@
 #include "language.h"
 #include "network.h"
 #include "option.h"
+#include "pins.h"
 #include "sasl.h"
+#include "tlspolicy.h"
 
 #define SECOND_MS UINT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -308,6 +310,87 @@ static void schema_done_members(void *field)
     free(upstream->members);
 }
 
+/* --- texts --- */
+
+static bool schema_parse_texts(const struct option *option, const char *text, const char *first, void *field,
+                               char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_texts *texts = field;
+    char *one = NULL;
+    if (!option_text.parse(option, text, first, &one, ret_wrong))
+        return false;
+    char **more = reallocarray(texts->at, texts->count + 1, sizeof *more);
+    if (!more) {
+        free(one);
+        return option_is_wrong(ret_wrong, "out of memory");
+    }
+    texts->at = more;
+    more[texts->count++] = one;
+    return true;
+}
+
+static void schema_print_texts(const struct option *option, const void *field, FILE *out)
+{
+    const struct config_texts *texts = field;
+    for (size_t i = 0; i < texts->count; i++) {
+        fputs(i == 0 ? "{ " : ", ", out);
+        option_print_quoted(texts->at[i], out);
+    }
+    fputs(texts->count > 0 ? " }" : "{}", out);
+}
+
+static bool schema_are_same_texts(const void *a, const void *b)
+{
+    const struct config_texts *x = a, *y = b;
+    bool is_same = x->count == y->count;
+    for (size_t i = 0; is_same && i < x->count; i++)
+        is_same = strcmp(x->at[i], y->at[i]) == 0;
+    return is_same;
+}
+
+static void schema_done_texts(void *field)
+{
+    struct config_texts *texts = field;
+    for (size_t i = 0; i < texts->count; i++)
+        free(texts->at[i]);
+    free(texts->at);
+}
+
+/* --- pins --- */
+
+static bool schema_parse_pin(const struct option *option, const char *text, const char *first, void *field,
+                             char ret_wrong[OPTION_WRONG_MAX])
+{
+    switch (pins_add(field, text)) {
+    case PINS_ADDED:
+        return true;
+    case PINS_MALFORMED:
+        return option_is_wrong(ret_wrong, "%s must be \"sha256//\" and the base64 of 32 octets, not \"%s\"",
+                               option->name, text);
+    default:
+        return option_is_wrong(ret_wrong, "out of memory");
+    }
+}
+
+static void schema_print_pins(const struct option *option, const void *field, FILE *out)
+{
+    const struct pins *pins = field;
+    char text[PIN_TEXT_SIZE];
+    for (size_t i = 0; i < pins->count; i++)
+        fprintf(out, "%s\"%s\"", i == 0 ? "{ " : ", ", pins_text(pins, i, text));
+    fputs(pins->count > 0 ? " }" : "{}", out);
+}
+
+static bool schema_are_same_pins(const void *a, const void *b)
+{
+    return pins_are_equal(a, b);
+}
+
+static void schema_done_pins(void *field)
+{
+    pins_done(field);
+}
+
 /* --- rows --- */
 
 #define LIST .is_list = true
@@ -318,6 +401,10 @@ static const struct option_type languages = { sizeof(struct languages), schema_p
 static const struct option_type networks = { sizeof(struct networks), schema_parse_network,
                                              schema_print_network,    NULL,
                                              schema_done_network,     LIST };
+static const struct option_type texts = { sizeof(struct config_texts), schema_parse_texts, schema_print_texts,
+                                          schema_are_same_texts,       schema_done_texts,  LIST };
+static const struct option_type pins = { sizeof(struct pins),  schema_parse_pin, schema_print_pins,
+                                         schema_are_same_pins, schema_done_pins, LIST };
 /* Their field is the whole section, as they fill several. */
 static const struct option_type listen_addresses = { 0,
                                                      schema_parse_listen_address,
@@ -334,6 +421,13 @@ const char *const schema_tls_words[] = {
     [CONFIG_TLS_NONE] = "none",
     [CONFIG_TLS_STARTTLS] = "starttls",
     [CONFIG_TLS_IMPLICIT] = "implicit",
+    NULL,
+};
+static const char *const tls_version_words[] = { [TLS_VERSION_1_2] = "TLSv1.2", [TLS_VERSION_1_3] = "TLSv1.3", NULL };
+static const char *const client_certificate_words[] = {
+    [CONFIG_CLIENT_CERTIFICATE_NONE] = "none",
+    [CONFIG_CLIENT_CERTIFICATE_OPTIONAL] = "optional",
+    [CONFIG_CLIENT_CERTIFICATE_REQUIRED] = "required",
     NULL,
 };
 static const char *const client_address_words[] = {
@@ -365,7 +459,16 @@ static const char *const log_to_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_
 static const char why_idle[] =
     "RFC 9051 section 5.4 says of an autologout timer that it \"MUST be at least 30 minutes\"";
 
+static const char if_policy_empty[] = "leave it out for what is usual, or name what may be agreed on";
+static const char if_file_empty[] = "write the path of a file";
+
 /* clang-format off */
+/* Without a default they are as for the whole daemon, which configfile fills in. */
+#define TLS_POLICY_OPTIONS(version, usual_ciphers, usual_ciphersuites, usual_groups) \
+    { "tls_min_version",  &option_choice, FIELD(tls_policy.min_version),  version, .words = tls_version_words }, \
+    { "tls_ciphers",      &option_text,   FIELD(tls_policy.ciphers),      usual_ciphers,      .if_empty = if_policy_empty, .check = tlspolicy_check_ciphers }, \
+    { "tls_ciphersuites", &option_text,   FIELD(tls_policy.ciphersuites), usual_ciphersuites, .if_empty = if_policy_empty, .check = tlspolicy_check_ciphersuites }, \
+    { "tls_groups",       &option_text,   FIELD(tls_policy.groups),       usual_groups,       .if_empty = if_policy_empty, .check = tlspolicy_check_groups }
 #define FIELD(member) offsetof(struct config, member)
 static const struct option file_options[] = {
     /* name                     type             field                            default   bounds */
@@ -378,6 +481,7 @@ static const struct option file_options[] = {
     { "log_level",               &option_choice,  FIELD(log_level),               "info",   .words = log_level_words },
     { "log_to",                  &option_choice,  FIELD(log_to),                  "stderr", .words = log_to_words },
     { "log_format",              &option_choice,  FIELD(log_format),              "text",   .words = log_format_words },
+    TLS_POLICY_OPTIONS("TLSv1.2", TLSPOLICY_CIPHERS, TLSPOLICY_CIPHERSUITES, TLSPOLICY_GROUPS),
     { "user",                    &option_text,    FIELD(user),                    "",       .on_reload = OPTION_KEPT },
     { "group",                   &option_text,    FIELD(group),                   "",       .on_reload = OPTION_KEPT },
     { "max_clients",             &option_count,   FIELD(max_clients),             "20000",  1, 1000000 },
@@ -421,8 +525,11 @@ static const struct option control_options[] = {
 static const struct option listener_options[] = {
     { "address",          &listen_addresses, 0, .is_required = true },
     { "tls",              &option_choice,    FIELD(tls),              "implicit", .words = schema_tls_words },
-    { "tls_cert_file",    &option_text,      FIELD(tls_cert_file),    "" },
-    { "tls_key_file",     &option_text,      FIELD(tls_key_file),     "" },
+    { "tls_cert_file",    &texts,            FIELD(tls_cert_files),   .if_empty = if_file_empty },
+    { "tls_key_file",     &texts,            FIELD(tls_key_files),    .if_empty = if_file_empty },
+    TLS_POLICY_OPTIONS(NULL, NULL, NULL, NULL),
+    { "tls_client_certificate", &option_choice, FIELD(tls_client_certificate), "none", .words = client_certificate_words },
+    { "tls_client_ca_file", &option_text,    FIELD(tls_client_ca_file), "" },
     { "require_tls",      &option_flag,      FIELD(require_tls),      "true" },
     { "accept_proxy",     &option_flag,      FIELD(accept_proxy),     "false" },
     { "trusted_networks", &networks,         FIELD(trusted_networks) },
@@ -442,6 +549,10 @@ static const struct option upstream_options[] = {
     { "tls_verify",             &option_flag,      FIELD(tls_verify),             "true" },
     { "tls_ca_file",            &option_text,      FIELD(tls_ca_file),            "" },
     { "tls_name",               &option_text,      FIELD(tls_name),               "" },
+    TLS_POLICY_OPTIONS(NULL, NULL, NULL, NULL),
+    { "tls_pin",                &pins,             FIELD(tls_pins) },
+    { "tls_cert_file",          &option_text,      FIELD(tls_cert_file),          "" },
+    { "tls_key_file",           &option_text,      FIELD(tls_key_file),           "" },
     { "connect_timeout",        &option_time_ms,   FIELD(connect_timeout_ms),     "10s",  100, 5 * MINUTE_MS },
     { "answer_timeout",         &option_time_ms,   FIELD(answer_timeout_ms),      "60s",  100, HOUR_MS },
     { "send_client_address",    &option_choice,    FIELD(send_client_address),    "none", .words = client_address_words },

@@ -129,44 +129,86 @@ static void service_complain_of_tls(const struct config_place *place, const char
     ERR_clear_error();
 }
 
+struct listener_loading {
+    const struct config_listener *listener;
+    FILE *errors;
+};
+
 /* It is served all the same: clients that look will say so, and without it nobody could log in. */
-static void service_warn_of_time(const struct config_listener *listener, const SSL_CTX *context, FILE *errors)
+static void service_warn_of_time(void *arg, size_t at, const SSL_CTX *context)
 {
+    const struct listener_loading *loading = arg;
+    const struct config_place *place = &loading->listener->place;
     char words[64];
     if (pemfile_is_untimely(context, words, sizeof words))
-        fprintf(errors, "%s:%u: warning: tls_cert_file %s: the certificate %s\n", listener->place.file,
-                listener->place.line, listener->tls_cert_file, words);
+        fprintf(loading->errors, "%s:%u: warning: tls_cert_file %s: the certificate %s\n", place->file, place->line,
+                loading->listener->tls_cert_files.at[at], words);
 }
 
-static SSL_CTX *service_load_listener(const struct config *config, const struct config_listener *listener, FILE *errors)
+/* files: of the fault, by enum tls_wrong, those that it may concern. */
+static void service_complain_of_fault(const struct config_place *place, const struct tls_fault *fault,
+                                      const char *cert_file, const char *key_file, const char *ca_file, FILE *errors)
 {
-    enum tls_wrong wrong;
-    SSL_CTX *context = tls_own_context(listener->tls_cert_file, listener->tls_key_file, &wrong);
     const struct {
-        const char *what, *file;
+        const char *file;
         enum pemfile_kind kind;
         const char *why;
     } parts[] = {
-        [TLS_WRONG_CONTEXT] = { "TLS", "" },
-        [TLS_WRONG_CERTIFICATE] = { "tls_cert_file", listener->tls_cert_file, PEMFILE_CERTIFICATES },
-        [TLS_WRONG_KEY] = { "tls_key_file", listener->tls_key_file, PEMFILE_KEY },
-        [TLS_WRONG_PAIR] = { "tls_key_file", listener->tls_key_file, PEMFILE_KEY,
-                             "it is not the key of the certificate in tls_cert_file" },
+        [TLS_WRONG_CONTEXT] = { "" },
+        [TLS_WRONG_POLICY] = { "" },
+        [TLS_WRONG_CERTIFICATE] = { cert_file, PEMFILE_CERTIFICATES },
+        [TLS_WRONG_KEY] = { key_file, PEMFILE_KEY },
+        [TLS_WRONG_PAIR] = { key_file, PEMFILE_KEY, "it is not the key of the certificate in tls_cert_file" },
+        [TLS_WRONG_CA] = { ca_file, PEMFILE_CERTIFICATES },
     };
-    if (context)
-        service_warn_of_time(listener, context, errors);
-    else
-        service_complain_of_tls(&listener->place, parts[wrong].what, parts[wrong].file, parts[wrong].kind,
-                                parts[wrong].why, errors);
+    service_complain_of_tls(place, fault->option, parts[fault->what].file, parts[fault->what].kind,
+                            parts[fault->what].why, errors);
+}
+
+static SSL_CTX *service_load_listener(struct service *service, const struct config_listener *listener, FILE *errors)
+{
+    static const enum tls_client_certificate client_certificates[] = {
+        [CONFIG_CLIENT_CERTIFICATE_NONE] = TLS_CLIENT_CERTIFICATE_NONE,
+        [CONFIG_CLIENT_CERTIFICATE_OPTIONAL] = TLS_CLIENT_CERTIFICATE_OPTIONAL,
+        [CONFIG_CLIENT_CERTIFICATE_REQUIRED] = TLS_CLIENT_CERTIFICATE_REQUIRED,
+    };
+    struct listener_loading loading = { listener, errors };
+    const struct tls_own own = {
+        .name = listener->name,
+        .policy = &listener->tls_policy,
+        .cert_files = (const char *const *)listener->tls_cert_files.at,
+        .key_files = (const char *const *)listener->tls_key_files.at,
+        .count = listener->tls_cert_files.count,
+        .client_certificate = client_certificates[listener->tls_client_certificate],
+        .client_ca_file = listener->tls_client_ca_file,
+        .tickets = &service->tickets,
+        .on_loaded = service_warn_of_time,
+        .arg = &loading,
+    };
+    struct tls_fault fault;
+    SSL_CTX *context = tls_own_context(&own, &fault);
+    if (!context)
+        service_complain_of_fault(&listener->place, &fault, own.cert_files[fault.at], own.key_files[fault.at],
+                                  own.client_ca_file, errors);
     return context;
 }
 
-static SSL_CTX *service_load_upstream(const struct config *config, const struct config_upstream *upstream, FILE *errors)
+static SSL_CTX *service_load_upstream(const struct config_upstream *upstream, FILE *errors)
 {
-    SSL_CTX *context = tls_peer_context(upstream->tls_verify, upstream->tls_ca_file);
+    const struct tls_peering peering = {
+        .policy = &upstream->tls_policy,
+        .is_verified = upstream->tls_verify,
+        .ca_file = upstream->tls_ca_file,
+        .pins = &upstream->tls_pins,
+        .cert_file = upstream->tls_cert_file,
+        .key_file = upstream->tls_key_file,
+        .is_resumed = true,
+    };
+    struct tls_fault fault;
+    SSL_CTX *context = tls_peer_context(&peering, &fault);
     if (!context)
-        service_complain_of_tls(&upstream->place, *upstream->tls_ca_file ? "tls_ca_file" : "the system's certificates",
-                                upstream->tls_ca_file, PEMFILE_CERTIFICATES, NULL, errors);
+        service_complain_of_fault(&upstream->place, &fault, peering.cert_file, peering.key_file, peering.ca_file,
+                                  errors);
     return context;
 }
 
@@ -176,10 +218,10 @@ static bool service_load_tls(struct service *service, FILE *errors)
     bool is_loaded = true;
     for (size_t i = 0; i < config->listener_count; i++)
         if (config->listeners[i].tls != CONFIG_TLS_NONE)
-            is_loaded &= !!(service->listener_tls[i] = service_load_listener(config, &config->listeners[i], errors));
+            is_loaded &= !!(service->listener_tls[i] = service_load_listener(service, &config->listeners[i], errors));
     for (size_t i = 0; i < config->upstream_count; i++)
         if (config->upstreams[i].tls != CONFIG_TLS_NONE)
-            is_loaded &= !!(service->upstream_tls[i] = service_load_upstream(config, &config->upstreams[i], errors));
+            is_loaded &= !!(service->upstream_tls[i] = service_load_upstream(&config->upstreams[i], errors));
     return is_loaded;
 }
 
@@ -202,6 +244,13 @@ static bool service_has_ways(struct service *service, const struct service *prev
     return has_all;
 }
 
+static bool service_has_tickets(struct service *service, const struct service *previous)
+{
+    service->ticketring = previous && previous->ticketring ? ticketring_ref(previous->ticketring) : ticketring_new();
+    service->tickets = (struct tickets){ service->keyring, service->ticketring };
+    return service->ticketring;
+}
+
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -215,8 +264,8 @@ struct service *service_load(struct config *config, const struct service *previo
     service->upstream_tls = calloc(config->upstream_count + 1, sizeof(SSL_CTX *));
     service->upstream_ways = calloc(config->upstream_count + 1, sizeof(struct ways *));
     service->keyring = imapstate_keyring_new();
-    bool is_loaded =
-        service->listener_tls && service->upstream_tls && service->keyring && service_has_ways(service, previous);
+    bool is_loaded = service->listener_tls && service->upstream_tls && service->keyring &&
+                     service_has_ways(service, previous) && service_has_tickets(service, previous);
     if (is_loaded) {
         is_loaded = service_load_tls(service, errors);
         is_loaded &= *config->keys_file ? service_read_keys(service, errors) : service_make_key(service, previous);
@@ -277,6 +326,7 @@ void service_unref(struct service *service)
     free(service->upstream_ways);
     free(service->listener_tls);
     free(service->upstream_tls);
+    ticketring_unref(service->ticketring);
     imapstate_keyring_free(service->keyring);
     revocations_unref(service->revocations);
     config_unref(service->config);

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "revocations.h"
+#include "tickets.h"
 #include "way.h"
 
 struct service {
@@ -18,6 +19,8 @@ struct service {
     SSL_CTX **upstream_tls;            /* one per upstream, in the same way */
     struct ways **upstream_ways;       /* one per upstream, counted; they go on learning */
     struct imapstate_keyring *keyring; /* never NULL */
+    struct ticketring *ticketring;     /* counted; of a service that was loaded, never NULL */
+    struct tickets tickets;            /* of keyring and ticketring */
     bool has_ephemeral_key;
     struct revocations *revocations; /* counted; NULL behind service_forget_revocations() */
     unsigned references;             /* atomic */
@@ -26,8 +29,9 @@ struct service {
 /* Takes config (the caller's reference becomes the service's, or is given back on failure). NULL on failure; errors
  * have then been written to errors, one per line. On success there may be warnings. Without a keys_file an ephemeral
  * key is generated, or taken over from previous (may be NULL) if that had one too, so that a reload does not void
- * tokens. A revocations_file that does not exist is an empty one, with a warning. What is known about the ways to log
- * in to an upstream is taken over from previous, if that has the upstream with this name at this place. */
+ * tokens. The keys of TLS tickets that live in memory are taken over from any previous one. A revocations_file that
+ * does not exist is an empty one, with a warning. What is known about the ways to log in to an upstream is taken over
+ * from previous, if that has the upstream with this name at this place. */
 struct service *service_load(struct config *config, const struct service *previous, FILE *errors);
 
 /* A key that only lives in memory, for another process: its line is appended to line, which then contains a secret.

@@ -151,10 +151,15 @@ bool connection_secure(struct connection *connection)
 {
     const struct connection_target *target = connection->target;
 
-    connection->context = tls_peer_context(!target->is_insecure, target->ca_file);
+    const struct tls_peering peering = {
+        .is_verified = !target->is_insecure, .ca_file = target->ca_file, .cert_file = "", .key_file = ""
+    };
+    struct tls_fault fault;
+
+    connection->context = tls_peer_context(&peering, &fault);
     if (!connection->context && *target->ca_file)
         return connection_fail(connection, "%s: %s", target->ca_file, tls_reason());
-    connection->ssl = connection->context ? tls_peer(connection->context, target->host) : NULL;
+    connection->ssl = connection->context ? tls_peer(connection->context, target->host, NULL) : NULL;
     if (!connection->ssl || SSL_set_fd(connection->ssl, connection->fd) != 1)
         return connection_fail(connection, "TLS: %s", tls_reason());
     return connection_handshake(connection);

@@ -10,6 +10,7 @@
 #include "inherited.h"
 #include "reach.h"
 #include "service.h"
+#include "tls.h"
 #include "upstreamcounters.h"
 
 /* Of a label's value; what is longer is cut. */

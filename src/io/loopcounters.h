@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "histogram.h"
-#include "tls.h"
+#include "tlspolicy.h"
 
 enum loop_side {
     LOOP_ACCEPTED, /* connections that others have made to us */

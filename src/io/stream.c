@@ -51,7 +51,7 @@ static struct loop_octets *stream_octets(struct stream *stream)
 static void stream_count_handshake(struct stream *stream)
 {
     bool is_resumed = SSL_session_reused(stream->ssl);
-    stream->loop->counters.handshakes[stream->is_made][tls_version(stream->ssl)][is_resumed]++;
+    stream->loop->counters.handshakes[stream->is_made][tls_agreed_version(stream->ssl)][is_resumed]++;
 }
 
 /* However it has come to nothing: the peer's doing, or its owner's, who had no more time for it. */
@@ -295,8 +295,7 @@ static bool stream_tls_waits(struct stream *stream, int result, bool is_writing)
         return false;
     default: {
         unsigned long code = ERR_peek_error();
-        const char *words = ERR_reason_error_string(code);
-        stream->fault = words ? words : "TLS protocol error";
+        stream->fault = tls_error_words(code, stream->is_made);
         /* A peer that closes without close_notify is common and harmless here: IMAP frames its own data. */
         bool is_eof = ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING && !stream->is_securing;
         ERR_clear_error();

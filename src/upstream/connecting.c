@@ -14,6 +14,7 @@
 #include "outage.h"
 #include "prelude.h"
 #include "proxy.h"
+#include "resumption.h"
 #include "scout.h"
 #include "service.h"
 #include "stream.h"
@@ -276,7 +277,9 @@ static void connecting_secure(struct upstream *upstream)
         connecting_fail(upstream, UPSTREAM_FAILED_PROTOCOL, "the server does not accept the PROXY header");
         return;
     }
-    SSL *ssl = tls_peer(service_upstream_tls(upstream->service, upstream->config), upstream->member->tls_name);
+    char place[ADDRESS_TEXT_MAX];
+    SSL *ssl = tls_peer(service_upstream_tls(upstream->service, upstream->config), upstream->member->tls_name,
+                        opening_address(upstream->opening, place));
     if (!ssl) {
         connecting_fail(upstream, UPSTREAM_FAILED_RESOURCES, "out of memory");
         return;
@@ -511,6 +514,7 @@ void connecting_connected(struct upstream *upstream)
 
 void connecting_secured(struct upstream *upstream)
 {
+    resumption_settle(upstream->stream.ssl);
     upstream->opening->is_secure = true;
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_enter(upstream, UPSTREAM_PREPARING);

@@ -126,6 +126,12 @@ static const char everything[] = "# every option there is\n"
                                  "  tls = \"starttls\"\n"
                                  "  tls_cert_file = \"/c\"\n"
                                  "  tls_key_file = \"/k\"\n"
+                                 "  tls_min_version = \"TLSv1.3\"\n"
+                                 "  tls_ciphers = \"HIGH:!aNULL:!RC4:@SECLEVEL=1\"\n"
+                                 "  tls_ciphersuites = \"TLS_AES_128_CCM_SHA256\"\n"
+                                 "  tls_groups = \"secp521r1\"\n"
+                                 "  tls_client_certificate = optional\n"
+                                 "  tls_client_ca_file = \"/cc\"\n"
                                  "  require_tls = yes\n"
                                  "  accept_proxy = true\n"
                                  "  trusted_networks = { \"10.0.0.0/8\", \"2001:db8::/32\", \"unix\", \"192.0.2.1\" }\n"
@@ -143,6 +149,10 @@ static const char everything[] = "# every option there is\n"
                                  "  tls_verify = true\n"
                                  "  tls_ca_file = \"/ca\"\n"
                                  "  tls_name = \"imap.example.org\"\n"
+                                 "  tls_ciphers = \"DEFAULT\"\n"
+                                 "  tls_pin = { \"sha256//AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }\n"
+                                 "  tls_cert_file = \"/uc\"\n"
+                                 "  tls_key_file = \"/uk\"\n"
                                  "  connect_timeout = \"250ms\"\n"
                                  "  answer_timeout = \"2m\"\n"
                                  "  send_client_address = \"proxy-v2\"\n"
@@ -277,8 +287,15 @@ TEST(every_option_of_a_listener_reaches_its_field)
     assert_string_equal(listener->name, "imaps");
     assert_int_equal(listener->place.line, 30);
     assert_int_equal(listener->tls, CONFIG_TLS_STARTTLS);
-    assert_string_equal(listener->tls_cert_file, "/c");
-    assert_string_equal(listener->tls_key_file, "/k");
+    assert_int_equal(listener->tls_cert_files.count, 1);
+    assert_string_equal(listener->tls_cert_files.at[0], "/c");
+    assert_string_equal(listener->tls_key_files.at[0], "/k");
+    assert_int_equal(listener->tls_policy.min_version, TLS_VERSION_1_3);
+    assert_string_equal(listener->tls_policy.ciphers, "HIGH:!aNULL:!RC4:@SECLEVEL=1");
+    assert_string_equal(listener->tls_policy.ciphersuites, "TLS_AES_128_CCM_SHA256");
+    assert_string_equal(listener->tls_policy.groups, "secp521r1");
+    assert_int_equal(listener->tls_client_certificate, CONFIG_CLIENT_CERTIFICATE_OPTIONAL);
+    assert_string_equal(listener->tls_client_ca_file, "/cc");
     assert_true(listener->require_tls);
     assert_true(listener->accept_proxy);
     assert_int_equal(listener->trusted_networks.count, 4);
@@ -308,13 +325,21 @@ TEST(every_option_of_an_upstream_reaches_its_field)
     assert_string_equal(config->upstreams[0].members[0].port, "");
     const struct config_upstream *upstream = &config->upstreams[1];
     assert_string_equal(upstream->name, "b");
-    assert_int_equal(upstream->place.line, 46);
+    assert_int_equal(upstream->place.line, 52);
     assert_string_equal(upstream->members[0].host, "2001:db8::5");
     assert_string_equal(upstream->members[0].port, "143");
     assert_false(upstream->members[0].is_unix);
     assert_int_equal(upstream->tls, CONFIG_TLS_STARTTLS);
     assert_string_equal(upstream->tls_ca_file, "/ca");
     assert_string_equal(upstream->tls_name, "imap.example.org");
+    assert_int_equal(upstream->tls_policy.min_version, TLS_VERSION_1_2);
+    assert_string_equal(upstream->tls_policy.ciphers, "DEFAULT");
+    assert_string_equal(upstream->tls_policy.ciphersuites, TLSPOLICY_CIPHERSUITES);
+    assert_string_equal(upstream->tls_policy.groups, TLSPOLICY_GROUPS);
+    assert_int_equal(upstream->tls_pins.count, 1);
+    assert_int_equal(upstream->tls_pins.at[0][31], 31);
+    assert_string_equal(upstream->tls_cert_file, "/uc");
+    assert_string_equal(upstream->tls_key_file, "/uk");
     assert_int_equal(upstream->connect_timeout_ms, 250);
     assert_int_equal(upstream->answer_timeout_ms, 120000);
     assert_int_equal(upstream->send_client_address, CONFIG_CLIENT_ADDRESS_PROXY_V2);
@@ -341,6 +366,23 @@ TEST(an_upstream_address_may_lack_what_tls_implies)
         assert_string_equal(config->upstreams[0].members[0].tls_name, upstream_addresses[i].tls_name);
         config_unref(config);
     }
+}
+
+TEST(what_a_section_does_not_say_of_tls_is_as_for_the_whole_daemon)
+{
+    struct config *config = parse_good("listener a { address = \"127.0.0.1:1\" tls = none tls_min_version = TLSv1.2 }\n"
+                                       "listener b { address = \"127.0.0.1:2\" tls = none tls_groups = P-521 }\n"
+                                       "tls_min_version = TLSv1.3\ntls_groups = P-384\n" UPSTREAM);
+    const struct tlspolicy *a = &config->listeners[0].tls_policy, *b = &config->listeners[1].tls_policy;
+    const struct tlspolicy *upstream = &config->upstreams[0].tls_policy;
+    assert_int_equal(a->min_version, TLS_VERSION_1_2);
+    assert_int_equal(b->min_version, TLS_VERSION_1_3);
+    assert_int_equal(upstream->min_version, TLS_VERSION_1_3);
+    assert_string_equal(a->groups, "P-384");
+    assert_string_equal(b->groups, "P-521");
+    assert_string_equal(upstream->groups, "P-384");
+    assert_string_equal(upstream->ciphers, TLSPOLICY_CIPHERS);
+    config_unref(config);
 }
 
 #define LANGUAGES_KNOWN     "i-default, EN, DE, FR, ES, JA, AR"
@@ -447,6 +489,56 @@ static const struct {
       "x.conf:1: listener \"l\": tls = implicit needs tls_key_file\n" },
     { "TLS without a key", IN_LISTENER("address = \"*:1\" tls = starttls tls_cert_file = c"),
       "x.conf:1: listener \"l\": tls = starttls needs tls_key_file\n" },
+    { "more certificates than keys", IN_LISTENER("address = \"*:1\"\ntls_cert_file = { c, d } tls_key_file = { k }"),
+      "x.conf:1: listener \"l\": each tls_cert_file needs its tls_key_file: there are 2 and 1\n" },
+    { "a certificate without a name",
+      IN_LISTENER("address = \"*:1\"\ntls_cert_file = { c, \"\" } tls_key_file = { k, k }"),
+      "x.conf:3: tls_cert_file is empty: write the path of a file\n"
+      "x.conf:1: listener \"l\": each tls_cert_file needs its tls_key_file: there are 1 and 2\n" },
+    { "a version that is too old", IN_LISTENER("address = \"*:1\" tls = none tls_min_version = \"TLSv1.1\""),
+      "x.conf:2: tls_min_version must be one of TLSv1.2, TLSv1.3, not \"TLSv1.1\"\n" },
+    { "a cipher that there is not", IN_FILE("workers = 1\ntls_ciphers = \"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-AES999\""),
+      "x.conf:2: tls_ciphers: OpenSSL knows \"ECDHE-AES999\" as no cipher of TLS 1.2 (those of TLS 1.3 are for "
+      "tls_ciphersuites)\n" },
+    { "a cipher of TLS 1.3 among those of 1.2",
+      IN_LISTENER("address = \"*:1\" tls = none\ntls_ciphers = TLS_AES_128_GCM_SHA256"),
+      "x.conf:3: tls_ciphers: OpenSSL knows \"TLS_AES_128_GCM_SHA256\" as no cipher of TLS 1.2 (those of TLS 1.3 are "
+      "for "
+      "tls_ciphersuites)\n" },
+    { "a cipher of TLS 1.2 among those of 1.3",
+      IN_UPSTREAM("address = a tls_ciphersuites = \"TLS_AES_128_GCM_SHA256:AES128-SHA\""),
+      "x.conf:3: tls_ciphersuites: OpenSSL knows \"AES128-SHA\" as no cipher of TLS 1.3 (those of TLS 1.2 are for "
+      "tls_ciphers)\n" },
+    { "a group that there is not", IN_UPSTREAM("address = a\ntls_groups = \"X25519:P-257\""),
+      "x.conf:4: tls_groups: OpenSSL knows \"P-257\" as no group\n" },
+    { "no cipher at all", IN_FILE("tls_ciphers = \"\""),
+      "x.conf:1: tls_ciphers is empty: leave it out for what is usual, or name what may be agreed on\n" },
+    { "ciphers that are all taken away", IN_FILE("tls_ciphers = \"AES128-SHA:!AES\""),
+      "x.conf:1: tls_ciphers: OpenSSL refuses \"AES128-SHA:!AES\": no cipher match\n" },
+    { "a CA of clients that nobody asks",
+      IN_LISTENER("address = \"*:1\" tls_cert_file = c tls_key_file = k tls_client_ca_file = a"),
+      "x.conf:1: listener \"l\": tls_client_ca_file needs tls_client_certificate = \"optional\" or \"required\"\n" },
+    { "client certificates by no CA",
+      IN_LISTENER("address = \"*:1\" tls_cert_file = c tls_key_file = k tls_client_certificate = optional"),
+      "x.conf:1: listener \"l\": tls_client_certificate needs tls_client_ca_file\n" },
+    { "client certificates without TLS",
+      IN_LISTENER("address = \"127.0.0.1:1\" tls = none tls_client_certificate = optional tls_client_ca_file = a"),
+      "x.conf:1: listener \"l\": with tls = none no client can show a certificate\n" },
+    { "a certificate that can be done without",
+      IN_LISTENER("address = \"127.0.0.1:1\" tls = starttls require_tls = false tls_cert_file = c tls_key_file = k "
+                  "tls_client_certificate = required tls_client_ca_file = a"),
+      "x.conf:1: listener \"l\": a client certificate is required, but with require_tls = false not of those who do "
+      "without TLS\n" },
+    { "a pin of nothing", IN_UPSTREAM("address = a\ntls_pin = \"sha256//\""),
+      "x.conf:4: tls_pin must be \"sha256//\" and the base64 of 32 octets, not \"sha256//\"\n" },
+    { "a pin by another hash", IN_UPSTREAM("address = a\ntls_pin = \"sha1//AAECAwQFBgcICQoLDA0ODxAREhM=\""),
+      "x.conf:4: tls_pin must be \"sha256//\" and the base64 of 32 octets, not "
+      "\"sha1//AAECAwQFBgcICQoLDA0ODxAREhM=\"\n" },
+    { "a pin without TLS",
+      IN_UPSTREAM("address = localhost tls = none\ntls_pin = \"sha256//AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\""),
+      "x.conf:2: upstream \"u\": with tls = none there is no key that tls_pin could be of\n" },
+    { "a certificate for an upstream, without its key", IN_UPSTREAM("address = a tls_cert_file = c"),
+      "x.conf:2: upstream \"u\": tls_cert_file and tls_key_file belong together\n" },
     { "TLS demanded where there is none", IN_LISTENER("address = \"*:1\" tls = none require_tls = true"),
       "x.conf:1: listener \"l\": with tls = none and require_tls = true nobody could log in\n" },
     { "a host name to listen on", IN_LISTENER("tls = none address = \"localhost:1\""),
@@ -686,6 +778,7 @@ int main(void)
         cmocka_unit_test(a_list_of_mechanisms_becomes_a_set),
         cmocka_unit_test(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing),
         cmocka_unit_test(every_option_of_a_listener_reaches_its_field),
+        cmocka_unit_test(what_a_section_does_not_say_of_tls_is_as_for_the_whole_daemon),
         cmocka_unit_test(every_option_of_an_upstream_reaches_its_field),
         cmocka_unit_test(an_upstream_address_may_lack_what_tls_implies),
         cmocka_unit_test(what_is_wrong_is_told_with_its_line),

@@ -62,7 +62,7 @@ TEST(every_option_is_there_and_what_was_not_given_is_a_default)
     squeeze(printed);
     CHECK_ROW(printed, strstr(printed, "\nlistener \"l\" {\naddress = { \"127.0.0.1:143\" } # x.conf:1\n"
                                        "tls = \"none\" # x.conf:1\n"
-                                       "tls_cert_file = \"\" # default\n"));
+                                       "tls_cert_file = {} # default\n"));
     size_t lines = 0, defaults = 0, given = 0;
     for (const char *at = printed; (at = strstr(at, " = ")); at++)
         lines++;

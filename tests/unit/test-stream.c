@@ -117,7 +117,7 @@ static void connect_ends(struct end *client, struct end *server, bool is_tls)
     }
     const struct config *config = service->config;
     stream_secure(&client->stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]),
-                                            config->upstreams[0].members[0].tls_name));
+                                            config->upstreams[0].members[0].tls_name, NULL));
     stream_secure(&server->stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
     RUN_UNTIL(client->told[STREAM_SECURE] == 1 && server->told[STREAM_SECURE] == 1);
 }
@@ -439,7 +439,7 @@ TEST(nothing_that_came_in_clear_is_read_under_tls)
     assert_true(stream_put(&server.stream, IMAPSTATE_SPAN("a1 OK in clear\r\n")));
     stream_secure(&server.stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
     stream_secure(&client.stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]),
-                                           config->upstreams[0].members[0].tls_name));
+                                           config->upstreams[0].members[0].tls_name, NULL));
     RUN_UNTIL(client.told[STREAM_SECURE] == 1 && server.told[STREAM_SECURE] == 1);
     assert_int_equal(stream_input(&server.stream).len, 0);
     assert_true(stream_is_drained(&server.stream));
@@ -493,7 +493,7 @@ TEST(a_certificate_of_another_name_is_refused)
     make_pair(ends);
     end_init(&client, ends[0]);
     end_init(&server, ends[1]);
-    stream_secure(&client.stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]), "elsewhere"));
+    stream_secure(&client.stream, tls_peer(service_upstream_tls(service, &config->upstreams[0]), "elsewhere", NULL));
     stream_secure(&server.stream, tls_accept(service_listener_tls(service, &config->listeners[0])));
     RUN_UNTIL(client.told[STREAM_CLOSED] == 1);
     assert_int_equal(client.told[STREAM_SECURE], 0);
