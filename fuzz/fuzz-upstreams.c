@@ -85,7 +85,7 @@ static struct {
 
 static void on_told(struct loop *loop)
 {
-    upstreams_look_up(&scene.upstreams);
+    upstreams_told(&scene.upstreams);
 }
 
 static void on_upstream(void *owner, enum upstream_event event, struct upstream *upstream, struct imapstate_span words)

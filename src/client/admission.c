@@ -12,6 +12,7 @@
 #include "offers.h"
 #include "origin.h"
 #include "park.h"
+#include "queue.h"
 #include "refusal.h"
 #include "sasl.h"
 #include "service.h"
@@ -205,10 +206,18 @@ void admission_upstream_ready(struct client *client)
     imapstate_buf_done(&arguments);
 }
 
+/* Many share the address of a host that speaks for them. */
+static uint8_t admission_lane(const struct client *client)
+{
+    return client->peer.family != AF_UNIX && client_may_be_newcomer(client->listener, &client->peer)
+               ? queue_lane_of_address(&client->peer)
+               : queue_lane_of_user(sasl_identity_user(&client->credentials->identity));
+}
+
 static void admission_connect(struct client *client)
 {
     struct upstream_owner owner = client_as_owner(client);
-    struct upstream_ends ends = { &client->peer, &client->local };
+    struct upstream_ends ends = { &client->peer, &client->local, admission_lane(client) };
     admission_enter(client, ADMISSION_CONNECTING);
     if (!client->upstream)
         client->upstream = upstreams_open(client->clients->upstreams, client->service, client->home, &owner, &ends);
@@ -432,6 +441,7 @@ static bool admission_hear_go(struct client *client, struct imapstate_span line)
         return false;
     }
     admission->was_challenged = true;
+    upstream_end_login(client->upstream); /* it costs the server nothing while the client takes its time */
     admission_enter(client, ADMISSION_CHALLENGED);
     return true;
 }

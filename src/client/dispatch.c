@@ -158,6 +158,9 @@ static bool dispatch_step(struct client *client)
 /* After the client's end of file: is there still something that will be answered without another octet from it? */
 static bool dispatch_has_business(const struct client *client)
 {
+    /* Nothing has begun for it. Whoever has gone, holds up nobody. */
+    if (client->upstream && client->upstream->state == UPSTREAM_QUEUED)
+        return false;
     /* Commands that have arrived may wait until it has read the answers to those before. */
     if (client->stream.is_over_high && stream_input(&client->stream).len > 0)
         return true;

@@ -298,6 +298,7 @@ static void login_put_certificate(const SSL *ssl, struct logline *line)
 static void login_log_success(const struct client *client, enum login_result result)
 {
     const SSL *ssl = client->stream.ssl;
+    uint32_t queued_ms = result == LOGIN_ACCEPTED ? client->upstream->queued_ms : 0;
     struct logline line;
     if (!client_begin_line(client, LOG_LEVEL_INFO, &line))
         return;
@@ -312,6 +313,8 @@ static void login_log_success(const struct client *client, enum login_result res
     logline_words(&line, "accepted_by", result == LOGIN_PARKED ? "parked" : "upstream");
     serving_put(&client->serving, &line);
     logline_seconds(&line, "login_time", client->serving.login_ms);
+    if (queued_ms > 0)
+        logline_seconds(&line, "queue_time", queued_ms);
     log_end(&line);
 }
 

@@ -95,6 +95,9 @@ struct config_upstream {
     char *tls_cert_file, *tls_key_file; /* our own, which it may ask for; both or none */
     struct pins tls_pins;
     uint64_t connect_timeout_ms; /* name resolution, TCP, TLS and greeting together, for each address anew */
+    unsigned max_sessions;       /* connections to an address at a time, parked ones too; 0: no limit */
+    unsigned max_logins;         /* under way at an address at a time; 0: no limit */
+    uint64_t queue_timeout_ms;   /* how long a login waits for either */
     uint64_t answer_timeout_ms;  /* login and replay: how long to wait for each answer */
     enum config_client_address send_client_address;
     enum config_authorization authorization_identity; /* a login that names another user to act for */

@@ -30,14 +30,22 @@ static unsigned sum_upstreams(const struct tally_upstream *row, enum upstream_st
     return sum;
 }
 
+static json_t *upstream_limit(unsigned limit)
+{
+    return limit > 0 ? json_integer((json_int_t)limit) : json_null();
+}
+
 static json_t *upstream_row(const struct config_upstream *upstream, const struct tally_upstream *row)
 {
-    return json_pack("{ss ss ss ss sI sI sI sI}", "name", upstream->name, "address", upstream->members[0].text, "tls",
-                     schema_tls_words[upstream->tls], "state", outage_is(upstream->name) ? "down" : "up", "connecting",
-                     (json_int_t)sum_upstreams(row, UPSTREAM_RESOLVING, UPSTREAM_LOGGING_IN), "connected",
-                     (json_int_t)sum_upstreams(row, UPSTREAM_ATTACHED, UPSTREAM_ATTACHED), "settling",
+    return json_pack("{ss ss ss ss sI sI sI sI sI so so}", "name", upstream->name, "address", upstream->members[0].text,
+                     "tls", schema_tls_words[upstream->tls], "state", outage_is(upstream->name) ? "down" : "up",
+                     "waiting", (json_int_t)row->connections[UPSTREAM_QUEUED], "connecting",
+                     (json_int_t)(row->connections[UPSTREAM_RESOLVING] +
+                                  sum_upstreams(row, UPSTREAM_CONNECTING, UPSTREAM_LOGGING_IN)),
+                     "connected", (json_int_t)sum_upstreams(row, UPSTREAM_ATTACHED, UPSTREAM_ATTACHED), "settling",
                      (json_int_t)sum_upstreams(row, UPSTREAM_SETTLING, UPSTREAM_LEAVING), "parked",
-                     (json_int_t)park_count_at(imapstate_span_of(upstream->name)));
+                     (json_int_t)park_count_at(imapstate_span_of(upstream->name)), "max_sessions",
+                     upstream_limit(upstream->max_sessions), "max_logins", upstream_limit(upstream->max_logins));
 }
 
 static void sectionlist_put_upstreams(struct sectionlist *list, const struct tally *tally)

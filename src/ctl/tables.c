@@ -16,10 +16,11 @@ static const struct table_column clients[] = {
     { NULL },
 };
 static const struct table_column upstreams[] = {
-    { "NAME",      "name",       TABLE_TEXT,   12 },
-    { "ADDRESS",   "address",    TABLE_TEXT,   21 },
+    { "NAME",      "name",       TABLE_TEXT,   10 },
+    { "ADDRESS",   "address",    TABLE_TEXT,   17 },
     { "TLS",       "tls",        TABLE_TEXT,   8 },
     { "STATE",     "state",      TABLE_TEXT,   5 },
+    { "WAIT",      "waiting",    TABLE_NUMBER, 5 },
     { "OPENING",   "connecting", TABLE_NUMBER, 7 },
     { "IN USE",    "connected",  TABLE_NUMBER, 6 },
     { "CLOSING",   "settling",   TABLE_NUMBER, 7 },

@@ -28,6 +28,7 @@
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
+#include "queue.h"
 #include "resolver.h"
 #include "revoking.h"
 #include "service.h"
@@ -162,6 +163,7 @@ static void daemon_start(struct daemon *daemon)
         log_warning("log: each thread writes its own lines, as the log's thread cannot be started: %s",
                     strerror(errno));
     park_configure(config);
+    queue_configure(config);
     if (!janitor_start(&daemon->janitor, daemon->service, stderr) ||
         !inquiries_add(&daemon->inquiries, daemon->janitor.worker) || !crew_start(&daemon->crew))
         daemon_give_up();
@@ -233,6 +235,7 @@ void daemon_end(struct daemon *daemon)
         control_done(&daemon->control);
     crew_done(&daemon->crew);
     park_done();
+    queue_done();
     config_unref(daemon->started);
     service_unref(daemon->service);
     if (daemon->has_loop) {

@@ -17,6 +17,7 @@
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
+#include "queue.h"
 #include "resolver.h"
 #include "service.h"
 #include "settled.h"
@@ -84,6 +85,7 @@ static void reload_take(struct daemon *daemon, struct service *service, struct c
     worker_tell(daemon->janitor.worker, service, NULL, 0);
     service_forget_revocations(service);
     park_configure(service->config);
+    queue_configure(service->config);
     resolver_configure(reload_has_name, service->config);
     reload_forget_moved(daemon->service->config, service->config);
     service_unref(daemon->service);

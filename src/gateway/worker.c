@@ -100,7 +100,7 @@ static void worker_on_told(struct loop *loop)
         worker_go_over(worker, listeners, listener_count);
     room_pay(&worker->room);
     clients_round_ended(&worker->clients);
-    upstreams_look_up(&worker->upstreams);
+    upstreams_told(&worker->upstreams);
     if (is_drain)
         worker_begin_drain(worker);
     if (is_stop)

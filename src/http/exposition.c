@@ -343,6 +343,15 @@ static void write_connections(struct exposition *out, const struct figures *figu
     EACH_PLACE(at, figures)
     for (unsigned i = 0; i < UPSTREAM_FAILURE_COUNT; i++)
         sample(out, at->failures[i], LABELS(PLACE(at), "reason", upstream_failure_names[i]));
+    family(out, HISTOGRAM, "upstream_queue_seconds",
+           "How long logins waited for a place (max_logins, max_sessions), where they had to wait and got one.");
+    EACH_PLACE(at, figures) sample_histogram(out, &at->queued, LABELS(PLACE(at)));
+    family(out, COUNTER, "upstream_queue_ends", "Logins that waited for a place and did not get one, by the reason.");
+    EACH_PLACE(at, figures)
+    {
+        sample(out, at->queue_timeouts, LABELS(PLACE(at), "reason", "timeout"));
+        sample(out, at->queue_left, LABELS(PLACE(at), "reason", "left"));
+    }
     family(out, HISTOGRAM, "upstream_connect_seconds", "From the first packet until somebody could log in.");
     EACH_PLACE(at, figures) sample_histogram(out, &at->connect, LABELS(PLACE(at)));
 }

@@ -24,7 +24,7 @@ static unsigned total;
  * likes. */
 #define INTERFACE_ID_OCTETS 8
 
-static struct address peer_network(const struct address *address)
+struct address peers_network(const struct address *address)
 {
     struct address network = *address;
 
@@ -37,7 +37,7 @@ static struct address peer_network(const struct address *address)
 /* Guarded by lock. NULL if the address has no connection. */
 static struct peer *peer_find(const struct address *address)
 {
-    struct address key = peer_network(address);
+    struct address key = peers_network(address);
     struct peer *peer;
 
     HASH_FIND(hh, peers, &key, sizeof key, peer);
@@ -51,7 +51,7 @@ static struct peer *peer_new(const struct address *address)
 
     if (!peer)
         return NULL;
-    peer->network = peer_network(address);
+    peer->network = peers_network(address);
     HASH_ADD(hh, peers, network, sizeof peer->network, peer);
     if (!peer->hh.tbl) {
         free(peer);
@@ -147,7 +147,7 @@ void peers_set_newcomer(struct peers_place *place, bool is_newcomer)
 
 static bool peers_are_one(const struct address *one, const struct address *other)
 {
-    struct address a = peer_network(one), b = peer_network(other);
+    struct address a = peers_network(one), b = peers_network(other);
 
     return memcmp(&a, &b, sizeof a) == 0;
 }

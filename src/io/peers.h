@@ -7,6 +7,9 @@
 
 enum peers_result { PEERS_OK, PEERS_FULL, PEERS_ADDRESS_FULL, PEERS_NEWCOMERS_FULL, PEERS_NO_MEMORY };
 
+/* What counts as one with it: without its port and, if it is IPv6, with its /64 alone. */
+struct address peers_network(const struct address *address);
+
 /* What a connection is counted as. */
 struct peers_place {
     struct address address;

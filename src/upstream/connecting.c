@@ -1,6 +1,7 @@
 #include "connecting.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "capability.h"
@@ -12,8 +13,10 @@
 #include "offers.h"
 #include "opening.h"
 #include "outage.h"
+#include "park.h"
 #include "prelude.h"
 #include "proxy.h"
+#include "queue.h"
 #include "resumption.h"
 #include "scout.h"
 #include "service.h"
@@ -25,6 +28,9 @@
 
 /* Of the reason in a line of log. */
 #define CONNECTING_WHY_SIZE 160
+
+/* How often one that waits for a place looks whether that is still worth it. */
+#define CONNECTING_LOOK_MS 1000u
 
 /* What the gateway says of itself. */
 #define CONNECTING_OWN_ID "(\"name\" \"imapstate\")"
@@ -73,9 +79,10 @@ static void connecting_fail(struct upstream *upstream, enum upstream_failure fai
     struct opening *opening = upstream->opening;
     upstream_count_failure(upstream, failure);
     if (opening_fail(opening, upstream->owner.mark, upstream->state == UPSTREAM_CONNECTING, why,
-                     upstream_now_ms(upstream)))
+                     upstream_now_ms(upstream))) {
+        queue_leave(&upstream->kept.stay); /* the next address has places of its own */
         connecting_try_later(upstream, 0);
-    else
+    } else
         upstream_lose(upstream, opening->why);
 }
 
@@ -109,22 +116,96 @@ static bool connecting_leads_back(struct upstream *upstream, const struct endpoi
     return true;
 }
 
-static void connecting_try(struct upstream *upstream)
+static void connecting_connect(struct upstream *upstream)
 {
     const struct endpoint *endpoint = opening_begin_try(upstream->opening, upstream_now_ms(upstream));
-    char text[ADDRESS_TEXT_MAX];
-    upstream->member = upstream->opening->member;
-    upstream_set_place(upstream, opening_address(upstream->opening, text));
     upstream->opening->began_at_us = loop_now_us(upstream->upstreams->loop);
     connecting_enter(upstream, OPENING_GREETING);
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
-    upstream_renew_stream(upstream);
     upstream_enter(upstream, UPSTREAM_CONNECTING);
     connecting_await(upstream);
     if (connecting_leads_back(upstream, endpoint))
         return;
     if (!stream_connect(&upstream->stream, &endpoint->sockaddr.any, endpoint->len))
         connecting_fail(upstream, connecting_failure(upstream->stream.error), strerror(upstream->stream.error));
+}
+
+/* --- places --- */
+
+static void connecting_wait(struct upstream *upstream)
+{
+    uint64_t left_ms = queue_left_ms(&upstream->opening->queued, upstream_now_ms(upstream));
+    park_make_room(upstream->opening->queued.queue);
+    upstream_set_timer(upstream, left_ms < CONNECTING_LOOK_MS ? left_ms : CONNECTING_LOOK_MS);
+}
+
+/* What the gateway wants to know for itself waits for nobody, and is not counted. */
+static enum queue_answer connecting_ask_for_place(struct upstream *upstream, const char *address)
+{
+    struct opening *opening = upstream->opening;
+    if (opening->is_looking || upstream->kept.stay.queue)
+        return QUEUE_ADMITTED;
+    opening->queued.desk = &upstream->upstreams->desk;
+    opening->queued.owner = upstream;
+    return queue_enter(upstream->config, address, opening->lane, &upstream->kept.stay, &opening->queued,
+                       upstream_now_ms(upstream));
+}
+
+static void connecting_try(struct upstream *upstream)
+{
+    char text[ADDRESS_TEXT_MAX];
+    opening_begin_try(upstream->opening, upstream_now_ms(upstream));
+    const char *address = opening_address(upstream->opening, text);
+    upstream->member = upstream->opening->member;
+    upstream_set_place(upstream, address);
+    upstream_renew_stream(upstream);
+    switch (connecting_ask_for_place(upstream, address)) {
+    case QUEUE_ADMITTED:
+        connecting_connect(upstream);
+        break;
+    case QUEUE_WAITS:
+        upstream_enter(upstream, UPSTREAM_QUEUED);
+        connecting_wait(upstream);
+        break;
+    case QUEUE_IS_FULL:
+    case QUEUE_NO_MEMORY:
+        upstream_count_failure(upstream, UPSTREAM_FAILED_RESOURCES);
+        upstream_lose(upstream, "out of memory");
+        break;
+    }
+}
+
+void connecting_is_called(struct upstream *upstream)
+{
+    struct queue_wait *queued = &upstream->opening->queued;
+    if (!queue_take_called(queued, &upstream->kept.stay))
+        return;
+    uint64_t waited_ms = upstream_now_ms(upstream) - queued->since_ms;
+    upstream->queued_ms += (uint32_t)waited_ms; /* each address may have made it wait, up to queue_timeout */
+    histogram_note(&upstream->place->queued, waited_ms * 1000);
+    upstream_log(upstream, LOG_LEVEL_DEBUG, "has waited %" PRIu64 " ms for a place", waited_ms);
+    connecting_connect(upstream);
+}
+
+static void connecting_waited_in_vain(struct upstream *upstream)
+{
+    upstream->place->queue_timeouts++;
+    opening_complain(upstream->opening, upstream->owner.mark, "no place in queue_timeout (max_logins, max_sessions)");
+    upstream_lose(upstream, upstream->opening->why);
+}
+
+/* QUEUED: the time is over, or there may be news. */
+static void connecting_wait_on(struct upstream *upstream)
+{
+    connecting_is_called(upstream);
+    if (upstream->state != UPSTREAM_QUEUED)
+        return;
+    if (outage_is(upstream->config->name))
+        upstream_lose(upstream, "the operator has taken it down");
+    else if (queue_left_ms(&upstream->opening->queued, upstream_now_ms(upstream)) == 0)
+        connecting_waited_in_vain(upstream);
+    else
+        connecting_wait(upstream);
 }
 
 /* RESOLVING: at first, and again whenever there may be news of the name's addresses. */
@@ -178,6 +259,8 @@ void connecting_on_timer(struct upstream *upstream)
 {
     if (upstream->state == UPSTREAM_RESOLVING)
         connecting_look_up(upstream);
+    else if (upstream->state == UPSTREAM_QUEUED)
+        connecting_wait_on(upstream);
     else
         connecting_on_silence(upstream);
 }
@@ -191,6 +274,7 @@ bool connecting_begin(struct upstream *upstream, const struct upstream_ends *end
     if (ends) {
         upstream->opening->peer = *ends->peer;
         upstream->opening->local = *ends->local;
+        upstream->opening->lane = ends->lane;
     }
     upstream_set_timer(upstream, 0);
     return true;

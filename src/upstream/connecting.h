@@ -1,7 +1,8 @@
 /* connecting: how an upstream connection gets to the point where somebody can log in on it: name resolution, addresses
  * tried in turn, the PROXY header, TLS, the greeting, CAPABILITY, STARTTLS, ID. Never unencrypted by accident: if
- * STARTTLS is missing or refused, if the greeting is PREAUTH, or if octets come before the handshake, it ends. It moves
- * the upstream from RESOLVING to READY and tells PREPARED, or loses it. opening.h has how far it has come. */
+ * STARTTLS is missing or refused, if the greeting is PREAUTH, or if octets come before the handshake, it ends. Before
+ * it connects for a client it has a place at the address (queue.h), or waits for one. It moves the upstream from
+ * RESOLVING to READY and tells PREPARED, or loses it. opening.h has how far it has come. */
 #ifndef UPSTREAM_CONNECTING_H
 #define UPSTREAM_CONNECTING_H
 
@@ -23,6 +24,9 @@ void connecting_put_off(struct upstream *upstream, uint64_t after_ms);
 
 /* RESOLVING: names' addresses may be known now. */
 void connecting_look_again(struct upstream *upstream);
+
+/* QUEUED: it is its turn. */
+void connecting_is_called(struct upstream *upstream);
 
 /* The upstream's timer has fired: begins, tries the next address, or gives this one up. */
 void connecting_on_timer(struct upstream *upstream);

@@ -63,6 +63,7 @@ void opening_free(struct opening *opening)
     if (!opening)
         return;
     scout_free(opening->scout);
+    queue_give_up(&opening->queued);
     imapstate_buf_done(&opening->names);
     free(opening);
 }
@@ -144,7 +145,7 @@ static void opening_log(const struct opening *opening, const struct logmark *mar
     log_end(&line);
 }
 
-static void opening_complain(struct opening *opening, const struct logmark *mark, const char *why)
+void opening_complain(struct opening *opening, const struct logmark *mark, const char *why)
 {
     if (mark ? logmark_is_on(mark, LOG_LEVEL_WARNING) : log_is_on(LOG_LEVEL_WARNING))
         opening_log(opening, mark, why);

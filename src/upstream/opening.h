@@ -23,6 +23,7 @@
 #include "address.h"
 #include "config.h"
 #include "endpoint.h"
+#include "queue.h"
 #include "resolver.h"
 
 struct logmark;
@@ -45,12 +46,14 @@ struct opening {
     unsigned at;                         /* the index of the one being tried */
     struct endpoint endpoint;            /* being tried; len 0: none yet */
     struct address peer, local;          /* the client's ends, for the PROXY header; AF_UNIX: it has none */
+    struct queue_wait queued;            /* QUEUED: its wait */
     uint16_t port;
     struct imapstate_buf names; /* CAPABILITY: the untagged answer */
     uint64_t began_at_us;       /* this try; 0: there is none */
     uint64_t deadline_ms;       /* for this address, or for the resolution of the name; 0: not begun */
     uint8_t step;               /* enum opening_step; opening_enter() alone writes it */
     uint8_t presses;            /* how often an address was tried again after a parked connection was given up for it */
+    uint8_t lane;               /* that it waits in (queue.h) */
     bool is_looking;            /* no client waits for it: it takes nobody's place */
     bool is_secure;             /* TLS has begun, or was on from the beginning */
     char why[192];              /* why the last address failed */
@@ -76,6 +79,9 @@ const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_m
 /* How long to wait from now: until its time is over, or until something has to be done about the silence. */
 uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms);
 bool opening_is_late(const struct opening *opening, uint64_t now_ms);
+
+/* A line in the log, for this session or, with NULL, for none: why nothing came of this address. */
+void opening_complain(struct opening *opening, const struct logmark *mark, const char *why);
 
 /* This address has failed, before it was connected to or later; why, for the log, and mark, of the session that it is
  * for, or NULL. True: there is another one. */

@@ -14,6 +14,7 @@
 #include "offers.h"
 #include "outage.h"
 #include "proof.h"
+#include "queue.h"
 #include "resolver.h"
 #include "tag.h"
 
@@ -130,6 +131,7 @@ void kept_done(struct kept *kept)
     offers_unref(kept->offers);
     imapstate_buf_done(&kept->state);
     imapstate_buf_done(&kept->alerts);
+    queue_leave(&kept->stay);
     free(kept->session);
     record_free(kept->record);
     kept->record = NULL;
@@ -487,7 +489,8 @@ void park_put(struct parked *parked, uint64_t now_ms)
      * again; one that is void or too old would have to be proved anew, on a new connection. */
     bool may_wait = park_is_on() && park_is_configured(parked->config) && !outage_is(parked->config->name) &&
                     !proof->is_void && proof_is_fresh(&park.proofs, proof, now_ms) &&
-                    !parked_has_expired(parked, now_ms, &why) && parked_is_in_place(parked);
+                    !parked_has_expired(parked, now_ms, &why) && parked_is_in_place(parked) &&
+                    !queue_is_short(parked->kept.stay.queue);
     if (may_wait) {
         parked_insert(parked);
         proof->user->parked_count++;
@@ -520,14 +523,16 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
     return count;
 }
 
-bool park_give_up_oldest(struct imapstate_span upstream)
+typedef bool park_choice(const struct parked *parked, const void *what);
+
+static bool park_give_up_oldest_where(park_choice *is_it, const void *what)
 {
     struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     for (struct list *link = park.by_age.next; link != &park.by_age; link = link->next) {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (!imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
+        if (!is_it(parked, what))
             continue;
         parked_doom(parked, &doomed, PARK_END_CROWDED);
         break;
@@ -536,6 +541,28 @@ bool park_give_up_oldest(struct imapstate_span upstream)
     bool is_given_up = !list_is_empty(&doomed);
     parked_end_doomed(&doomed);
     return is_given_up;
+}
+
+static bool parked_is_of_upstream(const struct parked *parked, const void *what)
+{
+    const struct imapstate_span *upstream = what;
+    return imapstate_span_equal(imapstate_span_of(parked->config->name), *upstream);
+}
+
+static bool parked_is_of_queue(const struct parked *parked, const void *queue)
+{
+    return parked->kept.stay.queue == queue;
+}
+
+bool park_give_up_oldest(struct imapstate_span upstream)
+{
+    return park_give_up_oldest_where(parked_is_of_upstream, &upstream);
+}
+
+void park_make_room(const struct queue *queue)
+{
+    while (queue_is_short(queue) && park_give_up_oldest_where(parked_is_of_queue, queue))
+        ;
 }
 
 void park_follow(const char *name)

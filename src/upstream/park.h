@@ -12,6 +12,7 @@
 #include "address.h"
 #include "config.h"
 #include "list.h"
+#include "queue.h"
 #include "record.h"
 #include "rows.h"
 #include "service.h"
@@ -27,6 +28,7 @@ struct kept {
     struct imapstate_buf state;  /* encoded: the exact state that it is, or will be, parked in; empty: pristine */
     struct imapstate_buf alerts; /* for the next session */
     char *session;               /* owned: x-session-id that the server was told on it; else NULL */
+    struct queue_stay stay;      /* the places that it holds at its server (queue.h) */
     struct record *record;       /* owned: of the session that had it last (record.h); NULL: none */
     uint64_t born_at_ms;
     uint64_t parked_at_ms; /* when a session last had it; 0: one has it */
@@ -151,6 +153,10 @@ unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user
 /* Gives up the one that has been parked longest at the upstream, whichever user it belongs to. False: nothing is parked
  * there. */
 bool park_give_up_oldest(struct imapstate_span upstream);
+
+/* Those parked at one address give way to whoever waits for a place there (queue.h), the oldest first, as long as
+ * nothing but their end is missing. queue may be NULL. */
+void park_make_room(const struct queue *queue);
 
 /* Gives up all that is parked there; returns how many that were. */
 unsigned park_give_up_all(struct imapstate_span upstream);

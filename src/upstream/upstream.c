@@ -6,7 +6,9 @@
 #include "log.h"
 #include "moves.h"
 #include "opening.h"
+#include "park.h"
 #include "pipeline.h"
+#include "queue.h"
 #include "tag.h"
 
 /* How long the server may take to answer LOGOUT; nobody waits for it. */
@@ -15,11 +17,14 @@
 #define BIT(state) MOVES_BIT(state)
 
 static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
-    [UPSTREAM_RESOLVING] = BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
-    [UPSTREAM_CONNECTING] =
-        BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
-    [UPSTREAM_SECURING] = BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
-    [UPSTREAM_PREPARING] = BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_READY) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_RESOLVING] = BIT(UPSTREAM_QUEUED) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_QUEUED] = BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_CONNECTING] = BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_QUEUED) |
+                            BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_SECURING] =
+        BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_QUEUED) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+    [UPSTREAM_PREPARING] = BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_READY) | BIT(UPSTREAM_QUEUED) |
+                           BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_READY] = BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_LOGGING_IN) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_LOGGING_IN] = BIT(UPSTREAM_ATTACHED) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_ATTACHED] = BIT(UPSTREAM_SETTLING) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
@@ -28,17 +33,18 @@ static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
 };
 
 static const char *const upstream_state_names[UPSTREAM_STATE_MAX] = {
-    "RESOLVING",  "CONNECTING", "SECURING", "PREPARING", "READY",
-    "LOGGING_IN", "ATTACHED",   "SETTLING", "LEAVING",   "DEAD",
+    "RESOLVING",  "QUEUED",   "CONNECTING", "SECURING", "PREPARING", "READY",
+    "LOGGING_IN", "ATTACHED", "SETTLING",   "LEAVING",  "DEAD",
 };
 
 /* DEAD: none. */
 static const uint8_t upstream_stages[UPSTREAM_STATE_MAX] = {
-    [UPSTREAM_RESOLVING] = UPSTREAM_OPENING,   [UPSTREAM_CONNECTING] = UPSTREAM_OPENING,
-    [UPSTREAM_SECURING] = UPSTREAM_OPENING,    [UPSTREAM_PREPARING] = UPSTREAM_OPENING,
-    [UPSTREAM_READY] = UPSTREAM_OPENING,       [UPSTREAM_LOGGING_IN] = UPSTREAM_IN_LOGIN,
-    [UPSTREAM_ATTACHED] = UPSTREAM_IN_SESSION, [UPSTREAM_SETTLING] = UPSTREAM_SETTLES,
-    [UPSTREAM_LEAVING] = UPSTREAM_LEAVES,      [UPSTREAM_DEAD] = UPSTREAM_STAGE_COUNT,
+    [UPSTREAM_RESOLVING] = UPSTREAM_OPENING,   [UPSTREAM_QUEUED] = UPSTREAM_WAITS,
+    [UPSTREAM_CONNECTING] = UPSTREAM_OPENING,  [UPSTREAM_SECURING] = UPSTREAM_OPENING,
+    [UPSTREAM_PREPARING] = UPSTREAM_OPENING,   [UPSTREAM_READY] = UPSTREAM_OPENING,
+    [UPSTREAM_LOGGING_IN] = UPSTREAM_IN_LOGIN, [UPSTREAM_ATTACHED] = UPSTREAM_IN_SESSION,
+    [UPSTREAM_SETTLING] = UPSTREAM_SETTLES,    [UPSTREAM_LEAVING] = UPSTREAM_LEAVES,
+    [UPSTREAM_DEAD] = UPSTREAM_STAGE_COUNT,
 };
 
 static const struct moves upstream_moves = { "upstream", upstream_state_names, upstream_may_enter };
@@ -161,6 +167,8 @@ void upstream_die(struct upstream *upstream)
     bool is_resting = upstream->state == UPSTREAM_SETTLING;
     if (is_resting)
         upstream_count_unsettled(upstream);
+    if (upstream->state == UPSTREAM_QUEUED)
+        upstream_have_place(upstream)->queue_left++;
     upstream_enter(upstream, UPSTREAM_DEAD);
     struct upstream_owner owner = upstream->owner;
     upstream_disown(upstream);
@@ -220,9 +228,16 @@ void upstream_log_in(struct upstream *upstream)
     upstream_await(upstream);
 }
 
+void upstream_end_login(struct upstream *upstream)
+{
+    queue_end_login(&upstream->kept.stay);
+    park_make_room(upstream->kept.stay.queue);
+}
+
 void upstream_attach(struct upstream *upstream)
 {
     upstream_enter(upstream, UPSTREAM_ATTACHED);
+    upstream_end_login(upstream);
     upstream_have_place(upstream)->sessions++;
     imapstate_frame_take_bare_lf(&upstream->frame);
     upstream_await_nothing(upstream);

@@ -1,14 +1,16 @@
 /* upstream: a connection to the server behind the gateway.
  *
  *   RESOLVING -> CONNECTING -> SECURING ----> PREPARING -> READY -> LOGGING_IN -> ATTACHED -> SETTLING
- *                  ^  |           |  ^            |  |  ^----'                        |
- *                  |  |           |  '-(STARTTLS)-'  |   READY -> PREPARING:          '----> LEAVING
- *                  '--'---- next address ------------'   to send an ID
+ *        |         ^  |           |  ^            |  |  ^----'                        |
+ *        v         |  |           |  '-(STARTTLS)-'  |   READY -> PREPARING:          '----> LEAVING
+ *      QUEUED -----|--'---- next address ------------'   to send an ID
+ *        ^---------'
  *   any of these -> DEAD
  *
- *   SETTLING: the session is over, and what is left of the connection is parked. A parked connection begins as
- * ATTACHED, or as SETTLING if it only has to show a sign of life. LEAVING: LOGOUT has been sent, and the server is to
- * hang up. A scout, which has no owner, goes there from READY.
+ *   QUEUED: waits for a place at the address (queue.h); nothing is connected. SETTLING: the session is over, and what
+ * is left of the connection is parked. A parked connection begins as ATTACHED, or as SETTLING if it only has to show a
+ * sign of life. LEAVING: LOGOUT has been sent, and the server is to hang up. A scout, which has no owner, goes there
+ * from READY.
  *
  * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream handles what it hears itself. From
  * LOGGING_IN on, its owner reads it. */
@@ -31,6 +33,7 @@
 
 enum upstream_state {
     UPSTREAM_RESOLVING,
+    UPSTREAM_QUEUED,
     UPSTREAM_CONNECTING,
     UPSTREAM_SECURING,
     UPSTREAM_PREPARING,
@@ -68,6 +71,7 @@ struct upstream_owner {
 struct upstreams {
     struct loop *loop;                        /* borrowed */
     struct list by_state[UPSTREAM_STATE_MAX]; /* counting and sweeping need no search */
+    struct queue_desk desk;                   /* where those hear that it is their turn */
     stream_callback *on_stream;               /* upstreams.c: told what happens to any of them */
     agenda_callback *on_timer;
     struct upstream_counters counters;
@@ -89,6 +93,7 @@ struct upstream {
     struct timer timer;
     struct kept kept;
     struct flight *idle;    /* owned; SETTLING: the IDLE that SETTLING_DONE ends */
+    uint32_t queued_ms;     /* how long it has waited for its place */
     uint8_t chores;         /* SETTLING: set of enum settling_chore; settling.c alone writes it */
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
     bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, although the client's commands may be too */
@@ -101,9 +106,11 @@ struct upstream {
     bool is_hiding; /* the response that is passing is not the client's (its owner's to write) */
 };
 
-/* The two ends of a client's connection, for a PROXY header to the server. Borrowed for the call. */
+/* The two ends of a client's connection, for a PROXY header to the server, and the lane that it waits in (queue.h).
+ * Borrowed for the call. */
 struct upstream_ends {
     const struct address *peer, *local;
+    uint8_t lane;
 };
 
 /* READY, and without an owner: says LOGOUT, and ends. */
@@ -117,6 +124,9 @@ void upstream_count_failure(struct upstream *upstream, enum upstream_failure fai
 
 /* READY: the login begins; the caller writes it to the stream. */
 void upstream_log_in(struct upstream *upstream);
+
+/* LOGGING_IN: its place is free for other logins, as this one has its answer, or waits for the client. */
+void upstream_end_login(struct upstream *upstream);
 
 /* LOGGING_IN: the login is through. */
 void upstream_attach(struct upstream *upstream);

@@ -6,8 +6,8 @@
 #define PLACE_NAME_MAX 512u
 
 const char *const upstream_stage_names[UPSTREAM_STAGE_COUNT] = {
-    [UPSTREAM_OPENING] = "opening",  [UPSTREAM_IN_LOGIN] = "login", [UPSTREAM_IN_SESSION] = "session",
-    [UPSTREAM_SETTLES] = "settling", [UPSTREAM_LEAVES] = "leaving",
+    [UPSTREAM_WAITS] = "waiting",      [UPSTREAM_OPENING] = "opening",  [UPSTREAM_IN_LOGIN] = "login",
+    [UPSTREAM_IN_SESSION] = "session", [UPSTREAM_SETTLES] = "settling", [UPSTREAM_LEAVES] = "leaving",
 };
 
 const char *const upstream_failure_names[UPSTREAM_FAILURE_COUNT] = {
@@ -81,6 +81,9 @@ static void upstream_place_add(struct row *row, const struct row *from_row)
         into->failures[i] += from->failures[i];
     into->sessions += from->sessions;
     into->woken_sessions += from->woken_sessions;
+    histogram_add(&into->queued, &from->queued);
+    into->queue_timeouts += from->queue_timeouts;
+    into->queue_left += from->queue_left;
     histogram_add(&into->connect, &from->connect);
     into->good_at_ms = later(into->good_at_ms, from->good_at_ms);
     into->bad_at_ms = later(into->bad_at_ms, from->bad_at_ms);

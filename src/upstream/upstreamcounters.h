@@ -10,6 +10,7 @@
 
 /* How far connections are that exist now. */
 enum upstream_stage {
+    UPSTREAM_WAITS,   /* for a place (queue.h): nothing is connected yet */
     UPSTREAM_OPENING, /* connected to, until somebody can log in */
     UPSTREAM_IN_LOGIN,
     UPSTREAM_IN_SESSION,
@@ -58,6 +59,9 @@ struct upstream_place {
     uint64_t sessions;       /* that have got a connection by a login */
     uint64_t woken_sessions; /* that have got a parked one */
     uint64_t failures[UPSTREAM_FAILURE_COUNT];
+    struct histogram queued;  /* how long those waited that had to wait for a place, and got it */
+    uint64_t queue_timeouts;  /* who waited in vain */
+    uint64_t queue_left;      /* who did not wait for it: the client is gone, or the daemon ends */
     struct histogram connect; /* from the first packet until somebody could log in */
     uint64_t good_at_ms;      /* when somebody last could, on the loop's clock; 0: never */
     uint64_t bad_at_ms;       /* when a connection last came to nothing */

@@ -3,6 +3,7 @@
 #include "connecting.h"
 #include "list.h"
 #include "park.h"
+#include "queue.h"
 #include "scout.h"
 #include "settling.h"
 #include "stream.h"
@@ -100,6 +101,7 @@ static void upstreams_on_timer(void *owner)
     struct upstream *upstream = owner;
     switch (upstream->state) {
     case UPSTREAM_RESOLVING:
+    case UPSTREAM_QUEUED:
     case UPSTREAM_CONNECTING:
     case UPSTREAM_SECURING:
     case UPSTREAM_PREPARING:
@@ -174,6 +176,7 @@ void upstreams_init(struct upstreams *upstreams, struct loop *loop)
 {
     *upstreams = (struct upstreams){ .loop = loop, .on_stream = upstreams_on_stream, .on_timer = upstreams_on_timer };
     upstream_counters_init(&upstreams->counters);
+    queue_desk_init(&upstreams->desk, loop);
     for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)
         list_init(&upstreams->by_state[state]);
 }
@@ -191,10 +194,13 @@ bool upstreams_are_gone(const struct upstreams *upstreams)
     return true;
 }
 
-void upstreams_look_up(struct upstreams *upstreams)
+void upstreams_told(struct upstreams *upstreams)
 {
+    struct queue_wait *wait;
     list_each_safe(link, &upstreams->by_state[UPSTREAM_RESOLVING])
         connecting_look_again(list_entry(link, struct upstream, link));
+    while ((wait = queue_next_called(&upstreams->desk)))
+        connecting_is_called(wait->owner);
 }
 
 static void upstreams_abandon_before(struct upstreams *upstreams, enum upstream_state end)

@@ -20,8 +20,8 @@ void upstreams_init(struct upstreams *upstreams, struct loop *loop);
 void upstreams_done(struct upstreams *upstreams);
 bool upstreams_are_gone(const struct upstreams *upstreams);
 
-/* A name's addresses may be known now (loop_poke_all()). */
-void upstreams_look_up(struct upstreams *upstreams);
+/* The loop was poked: a name's addresses may be known now, or it may be the turn of some that wait for a place. */
+void upstreams_told(struct upstreams *upstreams);
 
 /* The daemon is ending: all without an owner end. Before that, the scouts end, which have nobody who would end them. */
 void upstreams_abandon(struct upstreams *upstreams);

@@ -60,7 +60,7 @@ static struct rig *rig_of(struct loop *loop)
 static void rig_on_told(struct loop *loop)
 {
     clients_round_ended(&rig_of(loop)->clients);
-    upstreams_look_up(&rig_of(loop)->upstreams);
+    upstreams_told(&rig_of(loop)->upstreams);
 }
 
 static struct service *rig_load(const char *text, const struct service *previous)

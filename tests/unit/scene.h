@@ -62,7 +62,7 @@ static const struct upstream_ends scene_ends = { &scene_peer, &scene_local };
 
 static inline void scene_on_told(struct loop *loop)
 {
-    upstreams_look_up(&scene.upstreams);
+    upstreams_told(&scene.upstreams);
 }
 
 /* The last one is kept: to load it takes longer than most scenes. */

@@ -486,6 +486,85 @@ TEST(parked_connections_make_room_for_a_login)
     PLAY_ALL(crowds, park_one);
 }
 
+/* --- places --- */
+
+#define CROWDED_CONFIG "languages = \"off\"\n" RIG_LISTENER("") RIG_UPSTREAM("max_logins = 1 queue_timeout = \"5s\"")
+
+/* Another client's login is under way. */
+static void greet_behind(struct rig *rig, const char *command, struct wire **ret_client, struct wire **ret_server)
+{
+    rig_begin(rig, CROWDED_CONFIG);
+    struct wire *first = rig_greet(rig, LIST);
+    rig_say(rig, first, command);
+    *ret_server = rig_server(rig);
+    *ret_client = rig_come(rig);
+    rig_pass(rig, 0);
+    wire_take(*ret_client);
+}
+
+static void greet_behind_login(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    greet_behind(rig, "f LOGIN bob secret\r\n", ret_client, ret_server);
+}
+
+static void greet_behind_scram(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    greet_behind(rig, "f AUTHENTICATE SCRAM-SHA-256 " SCRAM "\r\n", ret_client, ret_server);
+}
+
+#define BOB "f LOGIN \"bob\" \"secret\"\r\n"
+#define WAITS                                                                                                          \
+    { CLIENT, "a LOGIN ann secret\r\n" },                                                                              \
+    {                                                                                                                  \
+        SERVER, GREETING                                                                                               \
+    }
+#define COMES_IN                                                                                                       \
+    { SERVER_COMES, NULL }, { SERVER, GREETING },                                                                      \
+    {                                                                                                                  \
+        SERVER, IN                                                                                                     \
+    }
+
+static const struct dialog waits[] = {
+    { "until another login has its answer",
+      { WAITS, { WAIT, "4999" }, { SERVER, "f OK [CAPABILITY " AFTER "] in\r\n" }, COMES_IN },
+      BOB "<next>" LOGIN,
+      IN_SHOWN },
+    { "or was refused",
+      { WAITS, { SERVER, "f NO [AUTHENTICATIONFAILED] wrong\r\n" }, COMES_IN },
+      BOB "<end><next>" LOGIN,
+      IN_SHOWN },
+    { "or its server is lost", { WAITS, { SERVER_ENDS, NULL }, COMES_IN }, BOB "<end><next>" LOGIN, IN_SHOWN },
+    { "not longer than queue_timeout, and the session goes on",
+      { WAITS, { WAIT, "5000" }, { CLIENT, "b NOOP\r\n" } },
+      BOB,
+      UNREACHABLE "b OK NOOP completed.\r\n" },
+    { "whoever has come to its end does not wait, and nothing is connected for it",
+      { WAITS, { CLIENT_ENDS, NULL }, { SERVER, "f OK [CAPABILITY " AFTER "] in\r\n" } },
+      BOB,
+      "<end>" },
+    { "nor does whoever is lost",
+      { WAITS, { CLIENT_IS_LOST, NULL }, { SERVER, "f OK [CAPABILITY " AFTER "] in\r\n" } },
+      BOB,
+      "<end>" },
+};
+
+TEST(a_login_waits_for_its_place)
+{
+    PLAY_ALL(waits, greet_behind_login);
+}
+
+static const struct dialog thinkers[] = {
+    { "a client that thinks about a challenge",
+      { WAITS, { SERVER, "+ c2VydmVy\r\n" }, COMES_IN },
+      "f AUTHENTICATE SCRAM-SHA-256 " SCRAM "\r\n<next>" LOGIN,
+      IN_SHOWN },
+};
+
+TEST(it_is_not_held_up_by_whoever_lets_the_server_wait)
+{
+    PLAY_ALL(thinkers, greet_behind_scram);
+}
+
 /* --- an ID goes ahead --- */
 
 #define LIST_WITH_ID "IMAP4rev1 ID"
@@ -534,6 +613,8 @@ int main(void)
         cmocka_unit_test(challenges_pass_between_client_and_server_and_to_nobody_else),
         cmocka_unit_test(an_alert_reaches_the_client_once),
         cmocka_unit_test(parked_connections_make_room_for_a_login),
+        cmocka_unit_test(a_login_waits_for_its_place),
+        cmocka_unit_test(it_is_not_held_up_by_whoever_lets_the_server_wait),
         cmocka_unit_test(an_id_is_answered_before_the_login_goes_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

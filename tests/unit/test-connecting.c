@@ -6,7 +6,10 @@
 #include "scene.h"
 
 #include "connecting.h"
+#include "outage.h"
 #include "proxy.h"
+#include "queue.h"
+#include "settling.h"
 
 #include <errno.h>
 
@@ -324,7 +327,7 @@ TEST(a_server_that_takes_no_connection_is_lost_at_its_timeout_or_at_once)
 static void answer_name(unsigned addresses)
 {
     naming_answer(addresses, scene.now_ms);
-    upstreams_look_up(&scene.upstreams);
+    upstreams_told(&scene.upstreams);
     scene_turn();
 }
 
@@ -524,6 +527,166 @@ TEST(between_two_tries_nothing_is_heard)
     end_with(upstream);
 }
 
+/* --- places --- */
+
+#define ONE_LOGIN PLAIN " max_logins = 1 queue_timeout = \"10s\" connect_timeout = \"5s\""
+
+static const struct upstream_place *the_place(void)
+{
+    return upstream_counters_place(&scene.upstreams.counters, "main", "192.0.2.1:143");
+}
+
+TEST(nothing_is_connected_for_a_login_before_another_has_its_answer)
+{
+    scene_begin(SCENE_UPSTREAM(ONE_LOGIN));
+    struct upstream *first = scene_open_ready("IMAP4rev1"), *second = scene_open();
+    assert_int_equal(second->state, UPSTREAM_QUEUED);
+    assert_int_equal(the_place()->now[UPSTREAM_WAITS], 1);
+    upstream_log_in(first);
+    scene_wait(2500);
+    assert_int_equal(scene.asked, 1);
+    upstream_attach(first);
+    scene_turn();
+    assert_int_equal(scene.asked, 2);
+    assert_int_equal(second->state, UPSTREAM_CONNECTING);
+    assert_int_equal(second->queued_ms, 2500);
+    assert_int_equal(histogram_count(&the_place()->queued), 1);
+    assert_int_equal(the_place()->queued.sum_us, 2500000);
+    assert_int_equal(the_place()->now[UPSTREAM_WAITS], 0);
+    /* Its time to connect begins only now. */
+    scene_wait(4999);
+    assert_string_equal(scene.order, "");
+    upstream_release(first, false);
+    end_with(second);
+}
+
+TEST(a_login_that_has_waited_in_vain_is_lost)
+{
+    scene_begin(SCENE_UPSTREAM(ONE_LOGIN));
+    struct upstream *first = scene_open_ready("IMAP4rev1");
+    scene_open();
+    scene_wait(9999);
+    assert_string_equal(scene.order, "");
+    scene_wait(1);
+    assert_string_equal(scene.order, "L");
+    assert_string_equal(scene.why, "no place in queue_timeout (max_logins, max_sessions)");
+    assert_int_equal(the_place()->queue_timeouts, 1);
+    assert_int_equal(the_place()->bad_at_ms, 0); /* the server is there */
+    assert_int_equal(queue_waiting("main", "192.0.2.1:143"), 0);
+    upstream_release(first, false);
+    scene_end();
+}
+
+TEST(whoever_leaves_the_queue_gives_way_to_the_next)
+{
+    scene_begin(SCENE_UPSTREAM(ONE_LOGIN));
+    struct upstream *first = scene_open_ready("IMAP4rev1"), *second = scene_open(), *third = scene_open();
+    upstream_release(second, false);
+    scene_turn();
+    assert_int_equal(the_place()->queue_left, 1);
+    assert_int_equal(queue_waiting("main", "192.0.2.1:143"), 1);
+    upstream_release(first, false);
+    scene_turn();
+    assert_int_equal(third->state, UPSTREAM_CONNECTING);
+    end_with(third);
+}
+
+TEST(whoever_waits_hears_that_the_operator_has_taken_the_upstream_down)
+{
+    scene_begin(SCENE_UPSTREAM(ONE_LOGIN));
+    struct upstream *first = scene_open_ready("IMAP4rev1");
+    scene_open();
+    assert_true(outage_begin("main"));
+    scene_wait(1000);
+    assert_string_equal(scene.order, "L");
+    assert_string_equal(scene.why, "the operator has taken it down");
+    outage_done();
+    upstream_release(first, false);
+    scene_end();
+}
+
+TEST(the_gateway_asks_for_itself_without_waiting)
+{
+    uint32_t round;
+    scene_begin(SCENE_UPSTREAM(ONE_LOGIN " max_sessions = 1"));
+    struct upstream *first = scene_open_ready("IMAP4rev1");
+    assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config);
+    scene_turn();
+    assert_int_equal(scene.asked, 2);
+    end_with(first);
+}
+
+/* Parked by whoever had it first; the place at the server is still taken. */
+TEST(a_parked_connection_gives_way_before_anybody_waits_for_its_place)
+{
+    scene_begin(SCENE_UPSTREAM(PLAIN " max_sessions = 1"));
+    struct upstream *first = scene_open_attached();
+    settling_begin(first, 0, false);
+    scene_turn();
+    assert_int_equal(park_count(), 1);
+    scene.order[0] = '\0';
+    struct upstream *second = scene_open();
+    assert_int_equal(park_count(), 0);
+    assert_int_equal(scene.asked, 2);
+    assert_int_equal(second->state, UPSTREAM_CONNECTING);
+    end_with(second);
+}
+
+/* It is given to whoever waits, and not parked for somebody who may come back. */
+TEST(what_somebody_waits_for_is_not_parked)
+{
+    scene_begin(SCENE_UPSTREAM(PLAIN " max_sessions = 1"));
+    struct upstream *first = scene_open_attached(), *second = scene_open();
+    assert_int_equal(second->state, UPSTREAM_QUEUED);
+    settling_begin(first, 0, false);
+    scene_turn();
+    assert_int_equal(park_count(), 0);
+    assert_int_equal(second->state, UPSTREAM_CONNECTING);
+    end_with(second);
+}
+
+/* max_logins held it up when it came; then only the place of a connection is missing. */
+TEST(a_parked_connection_gives_way_as_soon_as_only_its_place_is_missing)
+{
+    scene_begin(SCENE_UPSTREAM(PLAIN " max_sessions = 2 max_logins = 1"));
+    struct upstream *first = scene_open_attached();
+    settling_begin(first, 0, false);
+    scene_turn();
+    scene.order[0] = '\0';
+    struct upstream *second = scene_open_ready("IMAP4rev1"), *third = scene_open();
+    upstream_log_in(second);
+    assert_int_equal(third->state, UPSTREAM_QUEUED);
+    assert_int_equal(park_count(), 1);
+    upstream_attach(second);
+    scene_turn();
+    assert_int_equal(park_count(), 0);
+    assert_int_equal(third->state, UPSTREAM_CONNECTING);
+    upstream_release(second, false);
+    end_with(third);
+}
+
+/* A connection that is woken has its place already. */
+TEST(a_parked_connection_that_serves_again_waits_for_nobody)
+{
+    struct proof_identity identity = parking_identity("ann", "secret");
+    struct imapstate_buf alerts;
+    scene_begin(SCENE_UPSTREAM(PLAIN " max_sessions = 2 max_logins = 1"));
+    struct upstream *first = scene_open_attached();
+    settling_begin(first, 0, false);
+    scene_turn();
+    scene.order[0] = '\0';
+    struct upstream *second = scene_open_ready("IMAP4rev1");
+    struct parked *parked = park_match(&identity, scene.now_ms, NULL);
+    imapstate_buf_init(&alerts, 1000);
+    struct upstream *woken = upstreams_wake(&scene.upstreams, parked, &scene_owner, &alerts);
+    assert_int_equal(woken->state, UPSTREAM_ATTACHED);
+    assert_non_null(woken->kept.stay.queue);
+    assert_false(woken->kept.stay.is_login);
+    upstream_release(woken, false);
+    end_with(second);
+}
+
 /* --- lists that are known --- */
 
 TEST(a_list_that_goes_with_the_greeting_is_not_asked_for_again)
@@ -568,6 +731,15 @@ int main(void)
         cmocka_unit_test(while_a_server_does_not_greet_a_parked_connection_gives_way_each_second),
         cmocka_unit_test(a_server_that_hangs_up_in_place_of_a_greeting_is_tried_again_while_parked_ones_give_way),
         cmocka_unit_test(between_two_tries_nothing_is_heard),
+        cmocka_unit_test(nothing_is_connected_for_a_login_before_another_has_its_answer),
+        cmocka_unit_test(a_login_that_has_waited_in_vain_is_lost),
+        cmocka_unit_test(whoever_leaves_the_queue_gives_way_to_the_next),
+        cmocka_unit_test(whoever_waits_hears_that_the_operator_has_taken_the_upstream_down),
+        cmocka_unit_test(the_gateway_asks_for_itself_without_waiting),
+        cmocka_unit_test(a_parked_connection_gives_way_before_anybody_waits_for_its_place),
+        cmocka_unit_test(what_somebody_waits_for_is_not_parked),
+        cmocka_unit_test(a_parked_connection_gives_way_as_soon_as_only_its_place_is_missing),
+        cmocka_unit_test(a_parked_connection_that_serves_again_waits_for_nobody),
         cmocka_unit_test(a_list_that_goes_with_the_greeting_is_not_asked_for_again),
     };
     return SCENE_RUN(tests);

@@ -1,6 +1,7 @@
 /* Many threads park and take, while others prove, refuse, give up, sweep and reload. */
 #include "check.h"
 
+#include "faults.h"
 #include "parking.h"
 
 #include <pthread.h>
@@ -36,15 +37,7 @@ static uint64_t now_ms(void)
 }
 
 static struct service *services[2];
-static atomic_uint faults, taken_back;
-/* Faults are counted, not asserted: cmocka's jump belongs to the main thread. */
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            faults++;                                                                                                  \
-        }                                                                                                              \
-    } while (0)
+static atomic_uint taken_back;
 
 struct thread {
     pthread_t id;

@@ -7,7 +7,7 @@
 #define TWO                                                                                                            \
     RIG_CONFIG                                                                                                         \
         "listener \"more\" { address = { \"[::1]:993\", \"unix:/run/x\" } tls = \"none\" upstream = \"six\" }\n"       \
-        "upstream \"six\" { address = \"[2001:db8::7]:993\" }\n"
+        "upstream \"six\" { address = \"[2001:db8::7]:993\" max_sessions = 50 max_logins = 7 }\n"
 
 TEST(each_upstream_has_a_row)
 {
@@ -18,10 +18,11 @@ TEST(each_upstream_has_a_row)
     assert_true(outage_begin("six"));
     assert_string_equal(
         ask_for(&asking, "[\"show\",\"upstreams\"]"),
-        "{\"row\":{\"name\":\"main\",\"address\":\"127.0.0.1:143\",\"tls\":\"none\",\"state\":\"up\",\"connecting\":0,"
-        "\"connected\":1,\"settling\":0,\"parked\":0}}\n"
+        "{\"row\":{\"name\":\"main\",\"address\":\"127.0.0.1:143\",\"tls\":\"none\",\"state\":\"up\",\"waiting\":0,"
+        "\"connecting\":0,\"connected\":1,\"settling\":0,\"parked\":0,\"max_sessions\":null,\"max_logins\":null}}\n"
         "{\"row\":{\"name\":\"six\",\"address\":\"[2001:db8::7]:993\",\"tls\":\"implicit\",\"state\":\"down\","
-        "\"connecting\":0,\"connected\":0,\"settling\":0,\"parked\":0}}\n"
+        "\"waiting\":0,\"connecting\":0,\"connected\":0,\"settling\":0,\"parked\":0,\"max_sessions\":50,"
+        "\"max_logins\":7}}\n"
         "{\"done\":\"2 upstreams\"}\n");
     outage_done();
     assert_null(strstr(ask_for(&asking, "[\"show\",\"upstreams\",\"--upstream=main\"]"), "six"));

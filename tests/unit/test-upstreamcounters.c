@@ -100,7 +100,7 @@ TEST(each_address_of_a_name_has_its_own_row_and_a_name_without_one_as_well)
     scene_begin(BY_NAME);
     scene_open();
     naming_answer(2, scene.now_ms);
-    upstreams_look_up(&scene.upstreams);
+    upstreams_told(&scene.upstreams);
     scene_turn();
     wire_refuse(scene.wire, ECONNREFUSED);
     scene_turn();
@@ -114,7 +114,7 @@ TEST(each_address_of_a_name_has_its_own_row_and_a_name_without_one_as_well)
     scene_begin(BY_NAME);
     scene_open();
     naming_answer(0, scene.now_ms);
-    upstreams_look_up(&scene.upstreams);
+    upstreams_told(&scene.upstreams);
     scene_turn();
     assert_true(has_failed_once(place_at("mail.example"), UPSTREAM_FAILED_NAME));
     scene_end();

@@ -184,13 +184,14 @@ class Answer:
 class Client:
     """Connects at once and reads the greeting, unless told not to. target: a port of 127.0.0.1, a (host, port), or the path of
     a unix socket. tls: a client context for implicit TLS. first: octets to send before anything else (PROXY header).
+    source: the address to come from.
 
     Everything waits for at most `timeout` seconds, then raises TimeoutError."""
 
-    def __init__(self, target, tls=None, *, greet=True, timeout=PATIENCE_S, first=b"", server_hostname="localhost"):
+    def __init__(self, target, tls=None, *, greet=True, timeout=PATIENCE_S, first=b"", server_hostname="localhost", source=""):
         self.transcript = []
         self._server_hostname = server_hostname
-        self.wire = Wire(_connect(target, timeout), self.transcript, ("C", "S"), timeout)
+        self.wire = Wire(_connect(target, timeout, source), self.transcript, ("C", "S"), timeout)
         self._number = 0
         self._untagged = []
         if first:
@@ -342,13 +343,13 @@ def capabilities(response):
     return match.group(1).split() if match else None
 
 
-def _connect(target, timeout):
+def _connect(target, timeout, source):
     if isinstance(target, (str, os.PathLike)):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(timeout)
         sock.connect(str(target))
         return sock
-    return socket.create_connection(("127.0.0.1", target) if isinstance(target, int) else target, timeout)
+    return socket.create_connection(("127.0.0.1", target) if isinstance(target, int) else target, timeout, (source, 0))
 
 
 def _set_no_delay(sock):
