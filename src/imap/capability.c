@@ -194,6 +194,8 @@ static struct imapstate_span without_blanks_behind(struct imapstate_span in)
 
 bool capability_find(struct imapstate_span line, struct imapstate_span *ret_names)
 {
+    if (line.len == 0 || (*line.at != '*' && !memchr(line.at, '[', line.len)))
+        return false; /* an answer without a code, as most are */
     struct imapstate_span in = line, names;
     struct imapstate_span tag = words_first(&in), word = words_next(&in);
     if (tag.len == 0 || word_is(tag, "+"))

@@ -69,8 +69,11 @@ void pipeline_capture(struct pipeline *pipeline, struct flight *flight, struct i
     pipeline->octets += flight_octets(flight);
 }
 
+/* Clients count: in most tags it is the last octet that differs. */
 static bool flight_has_tag(const struct flight *flight, struct imapstate_span tag)
 {
+    if (flight->tag_len != tag.len || (tag.len > 0 && flight->tag[tag.len - 1] != tag.at[tag.len - 1]))
+        return false;
     return imapstate_span_equal((struct imapstate_span){ flight->tag, flight->tag_len }, tag);
 }
 
