@@ -57,14 +57,18 @@ static void resumption_make_room(struct resumption *resumption, const char *peer
         resumption_drop(resumption, list_entry(resumption->sessions.next, struct kept_session, link));
 }
 
-/* Takes session, or leaves it, if out of memory. */
-static bool resumption_keep(struct resumption *resumption, SSL_SESSION *session, const char *peer)
+/* A copy, as OpenSSL never resumes a session again whose connection has ended without close_notify: that is common, and
+ * says nothing about the session (RFC 5246 section 7.2.1). Without memory there is none. */
+static void resumption_keep(struct resumption *resumption, SSL_SESSION *session, const char *peer)
 {
     size_t size = strlen(peer) + 1;
     struct kept_session *kept = malloc(sizeof *kept + size);
-    if (!kept)
-        return false;
-    kept->session = session;
+    SSL_SESSION *copy = kept ? SSL_SESSION_dup(session) : NULL;
+    if (!copy) {
+        free(kept);
+        return;
+    }
+    kept->session = copy;
     memcpy(kept->peer, peer, size);
     list_init(&kept->link);
     pthread_mutex_lock(&resumption->mutex);
@@ -72,7 +76,6 @@ static bool resumption_keep(struct resumption *resumption, SSL_SESSION *session,
     list_move(&kept->link, &resumption->sessions);
     resumption->count++;
     pthread_mutex_unlock(&resumption->mutex);
-    return true;
 }
 
 static bool session_is_old(const SSL_SESSION *session, time_t now)
@@ -131,11 +134,17 @@ static struct resumption *resumption_of(const SSL *ssl)
     return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), resumption_index);
 }
 
-/* A reference to the session is ours, if we want it. */
-static int resumption_on_session(SSL *ssl, SSL_SESSION *session)
+static void resumption_learn(SSL *ssl, SSL_SESSION *session)
 {
     const char *peer = SSL_get_ex_data(ssl, peer_index);
-    return peer && SSL_SESSION_is_resumable(session) && resumption_keep(resumption_of(ssl), session, peer);
+    if (peer && SSL_SESSION_is_resumable(session))
+        resumption_keep(resumption_of(ssl), session, peer);
+}
+
+static int resumption_on_session(SSL *ssl, SSL_SESSION *session)
+{
+    resumption_learn(ssl, session);
+    return 0; /* the session itself was not taken */
 }
 
 bool resumption_begin(SSL_CTX *context)
@@ -170,9 +179,6 @@ bool resumption_offer(SSL *ssl, const char *peer)
 
 void resumption_settle(SSL *ssl)
 {
-    if (!SSL_session_reused(ssl) || SSL_version(ssl) >= TLS1_3_VERSION)
-        return;
-    SSL_SESSION *session = SSL_get1_session(ssl);
-    if (session && !resumption_on_session(ssl, session))
-        SSL_SESSION_free(session);
+    if (SSL_session_reused(ssl) && SSL_version(ssl) < TLS1_3_VERSION)
+        resumption_learn(ssl, SSL_get_session(ssl));
 }

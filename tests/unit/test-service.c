@@ -324,6 +324,67 @@ TEST(certificates_are_loaded_or_refused_with_their_line)
     forget_errors();
 }
 
+#define TLS_LISTENER                                                                                                   \
+    "listener \"l\" { address = \"127.0.0.1:1993\" tls = \"implicit\" tls_cert_file = %s tls_key_file = %s\n%s\n}\n"
+#define TLS_UPSTREAM "upstream \"u\" { address = \"127.0.0.1:993\" tls = \"implicit\" tls_ca_file = \"%s\" %s }\n"
+
+TEST(of_all_the_files_for_tls_the_one_that_is_wrong_is_named)
+{
+    struct certificate one, other;
+    certificate_make(&one, "localhost");
+    certificate_make(&other, "localhost");
+    char certs[256], keys[256], client_ca[256], own[256];
+    snprintf(certs, sizeof certs, "{ \"%s\", \"%s\" }", one.cert_file, other.cert_file);
+    snprintf(keys, sizeof keys, "{ \"%s\", \"%s\" }", one.key_file, one.key_file);
+    snprintf(client_ca, sizeof client_ca, "tls_client_certificate = required tls_client_ca_file = \"%s\"",
+             one.key_file);
+    snprintf(own, sizeof own, "tls_cert_file = \"%s\" tls_key_file = \"%s\"", one.cert_file, other.key_file);
+    const struct {
+        const char *name, *keys, *client_ca, *own, *option, *file, *errors;
+    } rows[] = {
+        { "the second pair", keys, "", "", "test.conf:1: tls_key_file", one.key_file,
+          "it is not the key of the certificate in tls_cert_file" },
+        { "the clients' CA", NULL, client_ca, "", "test.conf:1: tls_client_ca_file", one.key_file,
+          "there is a private key in it, and no certificate" },
+        { "the pair for an upstream", NULL, "", own, "test.conf:4: tls_key_file", other.key_file,
+          "it is not the key of the certificate in tls_cert_file" },
+        { "none", NULL, "", "", NULL, NULL, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[2048], want[256], good_keys[256];
+        snprintf(good_keys, sizeof good_keys, "{ \"%s\", \"%s\" }", one.key_file, other.key_file);
+        snprintf(text, sizeof text, TLS_LISTENER TLS_UPSTREAM, certs, rows[i].keys ? rows[i].keys : good_keys,
+                 rows[i].client_ca, one.cert_file, rows[i].own);
+        snprintf(want, sizeof want, "%s %s: %s\n", rows[i].option, rows[i].file, rows[i].errors);
+        struct service *service = load(text, NULL);
+        CHECK_ROW(rows[i].name, (service != NULL) == !rows[i].option);
+        CHECK_ROW(rows[i].name, !rows[i].option || strncmp(errors, want, strlen(want)) == 0);
+        service_unref(service);
+    }
+    certificate_done(&one);
+    certificate_done(&other);
+    forget_errors();
+}
+
+TEST(the_keys_of_tickets_live_over_reloads)
+{
+    struct ticketkey before, now, fresh;
+    for (enum tls_version version = 0; version < TLS_VERSION_COUNT; version++) {
+        struct service *first = load(CLEAR, NULL);
+        assert_non_null(first);
+        tickets_key(&first->tickets, version, 1000000, &before);
+        struct service *second = load("epoch = 7\n" CLEAR, first), *other = load(CLEAR, NULL);
+        service_unref(first);
+        tickets_key(&second->tickets, version, 1000000, &now);
+        tickets_key(&other->tickets, version, 1000000, &fresh);
+        assert_memory_equal(&before, &now, sizeof now);
+        assert_memory_not_equal(before.cipher, fresh.cipher, sizeof fresh.cipher);
+        service_unref(second);
+        service_unref(other);
+    }
+    forget_errors();
+}
+
 TEST(sessions_keep_the_service_that_they_began_with)
 {
     struct service *service = load(CLEAR, NULL), *session = service_ref(service);
@@ -381,6 +442,8 @@ int main(void)
         cmocka_unit_test(a_key_from_a_file_is_never_taken_for_an_ephemeral_one),
         cmocka_unit_test(a_certificate_that_has_expired_is_served_with_a_warning),
         cmocka_unit_test(certificates_are_loaded_or_refused_with_their_line),
+        cmocka_unit_test(of_all_the_files_for_tls_the_one_that_is_wrong_is_named),
+        cmocka_unit_test(the_keys_of_tickets_live_over_reloads),
         cmocka_unit_test(sessions_keep_the_service_that_they_began_with),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

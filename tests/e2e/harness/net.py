@@ -124,12 +124,12 @@ class Authority:
         self._openssl("req", "-x509", *self._new_key("ca.key"), "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "30",
                       "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 demands it
 
-    def issue(self, name, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", extra=()):
+    def issue(self, name, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", extra=(), rsa=False):
         """Signs a certificate for the alternative names; gives the paths of certificate and key. extra: more arguments of
         `openssl x509`, such as ("-days", "-1") for one that has expired."""
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternatives}\n")
-        self._openssl("req", *self._new_key(f"{name}.key"), "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        self._openssl("req", *(self._new_rsa_key if rsa else self._new_key)(f"{name}.key"), "-out", f"{name}.csr", "-subj", f"/CN={name}")
         self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
                       "-out", f"{name}.pem", "-extfile", f"{name}.ext", *(extra or ("-days", "30")))
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
@@ -147,6 +147,10 @@ class Authority:
     @staticmethod
     def _new_key(name):
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", name)
+
+    @staticmethod
+    def _new_rsa_key(name):
+        return ("-newkey", "rsa:2048", "-nodes", "-keyout", name)
 
     def _openssl(self, *arguments):
         done = subprocess.run(("openssl", *arguments), cwd=self.folder, capture_output=True, text=True, check=False)
