@@ -36,6 +36,7 @@ void choice_done(struct client *client)
     struct choice *choice = &client->choice;
     choice_give_back(client);
     park_proof_unref(choice->proof);
+    record_free(choice->record);
     resend_done(&choice->resend);
     *choice = (struct choice){ .resend = choice->resend };
 }
@@ -90,7 +91,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     /* What another session was answered on it is of use if this one goes on where that one was. */
     struct record *record = client->upstream->kept.record;
     client->upstream->kept.record = NULL;
-    if (want == PARK_STATE)
+    if (want == PARK_STATE || record_is_empty(record))
         session_give_record(&client->session, record);
     else
         record_free(record);
@@ -171,26 +172,37 @@ static bool choice_is_undecided(const struct client *client)
            !choice->wants_new && !client->listener->imapproxy_compat;
 }
 
+/* One that knows what was answered to this ENABLE, or with NULL to NAMESPACE, in a session that began like this one.
+ * It is kept: what the session is told next must not hang on who takes a connection meanwhile. */
+static const struct record *choice_record(struct client *client, const struct imapstate_span *enable)
+{
+    struct choice *choice = &client->choice;
+    const struct parked *reserved = choice->reserved;
+    const struct record *told = client->session.record;
+    if (!choice_is_undecided(client))
+        return NULL;
+    if (choice->record && record_knows(choice->record, told, enable))
+        return choice->record;
+    bool is_reserved = reserved && reserved->kept.record && record_knows(reserved->kept.record, told, enable);
+    struct record *found = is_reserved ? record_copy(reserved->kept.record)
+                                       : park_record(choice->proof, told, enable, client_now_ms(client));
+    if (found) {
+        record_free(choice->record);
+        choice->record = found;
+    }
+    return found;
+}
+
 enum record_answer choice_look_up(struct client *client, struct imapstate_span request, struct imapstate_buf *ret_names)
 {
-    const struct choice *choice = &client->choice;
-    const struct record *told = client->session.record;
-    enum record_answer answer = RECORD_UNKNOWN;
-    if (!choice_is_undecided(client))
-        return answer;
-    if (choice->reserved)
-        answer = record_look_up(choice->reserved->kept.record, told, request, ret_names);
-    return answer != RECORD_UNKNOWN ? answer
-                                    : park_look_up(choice->proof, told, request, client_now_ms(client), ret_names);
+    const struct record *record = choice_record(client, &request);
+    return record ? record_look_up(record, client->session.record, request, ret_names) : RECORD_UNKNOWN;
 }
 
 bool choice_namespace(struct client *client, struct imapstate_buf *ret_line)
 {
-    const struct choice *choice = &client->choice;
-    const struct record *told = client->session.record;
-    return choice_is_undecided(client) &&
-           ((choice->reserved && record_namespace(choice->reserved->kept.record, told, ret_line)) ||
-            park_namespace(choice->proof, told, client_now_ms(client), ret_line));
+    const struct record *record = choice_record(client, NULL);
+    return record && record_namespace(record, client->session.record, ret_line);
 }
 
 void choice_was_told(struct client *client)
@@ -198,13 +210,15 @@ void choice_was_told(struct client *client)
     uint64_t due_at_ms = client_now_ms(client) + CHOICE_TOLD_MS;
     if (due_at_ms < client->choice.due_at_ms)
         client->choice.due_at_ms = due_at_ms;
+    choice_give_back(client);
 }
 
 /* --- until it has shown that it lives --- */
 
 void choice_forget_credentials(struct client *client)
 {
-    if (!client->upstream || client->upstream->is_woken)
+    const struct upstream *upstream = client->upstream;
+    if (!upstream || upstream->is_woken || upstream->is_ahead)
         return;
     client_forget_credentials(client);
     id_told(client->id);
@@ -247,14 +261,15 @@ bool choice_doubt(struct client *client)
 
 void choice_sent(struct client *client, struct imapstate_span octets, bool is_repeatable)
 {
-    if (client->upstream->is_woken)
+    if (client->upstream->is_woken || client->upstream->is_ahead)
         resend_add(&client->choice.resend, octets, is_repeatable);
 }
 
 void choice_heard(struct client *client)
 {
     client->upstream->is_woken = false;
-    resend_forget(&client->choice.resend);
+    if (!client->upstream->is_ahead)
+        resend_forget(&client->choice.resend);
     if (!client->restore && !client->admission)
         choice_forget_credentials(client);
 }
@@ -387,9 +402,27 @@ bool choice_make_equal(struct client *client, struct imapstate_span state)
     if (client->upstream || client->admission || client->listener->imapproxy_compat ||
         !choice_wake_state(client, state))
         return false;
+    client->upstream->is_ahead = true;
     choice_count(client, CHOICE_FOUND_WARM);
     choice_heed_offers(client, client->upstream->kept.offers);
     return true;
+}
+
+void choice_arrive(struct client *client)
+{
+    client->upstream->is_ahead = false;
+    if (client->upstream->is_woken)
+        return;
+    resend_forget(&client->choice.resend);
+    choice_forget_credentials(client);
+}
+
+bool choice_retreat(struct client *client)
+{
+    bool may = choice_may_replace(client, client->upstream);
+    if (may)
+        session_forget_enabled(&client->session);
+    return may;
 }
 
 enum choice_result choice_make_state(struct client *client, struct imapstate_span state,
@@ -412,8 +445,9 @@ enum choice_result choice_make_state(struct client *client, struct imapstate_spa
 
 bool choice_may_replace(const struct client *client, const struct upstream *lost)
 {
-    return lost->is_woken && resend_is_allowed(&client->choice.resend, upstream_has_written(lost)) &&
-           down_may_resend(client) && !session_is_notified(&client->session);
+    return (lost->is_woken || lost->is_ahead) &&
+           resend_is_allowed(&client->choice.resend, upstream_has_written(lost)) && down_may_resend(client) &&
+           !session_is_notified(&client->session);
 }
 
 void choice_cannot_replace(struct client *client)

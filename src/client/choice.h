@@ -28,6 +28,7 @@ struct upstream;
 struct choice {
     struct parked *reserved; /* owned */
     struct proof *proof;     /* counted; NULL: the login went upstream */
+    struct record *record;   /* owned: from which the session was answered; NULL: it was not */
     struct resend resend;    /* what went up on a woken connection */
     uint64_t due_at_ms;      /* when one is made at the latest */
     bool wants_new;          /* what is parked is in doubt: only a new login will do */
@@ -49,15 +50,26 @@ enum record_answer choice_look_up(struct client *client, struct imapstate_span r
 /* What it has answered to NAMESPACE in such a session; false: nobody knows. */
 bool choice_namespace(struct client *client, struct imapstate_buf *ret_line);
 
-/* The session has been answered from a record. */
+/* The session has been answered from a record. From here on that is what is held in reserve for it, for CHOICE_TOLD_MS
+ * at most, and no connection. */
 void choice_was_told(struct client *client);
 
 /* A command other than STATE needs an upstream, and the session is not set up. True: there is one. False: one is being
  * made, or the session has ended. */
 bool choice_make(struct client *client);
 
-/* Takes a parked one in this state (encoded). False: there is none. */
+/* Takes a parked one with this key (setup.h), which is that of the state that the session's next command is to lead to.
+ * False: there is none. True: it is ahead of the session until that command has been answered, and nothing else may go
+ * up before. */
 bool choice_make_equal(struct client *client, struct imapstate_span state);
+
+/* That command was answered OK: the session is where its connection is. */
+void choice_arrive(struct client *client);
+
+/* It was refused: the session is not where its connection is, and must get another one, on which the command is sent
+ * again. True: the caller is to end the connection, and choice_replace() then puts another in its place. False: there
+ * is none. */
+bool choice_retreat(struct client *client);
 
 enum choice_result {
     CHOICE_EXACT,    /* client->upstream is in the state */
@@ -118,8 +130,8 @@ enum choice_replacement {
 enum choice_replacement choice_replace(struct client *client, const struct upstream *lost);
 void choice_cannot_replace(struct client *client);
 
-/* If another took the place of this one, which has not shown yet that it is alive, is it certain that nothing runs
- * twice? */
+/* If another took the place of this one, which has not shown yet that it is alive, or is ahead of the session, is it
+ * certain that nothing runs twice? */
 bool choice_may_replace(const struct client *client, const struct upstream *lost);
 
 #endif

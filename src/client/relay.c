@@ -303,14 +303,14 @@ static enum relay_down relay_down_command(struct client *client, const struct im
         relay_is_ours(client, line.command) || relay_is_on_record(client, &line, piece) ||
         relay_is_doubtful_id(&line, piece) || !append_begins_well(&line, piece, &is_in_list))
         return RELAY_OURS;
-    bool is_whole = line.command->stored != IMAPSTATE_ENTRY_NONE && !piece->literal.announced;
-    if (!restore_make_upstream(client, is_whole ? &line : NULL))
+    if (!restore_make_upstream(client, piece->literal.announced ? NULL : &line))
         return RELAY_NOT_YET;
     client->pipeline.holds_back = choice_awaits_life(client, relay_may_repeat(client, line.command, piece)) ||
                                   relay_must_wait(client, piece, &line);
     if (client->pipeline.holds_back)
         return RELAY_NOT_YET;
     relay_begin_command(client, piece, &line);
+    client->pipeline.holds_back = client->upstream->is_ahead; /* until it is answered */
     if (client->sending)
         client->sending->is_in_list = is_in_list;
     return RELAY_TAKEN;
@@ -589,6 +589,19 @@ static void relay_end_early(struct client *client, struct imapstate_span line)
     client_distrust_upstream(client, "answer to a command in the middle of its literal");
 }
 
+/* A command is answered for which a connection was taken that is where it leads to. True: it was refused: it is sent to
+ * another one, or the session ends (P6). */
+static bool relay_up_ahead(struct client *client, const struct status *status)
+{
+    if (status->word == STATUS_OK)
+        choice_arrive(client);
+    else if (choice_retreat(client))
+        upstream_lose(client->upstream, "it is in a state that the session is not in");
+    else
+        choice_give_up(client, ADMISSION_UNREACHABLE);
+    return status->word != STATUS_OK;
+}
+
 /* True: the line goes on as it is. */
 static bool relay_up_tagged(struct client *client, struct imapstate_span line)
 {
@@ -605,6 +618,8 @@ static bool relay_up_tagged(struct client *client, struct imapstate_span line)
         relay_end_early(client, line);
         return false;
     }
+    if (client->upstream->is_ahead && relay_up_ahead(client, &status))
+        return false;
     if (flight != client->sending) {
         pipeline_remove(&client->pipeline, flight);
         relay_up_completed(client, flight, &status, line);

@@ -17,6 +17,7 @@
 #include "request.h"
 #include "revocations.h"
 #include "session.h"
+#include "setup.h"
 #include "stream.h"
 #include "tag.h"
 #include "upstream.h"
@@ -409,7 +410,7 @@ bool restore_again(struct client *client)
 static bool restore_make_equal(struct client *client, const struct imapstate_command_line *line)
 {
     struct imapstate_buf state;
-    imapstate_buf_init(&state, IMAPSTATE_STATE_MAX);
+    imapstate_buf_init(&state, SETUP_MAX);
     bool is_made =
         session_would_be(&client->session, line, &state) && choice_make_equal(client, imapstate_buf_span(&state));
     imapstate_buf_done(&state);

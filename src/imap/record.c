@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "names.h"
 #include "octet.h"
 
 /* A line for each ENABLE: the names, upper case, sorted, an SP between; and, behind a TAB, those of the ENABLED. */
@@ -40,9 +40,27 @@ void record_free(struct record *record)
     free(record);
 }
 
+struct record *record_copy(const struct record *record)
+{
+    struct record *copy = record_new();
+    if (copy && (!imapstate_buf_put(&copy->lines, imapstate_buf_span(&record->lines)) ||
+                 !imapstate_buf_put(&copy->namespace, imapstate_buf_span(&record->namespace)))) {
+        record_free(copy);
+        return NULL;
+    }
+    if (copy)
+        copy->namespace_at = record->namespace_at;
+    return copy;
+}
+
 bool record_is_empty(const struct record *record)
 {
     return !record || record->lines.len == 0;
+}
+
+bool record_begins_alike(const struct record *record, const struct record *other)
+{
+    return imapstate_span_equal(imapstate_buf_span(&record->lines), imapstate_buf_span(&other->lines));
 }
 
 void record_forget_heard(struct record *record)
@@ -64,29 +82,11 @@ void record_hear(struct record *record, struct imapstate_span names)
     }
 }
 
-/* --- names in one order --- */
+/* --- what was asked --- */
 
 static struct imapstate_span behind(struct imapstate_span in, size_t octets)
 {
     return (struct imapstate_span){ in.at + octets, in.len - octets };
-}
-
-static int name_compare(const void *a, const void *b)
-{
-    const struct imapstate_span *left = a, *right = b;
-    size_t len = left->len < right->len ? left->len : right->len;
-    int order = strncasecmp((const char *)left->at, (const char *)right->at, len);
-    return order ? order : (left->len > right->len) - (left->len < right->len);
-}
-
-static bool put_upper(struct imapstate_buf *out, struct imapstate_span name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t octet = name.at[i];
-        if (!imapstate_buf_put_byte(out, octet >= 'a' && octet <= 'z' ? (uint8_t)(octet - 'a' + 'A') : octet))
-            return false;
-    }
-    return true;
 }
 
 /* RFC 5161 section 4: atoms, with one SP between. What else a server may take for an ENABLE it has to see. */
@@ -104,16 +104,7 @@ static bool is_plain(struct imapstate_span request)
 /* False: they are not plain names, or do not fit. */
 static bool put_request(struct imapstate_buf *out, struct imapstate_span request)
 {
-    struct imapstate_span names[RECORD_MAX / 2 + 1], name;
-    size_t count = 0;
-    bool fits = request.len <= RECORD_MAX && is_plain(request);
-    while (fits && imapstate_enable_next(&request, &name))
-        names[count++] = name;
-    qsort(names, count, sizeof *names, name_compare);
-    for (size_t i = 0; fits && i < count; i++)
-        if (i == 0 || name_compare(&names[i], &names[i - 1]) != 0)
-            fits = (i == 0 || imapstate_buf_put_byte(out, ' ')) && put_upper(out, names[i]);
-    return fits && count > 0;
+    return request.len <= RECORD_MAX && is_plain(request) && names_put_in_order(out, request);
 }
 
 /* --- lines --- */
@@ -172,8 +163,12 @@ void record_hear_namespace(struct record *record, struct imapstate_span line)
 void record_add_namespace(struct record *record)
 {
     struct imapstate_span line = imapstate_buf_span(&record->heard_namespace);
-    if (line.len > 0 && record->namespace.len == 0 && imapstate_buf_put(&record->namespace, line))
+    bool is_fresh = record->namespace.len == 0 || record->namespace_at == record->lines.len;
+    if (line.len > 0 && is_fresh) {
+        imapstate_buf_clear(&record->namespace);
+        imapstate_buf_put(&record->namespace, line);
         record->namespace_at = record->lines.len;
+    }
     imapstate_buf_clear(&record->heard_namespace);
 }
 
@@ -183,4 +178,16 @@ bool record_namespace(const struct record *record, const struct record *told, st
     return record && record->namespace.len > 0 && record->namespace_at == so_far.len &&
            begins_with(imapstate_buf_span(&record->lines), so_far) &&
            imapstate_buf_put(ret_line, imapstate_buf_span(&record->namespace));
+}
+
+/* --- either --- */
+
+bool record_knows(const struct record *record, const struct record *told, const struct imapstate_span *enable)
+{
+    struct imapstate_buf answer;
+    imapstate_buf_init(&answer, RECORD_MAX);
+    bool is_known = enable ? record_look_up(record, told, *enable, &answer) != RECORD_UNKNOWN
+                           : record_namespace(record, told, &answer);
+    imapstate_buf_done(&answer);
+    return is_known;
 }

@@ -15,8 +15,14 @@ struct record;
 struct record *record_new(void);         /* NULL: out of memory */
 void record_free(struct record *record); /* accepts NULL */
 
-/* Has anything been answered? record may be NULL. */
+/* All but what was heard for the command in flight. NULL: out of memory. */
+struct record *record_copy(const struct record *record);
+
+/* Has an ENABLE been answered? record may be NULL. */
 bool record_is_empty(const struct record *record);
+
+/* Were the same ENABLEs answered alike? */
+bool record_begins_alike(const struct record *record, const struct record *other);
 
 /* What the untagged ENABLED says that came for the ENABLE in flight: its names. The other forgets it: another ENABLE is
  * in flight now. */
@@ -38,11 +44,14 @@ enum record_answer record_look_up(const struct record *record, const struct reco
                                   struct imapstate_buf *ret_names);
 
 /* The only command in flight is NAMESPACE, and this untagged response came, a whole line; and it was answered OK. What
- * is too long is not kept. */
+ * is too long is not kept. A later answer in the same state takes its place; one in another is not kept. */
 void record_hear_namespace(struct record *record, struct imapstate_span line);
 void record_add_namespace(struct record *record);
 
 /* What was answered to NAMESPACE in a session that was then as told says. False: that is not on record. */
 bool record_namespace(const struct record *record, const struct record *told, struct imapstate_buf *ret_line);
+
+/* Is it on record what was answered to this ENABLE, or with NULL to NAMESPACE, in a session that was as told says? */
+bool record_knows(const struct record *record, const struct record *told, const struct imapstate_span *enable);
 
 #endif

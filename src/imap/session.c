@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "condstore.h"
 #include "evidence.h"
+#include "names.h"
 #include "record.h"
 #include "sasl.h"
+#include "setup.h"
 #include "words.h"
 
 #define SESSION_NAMES_MAX 8192u /* octets in the names that are enabled */
@@ -182,7 +185,7 @@ struct record *session_take_record(struct session *session)
 
 void session_give_record(struct session *session, struct record *record)
 {
-    if (record_is_empty(session->record)) {
+    if (record && (record_is_empty(session->record) || record_begins_alike(session->record, record))) {
         record_free(session->record);
         session->record = record;
     } else {
@@ -205,9 +208,20 @@ static bool session_is_on_record(const struct session *session)
     return true;
 }
 
-/* An ENABLE is under way. Without memory for it there is no record. */
-static void session_open_record(struct session *session)
+/* RFC 5161 section 3: ENABLE comes before any mailbox is selected; behind that a server may answer it otherwise. And
+ * what was switched on without ENABLE some leave out of ENABLED (Cyrus). */
+static bool session_is_fresh(const struct session *session)
 {
+    return !session->has_selected && !(session->condstore & ~(unsigned)CONDSTORE_BY_ENABLE);
+}
+
+/* An ENABLE, or a NAMESPACE, is under way. Without memory for it there is no record. */
+static void session_open_record(struct session *session, enum imapstate_command_id id)
+{
+    if (id == IMAPSTATE_COMMAND_ENABLE && !session_is_fresh(session)) {
+        record_free(session_take_record(session));
+        return;
+    }
     if (!session_is_on_record(session))
         return;
     if (!session->record)
@@ -228,15 +242,14 @@ static void session_record(struct session *session, struct imapstate_span argume
 void session_sent_line(struct session *session, const struct imapstate_command *command,
                        struct imapstate_span arguments)
 {
-    if (!session->may_be_enabled && imapstate_command_may_enable(command, arguments))
-        session->may_be_enabled = true;
+    session->condstore |= (uint8_t)condstore_of(command, arguments);
     if (!command->parkable)
         session->is_uncertain = true;
     if (command->id == IMAPSTATE_COMMAND_SELECT || command->id == IMAPSTATE_COMMAND_EXAMINE)
         session->has_selected = true;
     /* Only one of these is in flight at a time, so what was chosen by an earlier one says nothing of this one. */
     if (command->stored == IMAPSTATE_ENTRY_ENABLE || command->id == IMAPSTATE_COMMAND_NAMESPACE)
-        session_open_record(session);
+        session_open_record(session, command->id);
     struct imapstate_buf *choice = session_choice(session, command->stored);
     if (choice)
         imapstate_buf_clear(choice);
@@ -248,7 +261,7 @@ void session_sent_literal(struct session *session, const struct imapstate_comman
 {
     /* Servers take search keys and even item names as literals, which nobody looks into here. */
     if (command->literals != IMAPSTATE_LITERALS_MESSAGE)
-        session->may_be_enabled = true;
+        session->condstore |= CONDSTORE_UNKNOWN;
 }
 
 /* --- on the way up --- */
@@ -310,18 +323,28 @@ void session_saw_at_login(struct session *session, unsigned evidence)
     session->seen |= (uint16_t)evidence;
 }
 
-/* The names of an ENABLE that are on now, whoever switched them on (P9). False if there are none. Empty: there are, but
- * memory is out. */
+/* Appends the name if it is on now, whoever switched it on (P9). *fits: as long as there is memory. */
+static bool session_put_enabled(const struct session *session, struct imapstate_span name, struct imapstate_buf *ret,
+                                bool *fits)
+{
+    if (!session_has_enabled(session, name))
+        return false;
+    *fits = *fits && (ret->len == 0 || imapstate_buf_put_byte(ret, ' ')) && imapstate_buf_put(ret, name);
+    return true;
+}
+
+/* The names of an ENABLE that are on now, in one order: so the same ENABLE makes the same state. Of too many octets the
+ * order is as it was. False if there are none. Empty: there are, but memory is out. */
 static bool session_enabled_of(const struct session *session, struct imapstate_span requested,
                                struct imapstate_buf *ret)
 {
+    struct imapstate_span each[NAMES_COUNT_MAX], name;
     bool fits = true, is_any = false;
-    for (struct imapstate_span name; imapstate_enable_next(&requested, &name);) {
-        if (!session_has_enabled(session, name))
-            continue;
-        fits = fits && (!is_any || imapstate_buf_put_byte(ret, ' ')) && imapstate_buf_put(ret, name);
-        is_any = true;
-    }
+    size_t count = names_in_order(requested, each);
+    for (size_t i = 0; i < count; i++)
+        is_any |= session_put_enabled(session, each[i], ret, &fits);
+    while (count == 0 && imapstate_enable_next(&requested, &name))
+        is_any |= session_put_enabled(session, name, ret, &fits);
     if (!fits)
         imapstate_buf_clear(ret);
     return is_any;
@@ -413,7 +436,7 @@ bool session_tell_enabled(struct session *session, struct imapstate_span tag, st
     bool is_announced = false;
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX);
-    session_open_record(session);
+    session_open_record(session, IMAPSTATE_COMMAND_ENABLE);
     if (names)
         session_add_enabled(session, *names);
     if (names && session->record)
@@ -430,7 +453,7 @@ bool session_tell_enabled(struct session *session, struct imapstate_span tag, st
 
 void session_tell_namespace(struct session *session, struct imapstate_span line)
 {
-    session_open_record(session);
+    session_open_record(session, IMAPSTATE_COMMAND_NAMESPACE);
     if (session->record && session_is_on_record(session)) {
         record_hear_namespace(session->record, line);
         record_add_namespace(session->record);
@@ -447,22 +470,31 @@ static bool session_value_of(const struct imapstate_command_line *line, const st
     return imapstate_command_astring(&arguments, ret_value) == IMAPSTATE_OK && arguments.len == 0;
 }
 
-bool session_would_be(const struct session *session, const struct imapstate_command_line *line,
-                      struct imapstate_buf *ret_state)
+/* False: nobody can say, or out of memory. */
+static bool session_would_store(const struct session *session, const struct imapstate_command_line *line,
+                                const struct imapstate_storable *storable, struct imapstate_buf *ret_state)
 {
-    const struct imapstate_storable *storable = imapstate_storable_find(line->command->stored);
-    if (!storable || !storable->replaces)
-        return false;
     struct imapstate_state *state =
         session->in_effect ? session_copy(session->in_effect) : imapstate_state_new(IMAPSTATE_STATE_MAX);
     struct imapstate_buf value;
     imapstate_buf_init(&value, IMAPSTATE_LINE_MAX);
     bool is_known = state && session_value_of(line, storable, &value) &&
                     imapstate_state_record(state, storable->kind, imapstate_buf_span(&value)) == IMAPSTATE_OK &&
-                    imapstate_state_encode(state, ret_state);
+                    setup_put(state, 0, ret_state);
     imapstate_buf_done(&value);
     imapstate_state_free(state);
     return is_known;
+}
+
+bool session_would_be(const struct session *session, const struct imapstate_command_line *line,
+                      struct imapstate_buf *ret_state)
+{
+    const struct imapstate_storable *storable = imapstate_storable_find(line->command->stored);
+    if (storable)
+        return storable->replaces && session_would_store(session, line, storable, ret_state);
+    unsigned asked = condstore_asked(line->command, line->arguments);
+    return asked && !session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE")) &&
+           setup_put(session->in_effect, asked, ret_state);
 }
 
 bool session_set_language(struct session *session, struct imapstate_span tag, struct imapstate_span language)
@@ -511,6 +543,9 @@ void session_judge(struct session *session, const struct imapstate_command *comm
 bool session_completed(struct session *session, const struct flight *flight, enum status_word status)
 {
     session->was_refused = status != STATUS_OK;
+    /* Whether a STATUS that is refused has switched anything on nobody knows. */
+    if (status != STATUS_OK && session->condstore & CONDSTORE_BY_STATUS)
+        session->condstore |= CONDSTORE_BY_OTHERS;
     /* Behind a mistake in APPEND Dovecot reads the rest of the line as a command: APPEND INBOX {x ENABLE QRESYNC. */
     if (status != STATUS_OK && flight->command->literals == IMAPSTATE_LITERALS_MESSAGE)
         session->is_uncertain = true;
@@ -551,7 +586,7 @@ static bool session_is_notified_otherwise(const struct session *session)
 {
     struct imapstate_entry entry;
     bool is_set = false;
-    for (size_t i = 0; imapstate_state_at(session->in_effect, i, &entry); i++) {
+    for (size_t i = 0; session->in_effect && imapstate_state_at(session->in_effect, i, &entry); i++) {
         if (is_set && entry.kind == IMAPSTATE_ENTRY_ENABLE && session_has_utf8(session))
             return true;
         is_set |= entry.kind == IMAPSTATE_ENTRY_NOTIFY && session_is_notified(session);
@@ -566,23 +601,22 @@ static bool session_is_set_up_otherwise(const struct session *session)
     for (struct imapstate_span name; imapstate_enable_next(&rest, &name);)
         if (!evidence_has_enabled(session->in_effect, name))
             return true;
-    return !evidence_is_accounted(session->seen, session->in_effect);
+    unsigned seen = session->seen;
+    if (session->condstore & (CONDSTORE_BY_STATUS | CONDSTORE_BY_OTHERS))
+        seen &= ~(unsigned)EVIDENCE_MODSEQ;
+    return !evidence_is_accounted(seen, session->in_effect);
 }
 
 bool session_is_pristine(const struct session *session)
 {
-    return !session->may_be_enabled && !session_is_set_up_otherwise(session);
+    return session->condstore == 0 && !session_is_set_up_otherwise(session);
 }
 
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)
 {
     /* Where CONDSTORE is on anyway, nothing switches it on unseen. */
-    bool is_hidden = session->may_be_enabled && !session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE"));
-    if (session->is_uncertain || is_hidden || session_is_set_up_otherwise(session))
-        return false;
-    if (!session->in_effect || imapstate_state_count(session->in_effect) == 0)
-        return true;
-    if (session_is_notified_otherwise(session))
-        return false;
-    return imapstate_state_encode(session->in_effect, ret_state);
+    unsigned ways = session_has_enabled(session, IMAPSTATE_SPAN("CONDSTORE")) ? 0 : session->condstore;
+    return !session->is_uncertain && !(ways & (CONDSTORE_BY_ENABLE | CONDSTORE_UNKNOWN)) &&
+           !session_is_set_up_otherwise(session) && !session_is_notified_otherwise(session) &&
+           setup_put(session->in_effect, ways, ret_state);
 }

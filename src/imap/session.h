@@ -26,19 +26,19 @@ struct session {
                                         * NULL: nothing */
     struct imapstate_buf enabled;      /* names that ENABLED has confirmed since login, upper case, an SP before each */
     struct imapstate_buf language, comparator; /* chosen by the last untagged answer to the command in flight */
-    struct record *record;   /* owned: what was answered to its ENABLEs, as long as nothing else is stored; or NULL */
-    uint64_t epoch;          /* the operator's, when the session began */
-    bool is_certain : 1;     /* it is known whose session this is, so it may have a token */
-    bool may_be_enabled : 1; /* a command may have switched CONDSTORE on without ENABLE */
-    bool is_uncertain : 1;   /* something was done to the connection that in_effect cannot express */
-    bool has_selected : 1;   /* a SELECT or EXAMINE was sent */
-    bool was_refused : 1;    /* the last answer was not OK */
-    bool is_in_doubt : 1;    /* an answer said so (status_doubts_connection()), and no good one has come since */
-    bool has_said_done : 1;  /* DONE was sent, and no command after it has been answered */
-    uint8_t chosen;          /* enum evidence: the untagged answer that the command in flight has had; of NOTIFY: it has
-                                overflowed */
-    uint16_t seen;           /* enum evidence: what the upstream has shown to be on without being asked */
-    uint8_t restored;        /* enum session_restored */
+    struct record *record;  /* owned: what was answered to its ENABLEs, as long as nothing else is stored; or NULL */
+    uint64_t epoch;         /* the operator's, when the session began */
+    bool is_certain : 1;    /* it is known whose session this is, so it may have a token */
+    bool is_uncertain : 1;  /* something was done to the connection that in_effect cannot express */
+    bool has_selected : 1;  /* a SELECT or EXAMINE was sent */
+    bool was_refused : 1;   /* the last answer was not OK */
+    bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
+    bool has_said_done : 1; /* DONE was sent, and no command after it has been answered */
+    uint8_t condstore; /* set of enum condstore: how commands may have switched it on, whether ENABLED told or not */
+    uint8_t chosen;    /* enum evidence: the untagged answer that the command in flight has had; of NOTIFY: it has
+                          overflowed */
+    uint16_t seen;     /* enum evidence: what the upstream has shown to be on without being asked */
+    uint8_t restored;  /* enum session_restored */
 };
 
 void session_init(struct session *session);
@@ -70,8 +70,7 @@ void session_forget_enabled(struct session *session);
  * done to the connection: everything except what the gateway itself has set. It is taken over. */
 void session_restore(struct session *session, struct imapstate_state *in_effect, enum session_restored restored);
 
-/* May the connection serve another session? If so, ret_state has the state that it is in, encoded; empty: pristine. A
- * connection in a state that no token of this session contains serves nobody. */
+/* May the connection serve another session? If so, ret_state has the key (setup.h) of the state that it is in. */
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state);
 
 /* What was answered to the ENABLEs that it began with; it is the caller's then. NULL: nobody knows, or there were none.
@@ -96,8 +95,8 @@ bool session_is_set_up(const struct session *session);
 /* The connection is in the session's state again. */
 void session_is_set_up_again(struct session *session);
 
-/* The state of the connection, encoded, if the session sends this storable command, and it has the same effect as it
- * says. False: nobody can say, or out of memory. */
+/* The key (setup.h) of the state that its connection is in once this command, the session's next, has been answered OK,
+ * and has the effect that it asks for. False: the command changes nothing, or nobody can say what, or out of memory. */
 bool session_would_be(const struct session *session, const struct imapstate_command_line *line,
                       struct imapstate_buf *ret_state);
 

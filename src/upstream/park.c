@@ -1,7 +1,5 @@
 #include "park.h"
 
-#include <imapstate/state.h>
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "proof.h"
 #include "queue.h"
 #include "resolver.h"
+#include "setup.h"
 #include "tag.h"
 
 /* A capability list and a state come to it, each in as much memory as it takes. */
@@ -121,7 +120,7 @@ void park_count_end(const char *upstream, enum park_end end)
 void kept_init(struct kept *kept)
 {
     *kept = (struct kept){ 0 };
-    imapstate_buf_init(&kept->state, IMAPSTATE_STATE_MAX);
+    imapstate_buf_init(&kept->state, SETUP_MAX);
     imapstate_buf_init(&kept->alerts, ALERTS_MAX);
 }
 
@@ -367,43 +366,29 @@ struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms
     return parked;
 }
 
-/* The next record before link, of a connection that may serve; NULL: there is none. */
-static const struct record *proof_record(const struct proof *proof, const struct list **link, uint64_t now_ms)
+/* That of the one that was parked last, of those that may serve and know. */
+static const struct record *proof_record(const struct proof *proof, const struct record *told,
+                                         const struct imapstate_span *enable, uint64_t now_ms)
 {
     enum park_end why;
-    for (*link = (*link)->previous; *link != &proof->parked; *link = (*link)->previous) {
-        const struct parked *parked = list_entry(*link, struct parked, proof_link);
-        if (parked->kept.record && !parked_has_expired(parked, now_ms, &why))
+    for (const struct list *link = proof->parked.previous; link != &proof->parked; link = link->previous) {
+        const struct parked *parked = list_entry(link, struct parked, proof_link);
+        if (parked->kept.record && !parked_has_expired(parked, now_ms, &why) &&
+            record_knows(parked->kept.record, told, enable))
             return parked->kept.record;
     }
     return NULL;
 }
 
-enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
-                                uint64_t now_ms, struct imapstate_buf *ret_names)
+struct record *park_record(struct proof *proof, const struct record *told, const struct imapstate_span *enable,
+                           uint64_t now_ms)
 {
-    enum record_answer answer = RECORD_UNKNOWN;
-    const struct list *link = &proof->parked;
-    const struct record *record;
     pthread_mutex_lock(&park.lock);
     bool is_good = proof_is_good(&park.proofs, proof, now_ms);
-    while (is_good && answer == RECORD_UNKNOWN && (record = proof_record(proof, &link, now_ms)))
-        answer = record_look_up(record, told, request, ret_names);
+    const struct record *record = is_good ? proof_record(proof, told, enable, now_ms) : NULL;
+    struct record *copy = record ? record_copy(record) : NULL;
     pthread_mutex_unlock(&park.lock);
-    return answer;
-}
-
-bool park_namespace(struct proof *proof, const struct record *told, uint64_t now_ms, struct imapstate_buf *ret_line)
-{
-    bool is_known = false;
-    const struct list *link = &proof->parked;
-    const struct record *record;
-    pthread_mutex_lock(&park.lock);
-    bool is_good = proof_is_good(&park.proofs, proof, now_ms);
-    while (is_good && !is_known && (record = proof_record(proof, &link, now_ms)))
-        is_known = record_namespace(record, told, ret_line);
-    pthread_mutex_unlock(&park.lock);
-    return is_known;
+    return copy;
 }
 
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms)

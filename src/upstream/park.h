@@ -25,7 +25,7 @@ struct proof_identity;
 struct kept {
     struct proof *proof;         /* counted; NULL: not to be parked */
     struct offers *offers;       /* counted: the upstream's after login, if it may be parked; else NULL */
-    struct imapstate_buf state;  /* encoded: the exact state that it is, or will be, parked in; empty: pristine */
+    struct imapstate_buf state;  /* the key (setup.h) of the state that it is, or will be, parked in; empty: pristine */
     struct imapstate_buf alerts; /* for the next session */
     char *session;               /* owned: x-session-id that the server was told on it; else NULL */
     struct queue_stay stay;      /* the places that it holds at its server (queue.h) */
@@ -123,7 +123,7 @@ void park_proof_unref(struct proof *proof); /* accepts NULL */
 enum park_want {
     PARK_ANY,      /* the one that was parked last */
     PARK_PRISTINE, /* nothing lasting was ever done to it */
-    PARK_STATE,    /* in exactly the state given, encoded */
+    PARK_STATE,    /* in exactly the state given, by its key */
 };
 
 /* Takes a connection that these credentials match; it is then the caller's. NULL if there is none, or if they must go
@@ -133,13 +133,11 @@ struct parked *park_match(const struct proof_identity *identity, uint64_t now_ms
 /* Takes another one of the same proof. */
 struct parked *park_take(struct proof *proof, enum park_want want, struct imapstate_span state, uint64_t now_ms);
 
-/* What was answered to a session of the same proof that began as told says (NULL: it has just begun), when it sent this
- * ENABLE (record.h). */
-enum record_answer park_look_up(struct proof *proof, const struct record *told, struct imapstate_span request,
-                                uint64_t now_ms, struct imapstate_buf *ret_names);
-
-/* And to NAMESPACE, when it was as told says. False: that is not on record. */
-bool park_namespace(struct proof *proof, const struct record *told, uint64_t now_ms, struct imapstate_buf *ret_line);
+/* A copy of a record (record.h) of a session of the same proof, which knows what was answered to this ENABLE, or with
+ * NULL to NAMESPACE, when that session was as told says (NULL: it had just begun); it is the caller's. NULL: there is
+ * none, or out of memory. */
+struct record *park_record(struct proof *proof, const struct record *told, const struct imapstate_span *enable,
+                           uint64_t now_ms);
 
 /* Always takes over parked: if it may not (or no longer) wait, it is ended. Where the user has too many, the oldest of
  * those makes room that another one can stand in for, being in the same state; if there is none, the oldest. So

@@ -1,13 +1,12 @@
 #include "settling.h"
 
-#include <imapstate/state.h>
-
 #include "alert.h"
 #include "evidence.h"
 #include "log.h"
 #include "park.h"
 #include "pipeline.h"
 #include "service.h"
+#include "setup.h"
 #include "status.h"
 #include "stream.h"
 #include "tag.h"
@@ -29,14 +28,7 @@ static bool settling_keep_alert(struct upstream *upstream, struct imapstate_span
 static bool settling_is_accounted(const struct upstream *upstream, struct imapstate_span line)
 {
     unsigned evidence = evidence_read(line);
-    struct imapstate_span encoded = imapstate_buf_span(&upstream->kept.state);
-    if (evidence == 0)
-        return true;
-    struct imapstate_state *state = encoded.len > 0 ? imapstate_state_new(IMAPSTATE_STATE_MAX) : NULL;
-    bool is_known = encoded.len == 0 || (state && imapstate_state_decode(state, encoded) == IMAPSTATE_OK);
-    bool is_accounted = is_known && evidence_is_accounted(evidence, state);
-    imapstate_state_free(state);
-    return is_accounted;
+    return evidence == 0 || setup_accounts_for(imapstate_buf_span(&upstream->kept.state), evidence);
 }
 
 bool settling_hear_untagged(struct upstream *upstream, const struct imapstate_piece *piece, bool may_have_data)

@@ -98,6 +98,7 @@ struct upstream {
     bool may_fail_unselect; /* as far as is known, no mailbox is selected */
     bool is_asked_ahead;    /* an ID or a NOOP of ours is in flight, although the client's commands may be too */
     bool is_woken;          /* it was parked, and nothing has come since to show that it works */
+    bool is_ahead;          /* it was taken in the state that the session's command in flight is to lead to: choice.c */
     bool is_silent;         /* no octet has come since it was woken */
     bool is_doubtful;       /* nor for a long time before */
     uint8_t state;          /* enum upstream_state; upstream_enter() alone writes it */

@@ -20,7 +20,8 @@ enum dialog_step {
     CLIENT_COMES,   /* another one, which is greeted: from here on it is the client */
     SERVER_COMES,   /* the connection that the gateway has asked for is made: from here on it is the server */
     SERVER_REFUSES, /* it is not made */
-    SERVER_BEFORE,  /* the server is again the one before */
+    CLIENT_BEFORE,  /* the client is again the one before */
+    SERVER_BEFORE,  /* the server is */
     WAIT,           /* as many milliseconds as says tells */
     SWEEP,          /* the janitor's second */
     STOP,           /* the daemon ends */
@@ -143,6 +144,9 @@ static inline void dialog_play_step(struct dialog_world *world, const struct dia
         break;
     case SERVER_REFUSES:
         dialog_server_comes(world, true);
+        break;
+    case CLIENT_BEFORE:
+        world->clients.at--;
         break;
     case SERVER_BEFORE:
         world->servers.at--;

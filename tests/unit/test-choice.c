@@ -478,8 +478,9 @@ TEST(what_a_client_has_said_of_itself_goes_ahead)
 
 /* --- sessions without STATE that set something up --- */
 
-#define ABLE       "IMAP4rev1 ENABLE CONDSTORE NOTIFY UNSELECT"
-#define ABLE_SHOWN ABLE " LITERAL+ STATE"
+#define ABLE         "IMAP4rev1 ENABLE CONDSTORE NOTIFY UNSELECT"
+#define ABLE_SHOWN   ABLE " LITERAL+ STATE"
+#define ABLE_GREETED ABLE " LITERAL+ STATE"
 
 /* ann has sent this, each ">" followed by what the server said to it, and is gone: her connection is parked in that
  * state. She has come back. */
@@ -499,6 +500,8 @@ static void come_back_after(struct rig *rig, const char *says, struct wire **ret
     rig_pass(rig, 0);
     if (strstr(says, "NOTIFY SET"))
         rig_say(rig, *ret_server, "imapstate-16 OK 1\r\n");
+    if (strstr(says, "SELECT"))
+        rig_say(rig, *ret_server, "imapstate-2 OK 1\r\n");
     assert_int_equal(park_count(), 1);
     wire_take(*ret_server);
     *ret_client = rig_greet(rig, ABLE);
@@ -532,7 +535,8 @@ static void come_back_notified(struct rig *rig, struct wire **ret_client, struct
     {                                                                                                                  \
         SERVER, "imapstate OK [CAPABILITY " ABLE "] in\r\n"                                                            \
     }
-#define TOLD "* ENABLED Condstore\r\nb OK Enable completed.\r\n"
+#define NOTIFY "NOTIFY SET STATUS (PERSONAL (MessageNew))"
+#define TOLD   "* ENABLED Condstore\r\nb OK Enable completed.\r\n"
 
 static const struct dialog enables[] = {
     { "answered from the record, and nothing goes up", { { CLIENT, "b ENABLE CONDSTORE X\r\n" } }, "", TOLD },
@@ -590,6 +594,19 @@ static const struct dialog enables[] = {
       { { CLIENT, "b ENABLE CONDSTORE X\r\n" }, { WAIT, "5000" }, { SERVER_ENDS, NULL } },
       "<end><asked>",
       TOLD },
+    { "what is held in reserve is the record: a second session has the connection, and the first makes one",
+      { { CLIENT, "b ENABLE CONDSTORE X\r\n" },
+        { CLIENT_COMES, NULL },
+        { CLIENT, "a LOGIN ann secret\r\nb ENABLE CONDSTORE X\r\nc NOOP\r\n" },
+        { SERVER, "c OK 2\r\n" },
+        { CLIENT_BEFORE, NULL },
+        { CLIENT, "c NOOP\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "* ENABLED CONDSTORE\r\nimapstate1 OK 1\r\n" },
+        { SERVER, "c OK 3\r\n" } },
+      "c NOOP\r\n<next>" NEW_LOGIN "imapstate1 ENABLE CONDSTORE\r\nc NOOP\r\n",
+      TOLD "c OK 3\r\n<next>* OK [CAPABILITY " ABLE_GREETED "] imapstate ready.\r\na OK [CAPABILITY " ABLE_SHOWN
+           "] Logged in.\r\n" TOLD "c OK 2\r\n" },
     { "a literal is not looked into",
       { { CLIENT, "b ENABLE CONDSTORE {1+}\r\n" }, ENABLE_LOGGED_IN },
       "<next>" NEW_LOGIN "b ENABLE CONDSTORE {1}\r\n",
@@ -646,6 +663,127 @@ static const struct dialog notifies[] = {
       { { CLIENT, "b ENABLE A\r\nc NOOP\r\n" } },
       "<asked>",
       "* ENABLED A\r\nb OK Enable completed.\r\n" },
+    { "what comes behind it waits for its answer",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\nd SELECT INBOX\r\ne STATE\r\n" } },
+      "c " NOTIFY "\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n" },
+    { "and goes up then",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\nd SELECT INBOX\r\ne FETCH 1 FLAGS\r\n" },
+        { SERVER, "* STATUS x (MESSAGES 4)\r\nc OK 1\r\n" },
+        { SERVER, "d OK 2\r\ne OK 3\r\n" } },
+      "c " NOTIFY "\r\nd SELECT INBOX\r\ne FETCH 1 FLAGS\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* STATUS x (MESSAGES 4)\r\nc OK 1\r\nd OK 2\r\ne OK 3\r\n" },
+    { "where it is refused, the session is not where that connection is, and gets another",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\nd FETCH 1 FLAGS\r\n" },
+        { SERVER, "c NO not now\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "* ENABLED A\r\nimapstate1 OK 1\r\n" },
+        { SERVER, "c NO too many\r\nd OK 2\r\n" } },
+      "c " NOTIFY "\r\n<end><next>" NEW_LOGIN "imapstate1 ENABLE A\r\nc " NOTIFY "\r\nd FETCH 1 FLAGS\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\nc NO too many\r\nd OK 2\r\n" },
+    { "also if something came before",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\n" },
+        { SERVER, "* STATUS x (MESSAGES 4)\r\nc BAD what\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "* ENABLED A\r\nimapstate1 OK 1\r\n" },
+        { SERVER, "* STATUS x (MESSAGES 5)\r\nc OK 2\r\n" } },
+      "c " NOTIFY "\r\n<end><next>" NEW_LOGIN "imapstate1 ENABLE A\r\nc " NOTIFY "\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* STATUS x (MESSAGES 4)\r\n* STATUS x (MESSAGES 5)\r\nc OK 2\r\n" },
+    { "or if the connection ends instead",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\n" },
+        { SERVER, "* STATUS x (MESSAGES 4)\r\n" },
+        { SERVER_ENDS, NULL },
+        ENABLE_LOGGED_IN },
+      "c " NOTIFY "\r\n<end><next>" NEW_LOGIN "imapstate1 ENABLE A\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n* STATUS x (MESSAGES 4)\r\n" },
+    { "P6: if there is no other",
+      { { CLIENT, "b ENABLE A\r\nc " NOTIFY "\r\nd NOOP\r\n" },
+        { SERVER, "c NO not now\r\n" },
+        { SERVER_REFUSES, NULL } },
+      "c " NOTIFY "\r\n<end>",
+      "* ENABLED A\r\nb OK Enable completed.\r\nc NO " UNREACHABLE CANNOT_GO },
+    { "another one is never ahead: what follows need not wait",
+      { { CLIENT, "b ENABLE A\r\nc NOTIFY NONE\r\nd NOOP\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "* ENABLED A\r\nimapstate1 OK 1\r\n" } },
+      "<next>" NEW_LOGIN "imapstate1 ENABLE A\r\nc NOTIFY NONE\r\nd NOOP\r\n",
+      "* ENABLED A\r\nb OK Enable completed.\r\n" },
+};
+
+static void come_back_in_german(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b LANGUAGE DE\r\n>* LANGUAGE (DE)\r\nb OK 1\r\n", ret_client, ret_server);
+}
+
+static const struct dialog languages[] = {
+    { "a LANGUAGE of the upstream's that is written otherwise may be another",
+      { { CLIENT, "b LANGUAGE de\r\nc NOOP\r\n" }, { SERVER, "* LANGUAGE (DE)\r\nb OK ja\r\nc OK 2\r\n" } },
+      "<asked>",
+      "" },
+    { "the same, as the server has written it",
+      { { CLIENT, "b LANGUAGE DE\r\nc NOOP\r\n" }, { SERVER, "* LANGUAGE (DE)\r\nb OK ja\r\n" } },
+      "b LANGUAGE DE\r\nc NOOP\r\n",
+      "* LANGUAGE (DE)\r\nb OK ja\r\n" },
+    { "refused: it is not spoken to a session that does not want it",
+      { { CLIENT, "b LANGUAGE DE\r\nc NOOP\r\n" },
+        { SERVER, "b NO nein\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "b NO none\r\nc OK 2\r\n" } },
+      "b LANGUAGE DE\r\n<end><next>" NEW_LOGIN "b LANGUAGE DE\r\nc NOOP\r\n",
+      "b NO none\r\nc OK 2\r\n" },
+};
+
+#define SELECTED "* OK [HIGHESTMODSEQ 7] 1\r\nb OK [READ-WRITE] 1\r\n"
+
+static void come_back_with_condstore(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b SELECT x (CONDSTORE)\r\n>* OK [HIGHESTMODSEQ 7] 1\r\nb OK [READ-WRITE] 1\r\n", ret_client,
+                    ret_server);
+}
+
+static void come_back_after_status(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b STATUS x (HIGHESTMODSEQ)\r\n>* STATUS x (HIGHESTMODSEQ 7)\r\nb OK 1\r\n", ret_client,
+                    ret_server);
+}
+
+static const struct dialog condstores[] = {
+    { "SELECT with CONDSTORE is where it leads to",
+      { { CLIENT, "b EXAMINE y (condstore)\r\nc FETCH 1 FLAGS\r\n" }, { SERVER, SELECTED } },
+      "b EXAMINE y (condstore)\r\nc FETCH 1 FLAGS\r\n",
+      SELECTED },
+    { "any other SELECT is not", { { CLIENT, "b SELECT y\r\n" } }, "<asked>", "" },
+    { "nor any other command", { { CLIENT, "b NOOP\r\n" } }, "<asked>", "" },
+    { "nor a STATUS, which some servers do not take for it",
+      { { CLIENT, "b STATUS x (HIGHESTMODSEQ)\r\n" } },
+      "<asked>",
+      "" },
+    { "nor what nobody can read for certain", { { CLIENT, "b SELECT y (CONDSTORE)x\r\n" } }, "<asked>", "" },
+    { "refused, it may or may not be on: another one",
+      { { CLIENT, "b SELECT y (CONDSTORE)\r\nc FETCH 1 FLAGS\r\n" },
+        { SERVER, "b NO [NONEXISTENT] no y\r\n" },
+        ENABLE_LOGGED_IN,
+        { SERVER, "b NO [NONEXISTENT] still no y\r\nc BAD 2\r\n" } },
+      "b SELECT y (CONDSTORE)\r\n<end><next>" NEW_LOGIN "b SELECT y (CONDSTORE)\r\nc FETCH 1 FLAGS\r\n",
+      "b NO [NONEXISTENT] still no y\r\nc BAD 2\r\n" },
+    { "P7: CONDSTORE is on then",
+      { { CLIENT, "b SELECT y (CONDSTORE)\r\n" },
+        { SERVER, SELECTED },
+        { CLIENT, "c UNSELECT\r\n" },
+        { SERVER, "c OK 2\r\n" },
+        { CLIENT, "d STATE x\r\n" } },
+      "b SELECT y (CONDSTORE)\r\nc UNSELECT\r\n",
+      SELECTED "c OK 2\r\nd OK State not restored, but state command tracking enabled.\r\n" },
+};
+
+static const struct dialog statuses[] = {
+    { "STATUS with HIGHESTMODSEQ is where it leads to",
+      { { CLIENT, "b STATUS y (MESSAGES HIGHESTMODSEQ)\r\n" },
+        { SERVER, "* STATUS y (MESSAGES 1 HIGHESTMODSEQ 7)\r\nb OK 1\r\n" } },
+      "b STATUS y (MESSAGES HIGHESTMODSEQ)\r\n",
+      "* STATUS y (MESSAGES 1 HIGHESTMODSEQ 7)\r\nb OK 1\r\n" },
+    { "SELECT with CONDSTORE is not", { { CLIENT, "b SELECT y (CONDSTORE)\r\n" } }, "<asked>", "" },
+    { "nor any other", { { CLIENT, "b STATUS y (MESSAGES)\r\n" } }, "<asked>", "" },
 };
 
 TEST(an_enable_is_answered_from_what_another_session_was_told)
@@ -653,6 +791,9 @@ TEST(an_enable_is_answered_from_what_another_session_was_told)
     PLAY_ALL(enables, come_back_enabled);
     PLAY_ALL(enables_twice, come_back_enabled_twice);
     PLAY_ALL(notifies, come_back_notified);
+    PLAY_ALL(languages, come_back_in_german);
+    PLAY_ALL(condstores, come_back_with_condstore);
+    PLAY_ALL(statuses, come_back_after_status);
     PLAY_ALL(namespaces, come_back_named);
 }
 

@@ -152,7 +152,7 @@ static const struct {
 } obstacles[] = {
     { "parking is off", "park { per_user = 0 }\n" CONFIG, "", "", UPSTREAM_UNPARKED_PROOF },
     { "a command is in flight", CONFIG, "b NOOP\r\n", "", UPSTREAM_UNPARKED_BUSY },
-    { "something is on", CONFIG, "b FETCH 1 (MODSEQ)\r\n", "b OK\r\n", UPSTREAM_UNPARKED_STATE },
+    { "something is on", CONFIG, "b NOOP\r\n", "* ENABLED QRESYNC\r\nb OK\r\n", UPSTREAM_UNPARKED_STATE },
     { "a command that nobody knows", CONFIG, "b XYZZY\r\n", "b OK\r\n", UPSTREAM_UNPARKED_DOUBT },
 };
 

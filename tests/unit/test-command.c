@@ -83,8 +83,8 @@ TEST(rows_hold_what_the_protocol_says)
         bool repeatable, parkable;
     } rows[] = {
         { "ENABLE", IMAPSTATE_COMMAND_ENABLE, 6, IMAPSTATE_ENTRY_ENABLE, IMAPSTATE_LITERALS_NONE, true, true },
-        { "LANGUAGE", IMAPSTATE_COMMAND_LANGUAGE, 7, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_LITERALS_STRING, false, true },
-        { "COMPARATOR", IMAPSTATE_COMMAND_COMPARATOR, 6, IMAPSTATE_ENTRY_COMPARATOR, IMAPSTATE_LITERALS_STRING, false,
+        { "LANGUAGE", IMAPSTATE_COMMAND_LANGUAGE, 7, IMAPSTATE_ENTRY_LANGUAGE, IMAPSTATE_LITERALS_STRING, true, true },
+        { "COMPARATOR", IMAPSTATE_COMMAND_COMPARATOR, 6, IMAPSTATE_ENTRY_COMPARATOR, IMAPSTATE_LITERALS_STRING, true,
           true },
         { "NOTIFY", IMAPSTATE_COMMAND_NOTIFY, 6, IMAPSTATE_ENTRY_NOTIFY, IMAPSTATE_LITERALS_STRING, true, true },
         { "STATE", IMAPSTATE_COMMAND_STATE, 2, IMAPSTATE_ENTRY_NONE, IMAPSTATE_LITERALS_STRING, false, true },
@@ -111,8 +111,9 @@ TEST(rows_hold_what_the_protocol_says)
 
 TEST(nothing_that_changes_a_mailbox_is_repeatable)
 {
-    static const char *const repeatable[] = { "CAPABILITY", "ENABLE", "EXAMINE", "ID",     "LIST",  "LSUB",
-                                              "NAMESPACE",  "NOOP",   "NOTIFY",  "SELECT", "STATUS" };
+    static const char *const repeatable[] = { "CAPABILITY", "COMPARATOR", "ENABLE", "EXAMINE",   "ID",
+                                              "LANGUAGE",   "LIST",       "LSUB",   "NAMESPACE", "NOOP",
+                                              "NOTIFY",     "SELECT",     "STATUS" };
     const struct imapstate_command *row;
     size_t next = 0;
     for (size_t i = 0; (row = imapstate_command_at(i)); i++) {

@@ -205,9 +205,12 @@ static enum record_answer look_up(struct proof *proof, const char *request, uint
 {
     struct imapstate_buf names;
     imapstate_buf_init(&names, RECORD_MAX);
-    enum record_answer answer = park_look_up(proof, NULL, imapstate_span_of(request), now_ms, &names);
+    struct imapstate_span enable = imapstate_span_of(request);
+    struct record *record = park_record(proof, NULL, &enable, now_ms);
+    enum record_answer answer = record_look_up(record, NULL, enable, &names);
     if (answer == RECORD_ENABLED)
-        CHECK_SPAN(request, imapstate_buf_span(&names), imapstate_span_of(request));
+        CHECK_SPAN(request, imapstate_buf_span(&names), enable);
+    record_free(record);
     imapstate_buf_done(&names);
     return answer;
 }

@@ -1,7 +1,9 @@
 #include "check.h"
 
+#include "condstore.h"
 #include "evidence.h"
 #include "session.h"
+#include "setup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -251,9 +253,21 @@ static const struct {
       "E UTF8=ACCEPT|N SET (personal (MessageNew))" },
     { "a command that nobody knows", "C XYZZY|OK", NULL },
     { "a command that nobody knows, refused", "C XYZZY|BAD", NULL },
-    { "CONDSTORE by SELECT", "C SELECT x (CONDSTORE)|OK", NULL },
-    { "CONDSTORE by FETCH", "C FETCH 1 (MODSEQ)|OK", NULL },
-    { "CONDSTORE by STATUS, refused", "C STATUS x (HIGHESTMODSEQ)|NO", NULL },
+    { "CONDSTORE by SELECT", "C SELECT x (CONDSTORE)|OK", "%O" },
+    { "CONDSTORE by FETCH", "C FETCH 1 (MODSEQ)|OK", "%O" },
+    { "CONDSTORE by FETCH, and it shows", "C FETCH 1 (MODSEQ)|< 3 FETCH (FLAGS () MODSEQ (7))|OK", "%O" },
+    { "CONDSTORE by STATUS, which some servers take for it", "C STATUS x (HIGHESTMODSEQ)|OK", "%S" },
+    { "CONDSTORE by STATUS, and it shows", "C STATUS x (HIGHESTMODSEQ)|OK|C NOOP|< 3 FETCH (MODSEQ (7))|OK", "%S" },
+    { "CONDSTORE by STATUS, refused", "C STATUS x (HIGHESTMODSEQ)|NO", "%O" },
+    { "by STATUS, and by SEARCH", "C STATUS x (HIGHESTMODSEQ)|OK|C SEARCH MODSEQ 5|OK", "%O" },
+    { "beside ENABLE", "C ENABLE X-ONE|< ENABLED X-ONE|OK|C SELECT x (CONDSTORE)|OK", "%OE X-ONE" },
+    { "before ENABLE", "C SELECT x (CONDSTORE)|OK|C ENABLE X-ONE|< ENABLED X-ONE|OK", "%OE X-ONE" },
+    { "beside NOTIFY, which may depend on it", "C SELECT x (CONDSTORE)|OK|C NOTIFY NONE|OK", NULL },
+    { "QRESYNC, which was never enabled", "C SELECT x (QRESYNC (1 2))|OK", NULL },
+    { "VANISHED, which nothing brings", "C SELECT x (CONDSTORE)|OK|C NOOP|< VANISHED 3:5|OK", NULL },
+    { "an ENABLE that nothing was said to", "C SELECT x (CONDSTORE)|OK|C ENABLE CONDSTORE|OK", NULL },
+    { "the same without SELECT", "C ENABLE CONDSTORE|OK", NULL },
+    { "NOTIFY with FlagChange", "C NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))|OK", NULL },
     { "the same where QRESYNC is on anyway", "T|C ENABLE QRESYNC|< ENABLED QRESYNC|OK+|C FETCH 1 (MODSEQ)|OK",
       "E QRESYNC" },
     { "a literal that nobody looked into", "C SEARCH x|L|OK", NULL },
@@ -276,6 +290,8 @@ static const struct {
     { "and more", "Q L DE|C ENABLE X-ONE|< ENABLED X-ONE|OK+", "E X-ONE" },
     { "a language of the upstream's, restored", "R L DE", "L DE" },
     { "restored without CONDSTORE, then implied", "R L de|C FETCH 1 (MODSEQ)|OK", NULL },
+    { "restored with an ENABLE, then implied", "R E X-ONE|C FETCH 1 (MODSEQ)|OK", "%OE X-ONE" },
+    { "in whatever order it is asked for", "C ENABLE X-TWO x-one X-TWO|< ENABLED X-TWO X-ONE|OK", "E X-ONE X-TWO" },
     /* Beside a record that is not empty, what it does not say counts as well. */
     { "ENABLED that nobody asked for, beside what was", "T|C ENABLE X-ONE|< ENABLED X-ONE|OK+|< ENABLED X-TWO", NULL },
     { "a name that nobody asked for, in the answer", "T|C ENABLE X-ONE|< ENABLED X-ONE X-TWO|OK+", NULL },
@@ -349,14 +365,22 @@ TEST(a_connection_is_parked_only_as_what_it_certainly_is)
         struct walk walk;
         struct imapstate_buf encoded;
         struct imapstate_state *state = imapstate_state_new(IMAPSTATE_STATE_MAX);
-        imapstate_buf_init(&encoded, IMAPSTATE_STATE_MAX);
+        imapstate_buf_init(&encoded, SETUP_MAX);
         walk_begin(&walk, parked[i].name, parked[i].steps);
         CHECK_ROW(parked[i].name, session_is_parkable(&walk.session, &encoded) == (parked[i].serves != NULL));
-        if (parked[i].serves && *parked[i].serves) {
-            CHECK_ROW(parked[i].name, imapstate_state_decode(state, imapstate_buf_span(&encoded)) == IMAPSTATE_OK);
-            CHECK_SPAN(parked[i].name, imapstate_span_of(entries_of(state)), imapstate_span_of(parked[i].serves));
-        } else if (parked[i].serves) {
-            CHECK_ROW(parked[i].name, encoded.len == 0);
+        const char *serves = parked[i].serves;
+        struct imapstate_span key = imapstate_buf_span(&encoded);
+        if (serves && *serves == '%') {
+            uint8_t mark[2] = { 0xff, serves[1] == 'S' ? CONDSTORE_BY_STATUS : CONDSTORE_BY_OTHERS };
+            CHECK_ROW(parked[i].name, key.len >= 2 && memcmp(key.at, mark, 2) == 0);
+            key = (struct imapstate_span){ key.at + 2, key.len - 2 };
+            serves += 2;
+        }
+        if (serves && *serves) {
+            CHECK_ROW(parked[i].name, imapstate_state_decode(state, key) == IMAPSTATE_OK);
+            CHECK_SPAN(parked[i].name, imapstate_span_of(entries_of(state)), imapstate_span_of(serves));
+        } else if (serves) {
+            CHECK_ROW(parked[i].name, key.len == 0);
         }
         walk_end(&walk);
         imapstate_buf_done(&encoded);
