@@ -1,7 +1,7 @@
 """fetchmail: takes the mail out of the INBOX and hands it to a program."""
-import re
 import subprocess
 
+from harness.mailboxes import without
 from harness.patience import PATIENCE_S
 
 from .client import DELETE, IDLE, READ, Client, Seen, as_imap, subject_of, version_in, wait_for_file
@@ -19,7 +19,6 @@ _MDA = """#!/bin/sh
 file=$(mktemp {folder}/mail/XXXXXX.part) && cat >"$file" && mv "$file" "${{file%.part}}.mail"
 """
 
-_RECEIVED = re.compile(rb"\AReceived: .*\n([ \t].*\n)*")  # its own, in front of the message
 _NO_MAIL = 1  # its exit status
 
 
@@ -67,5 +66,5 @@ class Fetchmail(Client):
 
     def mail(self):
         """What has been handed over, by subject."""
-        bodies = [_RECEIVED.sub(b"", path.read_bytes()) for path in (self.folder / "mail").glob("*.mail")]
-        return {subject_of(octets): as_imap(octets) for octets in bodies}
+        bodies = [as_imap(path.read_bytes()) for path in (self.folder / "mail").glob("*.mail")]
+        return {subject_of(octets): without(("Received",), octets) for octets in bodies}

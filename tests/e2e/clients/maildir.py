@@ -1,13 +1,15 @@
 """A local Maildir that a program keeps the same as a mailbox, and as its user changes it."""
 import pathlib
 
+from harness.mailboxes import without
+
 from .client import Seen, as_imap, subject_of
 
 
 class Maildir:
     def __init__(self, path, own_headers=()):
         self.path = pathlib.Path(path)
-        self._own_headers = tuple(name.encode() for name in own_headers)
+        self._own_headers = own_headers
 
     def paths(self):
         """The files by their messages' subjects."""
@@ -16,8 +18,7 @@ class Maildir:
 
     def body(self, subject):
         """As IMAP has it, without the headers that the program adds for itself."""
-        lines = self.paths()[subject].read_bytes().splitlines(keepends=True)
-        return as_imap(b"".join(line for line in lines if not line.startswith(self._own_headers)))
+        return without(self._own_headers, as_imap(self.paths()[subject].read_bytes()))
 
     def flag(self, subject):
         path = self.paths()[subject]

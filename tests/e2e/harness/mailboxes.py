@@ -38,14 +38,21 @@ def mailboxes_of(port, user, password, without_headers=()):
     return found
 
 
+def without(headers, octets):
+    """The message without these headers, by name."""
+    if not headers:
+        return octets
+    head, blank, text = octets.partition(b"\r\n\r\n")
+    dropped = rb"(?mi)^(?:%s): .*\r\n(?:[ \t].*\r\n)*" % "|".join(headers).encode()
+    return re.sub(dropped, b"", head + b"\r\n") + blank.removeprefix(b"\r\n") + text
+
+
 def _messages(client, mailbox, without_headers):
-    dropped = re.compile(rb"(?mi)^(?:%s): .*\r\n(?:[ \t].*\r\n)*" % b"|".join(name.encode() for name in without_headers))
     client.ok(f"EXAMINE {mailbox}")
     for line in client.ok("UID FETCH 1:* (UID FLAGS BODY.PEEK[])").of("FETCH"):
         match = _FETCHED.match(line)
-        head, blank, text = line[match.end():].removesuffix(b")\r\n").partition(b"\r\n\r\n")
-        head = dropped.sub(b"", head + b"\r\n") if without_headers else head + b"\r\n"
-        yield Message(int(match.group(1)), frozenset(match.group(2).decode().split()) - {r"\Recent"}, head + b"\r\n" + text)
+        octets = without(without_headers, line[match.end():].removesuffix(b")\r\n"))
+        yield Message(int(match.group(1)), frozenset(match.group(2).decode().split()) - {r"\Recent"}, octets)
 
 
 def _listed(line):

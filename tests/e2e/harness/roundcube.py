@@ -19,6 +19,7 @@ from .patience import PATIENCE_S
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 _README = _TREE / "clients" / "roundcube" / "README.md"
 _BASE_CLASS = "usr/share/roundcube/program/lib/Roundcube/rcube_imap_generic.php"
+_BOOTSTRAP = "usr/share/roundcube/program/lib/Roundcube/bootstrap.php"
 TYPES = ("types",)  # a step of visit(): the types of the base class's members that the plugin writes
 _COUNT_MISSING = "echo count(array_diff(['intl', 'mbstring', 'pdo_sqlite'], get_loaded_extensions()));"
 _ROUTER = """<?php
@@ -42,6 +43,16 @@ def base_class_of_1_7(folder):
     return file
 
 
+def lacks():
+    """What it needs of this machine and is not there, or None."""
+    missing = not shutil.which("php") or _php("-r", _COUNT_MISSING) != "0"
+    return "php-cli, php-intl, php-mbstring and php-sqlite3 are not installed" if missing else None
+
+
+def version():
+    return re.search(r"RCUBE_VERSION', '([^']+)'", (unpacked.folder("roundcube") / _BOOTSTRAP).read_text()).group(1)
+
+
 class Roundcube:
     """One installation. Its config is what an administrator would write, with these options, and the plugin is installed as its
     README says.
@@ -49,8 +60,8 @@ class Roundcube:
     to be started for: stop() ends it."""
 
     def __init__(self, folder, imap_port, *, plugins=("imapstate",), base_class="", **config):
-        if not shutil.which("php") or _php("-r", _COUNT_MISSING) != "0":
-            pytest.skip("php-cli, php-intl, php-mbstring and php-sqlite3 are not installed")
+        if lacks():
+            pytest.skip(lacks())
         self.folder, self.source = pathlib.Path(folder), unpacked.folder("roundcube")
         self._base_class = base_class
         for name in ("config", "plugins", "logs", "temp"):
@@ -117,9 +128,12 @@ class Roundcube:
     def _start(self):
         router = self.folder / "router.php"
         router.write_text(_ROUTER.format(source=self.source, folder=self.folder))
+        self.make_database()
+        self.serve(router)
+
+    def make_database(self):
         schema = self.source / "usr/share/roundcube/SQL/sqlite.initial.sql"
         _php("-r", f"(new PDO('sqlite:{self.folder}/db'))->exec(file_get_contents('{schema}'));")
-        self.serve(router)
 
     def serve(self, what):
         """A router script, or a folder."""
