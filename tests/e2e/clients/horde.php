@@ -13,15 +13,16 @@ spl_autoload_register(function ($class) use ($task) {
 /* With STATE a webmail's way: a cache, so that there is a set-up, and the object kept for the next request. */
 function client_make($task, $parameters)
 {
+    $cache = ['cache' => ['backend' => new Horde_Imap_Client_Cache_Backend_Null()]];
     if (!$task['module']) {
-        return new Horde_Imap_Client_Socket($parameters);
+        return new Horde_Imap_Client_Socket($parameters + ($task['has_cache'] ? $cache : []));
     }
     if (is_file($task['kept'])) {
         $client = unserialize(file_get_contents($task['kept']));
         $client->setParam('password', $parameters['password']);
         return $client;
     }
-    return new Imapstate\Horde\Socket($parameters + ['cache' => ['backend' => new Horde_Imap_Client_Cache_Backend_Null()]]);
+    return new Imapstate\Horde\Socket($parameters + $cache);
 }
 
 $client = client_make($task, [

@@ -26,7 +26,16 @@ class Horde(ScriptClient):
         return version_in(("dpkg-query", "-W", _PACKAGE), r"\t([\d.]+)")
 
 
+class HordeCache(Horde):
+    """As Horde's webmail has it."""
+
+    name = "Horde with a cache"
+    logins = ()
+    sets_up = True
+    has_cache = True
+
+
 class HordeState(Horde):
     name = "Horde with STATE"
-    as_is = Horde
+    as_is = HordeCache
     module = MODULES / "php-horde" / "src"

@@ -55,11 +55,21 @@ class Imaplib(Client):
         return seen
 
 
-class ImaplibState(Imaplib):
-    """With a set-up, as there would be nothing to save otherwise."""
+class ImaplibEnable(Imaplib):
+    """As a program has it that synchronizes."""
 
+    name = "imaplib with ENABLE"
+    logins = ()
+    sets_up = True
+
+    def log_in(self, client):
+        super().log_in(client)
+        _ok(client.enable("QRESYNC"))
+
+
+class ImaplibState(Imaplib):
     name = "imaplib_state"
-    as_is = Imaplib
+    as_is = ImaplibEnable
 
     def connect(self):
         if str(_SOURCE) not in sys.path:

@@ -38,6 +38,10 @@ if (empty($_SESSION['storage_host']) && $storage->connect($host, $user, $passwor
     ] + $_SESSION;
 }
 
+if ($rcube->config->get('messages_cache')) { // it is a user's
+    $rcube->set_user(rcube_user::query($user, $host) ?: rcube_user::create($user, $host));
+}
+
 if ($storage->check_connection()) {
     $results = [];
     foreach (array_slice($argv, 5) as $step) {

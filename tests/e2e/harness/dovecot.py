@@ -162,6 +162,10 @@ class Dovecot(Server):
             self.stop()
             raise RuntimeError(f"{error}\n{(self.folder / 'stderr.log').read_text()}\n{self.log()}") from None
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def new_user(self):
         user = super().new_user()
         assert user in self.users, f"the tests want more than {_NEW_USERS} users"
