@@ -200,7 +200,7 @@ class Watch:
         time.sleep(LOG_SETTLE_S)  # Dovecot's log passes through a process of its own
         with open(self.dovecot.log, "rb") as log:
             log.seek(self.log_at)
-            logins = sum(b"imap-login: Info: Login:" in line for line in log)
+            logins = sum(re.search(b"imap-login: Info: (?:Login|Logged in):", line) is not None for line in log)
         now = set(self.dovecot.pids())
         unseen = self.ended_faults() != self.ended and not self.pids - now
         return {"logins": logins, "processes": len(now - self.pids) or int(unseen)}

@@ -16,7 +16,8 @@ sys.path.insert(0, str(TREE / "tests" / "e2e"))
 import mailbox  # noqa: E402
 import show  # noqa: E402
 from harness import net  # noqa: E402
-from harness.dovecot import NAMESPACES, Dovecot  # noqa: E402
+from harness.dovecot import Dovecot  # noqa: E402
+from harness.dovecotconf import namespaces  # noqa: E402
 from harness.gateway import Section, program, render  # noqa: E402
 
 RUN = TREE / ".run"
@@ -143,7 +144,7 @@ def keep(writing):
     dovecot = gateway = None
     try:
         authority = net.Authority(RUN)
-        dovecot = DemoDovecot(folder, authority, NAMESPACES)
+        dovecot = DemoDovecot(folder, authority, namespaces())
         gateway = start_gateway(authority.issue("localhost"), dovecot.plain_port)
         PID_FILE.write_text(f"{os.getpid()}\n")
         signal.pthread_sigmask(signal.SIG_BLOCK, ends)

@@ -667,7 +667,7 @@ def test_a_host_on_a_unix_socket_may_be_trusted(scripted, start_gateway, tmp_pat
 # To Dovecot, both ways
 
 def login_line(dovecot, user):
-    return dovecot.wait_log(rf".*imap-login: Info: Login: user=<{user}>.*").group(0)
+    return dovecot.wait_log(rf".*imap-login: Info: (?:Login|Logged in): user=<{user}>.*").group(0)
 
 
 @pytest.mark.parametrize("header,address", [(V1, "192.0.2.7"), (V1_V6, "2001:db8::7"), (b"PROXY UNKNOWN\r\n", "127.0.0.1")])

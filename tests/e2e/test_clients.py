@@ -77,7 +77,7 @@ class User:
         return self.logged("TLS")
 
     def logged(self, way):
-        return len(re.findall(rf"Login: user=<{self.name}>,.* {way}, session=", self.dovecot.log()))
+        return len(re.findall(rf"(?:Login|Logged in): user=<{self.name}>,.* {way}, session=", self.dovecot.log()))
 
 
 def visit_both(*users):

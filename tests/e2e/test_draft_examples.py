@@ -6,7 +6,8 @@ Token and texts are the servers' own.
 """
 import pytest
 
-from harness.dovecot import NAMESPACES, Dovecot
+from harness.dovecot import Dovecot
+from harness.dovecotconf import namespaces
 from harness.imap import capabilities
 from harness.scripted import LANGUAGES
 from harness.tokens import announced, assert_restored, saved, setup_of
@@ -22,7 +23,7 @@ NAMESPACE = (b'* NAMESPACE (("" "/")) (("Other Users/" "/" "TRANSLATION" ("Ander
 @pytest.fixture(scope="module")
 def namespaced(tmp_path_factory, authority):
     """A Dovecot with the namespaces of the example."""
-    server = Dovecot(tmp_path_factory.mktemp("namespaces"), authority, NAMESPACES)
+    server = Dovecot(tmp_path_factory.mktemp("namespaces"), authority, namespaces())
     yield server
     server.stop()
 

@@ -91,7 +91,7 @@ def test_dovecot_logs_the_session_by_the_same_name(dovecot, start_gateway):
     client.ok("SELECT INBOX")
     client.logout()
     name = gateway.wait_log(rf"session=({SESSION}) from=\S+ user={user} upstream=main closing: logout").group(1)
-    assert f"session=<{name}>" in dovecot.wait_log(rf".*imap-login: Info: Login: user=<{user}>.*").group(0)
+    assert f"session=<{name}>" in dovecot.wait_log(rf".*imap-login: Info: (?:Login|Logged in): user=<{user}>.*").group(0)
     dovecot.wait_log(rf"imap\({user}\).*<{re.escape(name)}>.*(Logged out|Disconnected)")
 
 

@@ -494,7 +494,7 @@ def test_oauth_at_dovecot_by_itself(dovecot, authority):
     user = dovecot.new_user()
     done = attempt("localhost", "--port", dovecot.tls_port, "--user", user, "--oauth", "--ca-file", authority.ca_file, password=dovecot.jwt(user))
     assert round_trips(came_to(done, NO_STATE)) == {"set up without STATE": 7}
-    dovecot.wait_log(rf"Login: user=<{user}>, method=OAUTHBEARER")
+    dovecot.wait_log(rf"(?:Login|Logged in): user=<{user}>, method=OAUTHBEARER")
 
 
 def test_a_token_that_has_expired(gateway, dovecot):

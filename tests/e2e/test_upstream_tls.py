@@ -14,7 +14,7 @@ pytestmark = pytest.mark.every_server
 
 WORKERS = 4
 # What the server itself says of a session under TLS.
-SAYS = {"Dovecot": r"Login: user=<{user}>.*, TLS,", "Cyrus": r"login: .* {user} plaintext\+TLS",
+SAYS = {"Dovecot": r"(?:Login|Logged in): user=<{user}>.*, TLS,", "Cyrus": r"login: .* {user} plaintext\+TLS",
         "Courier": r"LOGOUT, user={user},.*, starttls=1"}
 
 

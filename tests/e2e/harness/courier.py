@@ -7,7 +7,7 @@ import subprocess
 
 from . import net
 from .server import NEW_USER_PASSWORD
-from .unpacked import Unpacked, UnpackedServer, folder as unpacked_folder
+from .unpacked import Unpacked, UnpackedServer, server_folder
 
 _EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "courier-imapd"
 _MAIL_USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
@@ -33,7 +33,7 @@ TLS_CERTFILE=$4 TLS_CACHEFILE=/run/courier/tls-sessions
 touch "$TLS_CACHEFILE"
 owner=$(stat -c %u:%g "$4")
 chown "$owner" "$TLS_CACHEFILE"
-{ cat /etc/passwd; echo "courier:x:$owner::/:/bin/false"; } >/run/courier/passwd
+{ grep -v ^courier: /etc/passwd; echo "courier:x:$owner::/:/bin/false"; } >/run/courier/passwd
 mount --bind /run/courier/passwd /etc/passwd
 until [ -S /run/courier/authdaemon/socket ]; do sleep 0.02; done
 serve() {
@@ -67,7 +67,7 @@ class Courier(UnpackedServer):
 
     def _prepare(self, settings, pair):
         etc = self.folder / "etc"
-        shutil.copytree(unpacked_folder("courier") / "etc" / "courier", etc)
+        shutil.copytree(server_folder("courier") / "etc" / "courier", etc)
         with open(etc / "imapd", "a", encoding="utf-8") as file:
             file.write(_EXAMPLE.read_text() + "".join(f'{name}="{value}"\n' for name, value in settings.items()))
         (etc / "authdaemonrc").write_text(_AUTHDAEMON)

@@ -3,10 +3,9 @@ import os
 import pathlib
 import pwd
 import shutil
-import subprocess
 
 from . import net
-from .unpacked import Unpacked, UnpackedServer, folder as unpacked_folder
+from .unpacked import RELEASE, Unpacked, UnpackedServer, run_tool
 
 _EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "cyrus-imapd.conf"
 _REALM = "cyrus.test"
@@ -38,6 +37,7 @@ allowplaintext: no
 tls_server_cert: {certificate}
 tls_server_key: {key}
 """
+_STARTTLS_SINCE_310 = "allowstarttls: yes\n"
 
 _MASTER = """
 START {{
@@ -85,7 +85,7 @@ class Cyrus(UnpackedServer):
             realm=_REALM, folder=self.folder, user=_MAIL_USER, group=net.group_name(group))
         self._write("imapd.conf", _example_without(*settings) + more)
         self._write("imapd-tls.conf", _example_without(*settings, "allowplaintext") + more +
-                    _TLS.format(certificate=certificate, key=key))
+                    _TLS.format(certificate=certificate, key=key) + _STARTTLS_SINCE_310 * bool(RELEASE))
         self._write("cyrus.conf", _MASTER.format(folder=self.folder, port=self.plain_port, maxchild=maxchild,
                                                  starttls_port=self.starttls_port, tls_port=self.tls_port))
         net.open_way_to(self.folder)
@@ -94,9 +94,8 @@ class Cyrus(UnpackedServer):
                 shutil.chown(path, _MAIL_USER, group)
 
     def add_user(self, user, password):
-        program = unpacked_folder("cyrus") / "usr" / "sbin" / "saslpasswd2"
-        subprocess.run((str(program), "-c", "-p", "-f", str(self.folder / "conf" / "sasldb2"), "-u", _REALM, user),
-                       input=password.encode(), check=True)
+        run_tool("cyrus", self.folder, "/usr/sbin/saslpasswd2", "-c", "-p", "-f", self.folder / "conf" / "sasldb2", "-u", _REALM, user,
+                 input=password.encode())
 
     def _write(self, name, text):
         (self.folder / name).write_text(text)

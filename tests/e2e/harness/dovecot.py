@@ -12,131 +12,33 @@ import signal
 import subprocess
 import time
 
-from . import net
+from . import dovecotconf, net
 from .patience import PATIENCE_S
 from .server import NEW_USER_PASSWORD, Server, message
+from .unpacked import RELEASE, Unpacked
 
 _NEW_USERS = 5000
 MASTER_USER, MASTER_PASSWORD = "master", "of all"
 JWT_KEY = b"a key that only the tests know"
 
-# Private ports, users and folders on top of what operators are told to set.
-_EXAMPLE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples" / "dovecot.conf"
+class Installed:
+    """The machine's own, until stop()."""
 
-_CONFIG = """
-!include {example}
-protocols = imap
-base_dir = {folder}/run
-state_dir = {folder}/run
-log_path = {folder}/dovecot.log
-auth_verbose = yes
-auth_debug = yes
-listen = 127.0.0.1
-default_internal_user = {internal_user}
-default_internal_group = {internal_group}
-default_login_user = {login_user}
-first_valid_uid = 1
-mail_uid = {mail_user}
-mail_gid = {mail_group}
-mail_home = {folder}/home/%u
-mail_location = maildir:~/Maildir
-mail_max_userip_connections = 0
-mail_fsync = never
-mail_attribute_dict = file:%h/attributes
-mailbox_list_index = yes
-disable_plaintext_auth = no
-login_log_format_elements = user=<%u> method=%m rip=%r lip=%l mpid=%e %c session=<%{{session}}>
-auth_failure_delay = 0
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer
-auth_username_chars =
-auth_username_format = %u
-auth_master_user_separator = *
-ssl = yes
-ssl_cert = <{certificate}
-ssl_key = <{key}
-passdb {{
-  driver = passwd-file
-  args = {folder}/masters
-  master = yes
-  result_success = continue
-}}
-passdb {{
-  driver = passwd-file
-  mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
-  args = {folder}/users
-}}
-passdb {{
-  driver = oauth2
-  mechanisms = xoauth2 oauthbearer
-  args = {folder}/oauth2.conf
-}}
-userdb {{
-  driver = static
-  args = home={folder}/home/%u allow_all_users=yes
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-protocol imap {{
-  imap_metadata = yes
-}}
-service imap-login {{
-  chroot =
-  process_min_avail = 1
-  inet_listener imap {{
-    port = {plain_port}
-  }}
-  inet_listener imaps {{
-    port = {tls_port}
-    ssl = yes
-  }}
-  inet_listener imap_proxied {{
-    port = {proxied_port}
-    haproxy = yes
-  }}
-}}
-service imap {{
-  service_count = 0
-  process_min_avail = 2
-}}
-service auth {{
-  client_limit = 2000
-}}
-service anvil {{
-  chroot =
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service stats {{
-  chroot =
-}}
-"""
+    def __init__(self, ours, command):
+        self._log_file = pathlib.Path(ours) / "server.log"
+        with open(self._log_file, "wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
 
-# The namespaces of the draft's example, for more_config.
-NAMESPACES = """
-namespace other {
-  type = shared
-  separator = /
-  prefix = Other Users/%%u/
-  location = maildir:%%h/Maildir:INDEXPVT=~/shared/%%u
-  list = no
-}
-namespace public {
-  type = public
-  separator = /
-  prefix = Public Folders/
-  location = maildir:{folder}/public
-  list = no
-}
-"""
+    def is_alive(self):
+        return self._process.poll() is None
 
-_OAUTH2 = """
-introspection_mode = local
-local_validation_key_dict = fs:posix:prefix={folder}/keys/
-username_attribute = sub
-"""
+    def stop(self):
+        if self.is_alive():
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(PATIENCE_S)
+
+    def log(self):
+        return self._log_file.read_text(errors="replace")
 
 
 class Dovecot(Server):
@@ -152,15 +54,14 @@ class Dovecot(Server):
         self.users |= {f"user{number}": NEW_USER_PASSWORD for number in range(1, _NEW_USERS + 1)}
         self.starttls_port, self.proxied_port = self.plain_port, net.free_port()
         self._prepare(*authority.issue("dovecot"))
-        self._process = subprocess.Popen(("dovecot", "-F", "-c", str(self.folder / "dovecot.conf")),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=open(self.folder / "stderr.log", "wb"))
+        command = ("dovecot", "-F", "-c", str(self.folder / "dovecot.conf"))
+        self._process = Unpacked("dovecot", self.folder, command) if RELEASE else Installed(self.folder, command)
         try:
             for port in (self.plain_port, self.tls_port):
-                net.wait_for_port(port, lambda: self._process.poll() is None)
+                net.wait_for_port(port, self._process.is_alive)
         except RuntimeError as error:
             self.stop()
-            raise RuntimeError(f"{error}\n{(self.folder / 'stderr.log').read_text()}\n{self.log()}") from None
+            raise RuntimeError(f"{error}\n{self._process.log()}\n{self.log()}") from None
 
     @property
     def pid(self):
@@ -172,9 +73,7 @@ class Dovecot(Server):
         return user
 
     def stop(self):
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(PATIENCE_S)
+        self._process.stop()
 
     def log(self):
         path = self.folder / "dovecot.log"
@@ -214,11 +113,10 @@ class Dovecot(Server):
                                      for name, password in self.users.items()))
         (self.folder / "keys" / "default" / "HS256").mkdir(parents=True)
         (self.folder / "keys" / "default" / "HS256" / "default").write_bytes(base64.b64encode(JWT_KEY))
-        self._write("oauth2.conf", _OAUTH2.format(folder=self.folder))
         self._write("masters", f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
-        self._write("dovecot.conf", _CONFIG.format(
-            example=_EXAMPLE, folder=self.folder, certificate=certificate, key=key, plain_port=self.plain_port, tls_port=self.tls_port,
-            proxied_port=self.proxied_port, **_accounts()) + self._more_config.replace("{folder}", str(self.folder)))
+        certificate, key = (shutil.copy(path, self.folder) for path in (certificate, key))
+        dovecotconf.write(self.folder, self._more_config, certificate=certificate, key=key, plain_port=self.plain_port,
+                          tls_port=self.tls_port, proxied_port=self.proxied_port, **_accounts())
 
     def _write(self, name, text):
         (self.folder / name).write_text(text)

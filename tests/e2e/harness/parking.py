@@ -1,4 +1,5 @@
 """A gateway that parks its connections, and what the upstream's side tells of where sessions landed."""
+import re
 import socket
 import struct
 
@@ -137,7 +138,7 @@ def logins_at_the_server(gateway):
 def assert_logins(dovecot, user, count):
     """So many logins of the user has Dovecot seen, and no more. Its log may lag behind."""
     def seen():
-        return dovecot.log().count(f"Login: user=<{user}>")
+        return len(re.findall(rf"(?:Login|Logged in): user=<{re.escape(user)}>", dovecot.log()))
 
     wait_until(lambda: seen() >= count, lambda: f"{seen()} logins of {user}, not {count}")
     assert seen() == count, f"{seen()} logins of {user}, not {count}"

@@ -1,5 +1,7 @@
 """A server whose Debian package is unpacked, not installed (tests/unpack-servers), started with its files in their places: in
-a mount namespace of its own, which nobody else sees."""
+a mount namespace of its own, which nobody else sees. IMAPSTATE_SERVERS_RELEASE=13: all servers are those of Debian 13, which has
+a root of its own."""
+import functools
 import os
 import pathlib
 import re
@@ -15,13 +17,28 @@ from .server import Server
 _TREE = pathlib.Path(__file__).resolve().parents[3]
 _FOLDER = pathlib.Path(os.environ.get("IMAPSTATE_SERVERS", _TREE / "build-servers"))
 
+RELEASE = os.environ.get("IMAPSTATE_SERVERS_RELEASE", "")
+
 # $1: the unpacked package, $2: the folder whose etc stands for /etc/NAME, $3: NAME, $4: the socket that stands for /dev/log; then
-# the command. The first process of a PID namespace: all that it has started ends with it, and it ends when its standard input
-# does.
-_SCRIPT = """
+# the command.
+_OVERLAY = """
 set -e
 mount -t overlay -o lowerdir="$1/usr:/usr" imapstate /usr
 mount -t overlay -o lowerdir="$1/etc:/etc" imapstate /etc
+"""
+
+# $1 is a root, and all behind it is done in there. The shell takes its script from an argument, as standard input is in use.
+_CHROOT = """
+set -e
+mkdir -p "$1$2"
+mount --bind "$2" "$1$2"
+mount --rbind /dev "$1/dev"
+mount -t proc imapstate "$1/proc"
+exec chroot "$1" sh -ec "$SCRIPT" sh "$@"
+"""
+
+# The first process of a PID namespace: all that it has started ends with it, and it ends when its standard input does.
+_SCRIPT = """
 [ -z "$3" ] || mount --bind "$2/etc" "/etc/$3"
 mount -t tmpfs imapstate /run
 mkdir /run/dev
@@ -42,6 +59,25 @@ def folder(name):
     """Where the package is; unpacks it if it is not there yet."""
     subprocess.run((str(_TREE / "tests" / "unpack-servers"), str(_FOLDER)), check=True)
     return _FOLDER / name
+
+
+@functools.cache
+def root():
+    """The root of RELEASE; unpacks it if it is not there yet."""
+    subprocess.run((str(_TREE / "tests" / "unpack-servers"), str(_FOLDER), RELEASE), check=True)
+    return _FOLDER / f"debian-{RELEASE}"
+
+
+def server_folder(name):
+    """What stands for "/" where the files of the server are looked for."""
+    return root() if RELEASE else folder(name)
+
+
+def run_tool(package, ours, path, *arguments, **how):
+    """Runs a program of the package, which may write to the folder ours."""
+    place = ("sh", "-ec", 'mkdir -p "$1$2"; mount --bind "$2" "$1$2"; root=$1; shift 2; exec chroot "$root" "$@"', "sh", str(server_folder(package)), str(ours))
+    command = ("unshare", "--mount", *place, path) if RELEASE else (str(folder(package)) + path,)
+    subprocess.run((*command, *map(str, arguments)), check=True, **how)
 
 
 class Syslog:
@@ -82,7 +118,8 @@ class Unpacked:
         as_root = () if os.getuid() == 0 else ("sudo", "-n")
         namespace = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
         with open(self.log_file, "ab") as log:
-            self._process = subprocess.Popen((*as_root, *namespace, "sh", "-c", _SCRIPT, "sh", str(folder(package)), str(ours), etc,
+            enter = ("env", f"SCRIPT={_SCRIPT}", "sh", "-c", _CHROOT) if RELEASE else ("sh", "-c", _OVERLAY + _SCRIPT)
+            self._process = subprocess.Popen((*as_root, *namespace, *enter, "sh", str(server_folder(package)), str(ours), etc,
                                               self._syslog.path, *map(str, command)), stdin=subprocess.PIPE, stdout=log, stderr=log,
                                              start_new_session=True)
 
