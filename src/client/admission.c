@@ -130,10 +130,12 @@ static void admission_succeed(struct client *client, struct imapstate_span answe
 {
     struct admission *admission = client->admission;
     struct offers *offers = views_take(&client->clients->views, imapstate_buf_span(&admission->names));
+    struct address server = { 0 };
     client->admission = NULL;
     ways_admit(service_ways(client->upstream->service, client->upstream->config), admission->way, admission->refused);
     upstream_attach(client->upstream);
-    serving_note(client, client->upstream->stream.fd, &client->upstream->kept);
+    address_of_peer(client->upstream->stream.fd, &server);
+    serving_note(client, &server, &client->upstream->kept);
     if (admission->evidence == 0)
         trust_prove(client);
     /* What cannot be parked needs none. */

@@ -78,10 +78,12 @@ static void choice_send_id(struct client *client)
 static bool choice_wake(struct client *client, enum park_want want, struct imapstate_span state)
 {
     struct parked *parked;
+    struct address server;
     struct upstream_owner owner = client_as_owner(client);
     struct imapstate_buf alerts;
     imapstate_buf_init(&alerts, ALERTS_MAX);
     while (!client->upstream && (parked = choice_take(client, want, state))) {
+        server = parked->server;
         client->upstream = upstreams_wake(client->clients->upstreams, parked, &owner, &alerts);
         client_tell_alerts(client, imapstate_buf_span(&alerts));
         imapstate_buf_done(&alerts);
@@ -96,7 +98,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
     else
         record_free(record);
     resend_begin(&client->choice.resend);
-    serving_note(client, client->upstream->stream.fd, &client->upstream->kept);
+    serving_note(client, &server, &client->upstream->kept);
     choice_send_id(client);
     client_log(client, LOG_LEVEL_DEBUG, "park: taken, %s",
                client->upstream->kept.state.len > 0 ? "in a state" : "pristine");
@@ -155,7 +157,7 @@ bool choice_accept(struct client *client, struct offers **ret_offers)
     if (client->upstream)
         choice_count(client, CHOICE_FOUND_ANY);
     if (choice->reserved)
-        serving_note(client, choice->reserved->fd, &choice->reserved->kept);
+        serving_note(client, &choice->reserved->server, &choice->reserved->kept);
     choice->due_at_ms = client_now_ms(client) + CHOICE_DELAY_MS;
     *ret_offers = client->upstream ? client->upstream->kept.offers : choice->reserved->kept.offers;
     return true;

@@ -13,16 +13,14 @@ void serving_done(struct serving *serving)
     *serving = (struct serving){ 0 };
 }
 
-void serving_note(struct client *client, int fd, const struct kept *kept)
+void serving_note(struct client *client, const struct address *server, const struct kept *kept)
 {
     struct serving *serving = &client->serving;
-    struct sockaddr_storage peer = { 0 };
-    socklen_t len = sizeof peer;
     char own[LOGMARK_SESSION_MAX];
     free(serving->session);
     serving->session = NULL;
-    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
-        address_set(&serving->address, (const struct sockaddr *)&peer);
+    if (server->family != AF_UNSPEC)
+        serving->address = *server;
     if (kept->session && strcmp(kept->session, logmark_session(&client->mark, own)) != 0)
         serving->session = strdup(kept->session); /* without memory it is missing */
 }

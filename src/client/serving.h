@@ -18,8 +18,9 @@ struct serving {
     uint32_t login_ms; /* from the credentials to the login's answer; once the session has begun */
 };
 
-/* The connection, with this descriptor, serves the client from here on, or is held in reserve for it. */
-void serving_note(struct client *client, int fd, const struct kept *kept);
+/* The connection, which leads to server (family AF_UNSPEC: nobody knows), serves the client from here on, or is held in
+ * reserve for it. */
+void serving_note(struct client *client, const struct address *server, const struct kept *kept);
 
 void serving_done(struct serving *serving);
 

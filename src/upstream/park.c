@@ -221,10 +221,8 @@ static bool parked_has_expired(const struct parked *parked, uint64_t now_ms, enu
 /* Does it lead where its upstream's name leads? One that is not connected any more shows that when it is taken. */
 static bool parked_is_in_place(const struct parked *parked)
 {
-    struct address address;
-    if (parked->member->is_unix || !address_of_peer(parked->fd, &address))
-        return true;
-    return resolver_leads_to(parked->member->host, &address);
+    return parked->member->is_unix || parked->server.family == AF_UNSPEC ||
+           resolver_leads_to(parked->member->host, &parked->server);
 }
 
 /* --- configuration --- */
@@ -467,6 +465,8 @@ void park_put(struct parked *parked, uint64_t now_ms)
     struct list doomed;
     enum park_end why;
     list_init(&doomed);
+    if (parked->server.family == AF_UNSPEC)
+        address_of_peer(parked->fd, &parked->server);
     pthread_mutex_lock(&park.lock);
     struct proof *proof = parked->kept.proof;
     parked->row = park_row(parked->config->name);
@@ -610,9 +610,10 @@ static void parked_copy_fill(struct parked_copy *copy, const struct parked *park
         .is_good = !parked->kept.proof->is_void && !parked->kept.proof->is_suspended,
         .born_at_ms = parked->kept.born_at_ms,
         .parked_at_ms = parked->kept.parked_at_ms,
+        .has_server = parked->server.family != AF_UNSPEC,
+        .server = parked->server,
     };
     imapstate_buf_init(&copy->user, SIZE_MAX);
-    copy->has_server = address_of_peer(parked->fd, &copy->server);
     imapstate_buf_put(&copy->user, (struct imapstate_span){ user->name, user->name_len });
 }
 

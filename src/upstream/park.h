@@ -88,9 +88,10 @@ struct parked {
     const struct config_member *member; /* of config: where it leads */
     struct park_row *row;               /* the park's, while it is parked */
     struct kept kept;
-    SSL *ssl;            /* owned; NULL without TLS */
-    int fd;              /* owned */
-    uint64_t used_at_ms; /* when an octet last passed */
+    SSL *ssl;              /* owned; NULL without TLS */
+    int fd;                /* owned */
+    struct address server; /* where it leads; family AF_UNSPEC until park_put(), or if nobody knows */
+    uint64_t used_at_ms;   /* when an octet last passed */
 };
 
 /* Limits, from the configuration; at any time, also for what is already parked. Connections to upstreams that are no

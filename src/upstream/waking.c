@@ -27,22 +27,18 @@ static bool waking_look(struct upstream *upstream)
     }
 }
 
-static void waking_find_place(struct upstream *upstream)
+static void waking_find_place(struct upstream *upstream, const struct address *server)
 {
-    struct sockaddr_storage peer = { 0 };
-    socklen_t len = sizeof peer;
-    struct address address;
     char text[ADDRESS_TEXT_MAX];
-    bool is_known = !upstream->member->is_unix && getpeername(upstream->stream.fd, (struct sockaddr *)&peer, &len) == 0;
-    address_set(&address, (const struct sockaddr *)&peer);
-    upstream_set_place(upstream, is_known ? address_text_with_port(&address, text) : upstream->member->host);
+    bool is_known = server->family == AF_INET || server->family == AF_INET6;
+    upstream_set_place(upstream, is_known ? address_text_with_port(server, text) : upstream->member->host);
 }
 
 static void waking_take(struct upstream *upstream, struct parked *parked)
 {
     stream_adopt(&upstream->stream, parked->fd, parked->ssl);
     upstream->member = parked->member;
-    waking_find_place(upstream);
+    waking_find_place(upstream, &parked->server);
     upstream->kept = kept_take(&parked->kept);
     parked->fd = -1;
     parked->ssl = NULL;

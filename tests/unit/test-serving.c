@@ -37,6 +37,8 @@ TEST(a_connection_is_told_by_its_address_and_by_another_sessions_name)
     assert_int_equal(listen(listening, 1), 0);
     assert_int_equal(getsockname(listening, (struct sockaddr *)&server, &len), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&server, len), 0);
+    struct address address;
+    assert_true(address_of_peer(fd, &address));
     logmark_session(&client.mark, own);
     const struct {
         char *session;
@@ -45,7 +47,7 @@ TEST(a_connection_is_told_by_its_address_and_by_another_sessions_name)
     assert_string_equal(put(&client.serving), "");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct kept kept = { .session = rows[i].session };
-        serving_note(&client, fd, &kept);
+        serving_note(&client, &address, &kept);
         snprintf(want, sizeof want, "address=127.0.0.1:%u%s", ntohs(server.sin_port), rows[i].behind);
         assert_string_equal(put(&client.serving), want);
     }
