@@ -149,24 +149,43 @@ static void own_language_is_theirs(struct client *client)
                                                           : "BAD " N_("Command not allowed before login."));
 }
 
-/* A language is chosen: it counts from the untagged LANGUAGE on (RFC 5255 section 3.2). After login the names of
- * namespaces follow, which are the upstream's to tell. */
-static void own_choose_language(struct client *client, uint8_t language)
+static void own_put_known_namespaces(struct client *client, struct imapstate_span line)
+{
+    rewrite_put_namespace(client, line);
+    session_tell_namespace(&client->session, line);
+    choice_was_told(client);
+}
+
+/* A language is chosen: it counts from the untagged LANGUAGE on (RFC 5255 section 3.2). line: the namespaces that
+ * follow, where they are told, and known. */
+static void own_speak(struct client *client, uint8_t language, bool tells, const struct imapstate_buf *line)
 {
     const struct languages chosen = { .offered = LANGUAGE_BIT(language) };
-    bool is_authenticated = client->state == CLIENT_AUTHENTICATED;
-    if (is_authenticated && (!restore_make_upstream(client, NULL) || !client_is_at_rest(client)))
-        return; /* once there is an upstream, and nothing of ours in flight, it is asked again */
-    if (!client_has_language(client)) {
-        own_language_is_theirs(client);
-        return;
-    }
     client->language = language;
     own_put_languages(client, &chosen);
-    if (!is_authenticated || !offers_known(client->session.offers)->namespace)
+    if (tells && line->len > 0)
+        own_put_known_namespaces(client, imapstate_buf_span(line));
+    if (!tells || line->len > 0)
         own_language_chosen(client);
     else if (relay_ask(client, IMAPSTATE_SPAN("NAMESPACE"), own_language_asked))
         request_asks(&client->request);
+}
+
+/* After login the names of namespaces follow, which are the upstream's to tell: now, or on record. */
+static void own_choose_language(struct client *client, uint8_t language)
+{
+    struct imapstate_buf line;
+    imapstate_buf_init(&line, RECORD_MAX);
+    bool tells = client->state == CLIENT_AUTHENTICATED && offers_known(client->session.offers)->namespace;
+    bool is_ready = !tells || choice_namespace(client, &line);
+    /* Once there is an upstream, and nothing of ours in flight, it is asked again. */
+    if (!is_ready)
+        is_ready = restore_make_upstream(client, NULL) && client_is_at_rest(client);
+    if (is_ready && !client_has_language(client))
+        own_language_is_theirs(client);
+    else if (is_ready)
+        own_speak(client, language, tells, &line);
+    imapstate_buf_done(&line);
 }
 
 static void own_language(struct client *client)
@@ -306,9 +325,7 @@ static void own_namespace(struct client *client)
     struct imapstate_buf line;
     imapstate_buf_init(&line, RECORD_MAX);
     if (choice_namespace(client, &line)) {
-        rewrite_put_namespace(client, imapstate_buf_span(&line));
-        session_tell_namespace(&client->session, imapstate_buf_span(&line));
-        choice_was_told(client);
+        own_put_known_namespaces(client, imapstate_buf_span(&line));
         own_say(client, "OK " N_("Namespaces listed."));
     } else if (restore_make_upstream(client, NULL) && client_is_at_rest(client) &&
                relay_pass(client, request_tag(&client->request), client->request.command,

@@ -250,8 +250,10 @@ bool relay_ask(struct client *client, struct imapstate_span command, flight_answ
     struct flight *flight =
         pipeline_push(&client->pipeline, imapstate_command_find(command), IMAPSTATE_SPAN(RELAY_TAG));
     client->pipeline.answered = answered;
-    if (flight)
+    if (flight) {
         flight->is_ours = true;
+        session_sent_line(&client->session, flight->command, (struct imapstate_span){ 0 });
+    }
     return relay_say(client, flight, (struct imapstate_span){ 0 });
 }
 
