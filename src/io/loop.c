@@ -89,8 +89,9 @@ void loop_bury(struct loop *loop, struct grave *grave, void (*end)(struct grave 
 
 uint64_t loop_new_id(struct loop *loop)
 {
-    /* The low octet tells the loop, so that two never give the same. */
-    return ++loop->next_id << 8 | (loop->index & 0xff);
+    /* The low octet tells the loop, and of the 256th and those behind it the high ones do too, so that two never give
+     * the same. */
+    return (uint64_t)(loop->index >> 8) << 48 | ++loop->next_id << 8 | (loop->index & 0xff);
 }
 
 /* --- what others tell --- */

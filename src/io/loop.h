@@ -42,7 +42,7 @@ struct loop {
     uint64_t alarm_at_ms; /* alarm_event is set for then; UINT64_MAX: it is not */
     uint64_t next_id;
     uint64_t bare_now_ms; /* bare: the current time */
-    unsigned index;       /* in the process; the low octet counts (loop_new_id()) */
+    unsigned index;       /* in the process; below 65,536 (loop_new_id()) */
     int told_fd;          /* eventfd; -1: bare */
     bool is_stopping;     /* its owner's: what ends is no longer replaced */
 };

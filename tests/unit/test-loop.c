@@ -72,15 +72,18 @@ TEST(the_end_of_a_loop_ends_what_is_buried)
 
 TEST(two_loops_give_no_name_twice)
 {
-    struct loop one, other;
+    struct loop one, other, many; /* as many as a configuration may have, and the janitor's */
     loop_init_bare(&one, 1, NULL);
     loop_init_bare(&other, 2, NULL);
-    uint64_t ids[] = { loop_new_id(&one), loop_new_id(&one), loop_new_id(&other), loop_new_id(&other) };
+    loop_init_bare(&many, 1024 + 1, NULL);
+    uint64_t ids[] = { loop_new_id(&one),   loop_new_id(&one),  loop_new_id(&other),
+                       loop_new_id(&other), loop_new_id(&many), loop_new_id(&many) };
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         for (size_t j = 0; j < i; j++)
             assert_true(ids[i] != ids[j]);
     loop_done(&one);
     loop_done(&other);
+    loop_done(&many);
 }
 
 TEST(who_is_poked_is_told_once_in_its_next_turn)
