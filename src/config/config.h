@@ -123,6 +123,8 @@ struct config_http {
     struct config_address *addresses; /* none: nobody can ask */
     size_t address_count;
     unsigned unix_mode; /* of a unix socket's file */
+    char **hosts;       /* names by which it may be asked, beside those that nobody else can have */
+    size_t host_count;
 };
 
 /* The socket that an operator's commands come by. */

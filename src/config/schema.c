@@ -223,6 +223,42 @@ static void schema_done_http_address(void *field)
     schema_done_addresses(http->addresses, http->address_count);
 }
 
+static bool schema_parse_http_host(const struct option *option, const char *text, const char *first, void *field,
+                                   char ret_wrong[OPTION_WRONG_MAX])
+{
+    struct config_http *http = field;
+    if (!*text || strpbrk(text, ":/ "))
+        return option_is_wrong(ret_wrong, "%s \"%s\": a name is wanted, without port", option->name, text);
+    char **more = reallocarray(http->hosts, http->host_count + 1, sizeof *more);
+    char *copy = strdup(text);
+    if (more)
+        http->hosts = more;
+    if (!more || !copy) {
+        free(copy);
+        return option_is_wrong(ret_wrong, "out of memory");
+    }
+    more[http->host_count++] = copy;
+    return true;
+}
+
+static void schema_print_http_hosts(const struct option *option, const void *field, FILE *out)
+{
+    const struct config_http *http = field;
+    for (size_t i = 0; i < http->host_count; i++) {
+        fputs(i == 0 ? "{ " : ", ", out);
+        option_print_quoted(http->hosts[i], out);
+    }
+    fputs(http->host_count > 0 ? " }" : "{}", out);
+}
+
+static void schema_done_http_hosts(void *field)
+{
+    struct config_http *http = field;
+    for (size_t i = 0; i < http->host_count; i++)
+        free(http->hosts[i]);
+    free(http->hosts);
+}
+
 static bool schema_parse_network(const struct option *option, const char *text, const char *first, void *field,
                                  char ret_wrong[OPTION_WRONG_MAX])
 {
@@ -415,6 +451,8 @@ static const struct option_type listen_addresses = { 0,
 static const struct option_type http_addresses = { sizeof(struct config_http), schema_parse_http_address,
                                                    schema_print_http_address,  NULL,
                                                    schema_done_http_address,   LIST };
+static const struct option_type http_hosts = { 0,    schema_parse_http_host, schema_print_http_hosts,
+                                               NULL, schema_done_http_hosts, LIST };
 static const struct option_type members = { 0, schema_parse_member, schema_print_members, NULL, schema_done_members };
 
 const char *const schema_tls_words[] = {
@@ -512,6 +550,7 @@ static const struct option park_options[] = {
 static const struct option http_options[] = {
     { "address",   &http_addresses, FIELD(http) },
     { "unix_mode", &option_mode,    FIELD(http.unix_mode), "0600", 0, 0777 },
+    { "host",      &http_hosts,     FIELD(http) },
     { NULL },
 };
 static const struct option control_options[] = {

@@ -104,7 +104,7 @@ void http_reply(struct http_request *request, int status, const char *type, stru
     evhttp_add_header(headers, "Connection", "close");
     if (status == HTTP_BADMETHOD)
         evhttp_add_header(headers, "Allow", "GET, HEAD");
-    evhttp_send_reply(evhttp, status, NULL, body);
+    evhttp_send_reply(evhttp, status, status == HTTP_MISDIRECTED ? "Misdirected Request" : NULL, body);
 }
 
 void http_reply_text(struct http_request *request, int status, const char *text)

@@ -62,6 +62,9 @@ void http_request_wait(struct http_request *request, uint64_t ms, agenda_callbac
 /* A header for the answer. Without memory for it the answer goes without. */
 void http_request_tell(struct http_request *request, const char *name, const char *value);
 
+/* RFC 9110 section 15.5.20; libevent does not know it. */
+#define HTTP_MISDIRECTED 421
+
 /* The answers; each is the end of request. body is borrowed. */
 void http_reply(struct http_request *request, int status, const char *type, struct evbuffer *body);
 void http_reply_text(struct http_request *request, int status, const char *text); /* a line, without its end */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "authority.h"
 #include "config.h"
 #include "figures.h"
 #include "list.h"
@@ -17,6 +18,7 @@
 #include "pages.h"
 #include "predecessors.h"
 #include "sampler.h"
+#include "service.h"
 #include "sockets.h"
 #include "visitors.h"
 
@@ -44,7 +46,10 @@ static void http_on_request(struct evhttp_request *evhttp, void *arg)
     enum evhttp_cmd_type method = evhttp_request_get_command(evhttp);
     if (!request)
         return;
-    if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD)
+    const struct config_http *config = &http->context.standing->service->config->http;
+    if (!authority_is_ours(http_request_header(request, "Host"), config->hosts, config->host_count))
+        http_reply_text(request, HTTP_MISDIRECTED, "this name is not known to be this host's: http { host = \"...\" }");
+    else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD)
         http_reply_text(request, HTTP_BADMETHOD, "this can only be read: GET, HEAD");
     else if (!page)
         http_reply_text(request, HTTP_NOTFOUND, "there is nothing by that name");

@@ -36,6 +36,25 @@ def status(port, path, method="GET"):
     return answer.status, answer.read().decode(), answer.headers
 
 
+# By which name
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/status.json", "/healthz", "/nothing"])
+def test_whoever_asks_by_a_name_of_others_reads_nothing(served, path):
+    """As a browser does for a web site whose name leads to this address."""
+    answer = ask(served.metrics.port, f"GET {path} HTTP/1.1\r\nHost: evil.example:{served.metrics.port}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 421 Misdirected Request\r\n") and b"imapstate_" not in answer
+
+
+def test_a_name_of_this_host_can_be_given(served):
+    request = b"GET /healthz HTTP/1.1\r\nHost: status.example.org\r\n\r\n"
+    assert b" 421 " in ask(served.metrics.port, request)
+    served.write_config(http=served.settings["http"] | {"host": ["status.example.org"]})
+    reload(served)
+    assert ask(served.metrics.port, request).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert ask(served.metrics.port, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 OK\r\n")
+
+
 # Health
 
 
