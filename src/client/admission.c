@@ -1,5 +1,6 @@
 #include "admission.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,6 +255,9 @@ static void admission_put_line(struct client *client, struct imapstate_span line
 void admission_relay(struct client *client, struct imapstate_span line)
 {
     trust_suspect(client);
+    if (credentials_passing(client->credentials) == SASL_PROVED)
+        park_give_way(imapstate_span_of(client->home->name), sasl_identity_user(&client->credentials->identity),
+                      client_now_ms(client));
     admission_enter(client, ADMISSION_ANSWERING);
     admission_put_line(client, line);
 }
@@ -272,16 +276,19 @@ void admission_upstream_lost(struct client *client, const struct upstream *lost,
 
 /* --- no --- */
 
-/* All that the user has parked, or else, where that may help, somebody's. Gives how many that were. */
-static unsigned admission_give_up_parked(const struct client *client, const struct refusal *refusal)
+/* Ends what only waits. False: it was not that which has taken the room. */
+static bool admission_clears(const struct client *client, const struct refusal *refusal)
 {
     struct imapstate_span upstream = imapstate_span_of(client->home->name);
-    unsigned given_up = park_give_up(upstream, sasl_identity_user(&client->credentials->identity));
-    if (given_up == 0 && refusal->minds_address)
-        given_up = park_give_up_oldest(upstream);
-    if (given_up > 0)
-        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", given_up);
-    return given_up;
+    struct imapstate_span user = sasl_identity_user(&client->credentials->identity);
+    struct park_yield room = park_yield(upstream, user, refusal->minds_address, client_now_ms(client));
+    if (room.ended > 0)
+        client_log(client, LOG_LEVEL_DEBUG, "park: given up %u, the upstream wants fewer connections", room.ended);
+    if (room.most < UINT_MAX)
+        client_log(client, LOG_LEVEL_INFO,
+                   "park: the upstream has no room for more connections %s: at most %u wait in the next hour",
+                   refusal->minds_address ? "from here" : "of this user", room.most);
+    return room.may_help;
 }
 
 /* Can it be tried again without the client's help? A challenge that the client has seen cannot be had again, nor may
@@ -302,7 +309,7 @@ static bool admission_makes_room(struct client *client, const struct refusal *re
     bool is_first = admission->presses == 0;
     if (admission->phase == ADMISSION_WITHDRAWN || !refusal->is_crowded || !park_press(&admission->presses, &after_ms))
         return false;
-    if ((admission_give_up_parked(client, refusal) == 0 && is_first) || !admission_may_repeat(client))
+    if ((!admission_clears(client, refusal) && is_first) || !admission_may_repeat(client))
         return false;
     admission_connect(client);
     if (client->upstream)

@@ -536,7 +536,7 @@ static const struct option file_options[] = {
     { NULL },
 };
 static const struct option park_options[] = {
-    { "per_user",        &option_count,   FIELD(park.per_user),           "2",     0, 1000 },
+    { "per_user",        &option_count,   FIELD(park.per_user),           "5",     0, 1000 },
     { "max",             &option_count,   FIELD(park.max),                "10000", 1, 1000000 },
     { "time",            &option_time_ms, FIELD(park.time_ms),            "5m",    100, 7 * DAY_MS },
     { "lifetime",        &option_time_ms, FIELD(park.lifetime_ms),        "1h",    100, 7 * DAY_MS },

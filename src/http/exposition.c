@@ -389,6 +389,9 @@ static void write_park(struct exposition *out, const struct figures *figures)
     family(out, GAUGE, "suspended_accounts",
            "Accounts whose parked connections serve nobody before the upstream has accepted a login.");
     sample(out, figures->park.suspended_accounts, NO_LABELS);
+    family(out, GAUGE, "park_limits",
+           "Users and upstreams of whom fewer connections are parked, as the server had no room for more.");
+    sample(out, figures->park.limits, NO_LABELS);
 }
 
 /* --- the whole --- */

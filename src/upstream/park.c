@@ -1,5 +1,6 @@
 #include "park.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "address.h"
 #include "alert.h"
+#include "allowance.h"
 #include "log.h"
 #include "offers.h"
 #include "outage.h"
@@ -27,10 +29,11 @@ static struct {
     struct config_park limits;
     const struct config *config; /* borrowed; NULL before there is one */
     struct proofs proofs;
-    struct list by_age; /* all that are parked, the oldest first */
-    unsigned count;
+    struct allowances allowances;
+    struct list by_age;            /* all that are parked, the oldest first */
+    unsigned count, limits_known;  /* known: as of the last sweep */
     bool is_closed;                /* another process parks */
-    struct park_counters counters; /* but for suspended_accounts; begins when there is something to count */
+    struct park_counters counters; /* but for what is counted elsewhere; begins when there is something to count */
 } park = { .lock = PTHREAD_MUTEX_INITIALIZER, .by_age = { &park.by_age, &park.by_age } };
 
 /* --- what is counted --- */
@@ -105,6 +108,7 @@ void park_count_into(struct park_counters *into)
     if (park.counters.upstreams.other)
         rows_add(&into->upstreams, &park.counters.upstreams, park_row_add);
     into->suspended_accounts += park.proofs.suspended_count;
+    into->limits += park.limits_known;
     pthread_mutex_unlock(&park.lock);
 }
 
@@ -124,9 +128,37 @@ void kept_init(struct kept *kept)
     imapstate_buf_init(&kept->alerts, ALERTS_MAX);
 }
 
+/* Neither parked nor about to be. Guarded by the lock. */
+static void kept_forget_expected(struct kept *kept)
+{
+    if (kept->is_going)
+        kept->proof->user->going_count--;
+    kept->is_going = false;
+}
+
+void park_expect(struct kept *kept)
+{
+    if (!kept->proof || kept->is_going)
+        return;
+    pthread_mutex_lock(&park.lock);
+    kept->is_going = true;
+    kept->proof->user->going_count++;
+    pthread_mutex_unlock(&park.lock);
+}
+
+static void kept_done_proof(struct kept *kept)
+{
+    if (!kept->proof)
+        return;
+    pthread_mutex_lock(&park.lock);
+    kept_forget_expected(kept);
+    proof_unref(&park.proofs, kept->proof);
+    pthread_mutex_unlock(&park.lock);
+}
+
 void kept_done(struct kept *kept)
 {
-    park_proof_unref(kept->proof);
+    kept_done_proof(kept);
     offers_unref(kept->offers);
     imapstate_buf_done(&kept->state);
     imapstate_buf_done(&kept->alerts);
@@ -435,12 +467,50 @@ static struct parked *account_oldest(struct account *account, bool spare)
     return oldest;
 }
 
+static void account_doom_oldest(struct account *account, struct list *doomed, enum park_end why)
+{
+    struct parked *spare = account_oldest(account, true);
+    parked_doom(spare ? spare : account_oldest(account, false), doomed, why);
+}
+
+/* How many more there are at the upstream than its server has room for. */
+static unsigned park_surplus(const struct park_row *row, const char *upstream, uint64_t now_ms)
+{
+    uint8_t key[PROOF_HASH_OCTETS];
+    proofs_key(imapstate_span_of(upstream), (struct imapstate_span){ 0 }, key);
+    unsigned most = allowances_of(&park.allowances, key, now_ms);
+    return row->parked > most ? (unsigned)row->parked - most : 0;
+}
+
+/* The one that has been parked longest at the upstream. NULL: none is. */
+static struct parked *upstream_oldest(struct imapstate_span upstream)
+{
+    for (struct list *link = park.by_age.next; link != &park.by_age; link = link->next) {
+        struct parked *parked = list_entry(link, struct parked, age_link);
+        if (imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
+            return parked;
+    }
+    return NULL;
+}
+
+/* What servers have shown that they have no room for. */
+static void park_keep_to_allowances(struct account *account, const struct park_row *row, const char *upstream,
+                                    uint64_t now_ms, struct list *doomed)
+{
+    struct parked *oldest;
+    if (park.allowances.count == 0)
+        return;
+    for (unsigned most = allowances_of(&park.allowances, account->key, now_ms); account->parked_count > most;)
+        account_doom_oldest(account, doomed, PARK_END_CROWDED);
+    for (unsigned surplus = park_surplus(row, upstream, now_ms);
+         surplus > 0 && (oldest = upstream_oldest(imapstate_span_of(upstream))); surplus--)
+        parked_doom(oldest, doomed, PARK_END_CROWDED);
+}
+
 static void park_keep_to_limits(struct account *account, struct list *doomed)
 {
-    while (account->parked_count > park.limits.per_user) {
-        struct parked *spare = account_oldest(account, true);
-        parked_doom(spare ? spare : account_oldest(account, false), doomed, PARK_END_PER_USER);
-    }
+    while (account->parked_count > park.limits.per_user)
+        account_doom_oldest(account, doomed, PARK_END_PER_USER);
     while (park.count > park.limits.max)
         parked_doom(list_entry(park.by_age.next, struct parked, age_link), doomed, PARK_END_MAX);
 }
@@ -475,37 +545,114 @@ void park_put(struct parked *parked, uint64_t now_ms)
     bool may_wait = park_is_on() && park_is_configured(parked->config) && !outage_is(parked->config->name) &&
                     !proof->is_void && proof_is_fresh(&park.proofs, proof, now_ms) &&
                     !parked_has_expired(parked, now_ms, &why) && parked_is_in_place(parked) &&
-                    !queue_is_short(parked->kept.stay.queue);
+                    !queue_is_short(parked->kept.stay.queue) &&
+                    !allowances_is_pressed(&park.allowances, proof->user->key, now_ms);
+    kept_forget_expected(&parked->kept);
     if (may_wait) {
         parked_insert(parked);
         proof->user->parked_count++;
         park.count++;
         parked->row->parked++;
         park_keep_to_limits(proof->user, &doomed);
+        park_keep_to_allowances(proof->user, parked->row, parked->config->name, now_ms, &doomed);
     } else {
         parked->row->ends[PARK_END_LATE]++;
         list_move(&parked->age_link, &doomed);
     }
+    if (!list_is_empty(&doomed))
+        proof->user->ended_at_ms = now_ms;
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
 }
 
-unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user)
+/* Could there be room now, as something of the user's has ended, or is about to? */
+static bool account_is_leaving(const struct account *account, uint64_t now_ms)
 {
-    struct list given_up, doomed;
-    unsigned count = 0;
+    return account && (account->parked_count > 0 || account->going_count > 0 ||
+                       (account->ended_at_ms > 0 && now_ms < account->ended_at_ms + ALLOWANCE_PRESS_MS));
+}
+
+static void account_give_up(struct account *account, struct list *doomed)
+{
+    struct list given_up;
     list_init(&given_up);
+    list_each_safe(link, &account->proofs) proof_give_up(list_entry(link, struct proof, user_link), &given_up);
+    park_doom(&given_up, doomed, PARK_END_CROWDED);
+}
+
+/* It is one more than that that there was no room for. True: that is news. */
+static bool park_learn(const uint8_t key[PROOF_HASH_OCTETS], unsigned most, uint64_t now_ms)
+{
+    unsigned known = allowances_of(&park.allowances, key, now_ms);
+    allowances_cut(&park.allowances, key, most, now_ms);
+    return most < known;
+}
+
+static void park_yield_of_user(struct imapstate_span upstream, struct imapstate_span user, uint64_t now_ms,
+                               struct list *doomed, struct park_yield *room)
+{
+    struct account *account = proofs_account(&park.proofs, upstream, user);
+    unsigned parked = account ? account->parked_count : 0;
+    uint8_t key[PROOF_HASH_OCTETS];
+    proofs_key(upstream, user, key);
+    room->may_help = account_is_leaving(account, now_ms) || allowances_is_pressed(&park.allowances, key, now_ms);
+    if (!room->may_help)
+        return;
+    allowances_press(&park.allowances, key, now_ms);
+    if (parked > 0 && park_learn(key, parked / 2, now_ms))
+        room->most = parked / 2;
+    if (account)
+        account_give_up(account, doomed);
+}
+
+static void park_yield_of_all(struct imapstate_span upstream, struct imapstate_span user, uint64_t now_ms,
+                              struct list *doomed, struct park_yield *room)
+{
+    struct account *account = proofs_account(&park.proofs, upstream, user);
+    struct parked *oldest = upstream_oldest(upstream);
+    unsigned parked = oldest ? (unsigned)oldest->row->parked : 0, most = parked - (parked + 3) / 4;
+    uint8_t key[PROOF_HASH_OCTETS];
+    proofs_key(upstream, (struct imapstate_span){ 0 }, key);
+    room->may_help =
+        oldest || account_is_leaving(account, now_ms) || allowances_is_pressed(&park.allowances, key, now_ms);
+    if (oldest)
+        allowances_press(&park.allowances, key, now_ms);
+    if (parked > 0 && park_learn(key, most, now_ms))
+        room->most = most;
+    if (account && account->parked_count > 0)
+        account_give_up(account, doomed);
+    else if (oldest)
+        parked_doom(oldest, doomed, PARK_END_CROWDED);
+}
+
+struct park_yield park_yield(struct imapstate_span upstream, struct imapstate_span user, bool is_of_all,
+                             uint64_t now_ms)
+{
+    struct park_yield room = { .most = UINT_MAX };
+    struct list doomed;
+    list_init(&doomed);
+    pthread_mutex_lock(&park.lock);
+    unsigned before = park.count;
+    if (is_of_all)
+        park_yield_of_all(upstream, user, now_ms, &doomed, &room);
+    else
+        park_yield_of_user(upstream, user, now_ms, &doomed, &room);
+    room.ended = before - park.count;
+    pthread_mutex_unlock(&park.lock);
+    parked_end_doomed(&doomed);
+    return room;
+}
+
+void park_give_way(struct imapstate_span upstream, struct imapstate_span user, uint64_t now_ms)
+{
+    struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
     struct account *account = proofs_account(&park.proofs, upstream, user);
-    if (account) {
-        count = account->parked_count;
-        list_each_safe(link, &account->proofs) proof_give_up(list_entry(link, struct proof, user_link), &given_up);
-        park_doom(&given_up, &doomed, PARK_END_CROWDED);
-    }
+    if (account && allowances_of(&park.allowances, account->key, now_ms) < UINT_MAX)
+        account_give_up(account, &doomed);
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
-    return count;
 }
 
 typedef bool park_choice(const struct parked *parked, const void *what);
@@ -671,6 +818,7 @@ void park_sweep(uint64_t now_ms, struct list *ret_tired)
     struct list doomed;
     list_init(&doomed);
     pthread_mutex_lock(&park.lock);
+    park.limits_known = allowances_sweep(&park.allowances, now_ms);
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
@@ -683,6 +831,8 @@ void park_sweep(uint64_t now_ms, struct list *ret_tired)
         } else if (now_ms >= parked->used_at_ms + park.limits.keepalive_ms) {
             parked_remove(parked);
             list_move(&parked->age_link, ret_tired);
+            parked->kept.is_going = true;
+            proof->user->going_count++;
         }
     }
     pthread_mutex_unlock(&park.lock);
@@ -748,6 +898,8 @@ void park_done(void)
     park_close();
     park.is_closed = false;
     proofs_forget_key(&park.proofs);
+    allowances_done(&park.allowances);
+    park.limits_known = 0;
     park_counters_done(&park.counters);
     park.counters = (struct park_counters){ 0 };
     park.config = NULL;

@@ -32,6 +32,7 @@ struct kept {
     struct record *record;       /* owned: of the session that had it last (record.h); NULL: none */
     uint64_t born_at_ms;
     uint64_t parked_at_ms; /* when a session last had it; 0: one has it */
+    bool is_going;         /* park_expect() */
 };
 
 void kept_init(struct kept *kept);
@@ -70,6 +71,7 @@ struct park_counters {
     struct rows upstreams;
     struct park_row other_upstreams;
     uint64_t suspended_accounts; /* for whom nobody is let in before the upstream has accepted somebody (proof.h) */
+    uint64_t limits;             /* that servers have shown lately (allowance.h) */
 };
 
 void park_counters_init(struct park_counters *counters);
@@ -140,14 +142,33 @@ struct parked *park_take(struct proof *proof, enum park_want want, struct imapst
 struct record *park_record(struct proof *proof, const struct record *told, const struct imapstate_span *enable,
                            uint64_t now_ms);
 
+/* No session has it any more: it will be parked soon, or end. Until then whoever has kept holds a place at the server
+ * that may become free. */
+void park_expect(struct kept *kept);
+
 /* Always takes over parked: if it may not (or no longer) wait, it is ended. Where the user has too many, the oldest of
  * those makes room that another one can stand in for, being in the same state; if there is none, the oldest. So
  * sessions of different kinds do not drive out each other's in turn. Where there are too many in all, the oldest
- * does. */
+ * does. Where the server has shown a limit, the user may have fewer (allowance.h). */
 void park_put(struct parked *parked, uint64_t now_ms);
 
-/* Gives up everything that the user has parked at the upstream; returns how many that were. */
-unsigned park_give_up(struct imapstate_span upstream, struct imapstate_span user);
+/* What the upstream's limit has cost. */
+struct park_yield {
+    unsigned ended; /* parked connections */
+    bool may_help;  /* or others are ending just now: a login that is tried again may find room */
+    unsigned most;  /* that may be parked from here on, if that is news; else UINT_MAX */
+};
+
+/* The upstream has no room for one more of the user's. All that the user has parked there ends, and so does what is to
+ * be parked soon (ALLOWANCE_PRESS_MS); for ALLOWANCE_MS no more than half as many may wait. is_of_all: there are too
+ * many from here, whoever's they are: if the user has none, the one ends that has been parked longest at the upstream,
+ * and it is all together that may be a quarter fewer. */
+struct park_yield park_yield(struct imapstate_span upstream, struct imapstate_span user, bool is_of_all,
+                             uint64_t now_ms);
+
+/* A login is judged that nobody could try again. Where the server has shown that it has a limit, all that the user has
+ * parked ends first. */
+void park_give_way(struct imapstate_span upstream, struct imapstate_span user, uint64_t now_ms);
 
 /* Gives up the one that has been parked longest at the upstream, whichever user it belongs to. False: nothing is parked
  * there. */

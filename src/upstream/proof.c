@@ -7,8 +7,8 @@
 
 /* --- accounts --- */
 
-/* Takes no memory: a refusal is heeded even when there is none left. */
-static void account_key(struct imapstate_span upstream, struct imapstate_span user, uint8_t ret_key[PROOF_HASH_OCTETS])
+/* A refusal is heeded even when no memory is left. */
+void proofs_key(struct imapstate_span upstream, struct imapstate_span user, uint8_t ret_key[PROOF_HASH_OCTETS])
 {
     const uint8_t between = 0; /* is in no upstream's name */
     crypto_generichash_state state;
@@ -23,7 +23,7 @@ struct account *proofs_account(const struct proofs *proofs, struct imapstate_spa
 {
     uint8_t key[PROOF_HASH_OCTETS];
     struct account *account;
-    account_key(upstream, user, key);
+    proofs_key(upstream, user, key);
     HASH_FIND(hh, proofs->accounts, key, sizeof key, account);
     return account;
 }
@@ -38,7 +38,7 @@ static struct account *account_new(struct proofs *proofs, struct imapstate_span 
         memcpy(account->name, user.at, user.len);
     list_init(&account->proofs);
     list_init(&account->proven);
-    account_key(upstream, user, account->key);
+    proofs_key(upstream, user, account->key);
     HASH_ADD(hh, proofs->accounts, key, sizeof account->key, account);
     if (account->hh.tbl)
         return account;

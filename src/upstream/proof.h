@@ -41,6 +41,8 @@ struct account {
     struct list proofs;    /* for sessions as this user */
     struct list proven;    /* by this user's secrets, for any user: what a guess suspends */
     unsigned parked_count; /* the owner's count of what hangs on proofs */
+    unsigned going_count;  /* the owner's count of what may soon hang on them, or end */
+    uint64_t ended_at_ms;  /* the owner's: when one that hung on them was last ended; 0: never */
     bool has_bad;          /* one of proven is void or suspended */
     bool has_suspended;    /* one of proven is suspended */
     UT_hash_handle hh;
@@ -99,6 +101,10 @@ unsigned proofs_forget(struct proofs *proofs, const struct imapstate_span *user,
 /* The proof of exactly these credentials, if it is good; borrowed. NULL: they must go upstream; if the secret is not
  * known to be good for anybody, they are suspect. */
 struct proof *proofs_match(struct proofs *proofs, const struct proof_identity *identity, uint64_t now_ms);
+
+/* Names the account of the user at the upstream, or with an empty user, whom nobody is, the upstream. Takes no
+ * memory. */
+void proofs_key(struct imapstate_span upstream, struct imapstate_span user, uint8_t ret_key[PROOF_HASH_OCTETS]);
 
 /* NULL: the user has nothing there. */
 struct account *proofs_account(const struct proofs *proofs, struct imapstate_span upstream, struct imapstate_span user);

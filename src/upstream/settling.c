@@ -190,6 +190,7 @@ void settling_begin(struct upstream *upstream, unsigned chores, bool is_awaited)
     if (!is_awaited)
         upstream_disown(upstream);
     upstream->chores = (uint8_t)chores;
+    park_expect(&upstream->kept);
     if (chores == 0) {
         settling_park(upstream);
         return;

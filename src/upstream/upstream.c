@@ -266,6 +266,7 @@ void upstream_take_leave(struct upstream *upstream)
 {
     upstream_enter(upstream, UPSTREAM_LEAVING);
     upstream_disown(upstream);
+    park_expect(&upstream->kept);
     upstream_set_timer(upstream, UPSTREAM_LEAVING_MS);
     stream_put(&upstream->stream, IMAPSTATE_SPAN(UPSTREAM_TAG " LOGOUT\r\n"));
     stream_flush(&upstream->stream);

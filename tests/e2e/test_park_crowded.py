@@ -1,4 +1,6 @@
 """Parked connections give way where the upstream has no room for one more, whoever's they are."""
+import concurrent.futures
+import random
 import threading
 
 import pytest
@@ -6,11 +8,12 @@ import pytest
 from harness import logins
 from harness.courier import Courier
 from harness.cyrus import Cyrus
+from harness.dovecot import Dovecot
 from harness.gateway import listener, upstream
 from harness.net import free_port
 from harness.parking import PARKED, Lot
 from harness.patience import PATIENCE_S, in_time, wait_until
-from harness.server import USERS
+from harness.server import NEW_USER_PASSWORD, USERS
 
 GIVEN_UP = "park: ended: the upstream wants fewer connections"
 PARK = {"per_user": 4}
@@ -181,3 +184,89 @@ def test_another_upstreams_parked_connections_are_left_alone(scripted, start_scr
     crowded(other, 0, "hanging up")
     assert logins.by_quoted_strings(gateway.client(port), "bob", "hunter2").code == b"UNAVAILABLE"
     assert not first.closed and GIVEN_UP not in gateway.log()
+
+
+# A limit of the user's own, at a real Dovecot
+
+LIMIT, AT_ONCE = 3, 3
+REFUSED = "Maximum number of connections"
+
+
+@pytest.fixture(scope="module", name="narrow")
+def fixture_narrow(tmp_path_factory, authority):
+    server = Dovecot(tmp_path_factory.mktemp("narrow"), authority, more_config=f"mail_max_userip_connections = {LIMIT}\n")
+    yield server
+    server.stop()
+
+
+def test_how_dovecot_says_it(narrow, start_gateway):
+    gateway = start_gateway(narrow.plain_port, park=PARK)
+    user = narrow.new_user()
+    for _ in range(LIMIT):
+        gateway.session(user, NEW_USER_PASSWORD).ok("NOOP")
+    answer = logins.by_quoted_strings(gateway.client(), user, NEW_USER_PASSWORD)
+    assert answer.status == b"NO" and answer.code == b"LIMIT" and REFUSED.encode() in answer.tagged
+
+
+def request(gateway, user, dice):
+    """One of those that a webmail's page makes at the same time: each may be another program, with another set-up."""
+    client = gateway.client()
+    answer = dice.choice((logins.by_quoted_strings, logins.by_plain_at_once, logins.by_plain))(client, user, NEW_USER_PASSWORD)
+    assert answer.status == b"OK", answer.tagged
+    for name in dice.sample(("CONDSTORE", "QRESYNC"), dice.randrange(3)):
+        client.ok(f"ENABLE {name}")
+    client.ok(dice.choice(("SELECT INBOX", "STATUS INBOX (MESSAGES)", "NOOP")))
+    if dice.random() < 0.7:
+        client.logout()
+    client.close()
+
+
+def test_no_login_fails_where_as_many_sessions_as_the_server_allows_come_at_once(narrow, start_gateway):
+    """Whatever of the user's is parked, about to be, or just ending: it gives way."""
+    gateway = start_gateway(narrow.plain_port, park={"per_user": 5}, workers=2)
+    user, dice = narrow.new_user(), random.Random(15)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(30):
+            for done in [pool.submit(request, gateway, user, random.Random(dice.random())) for _ in range(AT_ONCE)]:
+                done.result()
+    assert GIVEN_UP in gateway.log(), "the limit was never met"
+
+
+def test_a_limit_once_met_is_not_met_at_each_visit(narrow, start_gateway):
+    """Two programs of one user's, three connections each: what one has parked is of no use to the other."""
+    gateway = start_gateway(narrow.plain_port, park={"per_user": 5})
+    user = narrow.new_user()
+
+    def visit(*commands):
+        clients = [gateway.session(user, NEW_USER_PASSWORD) for _ in range(AT_ONCE)]
+        for client in clients:
+            for command in (*commands, "STATUS INBOX (MESSAGES)"):
+                client.ok(command)
+        for client in clients:
+            client.logout()
+
+    for _ in range(6):
+        visit()
+        visit("ENABLE QRESYNC")
+    assert 1 <= gateway.log().count("at most ") <= 2 and "no room for more connections of this user" in gateway.log()
+    assert gateway.log().count("park: given up") <= 2
+
+
+def test_a_proof_that_cannot_be_tried_again_finds_room_once_the_limit_is_known(narrow, start_gateway):
+    gateway = start_gateway(narrow.plain_port, park={"per_user": 5})
+    user = narrow.new_user()
+
+    def park(count):
+        clients = [gateway.session(user, NEW_USER_PASSWORD) for _ in range(count)]
+        for client in clients:
+            client.ok("NOOP")
+        for client in clients:
+            client.logout()
+
+    park(LIMIT)
+    client = gateway.client()
+    assert logins.by_cram_md5(client, user, NEW_USER_PASSWORD).code == b"LIMIT"  # it is known from here on
+    assert logins.by_cram_md5(client, user, NEW_USER_PASSWORD).status == b"OK"
+    park(LIMIT - 1)  # one of them stays
+    others = [gateway.client() for _ in range(LIMIT - 1)]
+    assert [logins.by_cram_md5(other, user, NEW_USER_PASSWORD).status for other in others] == [b"OK"] * len(others)

@@ -441,7 +441,8 @@ static void park_one(struct rig *rig, struct wire **ret_client, struct wire **re
     {                                                                                                                  \
         SERVER, GREETING                                                                                               \
     }
-#define CROWDED "a NO [LIMIT] Too many connections from you\r\n"
+#define CROWDED         "a NO [LIMIT] Too many connections from you\r\n"
+#define CROWDED_BY_USER "a NO [LIMIT] Maximum number of connections from user+IP exceeded\r\n"
 
 static const struct dialog crowds[] = {
     { "a parked connection makes room, and it is tried again",
@@ -471,6 +472,22 @@ static const struct dialog crowds[] = {
       "imapstate LOGOUT\r\n<end><next>" SCRAM_SAID "<end><next>" SCRAM_SAID "<end><next>" SCRAM_SAID
       "<end><next>" SCRAM_SAID "<end>",
       "+ \r\n" CROWDED },
+    { "two that are refused at the same time: the second finds nothing left to end, and is tried again all the same",
+      { OTHER_UP,
+        { CLIENT_COMES, NULL },
+        OTHER_UP,
+        { SERVER, CROWDED_BY_USER },
+        { SERVER_BEFORE, NULL },
+        { SERVER, CROWDED_BY_USER },
+        { WAIT, "20" },
+        { SERVER_COMES, NULL },
+        { SERVER, GREETING },
+        { SERVER_COMES, NULL },
+        { SERVER, GREETING } },
+      "imapstate LOGOUT\r\n<end><next>" SCRAM_SAID "<end><next>" SCRAM_SAID "<end><next>" SCRAM_SAID
+      "<next>" SCRAM_SAID,
+      "+ \r\n<next>* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=OAUTHBEARER UNSELECT "
+      "LITERAL+ STATE] imapstate ready.\r\n+ \r\n" },
     { "what a client has answered a challenge for is not tried again",
       { OTHER_UP, { SERVER, "+ c2VydmVy\r\n" }, { CLIENT, "Y2xpZW50\r\n" }, { SERVER, CROWDED }, { WAIT, "2000" } },
       "imapstate LOGOUT\r\n<end><next>" SCRAM_SAID "Y2xpZW50\r\n<end>",

@@ -65,7 +65,7 @@ TEST(what_is_not_given_has_its_documented_default)
     assert_int_equal(config_mechanisms(&config->listeners[0]), SASL_BITS);
     assert_false(config->listeners[0].imapproxy_compat);
     assert_false(config->listeners[0].compress);
-    assert_int_equal(config->park.per_user, 2);
+    assert_int_equal(config->park.per_user, 5);
     assert_int_equal(config->park.max, 10000);
     assert_int_equal(config->park.time_ms, 5 * 60 * 1000);
     assert_int_equal(config->park.lifetime_ms, 60 * 60 * 1000);
@@ -275,7 +275,7 @@ TEST(per_user_0_turns_parking_off_and_an_empty_section_changes_nothing)
     assert_int_equal(config->park.max, 10000);
     config_unref(config);
     config = parse_good(LISTENER UPSTREAM "park {\n}\n");
-    assert_int_equal(config->park.per_user, 2);
+    assert_int_equal(config->park.per_user, 5);
     config_unref(config);
 }
 

@@ -360,7 +360,7 @@ static bool visit_park(void)
     }
     bool is_taken = parked != NULL;
     parked_free(parked);
-    assert_int_equal(is_taken ? 0 : park_give_up(identity.upstream, identity.user), park_count());
+    assert_int_equal(is_taken ? 0 : park_yield(identity.upstream, identity.user, false, 1).ended, park_count());
     park_proof_unref(matched);
     park_proof_unref(proof);
     return is_taken;
@@ -429,7 +429,7 @@ static bool compress(void)
 
 static bool read_configuration(void)
 {
-    static const char text[] = "user = mail\nlanguages = { DE, FR }\npark { max = 3 }\n"
+    static const char text[] = "user = mail\nlanguages = { DE, FR }\npark { max = 9 }\n"
                                "listener l { address = { \"127.0.0.1:1\", \"unix:/s\" } tls = none upstream = v\n"
                                "accept_proxy = true trusted_networks = { \"10.0.0.0/8\", \"unix\" }\n"
                                "id_trusted_networks = { \"10.0.0.0/8\", \"unix\" } }\n"

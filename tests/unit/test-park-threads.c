@@ -1,6 +1,7 @@
 /* Many threads park and take, while others prove, refuse, give up, sweep and reload. */
 #include "check.h"
 
+#include "allowance.h"
 #include "faults.h"
 #include "parking.h"
 
@@ -33,7 +34,7 @@ static uint64_t now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return ALLOWANCE_MS + (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static struct service *services[2];
@@ -178,7 +179,9 @@ static void thread_step(struct thread *thread)
         park_suspect(&identity);
         break;
     case 1:
-        park_give_up(identity.upstream, identity.user);
+        /* What is learned is over at once: there is to be something parked. */
+        park_yield(identity.upstream, identity.user, thread_random(thread, 2), now_ms() - ALLOWANCE_MS);
+        park_give_way(identity.upstream, identity.user, now_ms());
         park_give_up_oldest(identity.upstream);
         break;
     case 2:

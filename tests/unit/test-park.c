@@ -1,10 +1,12 @@
 #include "check.h"
 
 #include "alert.h"
+#include "allowance.h"
 #include "certificate.h"
 #include "parking.h"
 #include "proof.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 
@@ -644,15 +646,168 @@ TEST(another_password_voids_the_older_proofs_only_where_that_is_asked_for)
     }
 }
 
-TEST(all_that_a_user_has_parked_is_given_up)
+#define H(hours) S(3600u * (hours))
+
+static struct park_yield make_room(const char *user, uint64_t now_ms)
+{
+    return park_yield(ID("main"), imapstate_span_of(user), false, now_ms);
+}
+
+TEST(all_that_a_user_has_parked_makes_room)
 {
     begin(MAIN PARK("per_user = 4"));
     int peers[] = { park_one("ann", "", S(1)), park_one("ann", "QRESYNC", S(2)), park_one("bob", "", S(3)) };
-    assert_int_equal(park_give_up(ID("other"), ID("ann")), 0);
-    assert_int_equal(park_give_up(ID("main"), ID("ann")), 2);
+    struct park_yield room = park_yield(ID("other"), ID("ann"), false, S(4));
+    assert_true(room.ended == 0 && !room.may_help && room.most == UINT_MAX);
+    room = make_room("ann", S(4));
+    assert_true(room.ended == 2 && room.may_help && room.most == 1);
     assert_true(is_ended(peers[0]) && is_ended(peers[1]));
     assert_false(is_ended(peers[2]));
-    assert_int_equal(park_give_up(ID("main"), ID("ann")), 0);
+    /* Whoever was refused at the same time finds nothing any more, and finds room all the same. */
+    room = make_room("ann", S(4) + ALLOWANCE_PRESS_MS - 1);
+    assert_true(room.ended == 0 && room.may_help && room.most == UINT_MAX);
+    room = make_room("ann", S(6));
+    assert_true(room.ended == 0 && !room.may_help && room.most == UINT_MAX);
+    end();
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++)
+        close(peers[i]);
+}
+
+TEST(a_limit_that_the_server_has_shown_leaves_half_as_many_for_an_hour)
+{
+    begin(MAIN "park { per_user = 5 time = \"3h\" lifetime = \"9h\" reauth_interval = \"9h\" keepalive = \"29m\" }\n");
+    int peers[12];
+    size_t count = 0;
+    for (unsigned i = 0; i < 5; i++)
+        peers[count++] = park_one("ann", "", S(1 + i));
+    assert_int_equal(make_room("ann", S(10)).most, 2);
+    for (unsigned i = 0; i < 3; i++)
+        peers[count++] = park_one("ann", "", S(20 + i));
+    assert_int_equal(park_count(), 2);
+    assert_true(is_ended(peers[5])); /* the oldest went */
+    /* Others have what they had. */
+    for (unsigned i = 0; i < 3; i++)
+        peers[count++] = park_one("bob", "", S(30 + i));
+    assert_int_equal(park_count(), 5);
+    struct park_counters counters;
+    struct list tired;
+    list_init(&tired);
+    park_sweep(S(40), &tired);
+    park_counters_init(&counters);
+    park_count_into(&counters);
+    assert_int_equal(counters.limits, 1);
+    const struct park_row *row = (const struct park_row *)counters.upstreams.first;
+    assert_int_equal(row->ends[PARK_END_CROWDED], 6);
+    park_counters_done(&counters);
+    peers[count++] = park_one("ann", "", H(1) + S(11));
+    assert_int_equal(park_count(), 6);
+    end();
+    for (size_t i = 0; i < count; i++)
+        close(peers[i]);
+}
+
+TEST(what_is_to_be_parked_while_room_is_made_ends_as_well)
+{
+    int peers[2];
+    begin(MAIN PARK("per_user = 4"));
+    struct proof *proof = prove("ann", "secret", S(1));
+    struct parked *settling[2];
+    for (size_t i = 0; i < 2; i++) {
+        settling[i] = parking_connection(service, proof, "", S(1), &peers[i]);
+        park_expect(&settling[i]->kept);
+        park_expect(&settling[i]->kept); /* once is enough */
+    }
+    assert_int_equal(proof->user->going_count, 2);
+    struct park_yield room = make_room("ann", S(2));
+    assert_true(room.ended == 0 && room.may_help && room.most == UINT_MAX);
+    park_put(settling[0], S(2) + ALLOWANCE_PRESS_MS - 1);
+    assert_true(is_ended(peers[0]));
+    park_put(settling[1], S(2) + ALLOWANCE_PRESS_MS);
+    assert_false(is_ended(peers[1]));
+    assert_int_equal(proof->user->going_count, 0);
+    assert_int_equal(park_count(), 1);
+    park_proof_unref(proof);
+    end();
+    close(peers[0]), close(peers[1]);
+}
+
+static const struct {
+    const char *name;
+    uint64_t after_ms;
+    bool may_help;
+} ends[] = {
+    { "just now", 1, true },
+    { "a moment ago", ALLOWANCE_PRESS_MS - 1, true },
+    { "long ago", ALLOWANCE_PRESS_MS, false },
+};
+
+TEST(what_has_ended_a_moment_ago_may_have_left_room)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        begin(MAIN PARK("per_user = 1"));
+        struct proof *proof = prove("ann", "secret", S(1));
+        int peers[] = { park_one("ann", "", S(1)), park_one("ann", "", S(2)) }; /* the first is ended */
+        parked_free(match("ann", "secret", S(2)));                              /* the second is a session's */
+        CHECK_ROW(ends[i].name, make_room("ann", S(2) + ends[i].after_ms).may_help == ends[i].may_help);
+        park_proof_unref(proof);
+        end();
+        close(peers[0]), close(peers[1]);
+    }
+}
+
+TEST(one_that_shows_a_sign_of_life_counts_until_it_is_back_or_gone)
+{
+    begin(MAIN PARK(""));
+    int peer = park_one("ann", "", S(1));
+    struct proof *proof = prove("ann", "secret", S(1));
+    struct list tired;
+    list_init(&tired);
+    park_sweep(S(52), &tired);
+    assert_true(make_room("ann", S(52)).may_help);
+    parked_free(list_entry(tired.next, struct parked, age_link));
+    assert_int_equal(proof->user->going_count, 0);
+    assert_false(make_room("ann", S(54)).may_help);
+    park_proof_unref(proof);
+    end();
+    close(peer);
+}
+
+TEST(where_there_are_too_many_from_here_all_together_may_be_fewer)
+{
+    begin(MAIN OTHER PARK("per_user = 2"));
+    int peers[9];
+    char name[2] = "a";
+    for (unsigned i = 0; i < 8; i++, name[0]++)
+        peers[i] = park_one(name, "", S(1 + i));
+    struct park_yield room = park_yield(ID("main"), ID("zoe"), true, S(10));
+    assert_true(room.ended == 1 && room.may_help && room.most == 6);
+    assert_true(is_ended(peers[0]));
+    peers[8] = park_one("z", "", S(11)); /* two more go, the oldest */
+    assert_int_equal(park_count(), 6);
+    assert_true(is_ended(peers[1]) && is_ended(peers[2]) && !is_ended(peers[3]));
+    /* The user's own go first. */
+    room = park_yield(ID("main"), ID("z"), true, S(12));
+    assert_true(room.ended == 1 && is_ended(peers[8]) && !is_ended(peers[3]));
+    /* It is no limit of the users'. */
+    assert_int_equal(park_count_at(ID("main")), 5);
+    close(park_one("h", "", S(13)));
+    assert_int_equal(park_count_at(ID("main")), 4);
+    end();
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++)
+        close(peers[i]);
+}
+
+TEST(before_a_login_that_cannot_be_repeated_a_known_limit_is_heeded)
+{
+    begin(MAIN PARK(""));
+    int peers[] = { park_one("ann", "", S(1)), park_one("ann", "", S(2)), park_one("bob", "", S(3)) };
+    park_give_way(ID("main"), ID("bob"), S(4));
+    assert_int_equal(park_count(), 3);
+    make_room("ann", S(5));
+    close(park_one("ann", "", S(7)));
+    assert_int_equal(park_count(), 2);
+    park_give_way(ID("main"), ID("ann"), S(8));
+    assert_int_equal(park_count(), 1);
     end();
     for (size_t i = 0; i < ARRAY_LEN(peers); i++)
         close(peers[i]);
@@ -850,7 +1005,13 @@ int main(void)
         cmocka_unit_test(a_secret_that_is_good_for_one_is_no_guess_for_another),
         cmocka_unit_test(an_aged_proof_is_a_guess_to_those_that_are_fresh),
         cmocka_unit_test(another_password_voids_the_older_proofs_only_where_that_is_asked_for),
-        cmocka_unit_test(all_that_a_user_has_parked_is_given_up),
+        cmocka_unit_test(all_that_a_user_has_parked_makes_room),
+        cmocka_unit_test(a_limit_that_the_server_has_shown_leaves_half_as_many_for_an_hour),
+        cmocka_unit_test(what_is_to_be_parked_while_room_is_made_ends_as_well),
+        cmocka_unit_test(what_has_ended_a_moment_ago_may_have_left_room),
+        cmocka_unit_test(one_that_shows_a_sign_of_life_counts_until_it_is_back_or_gone),
+        cmocka_unit_test(where_there_are_too_many_from_here_all_together_may_be_fewer),
+        cmocka_unit_test(before_a_login_that_cannot_be_repeated_a_known_limit_is_heeded),
         cmocka_unit_test(the_oldest_at_an_upstream_is_given_up_whoever_has_it),
         cmocka_unit_test(an_upstream_is_pressed_later_and_later_and_not_for_ever),
         cmocka_unit_test(a_reload_gives_up_what_is_not_configured_any_more),
