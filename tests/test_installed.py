@@ -1,4 +1,5 @@
 """libimapstate as a stranger has it: installed alone, found by pkg-config, with its headers, examples and pages."""
+import json
 import os
 import pathlib
 import re
@@ -116,3 +117,22 @@ def test_links_of_an_installed_page_lead_somewhere(prefix, page):
     path = prefix / "share/doc/imapstate" / page
     links = {link for link in re.findall(r"\]\(([^)#]*)[^)]*\)", path.read_text()) if link and "://" not in link}
     assert not {link for link in links if not (path.parent / link).exists()}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """What an installation with the gateway consists of, and from where: by path, none of it is built."""
+    build = tmp_path_factory.mktemp("plan") / "build"
+    run("meson", "setup", build, ROOT, "-Dunit_tests=false")
+    parts = json.loads(run("meson", "introspect", "--install-plan", build)).values()
+    return {os.path.normpath(entry["destination"]): pathlib.Path(source) for part in parts for source, entry in part.items()}
+
+
+def test_links_of_the_gateways_installed_pages_lead_somewhere(plan):
+    there = set(plan) | {str(folder) for path in plan for folder in pathlib.PurePath(path).parents}
+    pages = [path for path in plan if path.endswith(".md")]
+    assert len(pages) > 15
+    dead = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]*)[^)]*\)", plan[page].read_text(encoding="utf-8"))
+            if link and "://" not in link and not link.startswith("mailto:")
+            and os.path.normpath(os.path.join(os.path.dirname(page), link)) not in there]
+    assert not dead
