@@ -163,10 +163,12 @@ class Peer:
 class Certificate:
     """One self-signed P-256 certificate for all."""
 
+    key_options = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
     def __init__(self, folder):
         self.cert, self.key, self.both = (folder / name for name in ("cert.pem", "key.pem", "both.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-subj", "/CN=localhost", "-days", "2", "-keyout", self.key, "-out", self.cert],
+        subprocess.run(["openssl", "req", "-x509", *self.key_options, "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                        "-addext", "subjectAltName=DNS:localhost", "-keyout", self.key, "-out", self.cert],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.both.write_text(self.cert.read_text() + self.key.read_text())
 
@@ -469,6 +471,7 @@ class Imapstated(Peer):
     settings = "park { per_user = 0 }"  # a connection for each client, as the other peers have
     listener_settings = ""
     upstream_settings = ""
+    upstream_way = "clear"
 
     def __init__(self, folder, dovecot, certificate):
         super().__init__(folder, dovecot)
@@ -496,8 +499,10 @@ listener "tls" {{
   {self.listener_settings}
 }}
 upstream "dovecot" {{
-  address = "{dovecot.address}:{dovecot.ports["clear"]}"
-  tls = "none"
+  address = "{dovecot.address}:{dovecot.ports[self.upstream_way]}"
+  tls = "{"none" if self.upstream_way == "clear" else "implicit"}"
+  tls_name = "localhost"
+  tls_ca_file = "{certificate.cert}"
   {self.upstream_settings}
 }}
 """)
