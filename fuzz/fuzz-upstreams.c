@@ -12,13 +12,13 @@
 #include "config.h"
 #include "configfile.h"
 #include "connecting.h"
-#include "deadlist.h"
 #include "log.h"
 #include "loop.h"
 #include "park.h"
 #include "pipeline.h"
 #include "prelude.h"
 #include "proof.h"
+#include "pulse.h"
 #include "resolver.h"
 #include "service.h"
 #include "settling.h"
@@ -221,7 +221,7 @@ static void scout(void)
 {
     uint32_t round;
     if (prelude_take_turn("main", scene.now_ms, &round) == PRELUDE_ASK)
-        upstreams_scout(&scene.upstreams, scene.service, &scene.service->config->upstreams[0]);
+        upstreams_scout(&scene.upstreams, scene.service, &scene.service->config->upstreams[0], NULL);
 }
 
 static void answer_name(uint8_t count)
@@ -389,7 +389,7 @@ static void end(void)
     CHECK(prelude_take_turn("main", scene.now_ms, &round) != PRELUDE_ASKED);
     prelude_done();
     resolver_done();
-    deadlist_expire();
+    pulse_done();
     loop_done(&scene.loop);
     upstreams_done(&scene.upstreams);
     wires_end();

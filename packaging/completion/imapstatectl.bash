@@ -38,7 +38,7 @@ _imapstatectl() {
         forget | revoke) choice="--all $common" ;;
         upstream)
             choice=$common
-            [ "$place" = 2 ] && choice="up down $common" ;;
+            [ "$place" = 2 ] && choice="down drain up $common" ;;
         log)
             choice=$common
             [ "$place" = 1 ] && choice="error warning info debug $common" ;;

@@ -220,7 +220,8 @@ static uint8_t admission_lane(const struct client *client)
 static void admission_connect(struct client *client)
 {
     struct upstream_owner owner = client_as_owner(client);
-    struct upstream_ends ends = { &client->peer, &client->local, admission_lane(client) };
+    struct upstream_ends ends = { &client->peer, &client->local, sasl_identity_user(&client->credentials->identity),
+                                  admission_lane(client) };
     admission_enter(client, ADMISSION_CONNECTING);
     if (!client->upstream)
         client->upstream = upstreams_open(client->clients->upstreams, client->service, client->home, &owner, &ends);

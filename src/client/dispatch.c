@@ -425,6 +425,8 @@ void dispatch_on_upstream(void *owner, enum upstream_event event, struct upstrea
                           struct imapstate_span words)
 {
     struct client *client = owner;
+    if (event == UPSTREAM_PREPARED && upstream->owner.owner == client)
+        client->upstream = upstream; /* another address may have been faster than that of the one it had */
     if (upstream != client->upstream && upstream != client->resting)
         return; /* it has been let go of */
     bool is_outermost = dispatch_begin_turn(client);

@@ -54,7 +54,7 @@ static void greeting_begin(struct client *client)
         return;
     }
     if (turn == PRELUDE_ASK)
-        upstreams_scout(client->clients->upstreams, client->service, upstream);
+        upstreams_scout(client->clients->upstreams, client->service, upstream, NULL);
     greeting_round_ended(client);
 }
 

@@ -30,6 +30,7 @@ enum config_client_certificate {
 };
 enum config_literals { CONFIG_LITERALS_WAIT, CONFIG_LITERALS_STREAM };
 enum config_authorization { CONFIG_AUTHORIZATION_PASS, CONFIG_AUTHORIZATION_REFUSE };
+enum config_balance { CONFIG_BALANCE_USER, CONFIG_BALANCE_LEAST_SESSIONS, CONFIG_BALANCE_ORDER };
 enum config_client_address { CONFIG_CLIENT_ADDRESS_NONE, CONFIG_CLIENT_ADDRESS_ID, CONFIG_CLIENT_ADDRESS_PROXY_V2 };
 
 /* Where a section begins, or an option is given. */
@@ -73,13 +74,16 @@ struct config_listener {
     const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one */
 };
 
+/* The most members that an upstream may have. */
+#define CONFIG_MEMBERS_MAX 32u
+
 /* An entry of an upstream's address. */
 struct config_member {
     struct config_place place;
-    char *text;           /* "host:port", "[v6]:port" or "unix:/path": it is shown, and known by, this */
-    char *host, *port;    /* host: the path of a unix socket, with port "" */
-    const char *tls_name; /* verified and sent as SNI; borrowed: the upstream's, else host */
-    bool is_unix;
+    char *text;           /* "host:port", "[v6]:port", "unix:/path" or "srv:NAME": it is shown, and known by, this */
+    char *host, *port;    /* of a unix socket the path, of a service the whole text; both with port "" */
+    const char *tls_name; /* verified and sent as SNI; borrowed: the upstream's, else host, or the service's domain */
+    bool is_unix, is_srv;
 };
 
 /* Its members are one mail store, and anybody may be led to any of them. */
@@ -94,6 +98,9 @@ struct config_upstream {
     struct tlspolicy tls_policy;
     char *tls_cert_file, *tls_key_file; /* our own, which it may ask for; both or none */
     struct pins tls_pins;
+    enum config_balance balance;
+    uint64_t check_interval_ms; /* an address of several is tried when nobody has proved so long that it works; 0: no */
+    uint64_t fail_timeout_ms;   /* one that has failed is left out so long */
     uint64_t connect_timeout_ms; /* name resolution, TCP, TLS and greeting together, for each address anew */
     unsigned max_sessions;       /* connections to an address at a time, parked ones too; 0: no limit */
     unsigned max_logins;         /* under way at an address at a time; 0: no limit */

@@ -204,6 +204,8 @@ static void member_set_text(struct reading *reading, struct config_member *membe
     member->text = malloc(size);
     if (!member->text)
         reading_put_error(reading, "out of memory");
+    else if (member->is_srv)
+        snprintf(member->text, size, "%s", member->host);
     else if (member->is_unix)
         snprintf(member->text, size, "%s%s", unix_prefix, member->host);
     else
@@ -218,15 +220,31 @@ static void member_warn(struct reading *reading, const struct config_upstream *u
                         member->host);
 }
 
+/* Has an earlier member the same text, in whatever case its name is written? */
+static bool upstream_find_twin(const struct config_upstream *upstream, const struct config_member *member)
+{
+    for (const struct config_member *other = upstream->members; other < member; other++)
+        if (other->text && other->is_unix == member->is_unix &&
+            (member->is_unix ? strcmp : strcasecmp)(other->text, member->text) == 0)
+            return true;
+    return false;
+}
+
 static void member_end(struct reading *reading, const struct config_upstream *upstream, struct config_member *member)
 {
-    if (!member->is_unix && !*member->port)
+    if (!member->is_unix && !member->is_srv && !*member->port)
         reading_set_text(reading, &member->port, upstream->tls == CONFIG_TLS_IMPLICIT ? "993" : "143");
     if (!*upstream->tls_name && member->is_unix && upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify)
         reading_error(reading, "upstream \"%s\": TLS on a unix socket needs tls_name, the name in its certificate",
                       upstream->name);
-    member->tls_name = *upstream->tls_name || member->is_unix ? upstream->tls_name : member->host;
+    member->tls_name = *upstream->tls_name || member->is_unix ? upstream->tls_name
+                       : member->is_srv                       ? endpoint_service_domain(member->host)
+                                                              : member->host;
     member_set_text(reading, member);
+    if (member->text && upstream_find_twin(upstream, member)) {
+        reading->place = member->place;
+        reading_error(reading, "address \"%s\" is upstream \"%s\"'s already", member->text, upstream->name);
+    }
     member_warn(reading, upstream, member);
 }
 
@@ -247,8 +265,13 @@ static void upstream_end(struct reading *reading)
                         "upstream \"%s\": tls_verify is off: anybody who can answer in its place gets all passwords",
                         upstream->name);
     upstream_check_tls(reading, upstream);
-    for (size_t i = 0; i < upstream->member_count; i++)
+    if (upstream->member_count == 0 && !reading->is_wrong)
+        reading_error(reading, "upstream \"%s\" has no address", upstream->name);
+    const struct config_place place = reading->place;
+    for (size_t i = 0; i < upstream->member_count; i++) {
         member_end(reading, upstream, &upstream->members[i]);
+        reading->place = place;
+    }
 }
 
 static void park_end(struct reading *reading)
@@ -324,7 +347,8 @@ static bool member_check_host(struct reading *reading, const struct config_upstr
 {
     struct endpoint target;
     uint16_t port;
-    bool is_address = endpoint_from_host(host ? host : member->host, member->port, member->is_unix, &target, &port);
+    bool is_address = !member->is_srv &&
+                      endpoint_from_host(host ? host : member->host, member->port, member->is_unix, &target, &port);
     const struct config_listener *listener = is_address ? config_find_listener(reading->config, &target) : NULL;
     if (listener)
         reading_error(reading, "upstream \"%s\" leads to listener \"%s\", and so back to this gateway", upstream->name,
@@ -335,7 +359,7 @@ static bool member_check_host(struct reading *reading, const struct config_upstr
 static void member_check_loop(struct reading *reading, const struct config_upstream *upstream,
                               const struct config_member *member)
 {
-    bool is_localhost = !member->is_unix && strcasecmp(member->host, "localhost") == 0;
+    bool is_localhost = !member->is_unix && !member->is_srv && strcasecmp(member->host, "localhost") == 0;
     if (!is_localhost)
         member_check_host(reading, upstream, member, NULL);
     else if (member_check_host(reading, upstream, member, "127.0.0.1"))

@@ -12,6 +12,7 @@
 #include "network.h"
 #include "option.h"
 #include "pins.h"
+#include "resolver.h"
 #include "sasl.h"
 #include "tlspolicy.h"
 
@@ -307,6 +308,29 @@ static void schema_done_member(struct config_member *member)
     free(member->port);
 }
 
+/* NULL, or what is wrong with it. */
+static const char *schema_check_service(const char *text)
+{
+    static const char form[] = "write it as \"srv:_imaps._tcp.example.org\"";
+    const char *service = text + strlen(ENDPOINT_SERVICE), *domain = endpoint_service_domain(text);
+    if (strchr(service, ':'))
+        return "a service has no port here: its SRV records tell it";
+    if (!domain || !endpoint_is_host_name(service) || strlen(text) >= RESOLVER_NAME_MAX)
+        return form;
+    return NULL;
+}
+
+static const char *schema_split_member(char *text, struct config_member *member, const char **ret_host,
+                                       const char **ret_port)
+{
+    member->is_srv = strncmp(text, ENDPOINT_SERVICE, strlen(ENDPOINT_SERVICE)) == 0;
+    if (!member->is_srv)
+        return endpoint_split(text, ret_host, ret_port, &member->is_unix);
+    *ret_host = text;
+    *ret_port = NULL;
+    return schema_check_service(text);
+}
+
 /* Its text is made when it is known which port it has. */
 static bool schema_parse_member(const struct option *option, const char *text, const char *first, void *field,
                                 char ret_wrong[OPTION_WRONG_MAX])
@@ -314,10 +338,12 @@ static bool schema_parse_member(const struct option *option, const char *text, c
     struct config_upstream *upstream = field;
     struct config_member member = { 0 };
     const char *host, *port;
+    if (upstream->member_count == CONFIG_MEMBERS_MAX)
+        return option_is_wrong(ret_wrong, "%s has more than %u members", option->name, CONFIG_MEMBERS_MAX);
     char *copy = strdup(text);
     if (!copy)
         return option_is_wrong(ret_wrong, "out of memory");
-    const char *wrong = endpoint_split(copy, &host, &port, &member.is_unix);
+    const char *wrong = schema_split_member(copy, &member, &host, &port);
     bool is_good = wrong ? option_is_wrong(ret_wrong, "%s \"%s\": %s", option->name, text, wrong)
                          : option_text.parse(option, host, NULL, &member.host, ret_wrong) &&
                                option_text.parse(option, port ? port : "", NULL, &member.port, ret_wrong);
@@ -332,10 +358,12 @@ static bool schema_parse_member(const struct option *option, const char *text, c
 static void schema_print_members(const struct option *option, const void *field, FILE *out)
 {
     const struct config_upstream *upstream = field;
+    bool is_one = upstream->member_count == 1;
     for (size_t i = 0; i < upstream->member_count; i++) {
-        fputs(i == 0 ? "" : ", ", out);
+        fputs(is_one ? "" : i == 0 ? "{ " : ", ", out);
         option_print_quoted(upstream->members[i].text, out);
     }
+    fputs(is_one ? "" : " }", out);
 }
 
 static void schema_done_members(void *field)
@@ -453,7 +481,8 @@ static const struct option_type http_addresses = { sizeof(struct config_http), s
                                                    schema_done_http_address,   LIST };
 static const struct option_type http_hosts = { 0,    schema_parse_http_host, schema_print_http_hosts,
                                                NULL, schema_done_http_hosts, LIST };
-static const struct option_type members = { 0, schema_parse_member, schema_print_members, NULL, schema_done_members };
+static const struct option_type members = { 0,    schema_parse_member, schema_print_members,
+                                            NULL, schema_done_members, LIST };
 
 const char *const schema_tls_words[] = {
     [CONFIG_TLS_NONE] = "none",
@@ -472,6 +501,12 @@ static const char *const client_address_words[] = {
     [CONFIG_CLIENT_ADDRESS_NONE] = "none",
     [CONFIG_CLIENT_ADDRESS_ID] = "id",
     [CONFIG_CLIENT_ADDRESS_PROXY_V2] = "proxy-v2",
+    NULL,
+};
+static const char *const balance_words[] = {
+    [CONFIG_BALANCE_USER] = "user",
+    [CONFIG_BALANCE_LEAST_SESSIONS] = "least-sessions",
+    [CONFIG_BALANCE_ORDER] = "order",
     NULL,
 };
 static const char *const literals_words[] = {
@@ -592,6 +627,9 @@ static const struct option upstream_options[] = {
     { "tls_pin",                &pins,             FIELD(tls_pins) },
     { "tls_cert_file",          &option_text,      FIELD(tls_cert_file),          "" },
     { "tls_key_file",           &option_text,      FIELD(tls_key_file),           "" },
+    { "balance",                &option_choice,    FIELD(balance),                "user", .words = balance_words },
+    { "check_interval",         &option_time_ms,   FIELD(check_interval_ms),      "10s",  0, HOUR_MS },
+    { "fail_timeout",           &option_time_ms,   FIELD(fail_timeout_ms),        "30s",  100, HOUR_MS },
     { "connect_timeout",        &option_time_ms,   FIELD(connect_timeout_ms),     "10s",  100, 5 * MINUTE_MS },
     { "max_sessions",           &option_count,     FIELD(max_sessions),           "0",    0, 1000000 },
     { "max_logins",             &option_count,     FIELD(max_logins),             "0",    0, 1000000 },

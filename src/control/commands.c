@@ -83,28 +83,101 @@ static void command_show_config(const struct scope *scope, const struct controll
 
 /* --- steering --- */
 
+/* Is a member meant by text: all of it, its host, or the first label of that? The worse may mean several. */
+enum { MEMBER_NOT, MEMBER_SHORT, MEMBER_HOST, MEMBER_WHOLE };
+
+static int member_fits(const struct config_member *member, const char *text)
+{
+    size_t len = strlen(text), label = strcspn(member->host, ".");
+    if (strcmp(member->text, text) == 0)
+        return MEMBER_WHOLE;
+    if (strcmp(member->host, text) == 0)
+        return MEMBER_HOST;
+    return len > 0 && len == label && strncmp(member->host, text, len) == 0 ? MEMBER_SHORT : MEMBER_NOT;
+}
+
+/* False after it has ended the answer. */
+static bool command_find_member(const struct config_upstream *upstream, const char *text, struct reply *reply,
+                                const struct config_member **ret_member)
+{
+    int best = MEMBER_NOT;
+    unsigned count = 0;
+    for (size_t i = 0; i < upstream->member_count; i++) {
+        int fit = member_fits(&upstream->members[i], text);
+        count = fit > best ? 1 : count + (fit == best && fit != MEMBER_NOT);
+        if (fit > best)
+            *ret_member = &upstream->members[i];
+        best = fit > best ? fit : best;
+    }
+    if (count == 0)
+        reply_end(reply, REPLY_FAILED, "the upstream has no such member");
+    else if (count > 1)
+        reply_end(reply, REPLY_FAILED, "several members of the upstream are meant by this: write one in full");
+    return count == 1;
+}
+
+/* "NAME" or "NAME:MEMBER"; *ret_member is NULL for the whole upstream. False after it has ended the answer. */
+static bool command_find_place(const struct config *config, const char *text, struct reply *reply,
+                               const struct config_upstream **ret_upstream, const struct config_member **ret_member)
+{
+    const struct config_upstream *found = NULL;
+    *ret_member = NULL;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+        size_t len = strlen(upstream->name);
+        bool is_whole = strcmp(upstream->name, text) == 0;
+        if (is_whole || (!found && strncmp(upstream->name, text, len) == 0 && text[len] == ':'))
+            found = upstream;
+        if (is_whole)
+            break;
+    }
+    *ret_upstream = found;
+    if (!found) {
+        reply_end(reply, REPLY_FAILED, "there is no upstream of this name");
+        return false;
+    }
+    size_t len = strlen(found->name);
+    return text[len] == '\0' || command_find_member(found, text + len + 1, reply, ret_member);
+}
+
+static void command_take_down(const char *upstream, const char *member, enum outage_kind kind, const char *written,
+                              struct reply *reply)
+{
+    if (!outage_begin(upstream, member, kind)) {
+        reply_end(reply, REPLY_FAILED, "out of memory");
+        return;
+    }
+    unsigned ended = park_give_up_all(upstream, member);
+    log_info("control: upstream=%s is %s: %u parked connections ended", written, outage_names[kind], ended);
+    reply_end(reply, REPLY_DONE,
+              "no connection to it is opened any more; %u parked ended; sessions that have one go on", ended);
+}
+
+static void command_bring_up(const char *upstream, const char *member, const char *written, struct reply *reply)
+{
+    outage_end(upstream, member);
+    log_info("control: upstream=%s is up", written);
+    reply_end(reply, REPLY_DONE, "connections to it are opened again");
+}
+
 static void command_upstream(const struct scope *scope, const struct controlline *line, struct reply *reply)
 {
-    const struct config *config = commands_config(scope);
+    const struct config_upstream *upstream;
+    const struct config_member *member;
     const char *name = line->words[1], *what = line->words[2];
-    bool is_down = strcmp(what, "down") == 0, is_known = outage_is(name);
-    for (size_t i = 0; i < config->upstream_count; i++)
-        is_known |= strcmp(config->upstreams[i].name, name) == 0;
-    if (!is_down && strcmp(what, "up") != 0) {
-        reply_end(reply, REPLY_USAGE, "an upstream can be \"up\" or \"down\"");
-    } else if (!is_known) {
-        reply_end(reply, REPLY_FAILED, "there is no upstream of this name");
-    } else if (!is_down) {
-        outage_end(name);
-        log_info("control: upstream=%s is up", name);
-        reply_end(reply, REPLY_DONE, "connections to it are opened again");
-    } else if (!outage_begin(name)) {
-        reply_end(reply, REPLY_FAILED, "out of memory");
-    } else {
-        unsigned ended = park_give_up_all(imapstate_span_of(name));
-        log_info("control: upstream=%s is down: %u parked connections ended", name, ended);
-        reply_end(reply, REPLY_DONE,
-                  "no connection to it is opened any more; %u parked ended; sessions that have one go on", ended);
+    enum outage_kind kind = strcmp(what, "down") == 0    ? OUTAGE_DOWN
+                            : strcmp(what, "drain") == 0 ? OUTAGE_DRAINING
+                                                         : OUTAGE_NONE;
+    if (kind == OUTAGE_NONE && strcmp(what, "up") != 0) {
+        reply_end(reply, REPLY_USAGE, "an upstream can be \"up\", \"down\" or \"drain\"");
+    } else if (outage_is(name, NULL) && kind == OUTAGE_NONE) { /* it may be gone from the configuration */
+        command_bring_up(name, NULL, name, reply);
+    } else if (command_find_place(commands_config(scope), name, reply, &upstream, &member)) {
+        const char *text = member ? member->text : NULL;
+        if (kind == OUTAGE_NONE)
+            command_bring_up(upstream->name, text, name, reply);
+        else
+            command_take_down(upstream->name, text, kind, name, reply);
     }
 }
 
@@ -244,7 +317,7 @@ static const struct command commands[] = {
     { "revoke",   NULL,        0, 1, FOR_ALL | SETTLED, "USER|--all", revoke_command },
     { "drain",    NULL,        0, 1, SETTLED, "[LISTENER]", command_drain },
     { "resume",   NULL,        0, 1, SETTLED, "[LISTENER]", command_resume },
-    { "upstream", NULL,        2, 2, SETTLED, "NAME up|down", command_upstream },
+    { "upstream", NULL,        2, 2, SETTLED, "NAME[:MEMBER] up|down|drain", command_upstream },
     { "log",      NULL,        1, 2, SETTLED, "error|warning|info|debug [USER]", command_log },
     { "reload",   NULL,        0, 0, SETTLED, "", command_reload },
     { "upgrade",  NULL,        0, 0, 0, "", command_upgrade },

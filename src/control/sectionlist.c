@@ -38,7 +38,7 @@ static json_t *upstream_limit(unsigned limit)
 static json_t *upstream_row(const struct config_upstream *upstream, const struct tally_upstream *row)
 {
     return json_pack("{ss ss ss ss sI sI sI sI sI so so}", "name", upstream->name, "address", upstream->members[0].text,
-                     "tls", schema_tls_words[upstream->tls], "state", outage_is(upstream->name) ? "down" : "up",
+                     "tls", schema_tls_words[upstream->tls], "state", outage_names[outage_of(upstream->name, NULL)],
                      "waiting", (json_int_t)row->connections[UPSTREAM_QUEUED], "connecting",
                      (json_int_t)(row->connections[UPSTREAM_RESOLVING] +
                                   sum_upstreams(row, UPSTREAM_CONNECTING, UPSTREAM_LOGGING_IN)),

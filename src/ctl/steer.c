@@ -29,7 +29,7 @@ const char steer_help[] =
     "  kick USER|#CLIENT        end the sessions of a user, or one client\n"
     "  forget USER|--all        end what is parked; whoever comes back logs in at the server\n"
     "  revoke USER|--all        the same, and the tokens saved until now restore nothing\n"
-    "  upstream NAME up|down    open no connection to it any more, or do so again\n"
+    "  upstream NAME[:MEMBER] down|drain|up   open no connection to it any more, or do so again\n"
     "  drain [LISTENER]         accept nobody any more\n"
     "  resume [LISTENER]        accept clients again\n"
     "  log LEVEL [USER]         log at this level until a reload; debug for one user\n"

@@ -28,6 +28,7 @@
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
+#include "pulse.h"
 #include "queue.h"
 #include "resolver.h"
 #include "revoking.h"
@@ -244,6 +245,7 @@ void daemon_end(struct daemon *daemon)
         loop_done(&daemon->loop);
     }
     outage_done();
+    pulse_done();
     revoking_done();
     prelude_done();
     resolver_done();

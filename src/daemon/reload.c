@@ -9,7 +9,6 @@
 #include "config.h"
 #include "crew.h"
 #include "daemon.h"
-#include "deadlist.h"
 #include "http.h"
 #include "loading.h"
 #include "log.h"
@@ -17,6 +16,7 @@
 #include "park.h"
 #include "prelude.h"
 #include "process.h"
+#include "pulse.h"
 #include "queue.h"
 #include "resolver.h"
 #include "service.h"
@@ -139,7 +139,7 @@ static void reload_log(const char *result, char *details)
 void reload(struct daemon *daemon, reload_callback *answered, void *asker)
 {
     /* Whatever becomes of the configuration, who has changed something about names or hosts says so by this. */
-    deadlist_expire();
+    pulse_expire();
     resolver_renew(loop_now_ms(&daemon->janitor.worker->loop));
     struct reload *reload = calloc(1, sizeof *reload);
     char *details = NULL;

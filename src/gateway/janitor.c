@@ -28,6 +28,13 @@ static void janitor_follow_names(const struct config *config, uint64_t now_ms)
         janitor_follow_members(&config->upstreams[i], now_ms);
 }
 
+static void janitor_check(struct worker *worker)
+{
+    struct service *service = worker->clients.service;
+    for (size_t i = 0; i < service->config->upstream_count; i++)
+        upstreams_check(&worker->upstreams, service, &service->config->upstreams[i]);
+}
+
 static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct janitor *janitor = arg;
@@ -37,6 +44,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
     if (worker->loop.is_stopping)
         return;
     janitor_follow_names(worker->clients.service->config, now_ms);
+    janitor_check(worker);
     list_init(&tired);
     park_sweep(now_ms, &tired);
     list_each_safe(link, &tired)

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <netinet/in.h>
+#include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "endpoint.h"
 #include "list.h"
 #include "log.h"
 #include "loop.h"
@@ -59,6 +61,7 @@ struct question {
     bool is_silent;   /* a name server has not answered */
     struct event hurry;
     struct resolver_answer answer;
+    struct resolver_targets targets; /* of a service */
 };
 
 static void question_ask(struct question *question);
@@ -275,11 +278,86 @@ static bool question_complete(const struct question *question, int number, char 
     return true;
 }
 
+/* --- services --- */
+
+static uint16_t dns_read_16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+/* RFC 2782: a target of "." says that the service is not offered. */
+static bool targets_take(struct resolver_targets *targets, const ns_msg *message, const ns_rr *record)
+{
+    enum { PRIORITY = 0, WEIGHT = 2, PORT = 4, TARGET = 6 };
+    struct resolver_target target = { 0 };
+    const uint8_t *data = ns_rr_rdata(*record);
+    uint32_t ttl_s = ns_rr_ttl(*record) > INT32_MAX ? 0 : ns_rr_ttl(*record); /* RFC 2181 section 8 */
+    if (ns_rr_rdlen(*record) <= TARGET ||
+        dn_expand(ns_msg_base(*message), ns_msg_end(*message), data + TARGET, target.host, sizeof target.host) < 0)
+        return false;
+    target.priority = dns_read_16(data + PRIORITY);
+    target.weight = dns_read_16(data + WEIGHT);
+    target.port = dns_read_16(data + PORT);
+    if (targets->finding != RESOLVER_FOUND || ttl_s < targets->ttl_s)
+        targets->ttl_s = ttl_s;
+    targets->finding = RESOLVER_FOUND;
+    if (target.host[0] != '\0' && target.port != 0 && endpoint_is_host_name(target.host))
+        resolver_add_target(targets, &target);
+    return true;
+}
+
+static bool targets_parse(struct resolver_targets *targets, const uint8_t *at, int len)
+{
+    ns_msg message;
+    ns_rr record;
+    if (ns_initparse(at, len, &message) < 0)
+        return false;
+    for (int i = 0; i < ns_msg_count(message, ns_s_an); i++) {
+        if (ns_parserr(&message, ns_s_an, i, &record) < 0)
+            return false;
+        if (ns_rr_type(record) == ns_t_srv && !targets_take(targets, &message, &record))
+            return false;
+    }
+    return true;
+}
+
+static void question_on_service(void *arg, int status, int timeouts, unsigned char *at, int len)
+{
+    struct question *question = arg;
+    struct resolver_targets *targets = &question->targets;
+    question->pending--;
+    if (question->is_answered)
+        return;
+    bool is_read = dns_is_success(status, at, len) && targets_parse(targets, at, len);
+    if (is_read && targets->count > 0) {
+        targets->finding = RESOLVER_FOUND;
+    } else if (is_read || dns_is_denial(status)) {
+        targets->finding = RESOLVER_NONE;
+        question->answer.why = is_read ? "the service is not offered there" : "the service does not exist";
+    } else {
+        *targets = (struct resolver_targets){ .finding = RESOLVER_FAILED };
+        question->answer.why = ares_strerror(status == ARES_SUCCESS ? ARES_EBADRESP : status);
+    }
+    question_answer(question);
+}
+
+static void question_ask_service(struct question *question)
+{
+    for (size_t i = 0; i < RESOLVER_FAMILIES; i++)
+        question->answer.families[i].finding = RESOLVER_NONE;
+    question->answer.targets = &question->targets;
+    question->pending = 1;
+    ares_query(question->dns->channel, question->name + strlen(RESOLVER_SERVICE), ns_c_in, ns_t_srv,
+               question_on_service, question);
+}
+
 static void question_ask(struct question *question)
 {
     char name[2 * RESOLVER_NAME_MAX];
     int number = question->next++;
-    if (number == 0)
+    if (strncmp(question->name, RESOLVER_SERVICE, strlen(RESOLVER_SERVICE)) == 0)
+        question_ask_service(question);
+    else if (number == 0)
         question_ask_hosts(question);
     else if (strcmp(question->name, "localhost") != 0 && question_complete(question, number - 1, name))
         question_ask_servers(question, name);

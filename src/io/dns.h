@@ -3,6 +3,8 @@
  *
  * The hosts file comes first; if a name is in there, nobody else is asked. Otherwise the name servers are asked for
  * both families at once, for the name as it is and with the domains of "search" in resolv.conf, as the C library does.
+ * For a service (RFC 2782) only name servers are asked, for its name as it is. An answer that was cut off is asked for
+ * again over TCP.
  * Once one family has addresses, the other is only waited for briefly: some servers never answer for AAAA. */
 #ifndef IO_DNS_H
 #define IO_DNS_H

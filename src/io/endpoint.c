@@ -239,3 +239,17 @@ const char *endpoint_split(char *text, const char **ret_host, const char **ret_p
         return "that is not a host name";
     return *ret_port && !endpoint_take_port(*ret_port, &port) ? not_port : NULL;
 }
+
+static const char *endpoint_skip_label(const char *text)
+{
+    const char *dot = text && *text == '_' ? strchr(text, '.') : NULL;
+    return dot && dot > text + 1 ? dot + 1 : NULL;
+}
+
+const char *endpoint_service_domain(const char *text)
+{
+    bool is_service = strncmp(text, ENDPOINT_SERVICE, sizeof ENDPOINT_SERVICE - 1) == 0;
+    const char *domain =
+        is_service ? endpoint_skip_label(endpoint_skip_label(text + sizeof ENDPOINT_SERVICE - 1)) : NULL;
+    return domain && *domain && *domain != '.' ? domain : NULL;
+}

@@ -43,6 +43,10 @@ const char *endpoint_split(char *text, const char **ret_host, const char **ret_p
 bool endpoint_from_host(const char *host, const char *port, bool is_unix, struct endpoint *ret_endpoint,
                         uint16_t *ret_port);
 
+/* "srv:_imaps._tcp.example.org": a service (RFC 2782). Gives its domain, which is in text; NULL: it is none. */
+#define ENDPOINT_SERVICE "srv:"
+const char *endpoint_service_domain(const char *text);
+
 /* Letters, digits, ".", "-" and "_", with no "-" at the front. */
 bool endpoint_is_host_name(const char *text);
 

@@ -17,8 +17,9 @@
 struct name {
     char *text;
     struct resolver_family families[RESOLVER_FAMILIES];
-    const char *why;         /* static; why it has no address */
-    uint64_t fresh_until_ms; /* 0: never */
+    struct resolver_targets *targets; /* owned; NULL: it is a host, or nothing is known of the service yet */
+    const char *why;                  /* static; why it has no address */
+    uint64_t fresh_until_ms;          /* 0: never */
     uint64_t asked_at_ms;
     uint32_t round; /* questions that have been answered, or given up */
     unsigned turn;  /* lookups: with which address the next begins */
@@ -50,6 +51,11 @@ static struct name *name_find(const char *text)
     return name;
 }
 
+static bool name_is_service(const char *text)
+{
+    return strncmp(text, RESOLVER_SERVICE, sizeof RESOLVER_SERVICE - 1) == 0;
+}
+
 static struct name *name_need(const char *text)
 {
     struct name *name = name_find(text);
@@ -72,12 +78,14 @@ static void name_free(struct name *name)
 {
     HASH_DEL(resolver.names, name);
     free(name->text);
+    free(name->targets);
     free(name);
 }
 
 static unsigned name_count(const struct name *name)
 {
-    return name->families[RESOLVER_IPV6].count + name->families[RESOLVER_IPV4].count;
+    unsigned targets = name->targets ? name->targets->count : 0;
+    return name->families[RESOLVER_IPV6].count + name->families[RESOLVER_IPV4].count + targets;
 }
 
 static void name_want(struct name *name, uint64_t now_ms)
@@ -128,18 +136,27 @@ static bool name_is_settled(const struct name *name, const struct resolver_wait 
     return is_fresh || is_heard || (name_count(name) > 0 && (name->is_out || is_overdue));
 }
 
+/* False: there is something to wait for. */
+static bool name_settle(struct name *name, struct resolver_wait *wait, uint64_t now_ms)
+{
+    bool is_heard = wait->is_waiting && wait->round != name->round;
+    if (wait->is_peeking)
+        return true;
+    if (now_ms >= name->fresh_until_ms && !is_heard)
+        name_want(name, now_ms);
+    if (name_is_settled(name, wait, now_ms))
+        return true;
+    if (!wait->is_waiting)
+        wait->round = name->round;
+    wait->is_waiting = true;
+    return false;
+}
+
 static enum resolver_result name_look_up(struct name *name, uint16_t port, struct resolver_wait *wait, uint64_t now_ms,
                                          struct resolver_addresses *ret_addresses)
 {
-    bool is_heard = wait->is_waiting && wait->round != name->round;
-    if (now_ms >= name->fresh_until_ms && !is_heard)
-        name_want(name, now_ms);
-    if (!name_is_settled(name, wait, now_ms)) {
-        if (!wait->is_waiting)
-            wait->round = name->round;
-        wait->is_waiting = true;
+    if (!name_settle(name, wait, now_ms))
         return RESOLVER_ASKED;
-    }
     name_give(name, port, ret_addresses);
     name->turn += !wait->is_scouting;
     ret_addresses->why = name->why;
@@ -160,27 +177,73 @@ enum resolver_result resolver_look_up(const char *text, uint16_t port, struct re
     return result;
 }
 
+static enum resolver_result service_look_up(struct name *name, struct resolver_wait *wait, uint64_t now_ms,
+                                            struct resolver_targets *ret_targets, const char **ret_why)
+{
+    if (!name_settle(name, wait, now_ms))
+        return RESOLVER_ASKED;
+    *ret_why = name->why;
+    if (name_count(name) == 0)
+        return RESOLVER_UNKNOWN;
+    *ret_targets = *name->targets;
+    return RESOLVER_KNOWN;
+}
+
+enum resolver_result resolver_look_up_service(const char *service, struct resolver_wait *wait, uint64_t now_ms,
+                                              struct resolver_targets *ret_targets, const char **ret_why)
+{
+    enum resolver_result result = RESOLVER_UNKNOWN;
+    ret_targets->count = 0;
+    *ret_why = "out of memory";
+    pthread_mutex_lock(&resolver.lock);
+    struct name *name = name_need(service);
+    if (name)
+        result = service_look_up(name, wait, now_ms, ret_targets, ret_why);
+    pthread_mutex_unlock(&resolver.lock);
+    return result;
+}
+
+static void name_refresh(struct name *name, uint64_t now_ms)
+{
+    if (name && now_ms >= name->fresh_until_ms)
+        name_want(name, now_ms);
+}
+
 void resolver_refresh(const char *text, uint64_t now_ms)
 {
     pthread_mutex_lock(&resolver.lock);
     struct name *name = name_find(text);
-    if (name && now_ms >= name->fresh_until_ms)
-        name_want(name, now_ms);
+    name_refresh(name, now_ms);
+    for (unsigned i = 0; name && name->targets && i < name->targets->count; i++)
+        name_refresh(name_find(name->targets->at[i].host), now_ms);
     pthread_mutex_unlock(&resolver.lock);
+}
+
+/* A name of which nothing is known may. */
+static bool name_leads_to(const struct name *name, const struct address *address)
+{
+    if (!name)
+        return true;
+    const struct resolver_family *ipv6 = &name->families[RESOLVER_IPV6], *ipv4 = &name->families[RESOLVER_IPV4];
+    const struct resolver_family *own = address->family == AF_INET6 ? ipv6 : ipv4;
+    /* A mapped IPv4 address has come as one of IPv6. */
+    return own->finding == RESOLVER_FAILED || own->has_more || family_has(ipv4, address) || family_has(ipv6, address);
+}
+
+static bool service_leads_to(const struct name *name, const struct address *address)
+{
+    const struct resolver_targets *targets = name ? name->targets : NULL;
+    bool leads = !targets || targets->has_more;
+    for (unsigned i = 0; !leads && i < targets->count; i++)
+        leads = targets->at[i].port == address->port && name_leads_to(name_find(targets->at[i].host), address);
+    return leads;
 }
 
 bool resolver_leads_to(const char *text, const struct address *address)
 {
-    bool leads = true;
     pthread_mutex_lock(&resolver.lock);
     const struct name *name = name_find(text);
-    if (name) {
-        const struct resolver_family *ipv6 = &name->families[RESOLVER_IPV6], *ipv4 = &name->families[RESOLVER_IPV4];
-        const struct resolver_family *own = address->family == AF_INET6 ? ipv6 : ipv4;
-        /* A mapped IPv4 address has come as one of IPv6. */
-        leads =
-            own->finding == RESOLVER_FAILED || own->has_more || family_has(ipv4, address) || family_has(ipv6, address);
-    }
+    bool leads = name_is_service(text) ? service_leads_to(name, address) : name_leads_to(name, address);
     pthread_mutex_unlock(&resolver.lock);
     return leads;
 }
@@ -237,12 +300,24 @@ void resolver_watch(uint64_t now_ms)
     pthread_mutex_unlock(&resolver.lock);
 }
 
+static bool name_is_target(const char *text)
+{
+    for (const struct name *name = resolver.names; name; name = name->hh.next)
+        for (unsigned i = 0; name->targets && i < name->targets->count; i++)
+            if (strcmp(name->targets->at[i].host, text) == 0)
+                return true;
+    return false;
+}
+
 void resolver_configure(bool (*is_wanted)(const void *arg, const char *name), const void *arg)
 {
     struct name *name, *next;
     pthread_mutex_lock(&resolver.lock);
     HASH_ITER(hh, resolver.names, name, next)
-    if (!is_wanted(arg, name->text))
+    if (name_is_service(name->text) && !is_wanted(arg, name->text))
+        name_free(name);
+    HASH_ITER(hh, resolver.names, name, next)
+    if (!name_is_service(name->text) && !name_is_target(name->text) && !is_wanted(arg, name->text))
         name_free(name);
     pthread_mutex_unlock(&resolver.lock);
 }
@@ -302,6 +377,52 @@ void resolver_add(struct resolver_family *family, const struct address *address)
         family->addresses[family->count++] = *address;
 }
 
+static bool target_is_equal(const struct resolver_target *a, const struct resolver_target *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static bool targets_have(const struct resolver_targets *targets, const struct resolver_target *target)
+{
+    for (unsigned i = 0; i < targets->count; i++)
+        if (target_is_equal(&targets->at[i], target))
+            return true;
+    return false;
+}
+
+void resolver_add_target(struct resolver_targets *targets, const struct resolver_target *target)
+{
+    if (targets_have(targets, target))
+        return;
+    if (targets->count == RESOLVER_TARGETS_MAX)
+        targets->has_more = true;
+    else
+        targets->at[targets->count++] = *target;
+}
+
+static bool targets_lose(const struct resolver_targets *before, const struct resolver_targets *now)
+{
+    for (unsigned i = 0; i < before->count && !now->has_more; i++)
+        if (!targets_have(now, &before->at[i]))
+            return true;
+    return false;
+}
+
+/* Without memory for an answer what was known stays. */
+static bool name_take_targets(struct name *name, const struct resolver_targets *targets)
+{
+    if (targets->finding == RESOLVER_FAILED)
+        return false;
+    struct resolver_targets *copy = malloc(sizeof *copy);
+    if (!copy)
+        return false;
+    *copy = *targets;
+    bool loses = name->targets && targets_lose(name->targets, copy);
+    free(name->targets);
+    name->targets = copy;
+    return loses;
+}
+
 static bool family_loses(const struct resolver_family *before, const struct resolver_family *now)
 {
     for (unsigned i = 0; i < before->count && !now->has_more; i++)
@@ -313,7 +434,7 @@ static bool family_loses(const struct resolver_family *before, const struct reso
 /* What one family has failed to tell stays as it was. */
 static bool name_take(struct name *name, const struct resolver_answer *answer)
 {
-    bool loses = false;
+    bool loses = answer->targets && name_take_targets(name, answer->targets);
     for (size_t i = 0; i < RESOLVER_FAMILIES; i++) {
         if (answer->families[i].finding == RESOLVER_FAILED)
             continue;
@@ -325,7 +446,7 @@ static bool name_take(struct name *name, const struct resolver_answer *answer)
 
 static uint64_t resolver_lifetime_ms(const struct resolver_answer *answer)
 {
-    uint64_t least_s = RESOLVER_TTL_FOREVER;
+    uint64_t least_s = answer->targets ? answer->targets->ttl_s : RESOLVER_TTL_FOREVER;
     for (size_t i = 0; i < RESOLVER_FAMILIES; i++) {
         const struct resolver_family *family = &answer->families[i];
         if (family->finding == RESOLVER_FOUND && family->ttl_s < least_s)
@@ -358,13 +479,14 @@ static bool name_learn(struct name *name, const struct resolver_answer *answer, 
 {
     enum resolver_finding ipv6 = answer->families[RESOLVER_IPV6].finding,
                           ipv4 = answer->families[RESOLVER_IPV4].finding;
-    bool is_found = ipv6 == RESOLVER_FOUND || ipv4 == RESOLVER_FOUND;
+    enum resolver_finding targets = answer->targets ? answer->targets->finding : RESOLVER_NONE;
+    bool is_found = ipv6 == RESOLVER_FOUND || ipv4 == RESOLVER_FOUND || targets == RESOLVER_FOUND;
     bool was_out = name->is_out;
     bool loses = name_take(name, answer);
     name->round++;
     name->is_asked = false;
     name->why = answer->why;
-    name->is_out = !is_found && (ipv6 == RESOLVER_FAILED || ipv4 == RESOLVER_FAILED);
+    name->is_out = !is_found && (ipv6 == RESOLVER_FAILED || ipv4 == RESOLVER_FAILED || targets == RESOLVER_FAILED);
     name->fresh_until_ms = now_ms + (is_found ? resolver_lifetime_ms(answer) : RESOLVER_RETRY_MS);
     name_say(name, was_out);
     return loses;

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "capability.h"
 #include "config.h"
 #include "histogram.h"
+#include "list.h"
 #include "log.h"
 #include "logline.h"
 #include "loop.h"
@@ -17,6 +19,7 @@
 #include "prelude.h"
 #include "proxy.h"
 #include "queue.h"
+#include "race.h"
 #include "resumption.h"
 #include "scout.h"
 #include "service.h"
@@ -50,9 +53,11 @@ bool connecting_is_failing(const struct upstream *upstream)
 
 /* --- addresses --- */
 
-/* What is left of this try is of no interest; another begins. */
-static void connecting_try_later(struct upstream *upstream, uint64_t after_ms)
+/* What is left of this try is of no interest; another begins, at the same address or at the next one. */
+static void connecting_try_later(struct upstream *upstream, uint64_t after_ms, bool is_next)
 {
+    if (is_next)
+        opening_advance(upstream->opening);
     connecting_enter(upstream, OPENING_FAILING);
     stream_pause(&upstream->stream);
     upstream_set_timer(upstream, after_ms);
@@ -73,17 +78,57 @@ static enum upstream_failure connecting_end_failure(const struct upstream *upstr
     return upstream->stream.is_securing ? UPSTREAM_FAILED_TLS : UPSTREAM_FAILED_CLOSED;
 }
 
+/* Why it has failed last is told by whoever is out last. */
+static void connecting_give_up(struct upstream *upstream)
+{
+    const struct race *race = upstream->opening->runner.race;
+    struct upstream *leader = race && race->leader ? race->leader : upstream;
+    char why[sizeof upstream->opening->why];
+    snprintf(why, sizeof why, "%s", upstream->opening->why);
+    if (leader != upstream)
+        upstream_die(upstream);
+    upstream_lose(leader, why);
+}
+
+/* Others go on: a rival ends, and the leader waits for what becomes of them. */
+static void connecting_bow_out(struct upstream *upstream)
+{
+    if (upstream->opening->runner.is_rival) {
+        upstream_die(upstream);
+        return;
+    }
+    upstream->opening->runner.is_out = true;
+    queue_give_up(&upstream->opening->queued);
+    if (upstream->state == UPSTREAM_QUEUED || upstream->state == UPSTREAM_RESOLVING)
+        upstream_await_nothing(upstream); /* nothing is connected */
+    else
+        connecting_try_later(upstream, 0, false);
+}
+
+/* Whatever else could be tried, it is not. */
+static void connecting_stop(struct upstream *upstream, const char *why)
+{
+    struct opening *opening = upstream->opening;
+    snprintf(opening->why, sizeof opening->why, "%s", why);
+    if (race_has_others(opening->runner.race, &opening->runner))
+        connecting_bow_out(upstream);
+    else
+        connecting_give_up(upstream);
+}
+
 /* This address did not lead to a usable server: the next one, if there is one. */
 static void connecting_fail(struct upstream *upstream, enum upstream_failure failure, const char *why)
 {
     struct opening *opening = upstream->opening;
     upstream_count_failure(upstream, failure);
-    if (opening_fail(opening, upstream->owner.mark, upstream->state == UPSTREAM_CONNECTING, why,
-                     upstream_now_ms(upstream))) {
-        queue_leave(&upstream->kept.stay); /* the next address has places of its own */
-        connecting_try_later(upstream, 0);
-    } else
-        upstream_lose(upstream, opening->why);
+    opening_fail(opening, upstream->owner.mark, failure == UPSTREAM_FAILED_RESOURCES, why, upstream_now_ms(upstream));
+    queue_leave(&upstream->kept.stay); /* the next address has places of its own */
+    if (opening_goes_on(opening))
+        connecting_try_later(upstream, 0, true);
+    else if (race_has_others(opening->runner.race, &opening->runner))
+        connecting_bow_out(upstream);
+    else
+        connecting_give_up(upstream);
 }
 
 /* The same, but a server that has hung up is tried again if a parked connection can give way. */
@@ -96,7 +141,7 @@ static void connecting_hung_up(struct upstream *upstream, enum upstream_failure 
     }
     upstream_count_failure(upstream, failure);
     upstream_log(upstream, LOG_LEVEL_DEBUG, "%s; tried again", why);
-    connecting_try_later(upstream, after_ms);
+    connecting_try_later(upstream, after_ms, false);
 }
 
 static void connecting_await(struct upstream *upstream)
@@ -139,7 +184,8 @@ static void connecting_wait(struct upstream *upstream)
     upstream_set_timer(upstream, left_ms < CONNECTING_LOOK_MS ? left_ms : CONNECTING_LOOK_MS);
 }
 
-/* What the gateway wants to know for itself waits for nobody, and is not counted. */
+/* What the gateway wants to know for itself waits for nobody, and is not counted. Nobody waits while another address
+ * that works has a place. */
 static enum queue_answer connecting_ask_for_place(struct upstream *upstream, const char *address)
 {
     struct opening *opening = upstream->opening;
@@ -147,19 +193,24 @@ static enum queue_answer connecting_ask_for_place(struct upstream *upstream, con
         return QUEUE_ADMITTED;
     opening->queued.desk = &upstream->upstreams->desk;
     opening->queued.owner = upstream;
-    return queue_enter(upstream->config, address, opening->lane, &upstream->kept.stay, &opening->queued,
-                       upstream_now_ms(upstream));
+    struct queue_wait *wait = opening_may_pass(opening) ? NULL : &opening->queued;
+    return queue_enter(upstream->config, address, opening->lane, &upstream->kept.stay, wait, upstream_now_ms(upstream));
 }
 
 static void connecting_try(struct upstream *upstream)
 {
     char text[ADDRESS_TEXT_MAX];
-    opening_begin_try(upstream->opening, upstream_now_ms(upstream));
     const char *address = opening_address(upstream->opening, text);
-    upstream->member = upstream->opening->member;
+    enum queue_answer answer = connecting_ask_for_place(upstream, address);
+    while (answer == QUEUE_IS_FULL) {
+        opening_pass(upstream->opening);
+        address = opening_address(upstream->opening, text);
+        answer = connecting_ask_for_place(upstream, address);
+    }
+    upstream->member = upstream->opening->candidate.member;
     upstream_set_place(upstream, address);
     upstream_renew_stream(upstream);
-    switch (connecting_ask_for_place(upstream, address)) {
+    switch (answer) {
     case QUEUE_ADMITTED:
         connecting_connect(upstream);
         break;
@@ -170,7 +221,7 @@ static void connecting_try(struct upstream *upstream)
     case QUEUE_IS_FULL:
     case QUEUE_NO_MEMORY:
         upstream_count_failure(upstream, UPSTREAM_FAILED_RESOURCES);
-        upstream_lose(upstream, "out of memory");
+        connecting_stop(upstream, "out of memory");
         break;
     }
 }
@@ -189,9 +240,10 @@ void connecting_is_called(struct upstream *upstream)
 
 static void connecting_waited_in_vain(struct upstream *upstream)
 {
+    static const char why[] = "no place in queue_timeout (max_logins, max_sessions)";
     upstream->place->queue_timeouts++;
-    opening_complain(upstream->opening, upstream->owner.mark, "no place in queue_timeout (max_logins, max_sessions)");
-    upstream_lose(upstream, upstream->opening->why);
+    opening_complain(upstream->opening, upstream->owner.mark, why);
+    connecting_stop(upstream, why);
 }
 
 /* QUEUED: the time is over, or there may be news. */
@@ -200,24 +252,30 @@ static void connecting_wait_on(struct upstream *upstream)
     connecting_is_called(upstream);
     if (upstream->state != UPSTREAM_QUEUED)
         return;
-    if (outage_is(upstream->config->name))
-        upstream_lose(upstream, "the operator has taken it down");
+    if (outage_is(upstream->config->name, upstream->member->text))
+        connecting_stop(upstream, "the operator has taken it down");
     else if (queue_left_ms(&upstream->opening->queued, upstream_now_ms(upstream)) == 0)
         connecting_waited_in_vain(upstream);
     else
         connecting_wait(upstream);
 }
 
-/* RESOLVING: at first, and again whenever there may be news of the name's addresses. */
+/* RESOLVING: at first, and again whenever there may be news of the addresses of names. */
 static void connecting_look_up(struct upstream *upstream)
 {
     uint64_t wait_ms;
-    if (outage_is(upstream->config->name)) {
+    const char *why;
+    if (opening_advance(upstream->opening)) { /* it was told where to */
+        connecting_try(upstream);
+        return;
+    }
+    if (outage_is(upstream->config->name, NULL)) {
         upstream_lose(upstream, "the operator has taken it down");
         return;
     }
-    switch (opening_look_up(upstream->opening, upstream_now_ms(upstream), &wait_ms)) {
+    switch (opening_look_up(upstream->opening, upstream_now_ms(upstream), &wait_ms, &why)) {
     case RESOLVER_KNOWN:
+        opening_advance(upstream->opening);
         connecting_try(upstream);
         break;
     case RESOLVER_ASKED:
@@ -227,7 +285,7 @@ static void connecting_look_up(struct upstream *upstream)
             connecting_fail(upstream, UPSTREAM_FAILED_NAME, "name resolution timed out");
         break;
     case RESOLVER_UNKNOWN:
-        connecting_fail(upstream, UPSTREAM_FAILED_NAME, upstream->opening->addresses.why);
+        connecting_fail(upstream, UPSTREAM_FAILED_NAME, why);
         break;
     }
 }
@@ -239,19 +297,122 @@ void connecting_put_off(struct upstream *upstream, uint64_t after_ms)
 
 void connecting_look_again(struct upstream *upstream)
 {
-    if (upstream->opening->wait.is_waiting)
+    if (upstream->opening->wait.began_at_ms > 0)
         upstream_set_timer(upstream, 0);
+}
+
+/* --- several at a time --- */
+
+/* A rival has no owner; what is logged of it is the leader's session's. */
+static struct upstream *connecting_make_rival(struct upstream *upstream)
+{
+    struct race *race = upstream->opening->runner.race;
+    struct upstream *rival = upstream_new(upstream->upstreams, upstream->service, upstream->config, UPSTREAM_RESOLVING);
+    if (!rival)
+        return NULL;
+    rival->opening = opening_new(upstream->config, NULL);
+    if (!rival->opening || !race_join(&rival->opening->runner, rival, race)) {
+        upstream_die(rival);
+        return NULL;
+    }
+    rival->owner.mark = race->leader->owner.mark;
+    rival->opening->is_looking = upstream->opening->is_looking;
+    rival->opening->lane = upstream->opening->lane;
+    rival->opening->peer = upstream->opening->peer;
+    rival->opening->local = upstream->opening->local;
+    return rival;
+}
+
+/* A scout's address is put off instead: what it learns has to be from one server. */
+static void connecting_overtake(struct upstream *upstream)
+{
+    if (!opening_goes_on(upstream->opening))
+        return;
+    if (upstream->opening->scout) {
+        opening_puts_off(upstream->opening, upstream_now_ms(upstream));
+        connecting_try_later(upstream, 0, true);
+        return;
+    }
+    struct upstream *rival = connecting_make_rival(upstream);
+    if (!rival)
+        return;
+    upstream_log(upstream, LOG_LEVEL_DEBUG, "silent; another address is tried beside it");
+    opening_advance(rival->opening);
+    connecting_try(rival);
+}
+
+/* Somebody has won. A server that was silent is left to find out whether it works, by one at a time; what has been
+ * greeted says LOGOUT. */
+static void connecting_let_go(struct upstream *upstream)
+{
+    struct opening *opening = upstream->opening;
+    bool is_running = !opening->runner.is_out && !connecting_is_failing(upstream);
+    bool goes_on = is_running && opening->has_stalled && opening_lose(opening, upstream_now_ms(upstream));
+    race_leave(&opening->runner);
+    upstream_disown(upstream);
+    queue_leave(&upstream->kept.stay); /* nobody logs in on it */
+    if (goes_on) {
+        opening->is_looking = true;
+    } else if (is_running && upstream->state == UPSTREAM_PREPARING && opening->step != OPENING_GREETING) {
+        opening_free(opening);
+        upstream->opening = NULL;
+        upstream_take_leave(upstream);
+    } else {
+        upstream_die(upstream);
+    }
+}
+
+/* It is ready: it works for the leader's owner from here on, and nobody else does. */
+static void connecting_win(struct upstream *upstream)
+{
+    struct race *race = upstream->opening->runner.race;
+    if (!race)
+        return;
+    if (race->leader != upstream) {
+        upstream->owner = race->leader->owner;
+        upstream_disown(race->leader);
+    }
+    race->leader = NULL;
+    list_each_safe(link, &race->runners)
+    {
+        struct runner *runner = list_entry(link, struct runner, link);
+        if (runner->upstream != upstream)
+            connecting_let_go(runner->upstream);
+    }
+    race_leave(&upstream->opening->runner);
+}
+
+void connecting_abandon(struct upstream *upstream)
+{
+    struct race *race = upstream->opening ? upstream->opening->runner.race : NULL;
+    if (!race || race->leader != upstream)
+        return;
+    race->leader = NULL;
+    list_each_safe(link, &race->runners)
+    {
+        struct runner *runner = list_entry(link, struct runner, link);
+        if (runner->upstream != upstream)
+            upstream_die(runner->upstream);
+    }
 }
 
 static void connecting_on_silence(struct upstream *upstream)
 {
-    if (connecting_is_failing(upstream)) {
+    struct opening *opening = upstream->opening;
+    uint64_t now_ms = upstream_now_ms(upstream);
+    if (opening->runner.is_out) {
+        upstream_renew_stream(upstream);
+    } else if (connecting_is_failing(upstream)) {
         connecting_try(upstream);
-    } else if (opening_is_late(upstream->opening, upstream_now_ms(upstream))) {
+    } else if (opening_is_late(opening, now_ms)) {
         connecting_fail(upstream, UPSTREAM_FAILED_TIMEOUT, "timed out");
     } else {
-        opening_makes_room(upstream->opening);
-        connecting_await(upstream);
+        if (opening_wants_room(opening, now_ms))
+            opening_makes_room(opening);
+        if (opening_stalls(opening, now_ms))
+            connecting_overtake(upstream);
+        if (!connecting_is_failing(upstream))
+            connecting_await(upstream);
     }
 }
 
@@ -265,18 +426,47 @@ void connecting_on_timer(struct upstream *upstream)
         connecting_on_silence(upstream);
 }
 
-bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends, struct scout *scout)
+static bool connecting_open(struct upstream *upstream, struct scout *scout)
 {
     upstream->opening = opening_new(upstream->config, scout);
-    if (!upstream->opening)
+    if (!upstream->opening || !race_begin(&upstream->opening->runner, upstream))
+        return false;
+    upstream_set_timer(upstream, 0);
+    return true;
+}
+
+bool connecting_begin(struct upstream *upstream, const struct upstream_ends *ends)
+{
+    if (!connecting_open(upstream, NULL))
         return false;
     upstream->opening->is_looking = !ends;
     if (ends) {
         upstream->opening->peer = *ends->peer;
         upstream->opening->local = *ends->local;
         upstream->opening->lane = ends->lane;
+        imapstate_buf_put(&upstream->opening->user, ends->user);
     }
-    upstream_set_timer(upstream, 0);
+    return true;
+}
+
+bool connecting_begin_scout(struct upstream *upstream, const struct config_member *member, struct scout *scout)
+{
+    if (!connecting_open(upstream, scout))
+        return false;
+    upstream->opening->only = member;
+    return true;
+}
+
+bool connecting_begin_check(struct upstream *upstream, const struct candidate *candidate)
+{
+    struct candidate *copy = malloc(sizeof *copy);
+    if (!copy || !connecting_open(upstream, NULL)) {
+        free(copy);
+        return false;
+    }
+    *copy = *candidate;
+    upstream->opening->is_looking = true;
+    upstream->opening->runner.race->candidates = (struct candidates){ copy, 1, NULL };
     return true;
 }
 
@@ -333,8 +523,9 @@ static void connecting_finish(struct upstream *upstream)
     }
     if (!is_scouting)
         connecting_check_id(upstream);
-    opening_succeed(upstream->opening);
+    opening_succeed(upstream->opening, upstream_now_ms(upstream));
     connecting_count_success(upstream);
+    connecting_win(upstream);
     opening_free(upstream->opening);
     upstream->opening = NULL;
     upstream_await_nothing(upstream);
@@ -512,10 +703,11 @@ static void connecting_heed(struct upstream *upstream, struct imapstate_span lin
 {
     if (opening_is_preliminary(upstream->opening))
         return;
+    struct race *race = upstream->opening->runner.race;
     if (upstream->opening->scout)
         scout_hear_line(upstream->opening->scout, line);
     else
-        upstream_tell(upstream, UPSTREAM_TOLD, line);
+        upstream_tell(race && race->leader ? race->leader : upstream, UPSTREAM_TOLD, line);
 }
 
 static void connecting_hear(struct upstream *upstream, struct imapstate_span line)
@@ -570,6 +762,7 @@ void connecting_heard(struct upstream *upstream)
             return;
         }
         stream_consume(&upstream->stream, piece.octets.len);
+        opening_progress(upstream->opening, upstream_now_ms(upstream));
         connecting_hear_piece(upstream, &piece, result == IMAPSTATE_FRAME_LINE);
     }
 }
@@ -586,6 +779,7 @@ static void connecting_put_proxy_header(struct upstream *upstream)
 
 void connecting_connected(struct upstream *upstream)
 {
+    opening_progress(upstream->opening, upstream_now_ms(upstream));
     if (upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_PROXY_V2)
         connecting_put_proxy_header(upstream);
     if (upstream->config->tls == CONFIG_TLS_IMPLICIT) {
@@ -600,6 +794,7 @@ void connecting_secured(struct upstream *upstream)
 {
     resumption_settle(upstream->stream.ssl);
     upstream->opening->is_secure = true;
+    opening_progress(upstream->opening, upstream_now_ms(upstream));
     imapstate_frame_init(&upstream->frame, IMAPSTATE_FRAME_RESPONSES);
     upstream_enter(upstream, UPSTREAM_PREPARING);
     /* RFC 9051 section 6.2.1: what was known of the capabilities before TLS is void. */

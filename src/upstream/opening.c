@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "capability.h"
-#include "deadlist.h"
 #include "log.h"
 #include "logline.h"
 #include "logmark.h"
 #include "moves.h"
 #include "park.h"
+#include "pulse.h"
+#include "sasl.h"
 #include "scout.h"
 
 /* How long a greeting is waited for before parked connections give way. */
@@ -48,12 +49,12 @@ struct opening *opening_new(const struct config_upstream *config, struct scout *
         return NULL;
     }
     opening->config = config;
-    opening->member = &config->members[0];
     opening->scout = scout;
     opening->is_looking = scout != NULL;
     opening->wait.is_scouting = scout != NULL;
     opening->peer.family = opening->local.family = AF_UNIX;
     imapstate_buf_init(&opening->names, CAPABILITY_LIST_MAX);
+    imapstate_buf_init(&opening->user, SASL_NAME_MAX);
     snprintf(opening->why, sizeof opening->why, "no address could be reached");
     return opening;
 }
@@ -62,47 +63,53 @@ void opening_free(struct opening *opening)
 {
     if (!opening)
         return;
+    race_leave(&opening->runner);
     scout_free(opening->scout);
     queue_give_up(&opening->queued);
     imapstate_buf_done(&opening->names);
+    imapstate_buf_done(&opening->user);
     free(opening);
 }
 
 /* --- where to --- */
 
-static enum resolver_result opening_resolve(struct opening *opening, uint64_t now_ms)
+enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms,
+                                     const char **ret_why)
 {
+    struct race *race = opening->runner.race;
     if (opening->deadline_ms == 0)
         opening->deadline_ms = now_ms + opening->config->connect_timeout_ms;
     resolver_watch(now_ms);
-    return resolver_look_up(opening->member->host, opening->port, &opening->wait, now_ms, &opening->addresses);
+    enum resolver_result result =
+        candidates_look_up(opening->config, opening->only, &opening->wait, now_ms, &race->candidates, ret_wait_ms);
+    uint64_t left_ms = opening->deadline_ms > now_ms ? opening->deadline_ms - now_ms : 0;
+    *ret_wait_ms = *ret_wait_ms < left_ms ? *ret_wait_ms : left_ms;
+    *ret_why = race->candidates.why;
+    race->known = race->candidates.count;
+    if (result == RESOLVER_KNOWN)
+        candidates_sort(&race->candidates, opening->config, imapstate_buf_span(&opening->user));
+    return result;
 }
 
-enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms)
+bool opening_advance(struct opening *opening)
 {
-    const struct config_member *member = opening->member;
-    *ret_wait_ms = 0;
-    if (endpoint_from_host(member->host, member->port, member->is_unix, &opening->endpoint, &opening->port))
-        return RESOLVER_KNOWN;
-    enum resolver_result result = opening_resolve(opening, now_ms);
-    if (result == RESOLVER_KNOWN)
-        deadlist_sort(opening->addresses.addresses, opening->addresses.count, opening->scout != NULL, now_ms);
-    uint64_t left_ms = opening->deadline_ms > now_ms ? opening->deadline_ms - now_ms : 0;
-    if (result == RESOLVER_ASKED)
-        *ret_wait_ms = left_ms < RESOLVER_PATIENCE_MS ? left_ms : RESOLVER_PATIENCE_MS;
-    return result;
+    const struct candidate *candidate = race_take(opening->runner.race);
+    if (candidate)
+        opening->candidate = *candidate;
+    return candidate;
 }
 
 const struct endpoint *opening_begin_try(struct opening *opening, uint64_t now_ms)
 {
-    struct endpoint *endpoint = &opening->endpoint;
-    if (opening->addresses.count > 0)
-        endpoint->len = address_get(&opening->addresses.addresses[opening->at], &endpoint->sockaddr.storage);
+    candidate_get(&opening->candidate, &opening->endpoint);
     opening->is_secure = false;
     if (opening->scout)
         scout_begin_anew(opening->scout);
     opening->deadline_ms = now_ms + opening->config->connect_timeout_ms;
-    return endpoint;
+    opening->room_at_ms = now_ms + OPENING_PATIENCE_MS;
+    opening->stalls_at_ms = now_ms + RACE_STALL_MS;
+    opening->has_stalled = false;
+    return &opening->endpoint;
 }
 
 /* --- time --- */
@@ -112,22 +119,50 @@ bool opening_is_late(const struct opening *opening, uint64_t now_ms)
     return now_ms >= opening->deadline_ms;
 }
 
+void opening_progress(struct opening *opening, uint64_t now_ms)
+{
+    if (opening->stalls_at_ms > 0)
+        opening->stalls_at_ms = now_ms + RACE_STALL_MS;
+}
+
+bool opening_stalls(struct opening *opening, uint64_t now_ms)
+{
+    bool stalls = opening->stalls_at_ms > 0 && now_ms >= opening->stalls_at_ms;
+    if (stalls)
+        opening->stalls_at_ms = 0;
+    opening->has_stalled |= stalls;
+    return stalls;
+}
+
+bool opening_wants_room(struct opening *opening, uint64_t now_ms)
+{
+    bool wants = opening->step == OPENING_GREETING && now_ms >= opening->room_at_ms;
+    if (wants)
+        opening->room_at_ms = now_ms + OPENING_PATIENCE_MS;
+    return wants;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms)
 {
-    uint64_t left_ms = opening_is_late(opening, now_ms) ? 0 : opening->deadline_ms - now_ms;
-    bool is_greeted = opening->step != OPENING_GREETING;
-    return is_greeted || left_ms < OPENING_PATIENCE_MS ? left_ms : OPENING_PATIENCE_MS;
+    uint64_t until_ms = opening->deadline_ms;
+    if (opening->step == OPENING_GREETING)
+        until_ms = earlier(until_ms, opening->room_at_ms);
+    if (opening->stalls_at_ms > 0)
+        until_ms = earlier(until_ms, opening->stalls_at_ms);
+    return until_ms > now_ms ? until_ms - now_ms : 0;
 }
 
 /* --- how it went --- */
 
 const char *opening_address(const struct opening *opening, char ret_text[ADDRESS_TEXT_MAX])
 {
-    struct address address;
-    if (opening->endpoint.len == 0 || opening->member->is_unix)
-        return opening->member->host;
-    address_set(&address, &opening->endpoint.sockaddr.any);
-    return address_text_with_port(&address, ret_text);
+    const struct config_member *member = opening->only ? opening->only : &opening->config->members[0];
+    return opening->candidate.member ? candidate_text(&opening->candidate, ret_text) : member->host;
 }
 
 /* mark: of the session that it is for; NULL: for none. */
@@ -152,30 +187,52 @@ void opening_complain(struct opening *opening, const struct logmark *mark, const
     snprintf(opening->why, sizeof opening->why, "%s", why);
 }
 
-/* A name's address has not been connected to, or was silent for all the time that it had. What hangs up or says
- * something that is of no use costs no time, and may be meant for this one connection. */
-static void opening_note_dead(const struct opening *opening, bool was_connecting, uint64_t now_ms)
+void opening_succeed(const struct opening *opening, uint64_t now_ms)
 {
-    bool is_silent = opening->deadline_ms > 0 && opening_is_late(opening, now_ms);
-    if (opening->at < opening->addresses.count && (is_silent || was_connecting))
-        deadlist_note(&opening->addresses.addresses[opening->at], is_silent, now_ms);
+    char text[ADDRESS_TEXT_MAX];
+    if (opening->candidate.member)
+        pulse_beat(opening->config->name, candidate_text(&opening->candidate, text), !opening->has_stalled, now_ms);
 }
 
-void opening_succeed(const struct opening *opening)
+void opening_fail(struct opening *opening, const struct logmark *mark, bool is_ours, const char *why, uint64_t now_ms)
 {
-    if (opening->at < opening->addresses.count)
-        deadlist_clear(&opening->addresses.addresses[opening->at]);
-}
-
-bool opening_fail(struct opening *opening, const struct logmark *mark, bool was_connecting, const char *why,
-                  uint64_t now_ms)
-{
+    const struct config_upstream *config = opening->config;
+    char text[ADDRESS_TEXT_MAX];
     opening_complain(opening, mark, why);
-    opening_note_dead(opening, was_connecting, now_ms);
+    if (opening->candidate.member && !is_ours)
+        pulse_fail(config->name, candidate_text(&opening->candidate, text), config->fail_timeout_ms, now_ms);
+}
+
+bool opening_goes_on(const struct opening *opening)
+{
     bool is_worth_it = !opening->scout || !scout_has_names(opening->scout);
-    if (opening->at + 1 >= opening->addresses.count || !is_worth_it)
+    return is_worth_it && race_goes_on(opening->runner.race);
+}
+
+bool opening_lose(const struct opening *opening, uint64_t now_ms)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return pulse_lose(opening->config->name, candidate_text(&opening->candidate, text), now_ms, opening->deadline_ms);
+}
+
+bool opening_may_pass(const struct opening *opening)
+{
+    return race_may_pass(opening->runner.race, &opening->candidate);
+}
+
+void opening_pass(struct opening *opening)
+{
+    race_put_off(opening->runner.race, &opening->candidate);
+    opening_advance(opening);
+}
+
+bool opening_puts_off(struct opening *opening, uint64_t now_ms)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (!opening_goes_on(opening))
         return false;
-    opening->at++;
+    pulse_lose(opening->config->name, candidate_text(&opening->candidate, text), now_ms, now_ms);
+    race_put_off(opening->runner.race, &opening->candidate);
     return true;
 }
 

@@ -8,45 +8,72 @@
 
 struct outage {
     struct list link;
-    char upstream[];
+    enum outage_kind kind;
+    char *member; /* within names; NULL: the whole upstream */
+    char names[]; /* the upstream's, a NUL, the member's */
 };
+
+const char *const outage_names[] = { [OUTAGE_NONE] = "up", [OUTAGE_DOWN] = "down", [OUTAGE_DRAINING] = "draining" };
 
 static pthread_rwlock_t outages_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct list outages = { &outages, &outages };
 
-static struct outage *outage_find(const char *upstream)
+static bool outage_is_of(const struct outage *outage, const char *upstream, const char *member)
+{
+    bool is_member = member && outage->member ? strcmp(member, outage->member) == 0 : !member && !outage->member;
+    return is_member && strcmp(outage->names, upstream) == 0;
+}
+
+static struct outage *outage_find(const char *upstream, const char *member)
 {
     list_each_safe(link, &outages)
     {
         struct outage *outage = list_entry(link, struct outage, link);
-        if (strcmp(outage->upstream, upstream) == 0)
+        if (outage_is_of(outage, upstream, member))
             return outage;
     }
     return NULL;
 }
 
-bool outage_is(const char *upstream)
+enum outage_kind outage_of(const char *upstream, const char *member)
 {
     pthread_rwlock_rdlock(&outages_lock);
-    bool is = outage_find(upstream);
+    const struct outage *whole = outage_find(upstream, NULL), *own = member ? outage_find(upstream, member) : NULL;
+    enum outage_kind kind = whole ? whole->kind : own ? own->kind : OUTAGE_NONE;
     pthread_rwlock_unlock(&outages_lock);
-    return is;
+    return kind;
 }
 
-bool outage_begin(const char *upstream)
+bool outage_is(const char *upstream, const char *member)
 {
-    size_t size = strlen(upstream) + 1;
-    struct outage *outage = malloc(sizeof *outage + size);
+    return outage_of(upstream, member) != OUTAGE_NONE;
+}
+
+static struct outage *outage_new(const char *upstream, const char *member)
+{
+    size_t upstream_size = strlen(upstream) + 1, member_size = member ? strlen(member) + 1 : 0;
+    struct outage *outage = calloc(1, sizeof *outage + upstream_size + member_size);
+    if (!outage)
+        return NULL;
+    memcpy(outage->names, upstream, upstream_size);
+    if (member)
+        outage->member = memcpy(outage->names + upstream_size, member, member_size);
+    list_init(&outage->link);
+    return outage;
+}
+
+bool outage_begin(const char *upstream, const char *member, enum outage_kind kind)
+{
+    struct outage *outage = outage_new(upstream, member);
     if (!outage)
         return false;
-    memcpy(outage->upstream, upstream, size);
-    list_init(&outage->link);
     pthread_rwlock_wrlock(&outages_lock);
-    bool is_new = !outage_find(upstream);
-    if (is_new)
+    struct outage *known = outage_find(upstream, member);
+    if (!known)
         list_move(&outage->link, &outages);
+    (known ? known : outage)->kind = kind;
     pthread_rwlock_unlock(&outages_lock);
-    if (!is_new)
+    if (known)
         free(outage);
     return true;
 }
@@ -58,10 +85,10 @@ static void outage_remove(struct outage *outage)
     free(outage);
 }
 
-void outage_end(const char *upstream)
+void outage_end(const char *upstream, const char *member)
 {
     pthread_rwlock_wrlock(&outages_lock);
-    outage_remove(outage_find(upstream));
+    outage_remove(outage_find(upstream, member));
     pthread_rwlock_unlock(&outages_lock);
 }
 

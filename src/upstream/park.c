@@ -542,10 +542,10 @@ void park_put(struct parked *parked, uint64_t now_ms)
     parked->row = park_row(parked->config->name);
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
-    bool may_wait = park_is_on() && park_is_configured(parked->config) && !outage_is(parked->config->name) &&
-                    !proof->is_void && proof_is_fresh(&park.proofs, proof, now_ms) &&
-                    !parked_has_expired(parked, now_ms, &why) && parked_is_in_place(parked) &&
-                    !queue_is_short(parked->kept.stay.queue) &&
+    bool may_wait = park_is_on() && park_is_configured(parked->config) &&
+                    !outage_is(parked->config->name, parked->member->text) && !proof->is_void &&
+                    proof_is_fresh(&park.proofs, proof, now_ms) && !parked_has_expired(parked, now_ms, &why) &&
+                    parked_is_in_place(parked) && !queue_is_short(parked->kept.stay.queue) &&
                     !allowances_is_pressed(&park.allowances, proof->user->key, now_ms);
     kept_forget_expected(&parked->kept);
     if (may_wait) {
@@ -705,14 +705,15 @@ void park_follow(const char *name)
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (strcmp(parked->member->host, name) == 0 && !parked_is_in_place(parked))
+        bool is_its = parked->member->is_srv || strcmp(parked->member->host, name) == 0;
+        if (is_its && !parked_is_in_place(parked))
             parked_doom(parked, &doomed, PARK_END_MOVED);
     }
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
 }
 
-unsigned park_give_up_all(struct imapstate_span upstream)
+unsigned park_give_up_all(const char *upstream, const char *member)
 {
     struct list doomed;
     list_init(&doomed);
@@ -721,7 +722,7 @@ unsigned park_give_up_all(struct imapstate_span upstream)
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (imapstate_span_equal(imapstate_span_of(parked->config->name), upstream))
+        if (strcmp(parked->config->name, upstream) == 0 && (!member || strcmp(parked->member->text, member) == 0))
             parked_doom(parked, &doomed, PARK_END_DOWN);
     }
     unsigned count = before - park.count;

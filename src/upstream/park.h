@@ -178,8 +178,8 @@ bool park_give_up_oldest(struct imapstate_span upstream);
  * nothing but their end is missing. queue may be NULL. */
 void park_make_room(const struct queue *queue);
 
-/* Gives up all that is parked there; returns how many that were. */
-unsigned park_give_up_all(struct imapstate_span upstream);
+/* Gives up all that is parked there, at this member (NULL: at any); returns how many that were. */
+unsigned park_give_up_all(const char *upstream, const char *member);
 
 /* Nothing that the user, or with NULL anybody, has proved is good any more: what hangs on it is given up, and whoever
  * comes back logs in at the upstream. ASCII letters match in either case. Returns how many parked connections that

@@ -8,6 +8,7 @@
 #include "opening.h"
 #include "park.h"
 #include "pipeline.h"
+#include "pulse.h"
 #include "queue.h"
 #include "tag.h"
 
@@ -24,7 +25,7 @@ static const unsigned upstream_may_enter[UPSTREAM_STATE_MAX] = {
     [UPSTREAM_SECURING] =
         BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_QUEUED) | BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_PREPARING] = BIT(UPSTREAM_SECURING) | BIT(UPSTREAM_READY) | BIT(UPSTREAM_QUEUED) |
-                           BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_DEAD),
+                           BIT(UPSTREAM_CONNECTING) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_READY] = BIT(UPSTREAM_PREPARING) | BIT(UPSTREAM_LOGGING_IN) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_LOGGING_IN] = BIT(UPSTREAM_ATTACHED) | BIT(UPSTREAM_DEAD),
     [UPSTREAM_ATTACHED] = BIT(UPSTREAM_SETTLING) | BIT(UPSTREAM_LEAVING) | BIT(UPSTREAM_DEAD),
@@ -55,8 +56,11 @@ static const struct moves upstream_moves = { "upstream", upstream_state_names, u
 static void upstream_count_stage(const struct upstream *upstream, int more)
 {
     unsigned stage = upstream_stages[upstream->state];
-    if (upstream->place && stage < UPSTREAM_STAGE_COUNT)
-        upstream->place->now[stage] += (uint64_t)(int64_t)more;
+    if (!upstream->place || stage == UPSTREAM_STAGE_COUNT)
+        return;
+    upstream->place->now[stage] += (uint64_t)(int64_t)more;
+    if (stage == UPSTREAM_IN_LOGIN || stage == UPSTREAM_IN_SESSION)
+        pulse_count(upstream->config->name, upstream_place_address(upstream->place), more);
 }
 
 void upstream_set_place(struct upstream *upstream, const char *address)
@@ -173,6 +177,7 @@ void upstream_die(struct upstream *upstream)
     struct upstream_owner owner = upstream->owner;
     upstream_disown(upstream);
     timer_stop(&upstream->timer);
+    upstream->upstreams->on_end(upstream);
     opening_free(upstream->opening);
     upstream->opening = NULL;
     stream_pause(&upstream->stream);

@@ -10,7 +10,7 @@
  *   QUEUED: waits for a place at the address (queue.h); nothing is connected. SETTLING: the session is over, and what
  * is left of the connection is parked. A parked connection begins as ATTACHED, or as SETTLING if it only has to show a
  * sign of life. LEAVING: LOGOUT has been sent, and the server is to hang up. A scout, which has no owner, goes there
- * from READY.
+ * from READY, and from PREPARING one that another was faster than.
  *
  * PREPARING: the greeting, CAPABILITY, STARTTLS, ID; until READY the upstream handles what it hears itself. From
  * LOGGING_IN on, its owner reads it. */
@@ -18,6 +18,7 @@
 #define UPSTREAM_UPSTREAM_H
 
 #include <imapstate/frame.h>
+#include <imapstate/span.h>
 
 #include "address.h"
 #include "capability.h"
@@ -49,7 +50,8 @@ enum upstream_state {
 struct upstream;
 
 enum upstream_event {
-    UPSTREAM_PREPARED, /* READY: a login may begin */
+    UPSTREAM_PREPARED, /* READY: a login may begin. upstream may be another one than the owner has, which has ended:
+                        * then it is the owner's in its place */
     UPSTREAM_TOLD,     /* before that; words: a line from the server that may be for the user, such as ALERT and BYE */
     UPSTREAM_HEARD,    /* LOGGING_IN, ATTACHED: there is input */
     UPSTREAM_DRAINED,  /* more may be written, as for STREAM_DRAINED */
@@ -74,6 +76,7 @@ struct upstreams {
     struct queue_desk desk;                   /* where those hear that it is their turn */
     stream_callback *on_stream;               /* upstreams.c: told what happens to any of them */
     agenda_callback *on_timer;
+    void (*on_end)(struct upstream *upstream); /* an upstream is about to end */
     struct upstream_counters counters;
 };
 
@@ -107,10 +110,11 @@ struct upstream {
     bool is_hiding; /* the response that is passing is not the client's (its owner's to write) */
 };
 
-/* The two ends of a client's connection, for a PROXY header to the server, and the lane that it waits in (queue.h).
- * Borrowed for the call. */
+/* For whom a connection is made: the two ends of a client's connection, for a PROXY header to the server; who the user
+ * is, empty if nobody knows; and the lane that it waits in (queue.h). Borrowed for the call. */
 struct upstream_ends {
     const struct address *peer, *local;
+    struct imapstate_span user;
     uint8_t lane;
 };
 

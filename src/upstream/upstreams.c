@@ -1,8 +1,13 @@
 #include "upstreams.h"
 
+#include "candidates.h"
 #include "connecting.h"
 #include "list.h"
+#include "loop.h"
+#include "outage.h"
 #include "park.h"
+#include "pulse.h"
+#include "resolver.h"
 #include "queue.h"
 #include "scout.h"
 #include "settling.h"
@@ -118,41 +123,73 @@ static void upstreams_on_timer(void *owner)
 
 /* --- how they come about --- */
 
-static struct upstream *upstreams_connect(struct upstreams *upstreams, struct service *service,
-                                          const struct config_upstream *config, const struct upstream_ends *ends,
-                                          struct scout *scout)
-{
-    struct upstream *upstream = upstream_new(upstreams, service, config, UPSTREAM_RESOLVING);
-    if (!upstream) {
-        scout_free(scout);
-        return NULL;
-    }
-    if (connecting_begin(upstream, ends, scout))
-        return upstream;
-    upstream_die(upstream);
-    return NULL;
-}
-
 struct upstream *upstreams_open(struct upstreams *upstreams, struct service *service,
                                 const struct config_upstream *config, const struct upstream_owner *owner,
                                 const struct upstream_ends *ends)
 {
-    struct upstream *upstream = upstreams_connect(upstreams, service, config, ends, NULL);
-    if (upstream)
-        upstream->owner = *owner;
+    struct upstream *upstream = upstream_new(upstreams, service, config, UPSTREAM_RESOLVING);
+    if (!upstream)
+        return NULL;
+    if (!connecting_begin(upstream, ends)) {
+        upstream_die(upstream);
+        return NULL;
+    }
+    upstream->owner = *owner;
     return upstream;
 }
 
-void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
+void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config,
+                     const struct config_member *member)
 {
     struct scout *scout = scout_new(config->name, upstreams->loop);
-    if (scout)
-        upstreams_connect(upstreams, service, config, NULL, scout);
+    struct upstream *upstream = scout ? upstream_new(upstreams, service, config, UPSTREAM_RESOLVING) : NULL;
+    if (!upstream)
+        scout_free(scout);
+    else if (!connecting_begin_scout(upstream, member, scout))
+        upstream_die(upstream);
 }
 
 void upstreams_probe(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
 {
-    upstreams_connect(upstreams, service, config, NULL, NULL);
+    static const struct upstream_owner nobody;
+    upstreams_open(upstreams, service, config, &nobody, NULL);
+}
+
+static void upstreams_check_address(struct upstreams *upstreams, struct service *service,
+                                    const struct config_upstream *config, const struct candidate *candidate)
+{
+    char text[ADDRESS_TEXT_MAX];
+    uint64_t now_ms = loop_now_ms(upstreams->loop), until_ms = now_ms + config->connect_timeout_ms;
+    const char *address = candidate_text(candidate, text);
+    if (!pulse_is_due(config->name, address, config->check_interval_ms, now_ms, until_ms))
+        return;
+    struct upstream *upstream = upstream_new(upstreams, service, config, UPSTREAM_RESOLVING);
+    if (upstream && !connecting_begin_check(upstream, candidate))
+        upstream_die(upstream);
+}
+
+/* Nobody else may ask for the names of a pool that only stands by. */
+static void upstreams_follow_names(const struct config_upstream *config, uint64_t now_ms)
+{
+    for (size_t i = 0; i < config->member_count; i++)
+        if (!config->members[i].is_unix)
+            resolver_refresh(config->members[i].host, now_ms);
+}
+
+/* Where there is only one address, what is known of it would change nothing. */
+void upstreams_check(struct upstreams *upstreams, struct service *service, const struct config_upstream *config)
+{
+    struct candidates_wait wait = { .is_scouting = true, .is_peeking = true };
+    struct candidates candidates;
+    uint64_t wait_ms, now_ms = loop_now_ms(upstreams->loop);
+    if (outage_is(config->name, NULL))
+        return;
+    candidates_look_up(config, NULL, &wait, now_ms, &candidates, &wait_ms);
+    if (candidates.count > 1)
+        upstreams_follow_names(config, now_ms);
+    for (unsigned i = 0; candidates.count > 1 && i < candidates.count; i++)
+        upstreams_check_address(upstreams, service, config, &candidates.at[i]);
+    candidates_done(&candidates);
 }
 
 struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *parked, const struct upstream_owner *owner,
@@ -174,7 +211,9 @@ struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *park
 
 void upstreams_init(struct upstreams *upstreams, struct loop *loop)
 {
-    *upstreams = (struct upstreams){ .loop = loop, .on_stream = upstreams_on_stream, .on_timer = upstreams_on_timer };
+    *upstreams = (struct upstreams){
+        .loop = loop, .on_stream = upstreams_on_stream, .on_timer = upstreams_on_timer, .on_end = connecting_abandon
+    };
     upstream_counters_init(&upstreams->counters);
     queue_desk_init(&upstreams->desk, loop);
     for (size_t state = 0; state < UPSTREAM_STATE_MAX; state++)

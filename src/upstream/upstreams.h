@@ -5,6 +5,7 @@
 #include <imapstate/span.h>
 #include <stdbool.h>
 
+struct config_member;
 struct config_upstream;
 struct loop;
 struct parked;
@@ -40,9 +41,14 @@ struct upstream *upstreams_wake(struct upstreams *upstreams, struct parked *park
 /* Is the upstream there? Connects to it as for a login, and leaves; what came of it is counted (upstreamcounters.h). */
 void upstreams_probe(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
 
-/* Carries out the round of the prelude that the caller has begun: a connection of the gateway's own asks for the list
- * before login and, if the server has ID, for the answer to that, says LOGOUT, and the round ends, possibly from within
- * this call. No client waits for a scout for which parked connections would have to make room. */
-void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
+/* Tries each address of the upstream that it is time to try (pulse.h), if it has several: nobody waits for it. Nothing
+ * is known of a name that no connection has led to yet. */
+void upstreams_check(struct upstreams *upstreams, struct service *service, const struct config_upstream *config);
+
+/* Carries out the round of the prelude that the caller has begun for a member: a connection of the gateway's own asks
+ * for the list before login and, if the server has ID, for the answer to that, says LOGOUT, and the round ends,
+ * possibly from within this call. No client waits for a scout for which parked connections would have to make room. */
+void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config,
+                     const struct config_member *member);
 
 #endif

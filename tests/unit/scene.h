@@ -13,6 +13,7 @@
 #include "offers.h"
 #include "parking.h"
 #include "prelude.h"
+#include "pulse.h"
 #include "resolver.h"
 #include "upstream.h"
 #include "upstreams.h"
@@ -132,6 +133,7 @@ static inline void scene_end(void)
     park_done();
     assert_int_equal(wires_count(), 0);
     prelude_done();
+    pulse_done();
     resolver_done();
     loop_done(&scene.loop);
     upstreams_done(&scene.upstreams);

@@ -15,8 +15,9 @@ static const struct {
     { "[\"show\",\"listeners\",\"--user=ann\"]", "usage: show listeners [--upstream NAME]" },
     { "[\"show\",\"clients\",\"--all\"]", "usage: show clients [--user USER]" },
     { "[\"reload\",\"now\"]", "usage: reload" },
-    { "[\"upstream\",\"main\"]", "usage: upstream NAME up|down" },
-    { "[\"upstream\",\"main\",\"sideways\"]", "an upstream can be \\\"up\\\" or \\\"down\\\"\",\"kind\":\"usage\"" },
+    { "[\"upstream\",\"main\"]", "usage: upstream NAME[:MEMBER] up|down|drain" },
+    { "[\"upstream\",\"main\",\"sideways\"]",
+      "an upstream can be \\\"up\\\", \\\"down\\\" or \\\"drain\\\"\",\"kind\":\"usage\"" },
     { "[\"upstream\",\"nix\",\"up\"]", "there is no upstream of this name\",\"kind\":\"failed\"" },
     { "[\"drain\",\"nix\"]", "there is no listener of this name\",\"kind\":\"failed\"" },
     { "[\"resume\",\"nix\"]", "there is no listener of this name\",\"kind\":\"failed\"" },
@@ -62,12 +63,12 @@ TEST(an_upstream_is_taken_down_and_up_again)
     struct asking asking;
     asking_begin(&asking, RIG_CONFIG);
     assert_non_null(strstr(ask_for(&asking, "[\"upstream\",\"main\",\"down\"]"), "{\"done\":"));
-    assert_true(outage_is("main"));
+    assert_true(outage_is("main", NULL));
     rig_reload(&asking.one.rig, "listener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" }\n"
                                 "upstream \"other\" { address = \"127.0.0.1:143\" tls = \"none\" }\n");
     assert_non_null(
         strstr(ask_for(&asking, "[\"upstream\",\"main\",\"up\"]"), "{\"done\":")); /* it is gone, but was down */
-    assert_false(outage_is("main"));
+    assert_false(outage_is("main", NULL));
     asking_end(&asking);
 }
 

@@ -267,6 +267,29 @@ TEST(the_scope_of_an_ipv6_address_is_kept)
     assert_int_equal(endpoint.sockaddr.in6.sin6_scope_id, if_nametoindex("lo"));
 }
 
+TEST(a_service_has_a_domain_behind_its_two_labels)
+{
+    static const struct {
+        const char *text, *domain;
+    } rows[] = {
+        { "srv:_imaps._tcp.example.org", "example.org" },
+        { "srv:_imap._tcp.org", "org" },
+        { "_imaps._tcp.example.org", NULL },
+        { "srv:example.org", NULL },
+        { "srv:_imaps.example.org", NULL },
+        { "srv:_imaps._tcp", NULL },
+        { "srv:_imaps._tcp.", NULL },
+        { "srv:_._tcp.example.org", NULL },
+        { "srv:_imaps._.example.org", NULL },
+        { "srv:_imaps._tcp..org", NULL },
+        { "srv:", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *domain = endpoint_service_domain(rows[i].text);
+        CHECK_ROW(rows[i].text, domain ? rows[i].domain && strcmp(domain, rows[i].domain) == 0 : !rows[i].domain);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +301,7 @@ int main(void)
         cmocka_unit_test(an_address_to_connect_to_is_split),
         cmocka_unit_test(what_is_no_name_can_be_connected_to_at_once),
         cmocka_unit_test(the_scope_of_an_ipv6_address_is_kept),
+        cmocka_unit_test(a_service_has_a_domain_behind_its_two_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,11 +4,11 @@
 #include "naming.h"
 #include "parking.h"
 
-#include "deadlist.h"
 #include "log.h"
 #include "loop.h"
 #include "opening.h"
 #include "prelude.h"
+#include "pulse.h"
 #include "resolver.h"
 #include "scout.h"
 
@@ -27,6 +27,7 @@ static struct opening *begin(const char *text)
     park_configure(service->config);
     struct opening *opening = opening_new(&service->config->upstreams[0], NULL);
     assert_non_null(opening);
+    assert_true(race_begin(&opening->runner, NULL));
     return opening;
 }
 
@@ -35,7 +36,7 @@ static void end(struct opening *opening)
     opening_free(opening);
     park_done();
     resolver_done();
-    deadlist_expire();
+    pulse_done();
     service_unref(service);
 }
 
@@ -70,51 +71,57 @@ TEST(a_step_leads_only_to_those_that_the_diagram_has)
 TEST(an_address_needs_no_looking_up)
 {
     uint64_t wait_ms = 1;
+    const char *why;
     struct opening *opening = begin(BY_ADDRESS);
-    assert_int_equal(opening_look_up(opening, NOW, &wait_ms), RESOLVER_KNOWN);
+    assert_int_equal(opening_look_up(opening, NOW, &wait_ms, &why), RESOLVER_KNOWN);
     assert_int_equal(wait_ms, 0);
+    assert_true(opening_advance(opening));
     const struct endpoint *endpoint = opening_begin_try(opening, NOW);
     assert_int_equal(endpoint->sockaddr.any.sa_family, AF_INET);
-    /* There is no other. */
-    assert_false(opening_fail(opening, NULL, true, "Connection refused", NOW));
+    opening_fail(opening, NULL, false, "Connection refused", NOW);
     assert_string_equal(opening->why, "Connection refused");
+    assert_false(opening_goes_on(opening));
+    assert_false(opening_advance(opening));
     end(opening);
 }
 
 TEST(a_name_is_waited_for_a_second_at_a_time_until_its_time_is_over)
 {
     uint64_t wait_ms;
+    const char *why;
     struct opening *opening = begin(BY_NAME);
     static const struct {
         uint64_t after_ms, wait_ms;
     } waits[] = { { 0, 1000 }, { 3999, 1000 }, { 4500, 500 }, { 5000, 0 }, { 6000, 0 } };
     for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-        assert_int_equal(opening_look_up(opening, NOW + waits[i].after_ms, &wait_ms), RESOLVER_ASKED);
+        assert_int_equal(opening_look_up(opening, NOW + waits[i].after_ms, &wait_ms, &why), RESOLVER_ASKED);
         assert_int_equal(wait_ms, waits[i].wait_ms);
     }
     naming_answer(1, NOW);
-    assert_int_equal(opening_look_up(opening, NOW + 6000, &wait_ms), RESOLVER_KNOWN);
+    assert_int_equal(opening_look_up(opening, NOW + 6000, &wait_ms, &why), RESOLVER_KNOWN);
     end(opening);
 }
 
 TEST(a_name_without_an_address_tells_why)
 {
     uint64_t wait_ms;
+    const char *why;
     struct opening *opening = begin(BY_NAME);
-    opening_look_up(opening, NOW, &wait_ms);
+    opening_look_up(opening, NOW, &wait_ms, &why);
     naming_answer(0, NOW);
-    assert_int_equal(opening_look_up(opening, NOW, &wait_ms), RESOLVER_UNKNOWN);
-    assert_string_equal(opening->addresses.why, "no such name");
+    assert_int_equal(opening_look_up(opening, NOW, &wait_ms, &why), RESOLVER_UNKNOWN);
+    assert_string_equal(why, "no such name");
     end(opening);
 }
 
 static struct opening *begin_with_addresses(unsigned addresses)
 {
     uint64_t wait_ms;
+    const char *why;
     struct opening *opening = begin(BY_NAME);
-    opening_look_up(opening, NOW, &wait_ms);
+    opening_look_up(opening, NOW, &wait_ms, &why);
     naming_answer(addresses, NOW);
-    assert_int_equal(opening_look_up(opening, NOW, &wait_ms), RESOLVER_KNOWN);
+    assert_int_equal(opening_look_up(opening, NOW, &wait_ms, &why), RESOLVER_KNOWN);
     return opening;
 }
 
@@ -132,43 +139,46 @@ TEST(each_address_is_tried_once_with_a_time_of_its_own)
     unsigned seen = 0;
     for (unsigned tried = 1; tried <= 3; tried++) {
         uint64_t now_ms = NOW + 4000u * tried;
+        assert_true(opening_advance(opening));
         seen |= 1u << last_octet(opening_begin_try(opening, now_ms));
         assert_false(opening_is_late(opening, now_ms + 4999));
         assert_true(opening_is_late(opening, now_ms + 5000));
-        assert_int_equal(opening_fail(opening, NULL, false, "closed", now_ms + 10), tried < 3);
+        opening_fail(opening, NULL, false, "closed", now_ms + 10);
+        assert_int_equal(opening_goes_on(opening), tried < 3);
     }
     assert_int_equal(seen, 1u << 1 | 1u << 2 | 1u << 3);
     end(opening);
 }
 
-/* What is tried last by the next is what did not connect, or was silent to the end; hanging up costs no time. */
-TEST(an_address_that_costs_time_is_remembered)
+static enum pulse_rank rank_of(const struct opening *opening)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return pulse_read("main", opening_address(opening, text)).rank;
+}
+
+/* Nobody else shall have to find it out. What has failed here says nothing about the server. */
+TEST(how_it_went_at_an_address_is_remembered)
 {
     static const struct {
         const char *name;
-        bool was_connecting, serves_later;
-        uint64_t after_ms;
-        bool is_dead;
+        bool is_ours, loses, serves;
+        enum pulse_rank rank;
     } ends[] = {
-        { "it refuses", true, false, 1, true },
-        { "it does not accept", true, false, 5000, true },
-        { "it accepts and says nothing", false, false, 5000, true },
-        { "it hangs up", false, false, 4999, false },
-        { "it refuses, and serves later", true, true, 1, false },
+        { "it fails", false, false, false, PULSE_DEAD },
+        { "nothing can be connected to from here", true, false, false, PULSE_GOOD },
+        { "it fails, and serves later", false, false, true, PULSE_GOOD },
+        { "another one is faster", true, true, false, PULSE_SLOW },
     };
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         struct opening *opening = begin_with_addresses(2);
+        opening_advance(opening);
         opening_begin_try(opening, NOW);
-        struct address tried = opening->addresses.addresses[0];
-        opening_fail(opening, NULL, ends[i].was_connecting, "what", NOW + ends[i].after_ms);
-        if (ends[i].serves_later) {
-            opening->at = 0;
-            opening_succeed(opening);
-        }
-        struct address both[2] = { tried, opening->addresses.addresses[1] };
-        deadlist_sort(both, 2, false, NOW + ends[i].after_ms);
-        CHECK_ROW(ends[i].name, (memcmp(&both[1], &tried, sizeof tried) == 0) == ends[i].is_dead);
-        deadlist_clear(&tried);
+        opening_fail(opening, NULL, ends[i].is_ours, "what", NOW);
+        if (ends[i].loses)
+            assert_true(opening_lose(opening, NOW));
+        if (ends[i].serves)
+            opening_succeed(opening, NOW);
+        CHECK_ROW(ends[i].name, rank_of(opening) == ends[i].rank);
         end(opening);
     }
 }
@@ -177,17 +187,41 @@ TEST(an_address_that_costs_time_is_remembered)
 
 TEST(silence_is_looked_at_each_second_until_there_is_a_greeting)
 {
-    struct opening *opening = begin(BY_ADDRESS);
-    static const struct {
-        uint64_t after_ms, silent_ms, greeted_ms;
-    } waits[] = { { 0, 1000, 5000 }, { 4000, 1000, 1000 }, { 4001, 999, 999 }, { 5000, 0, 0 }, { 9000, 0, 0 } };
+    struct opening *opening = begin_with_addresses(1);
+    opening_advance(opening);
     opening_begin_try(opening, NOW);
-    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-        opening->step = OPENING_GREETING;
-        assert_int_equal(opening_patience_ms(opening, NOW + waits[i].after_ms), waits[i].silent_ms);
-        opening->step = OPENING_CAPABILITY;
-        assert_int_equal(opening_patience_ms(opening, NOW + waits[i].after_ms), waits[i].greeted_ms);
-    }
+    assert_int_equal(opening_patience_ms(opening, NOW), 250);
+    assert_true(opening_stalls(opening, NOW + 250));
+    assert_int_equal(opening_patience_ms(opening, NOW + 250), 750);
+    assert_false(opening_wants_room(opening, NOW + 999));
+    assert_true(opening_wants_room(opening, NOW + 1000));
+    assert_false(opening_wants_room(opening, NOW + 1000));
+    assert_int_equal(opening_patience_ms(opening, NOW + 1000), 1000);
+    assert_true(opening_wants_room(opening, NOW + 4500));
+    assert_int_equal(opening_patience_ms(opening, NOW + 4500), 500);
+    opening->step = OPENING_CAPABILITY;
+    assert_false(opening_wants_room(opening, NOW + 4900));
+    assert_int_equal(opening_patience_ms(opening, NOW + 2000), 3000);
+    assert_int_equal(opening_patience_ms(opening, NOW + 5000), 0);
+    assert_int_equal(opening_patience_ms(opening, NOW + 9000), 0);
+    end(opening);
+}
+
+/* One that takes connections and then says nothing is as silent as one that does not answer. */
+TEST(whatever_the_server_does_the_time_of_silence_begins_anew)
+{
+    struct opening *opening = begin_with_addresses(1);
+    opening_advance(opening);
+    opening_begin_try(opening, NOW);
+    assert_false(opening_stalls(opening, NOW + 249));
+    opening_progress(opening, NOW + 200);
+    assert_false(opening_stalls(opening, NOW + 449));
+    assert_false(opening->has_stalled);
+    assert_true(opening_stalls(opening, NOW + 450));
+    assert_true(opening->has_stalled);
+    /* Once is enough: what is late stays late. */
+    opening_progress(opening, NOW + 451);
+    assert_false(opening_stalls(opening, NOW + 4000));
     end(opening);
 }
 
@@ -252,20 +286,29 @@ TEST(a_scout_takes_nobodys_place_and_is_content_with_names)
     prelude_take_turn("main", NOW, &round);
     struct scout *scout = scout_new("main", &loop);
     opening = opening_new(&service->config->upstreams[0], scout);
-    opening->addresses.count = 2;
+    assert_true(race_begin(&opening->runner, NULL));
+    struct candidates *candidates = &opening->runner.race->candidates;
+    candidates->at = calloc(2, sizeof *candidates->at);
+    opening->runner.race->known = candidates->count = 2;
     for (uint8_t i = 0; i < 2; i++)
-        opening->addresses.addresses[i] = (struct address){ AF_INET, 143, { 192, 0, 2, i } };
+        candidates->at[i] =
+            (struct candidate){ &opening->config->members[0], { AF_INET, 143, { 192, 0, 2, i } }, 0, 0 };
     park_one();
     assert_false(opening_makes_room(opening));
     assert_int_equal(park_count(), 1);
+    opening_advance(opening);
     opening_begin_try(opening, NOW);
-    assert_true(opening_fail(opening, NULL, true, "what", NOW));
+    /* A silent address comes last, once. */
+    assert_true(opening_puts_off(opening, NOW));
+    assert_int_equal(candidates->count, 3);
+    opening_advance(opening);
     opening_begin_try(opening, NOW);
-    opening->at = 0;
+    opening_fail(opening, NULL, false, "what", NOW);
+    assert_true(opening_goes_on(opening));
     scout_learn_names(scout, IMAPSTATE_SPAN("IMAP4rev1"));
-    assert_false(opening_fail(opening, NULL, false, "what", NOW));
+    assert_false(opening_goes_on(opening));
+    assert_false(opening_puts_off(opening, NOW));
     assert_false(prelude_round_has_ended("main", round));
-    deadlist_clear(&opening->addresses.addresses[0]);
     opening_free(opening);
     assert_true(prelude_round_has_ended("main", round));
     end(of_client);
@@ -279,6 +322,7 @@ TEST(until_tls_is_there_nothing_is_certain_where_it_is_to_come)
     assert_true(opening_is_preliminary(opening));
     opening->is_secure = true;
     assert_false(opening_is_preliminary(opening));
+    opening->candidate = (struct candidate){ &opening->config->members[0], { AF_INET, 143, { 192, 0, 2, 1 } }, 0, 0 };
     opening_begin_try(opening, NOW);
     assert_true(opening_is_preliminary(opening));
     end(opening);
@@ -295,7 +339,8 @@ int main(void)
         cmocka_unit_test(a_name_is_waited_for_a_second_at_a_time_until_its_time_is_over),
         cmocka_unit_test(a_name_without_an_address_tells_why),
         cmocka_unit_test(each_address_is_tried_once_with_a_time_of_its_own),
-        cmocka_unit_test(an_address_that_costs_time_is_remembered),
+        cmocka_unit_test(how_it_went_at_an_address_is_remembered),
+        cmocka_unit_test(whatever_the_server_does_the_time_of_silence_begins_anew),
         cmocka_unit_test(silence_is_looked_at_each_second_until_there_is_a_greeting),
         cmocka_unit_test(a_parked_connection_gives_way_only_before_the_greeting),
         cmocka_unit_test(once_one_has_given_way_the_server_is_asked_again_a_few_times),

@@ -15,7 +15,7 @@ TEST(each_upstream_has_a_row)
     asking_begin(&asking, TWO);
     struct rig *rig = &asking.one.rig;
     assert_non_null(rig_log_in(rig, rig_greet(rig, LIST), "ann", LIST));
-    assert_true(outage_begin("six"));
+    assert_true(outage_begin("six", NULL, OUTAGE_DOWN));
     assert_string_equal(
         ask_for(&asking, "[\"show\",\"upstreams\"]"),
         "{\"row\":{\"name\":\"main\",\"address\":\"127.0.0.1:143\",\"tls\":\"none\",\"state\":\"up\",\"waiting\":0,"

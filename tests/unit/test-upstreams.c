@@ -169,7 +169,7 @@ TEST(a_round_ends_whatever_becomes_of_its_scout)
                 uint32_t round;
                 scene_begin(PLAIN);
                 assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
-                upstreams_scout(&scene.upstreams, scene.service, scene.config);
+                upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
                 scene_turn();
                 scene_accept();
                 scene_say_some(scouts[i].says, cut);
@@ -195,7 +195,7 @@ TEST(a_scout_that_cannot_connect_ends_its_round)
     uint32_t round;
     scene_begin(PLAIN);
     assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
-    upstreams_scout(&scene.upstreams, scene.service, scene.config);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
     scene_turn();
     wire_refuse(scene.wire, ECONNREFUSED);
     scene_turn();
@@ -211,7 +211,7 @@ TEST(what_is_somebodys_stays_until_he_lets_go)
     scene_begin(PLAIN);
     struct upstream *upstream = scene_open_attached();
     prelude_take_turn("main", scene.now_ms, &round);
-    upstreams_scout(&scene.upstreams, scene.service, scene.config);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
     scene_turn();
     struct wire *scouting = scene.wire;
     assert_int_equal(wires_count(), 2);

@@ -79,6 +79,11 @@ struct wire *wire_new(void)
     return new_wire(WIRE_OPEN);
 }
 
+struct wire *wire_newest(void)
+{
+    return list_is_empty(&wires) ? NULL : list_entry(wires.previous, struct wire, link);
+}
+
 struct wire *wire_asked(void)
 {
     for (struct list *link = wires.next; link != &wires; link = link->next) {

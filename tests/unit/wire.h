@@ -48,6 +48,7 @@ struct wire *wire_new(void);
 
 /* That the gateway has asked for by connect(), the first of those that wait. NULL: none does. */
 struct wire *wire_asked(void);
+struct wire *wire_newest(void); /* the one that has come last, however it has come */
 void wire_accept(struct wire *wire);
 void wire_refuse(struct wire *wire, int error);
 
