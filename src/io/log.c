@@ -16,6 +16,8 @@
 #include "logqueue.h"
 #include "loguser.h"
 
+#define LOG_GATHER_MS 5
+
 static _Atomic int log_to_now = LOG_TO_STDERR;
 static _Atomic int log_format_now = LOG_FORMAT_TEXT;
 static _Atomic int log_level_now = LOG_LEVEL_INFO;
@@ -27,7 +29,7 @@ static struct {
     pthread_cond_t changed;
     struct logqueue queue; /* under lock */
     bool is_queued;        /* under lock: there is a thread */
-    bool is_writing;       /* under lock: it has taken a line that may not have been written yet */
+    bool is_awake;         /* under lock: it writes, or gathers; whatever is queued now need not wake it */
     bool is_stopping;      /* under lock */
 } log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
@@ -136,17 +138,30 @@ static void log_deliver_loss(uint64_t lost)
 
 /* --- the thread --- */
 
+/* A page has two lines. To wake the thread for each takes longer than all else that is done for the page, so it waits a
+ * moment for more of them. */
+static void log_gather(void)
+{
+    static const struct timespec moment = { .tv_nsec = LOG_GATHER_MS * 1000000 };
+    pthread_mutex_unlock(&log_state.lock);
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&log_state.lock);
+}
+
 static void log_wait(void)
 {
-    log_state.is_writing = false;
-    pthread_cond_broadcast(&log_state.changed);
+    log_state.is_awake = false;
     pthread_cond_wait(&log_state.changed, &log_state.lock);
+    log_state.is_awake = true;
+    if (!log_state.is_stopping)
+        log_gather();
 }
 
 static void *log_run(void *unused __attribute__((unused)))
 {
     static struct logqueue_entry entry;
     pthread_mutex_lock(&log_state.lock);
+    log_state.is_awake = true;
     for (;;) {
         if (!logqueue_take(&log_state.queue, &entry)) {
             if (log_state.is_stopping)
@@ -154,7 +169,6 @@ static void *log_run(void *unused __attribute__((unused)))
             log_wait();
             continue;
         }
-        log_state.is_writing = true;
         pthread_mutex_unlock(&log_state.lock);
         if (entry.lost > 0)
             log_deliver_loss(entry.lost);
@@ -162,7 +176,7 @@ static void *log_run(void *unused __attribute__((unused)))
             log_deliver(entry.mark, entry.line, entry.len);
         pthread_mutex_lock(&log_state.lock);
     }
-    log_state.is_writing = log_state.is_queued = false;
+    log_state.is_awake = log_state.is_queued = false;
     pthread_cond_broadcast(&log_state.changed);
     pthread_mutex_unlock(&log_state.lock);
     return NULL;
@@ -222,16 +236,18 @@ static bool log_goes_to_file(const struct logline *line)
 static void log_hand_over(const struct logline *line, bool may_write)
 {
     uint8_t mark = log_mark_of(line);
+    bool is_awaited = false;
     pthread_mutex_lock(&log_state.lock);
-    bool is_behind = log_state.is_queued && (log_state.queue.len > 0 || log_state.is_writing);
+    bool is_behind = log_state.is_queued && (log_state.queue.len > 0 || log_state.is_awake);
     if (!log_state.is_queued || (may_write && !is_behind)) {
         log_deliver(mark, line->octets, line->len);
     } else {
         logqueue_put(&log_state.queue, mark, line->octets, line->len);
-        if (!log_state.is_writing)
-            pthread_cond_broadcast(&log_state.changed);
+        is_awaited = !log_state.is_awake;
     }
     pthread_mutex_unlock(&log_state.lock);
+    if (is_awaited) /* behind the lock, which the thread takes first */
+        pthread_cond_broadcast(&log_state.changed);
 }
 
 void log_end(struct logline *line)

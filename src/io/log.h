@@ -1,7 +1,8 @@
 /* log: one line per event, to standard error or syslog. Never a password, a token or mail text (P15).
  *
- * The caller never waits for a reader: lines are queued (logqueue.h), and a thread of the log's own writes them. Only a
- * regular file, which nobody has to read, is written to at once. Safe from all threads: a line is one write.
+ * The caller never waits for a reader: lines are queued (logqueue.h), and a thread of the log's own writes them, some
+ * milliseconds later. Only a regular file, which nobody has to read, is written to at once. Safe from all threads: a
+ * line is one write.
  *
  * A line that is only words is written by log_write(). One that has data is made of its parts (logline.h), between
  * log_begin() and log_end(), so that each has a field of its own in JSON. */
