@@ -23,6 +23,12 @@
 #include "upstreams.h"
 #include "waking.h"
 
+static void choice_forget_record(struct client *client)
+{
+    record_free(client->choice.record);
+    client->choice.record = NULL;
+}
+
 static void choice_give_back(struct client *client)
 {
     struct choice *choice = &client->choice;
@@ -36,7 +42,7 @@ void choice_done(struct client *client)
     struct choice *choice = &client->choice;
     choice_give_back(client);
     park_proof_unref(choice->proof);
-    record_free(choice->record);
+    choice_forget_record(client);
     resend_done(&choice->resend);
     *choice = (struct choice){ .resend = choice->resend };
 }
@@ -97,6 +103,7 @@ static bool choice_wake(struct client *client, enum park_want want, struct imaps
         session_give_record(&client->session, record);
     else
         record_free(record);
+    choice_forget_record(client);
     resend_begin(&client->choice.resend);
     serving_note(client, &server, &client->upstream->kept);
     choice_send_id(client);
@@ -189,7 +196,7 @@ static const struct record *choice_record(struct client *client, const struct im
     struct record *found = is_reserved ? record_copy(reserved->kept.record)
                                        : park_record(choice->proof, told, enable, client_now_ms(client));
     if (found) {
-        record_free(choice->record);
+        choice_forget_record(client);
         choice->record = found;
     }
     return found;
@@ -363,6 +370,7 @@ bool choice_log_in(struct client *client, const struct admission_asker *asker)
 static bool choice_log_in_anew(struct client *client, const struct admission_asker *asker)
 {
     bool is_begun = client->credentials && credentials_passing(client->credentials) != SASL_PROVED;
+    choice_forget_record(client);
     if (is_begun)
         choice_count(client, CHOICE_FOUND_NONE); /* before it is over, as it may be at once */
     return is_begun && choice_log_in(client, asker);

@@ -13,6 +13,7 @@
 #include "logline.h"
 #include "moves.h"
 #include "offers.h"
+#include "record.h"
 #include "relay.h"
 #include "request.h"
 #include "revocations.h"
@@ -329,7 +330,11 @@ static void restore_go_on(struct client *client, enum imapstate_outcome outcome)
 static void restore_has_upstream(struct client *client, struct offers *offers)
 {
     struct restore *restore = client->restore;
-    if (choice_heed_offers(client, offers) && !restore->is_again) {
+    bool has_news = choice_heed_offers(client, offers);
+    /* What an upstream answered that offers something else now says nothing of what it answers now. */
+    if (has_news)
+        record_free(session_take_record(&client->session));
+    if (has_news && !restore->is_again) {
         restore_log_token(client, imapstate_buf_span(&restore->token), "not restored",
                           imapstate_strerror(IMAPSTATE_TOKEN_OTHER_FINGERPRINT));
         restore_count(client, RESTORE_CHANGED);
@@ -441,6 +446,8 @@ static bool restore_begin(struct client *client, struct imapstate_span token)
         return false;
     }
     client->restore = restore;
+    /* What this session was answered so far is not how its connection comes to be in that state. */
+    record_free(session_take_record(&client->session));
     if (restore_find_language(client, restore)) {
         restore_choose(client);
     } else {

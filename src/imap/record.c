@@ -14,7 +14,7 @@ struct record {
     struct imapstate_buf heard;
     bool has_heard;
     struct imapstate_buf namespace, heard_namespace; /* whole lines */
-    size_t namespace_at;                             /* in lines: what was on record when it came */
+    size_t namespace_at, heard_namespace_at;         /* in lines: what was on record when it came */
 };
 
 struct record *record_new(void)
@@ -156,20 +156,26 @@ enum record_answer record_look_up(const struct record *record, const struct reco
 
 void record_hear_namespace(struct record *record, struct imapstate_span line)
 {
-    imapstate_buf_clear(&record->heard_namespace);
+    record_forget_heard_namespace(record);
     imapstate_buf_put(&record->heard_namespace, line);
+    record->heard_namespace_at = record->lines.len;
+}
+
+void record_forget_heard_namespace(struct record *record)
+{
+    imapstate_buf_clear(&record->heard_namespace);
 }
 
 void record_add_namespace(struct record *record)
 {
     struct imapstate_span line = imapstate_buf_span(&record->heard_namespace);
-    bool is_fresh = record->namespace.len == 0 || record->namespace_at == record->lines.len;
+    bool is_fresh = record->namespace.len == 0 || record->namespace_at == record->heard_namespace_at;
     if (line.len > 0 && is_fresh) {
         imapstate_buf_clear(&record->namespace);
         imapstate_buf_put(&record->namespace, line);
-        record->namespace_at = record->lines.len;
+        record->namespace_at = record->heard_namespace_at;
     }
-    imapstate_buf_clear(&record->heard_namespace);
+    record_forget_heard_namespace(record);
 }
 
 bool record_namespace(const struct record *record, const struct record *told, struct imapstate_buf *ret_line)

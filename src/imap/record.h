@@ -43,9 +43,11 @@ enum record_answer {
 enum record_answer record_look_up(const struct record *record, const struct record *told, struct imapstate_span request,
                                   struct imapstate_buf *ret_names);
 
-/* The only command in flight is NAMESPACE, and this untagged response came, a whole line; and it was answered OK. What
- * is too long is not kept. A later answer in the same state takes its place; one in another is not kept. */
+/* The only command in flight is NAMESPACE, and this untagged response came, a whole line; another NAMESPACE is in
+ * flight now, and it is forgotten; it was answered OK. What is too long is not kept. A later answer in the same state
+ * takes its place; one in another is not kept. */
 void record_hear_namespace(struct record *record, struct imapstate_span line);
+void record_forget_heard_namespace(struct record *record);
 void record_add_namespace(struct record *record);
 
 /* What was answered to NAMESPACE in a session that was then as told says. False: that is not on record. */

@@ -226,8 +226,10 @@ static void session_open_record(struct session *session, enum imapstate_command_
         return;
     if (!session->record)
         session->record = record_new();
-    if (session->record)
+    if (session->record && id == IMAPSTATE_COMMAND_ENABLE)
         record_forget_heard(session->record);
+    else if (session->record)
+        record_forget_heard_namespace(session->record);
 }
 
 /* One was answered OK, and has not taken effect here yet. */

@@ -153,7 +153,7 @@ class Server:
         with self.world.lock:
             self._number += 1
             chance = random.Random(f"{SEED} server {self._number}")
-        c.state, c.tainted, c.condstore, c.silenced, c.owner, c.past = (), "", False, False, None, set()
+        c.state, c.tainted, c.condstore, c.silenced, c.owner, c.past, c.left_for = (), "", False, False, None, set(), None
         c.send(f"* OK [CAPABILITY {c.upstream.caps_before}] random.\r\n")
         while True:
             tag, name, arguments = c.command()
@@ -194,7 +194,7 @@ class Server:
         if c.selected:
             wrong.append("a mailbox is selected")
         for other in session.connections:
-            if not other.closed:
+            if not other.closed and other.left_for != tag:  # that one ends as this one is taken: which is seen first is open
                 wrong.append("it still has another connection")
         if session.connections and name not in REPEATABLE and any((name, arguments) == each[1:] for other in session.connections
                                                                   for each in other.commands):
@@ -241,9 +241,11 @@ class Server:
             c.tainted = "an ENABLE that failed"
             return c.send(f"{tag} NO not now.\r\n")
         command = f"{name} {arguments.decode('latin-1')}".rstrip()
-        if session and name in REFUSED and not command.startswith("STATUS mine") and chance.random() < 0.07:
+        if session and name in REFUSED and not command.startswith("STATUS mine") and chance.random() < (0.2 if is_first else 0.05):
             if name in ("SELECT", "EXAMINE"):
                 c.selected = None
+            if c.state != session.state or c.condstore != session.condstore:
+                c.left_for, c.tainted = tag, "it was ahead of a session that was refused"
             hint = "* STATUS notified (MESSAGES 9)\r\n" if name == "NOTIFY" and chance.random() < 0.3 else ""
             return c.send(f"{hint}{tag} {chance.choice(('NO not now', 'BAD what'))}.\r\n")
         self._take_effect(c, command, session)

@@ -786,6 +786,64 @@ static const struct dialog statuses[] = {
     { "nor any other", { { CLIENT, "b STATUS y (MESSAGES)\r\n" } }, "<asked>", "" },
 };
 
+static void come_back_with_two(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b ENABLE B A\r\n>* ENABLED B A\r\nb OK 1\r\n", ret_client, ret_server);
+}
+
+static const struct dialog orders[] = {
+    { "in whatever order, the connection serves",
+      { { CLIENT, "b ENABLE a B A\r\nc NOOP\r\n" } },
+      "c NOOP\r\n",
+      "* ENABLED B A\r\nb OK Enable completed.\r\n" },
+};
+
+/* The NAMESPACE is sent between the ENABLED and its OK. */
+static void come_back_entangled(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig,
+                    "b ENABLE A\r\n>* ENABLED A\r\n<n NAMESPACE\r\n>b OK 1\r\n* NAMESPACE NIL NIL NIL\r\nn OK 2\r\n",
+                    ret_client, ret_server);
+}
+
+static const struct dialog entangled[] = {
+    { "what was told is known all the same",
+      { { CLIENT, "b ENABLE A\r\n" } },
+      "",
+      "* ENABLED A\r\nb OK Enable completed.\r\n" },
+};
+
+static void come_back_silent(struct rig *rig, struct wire **ret_client, struct wire **ret_server)
+{
+    come_back_after(rig, "b ENABLE X\r\n>b OK 1\r\n<c ENABLE A\r\n>* ENABLED A\r\nc OK 2\r\n", ret_client, ret_server);
+}
+
+static const struct dialog silences[] = {
+    { "an ENABLE that nothing was said to is no setup",
+      { { CLIENT, "b ENABLE X\r\nc NOOP\r\n" } },
+      "<asked>",
+      "b OK Enable completed.\r\n" },
+    { "with the other it is",
+      { { CLIENT, "b ENABLE X\r\nc ENABLE A\r\nd NOOP\r\n" } },
+      "d NOOP\r\n",
+      "b OK Enable completed.\r\n* ENABLED A\r\nc OK Enable completed.\r\n" },
+    { "an upstream that offers something else by now: what it answered is not handed on",
+      { { SERVER_ENDS, NULL },
+        { CLIENT, "b ENABLE X\r\nc ENABLE A\r\nd NOOP\r\n" },
+        { SERVER_COMES, NULL },
+        { SERVER, "* OK [CAPABILITY " ABLE "] ready\r\n" },
+        { SERVER, "imapstate OK [CAPABILITY " ABLE " NEW] in\r\n" },
+        { SERVER, "* ENABLED A\r\nimapstate1 OK 1\r\n" },
+        { SERVER, "d OK 2\r\n" },
+        { CLIENT_ENDS, NULL },
+        { CLIENT_COMES, NULL },
+        { CLIENT, "a LOGIN ann secret\r\nb ENABLE X\r\n" } },
+      "<end><next>" NEW_LOGIN "imapstate1 ENABLE A\r\nd NOOP\r\n<asked>",
+      "b OK Enable completed.\r\n* ENABLED A\r\nc OK Enable completed.\r\n* CAPABILITY " ABLE " NEW LITERAL+ STATE\r\n"
+      "d OK 2\r\n<end><next>* OK [CAPABILITY " ABLE_SHOWN "] imapstate ready.\r\na OK [CAPABILITY " ABLE
+      " NEW LITERAL+ STATE] Logged in.\r\n" },
+};
+
 TEST(an_enable_is_answered_from_what_another_session_was_told)
 {
     PLAY_ALL(enables, come_back_enabled);
@@ -795,6 +853,9 @@ TEST(an_enable_is_answered_from_what_another_session_was_told)
     PLAY_ALL(condstores, come_back_with_condstore);
     PLAY_ALL(statuses, come_back_after_status);
     PLAY_ALL(namespaces, come_back_named);
+    PLAY_ALL(orders, come_back_with_two);
+    PLAY_ALL(entangled, come_back_entangled);
+    PLAY_ALL(silences, come_back_silent);
 }
 
 int main(void)

@@ -140,6 +140,63 @@ TEST(a_namespace_is_on_record_for_the_state_that_it_was_answered_in)
     record_free(record);
 }
 
+TEST(a_namespace_is_of_the_state_in_which_it_came)
+{
+    struct record *record = record_of("");
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 1\r\n"));
+    assert_true(record_add(record, IMAPSTATE_SPAN("A"))); /* which was answered before it */
+    record_add_namespace(record);
+    assert_true(knows_namespace(record, "", "* NAMESPACE 1\r\n"));
+    assert_false(knows_namespace(record, "A", ""));
+    record_free(record);
+}
+
+TEST(what_was_heard_for_a_namespace_that_was_refused_is_not_the_next_ones)
+{
+    struct record *record = record_of("");
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 1\r\n"));
+    record_forget_heard_namespace(record);
+    record_add_namespace(record);
+    assert_false(knows_namespace(record, "", ""));
+    record_free(record);
+}
+
+TEST(a_later_namespace_in_the_same_state_takes_its_place)
+{
+    struct record *record = record_of("");
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 1\r\n"));
+    record_add_namespace(record);
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 2\r\n"));
+    record_add_namespace(record);
+    assert_true(knows_namespace(record, "", "* NAMESPACE 2\r\n"));
+    assert_true(record_add(record, IMAPSTATE_SPAN("A")));
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 3\r\n"));
+    record_add_namespace(record);
+    assert_true(knows_namespace(record, "", "* NAMESPACE 2\r\n"));
+    assert_false(knows_namespace(record, "A", ""));
+    record_free(record);
+}
+
+TEST(a_copy_is_the_same)
+{
+    struct record *record = record_of("A>A|B");
+    record_hear_namespace(record, IMAPSTATE_SPAN("* NAMESPACE 1\r\n"));
+    record_add_namespace(record);
+    struct record *copy = record_copy(record), *told = record_of("A>A"), *all = record_of("A>A|B");
+    struct imapstate_span asked = IMAPSTATE_SPAN("B"), other = IMAPSTATE_SPAN("C");
+    assert_true(record_begins_alike(record, copy));
+    assert_false(record_begins_alike(copy, told));
+    record_free(record);
+    assert_true(record_knows(copy, told, &asked));
+    assert_false(record_knows(copy, told, &other));
+    assert_false(record_knows(copy, told, NULL));
+    assert_true(record_knows(copy, all, NULL));
+    assert_true(knows_namespace(copy, "A>A|B", "* NAMESPACE 1\r\n"));
+    record_free(copy);
+    record_free(told);
+    record_free(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +204,10 @@ int main(void)
         cmocka_unit_test(what_was_heard_belongs_to_one_enable),
         cmocka_unit_test(what_does_not_fit_is_not_added),
         cmocka_unit_test(a_namespace_is_on_record_for_the_state_that_it_was_answered_in),
+        cmocka_unit_test(a_namespace_is_of_the_state_in_which_it_came),
+        cmocka_unit_test(what_was_heard_for_a_namespace_that_was_refused_is_not_the_next_ones),
+        cmocka_unit_test(a_later_namespace_in_the_same_state_takes_its_place),
+        cmocka_unit_test(a_copy_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
