@@ -208,13 +208,12 @@ static int tickets_on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_
     enum tls_version version = SSL_version(ssl) >= TLS1_3_VERSION ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
     struct ticketkey key;
     enum tickets_found found = TICKETS_FOUND;
-    if (is_new && !tickets_begin(tickets, version, name, iv, &key))
-        return -1;
+    bool is_ready = !is_new || tickets_begin(tickets, version, name, iv, &key);
     if (!is_new)
         found = tickets_find(tickets, version, name, (uint64_t)time(NULL), &key);
     if (found == TICKETS_NOT_FOUND)
         return 0;
-    bool is_ready = tickets_use_key(&key, iv, cipher, mac, is_new);
+    is_ready = is_ready && tickets_use_key(&key, iv, cipher, mac, is_new);
     sodium_memzero(&key, sizeof key);
     /* With TLS 1.3 a ticket is used once (RFC 8446 appendix C.4), so each time there has to be another. */
     bool is_to_renew = !is_new && (found == TICKETS_FOUND_OLD || version == TLS_VERSION_1_3);

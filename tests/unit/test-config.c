@@ -30,6 +30,53 @@ TEST(a_config_lives_until_its_last_reference_ends)
     config_unref(NULL);
 }
 
+#define PIN_A "tls_pin = \"sha256//AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" "
+#define PIN_B "tls_pin = \"sha256//AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" "
+
+/* Of an upstream's options, beside one that has but its address. */
+static const struct {
+    const char *options, *whole; /* for the whole daemon */
+    bool is_same;
+} servers[] = {
+    { "", "", true },
+    { "", "epoch = 7\n", true },
+    { "", "tls_min_version = TLSv1.3\n", false },
+    { PIN_A, "", false },
+    { "tls_verify = false ", "", false },
+    { "tls_name = other ", "", false },
+    { "tls_ca_file = \"/ca\" ", "", false },
+    { "tls_cert_file = \"/c\" tls_key_file = \"/k\" ", "", false },
+    { "tls_min_version = TLSv1.3 ", "", false },
+    { "tls_ciphers = DEFAULT ", "", false },
+    { "tls_ciphersuites = TLS_AES_128_GCM_SHA256 ", "", false },
+    { "tls_groups = P-256 ", "", false },
+    { "answer_timeout = 7s ", "", true },
+};
+
+static bool is_same_as(const struct config *config, const char *options, const char *whole)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s" LISTENERS "upstream u { address = mail %s }\n", whole, options);
+    struct config *other = parse("x.conf", text);
+    bool is_same = config_is_same_server(&config->upstreams[0], &other->upstreams[0]);
+    assert_int_equal(config_is_same_server(&other->upstreams[0], &config->upstreams[0]), is_same);
+    config_unref(other);
+    return is_same;
+}
+
+/* What was reached and verified in another way is not taken for this one: parked connections, and what was learned. */
+TEST(a_server_is_the_same_by_its_address_and_by_how_it_is_secured)
+{
+    struct config *plain = parse("x.conf", LISTENERS "upstream u { address = mail }\n");
+    struct config *pinned = parse("x.conf", LISTENERS "upstream u { address = mail " PIN_A "}\n");
+    for (size_t i = 0; i < ARRAY_LEN(servers); i++)
+        CHECK_ROW(servers[i].options, is_same_as(plain, servers[i].options, servers[i].whole) == servers[i].is_same);
+    assert_true(is_same_as(pinned, PIN_A, ""));
+    assert_false(is_same_as(pinned, PIN_B, ""));
+    config_unref(plain);
+    config_unref(pinned);
+}
+
 static const struct {
     const char *options;
     bool is_local, is_private;
@@ -102,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_config_lives_until_its_last_reference_ends),
+        cmocka_unit_test(a_server_is_the_same_by_its_address_and_by_how_it_is_secured),
         cmocka_unit_test(what_goes_to_an_upstream_is_safe_under_tls_and_on_this_host),
         cmocka_unit_test(what_a_reload_goes_on_without_is_named),
     };
