@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "candidates.h"
 #include "capability.h"
 #include "config.h"
 #include "histogram.h"
@@ -226,16 +227,49 @@ static void connecting_try(struct upstream *upstream)
     }
 }
 
-void connecting_is_called(struct upstream *upstream)
+/* It has its place. */
+static void connecting_go(struct upstream *upstream)
 {
-    struct queue_wait *queued = &upstream->opening->queued;
-    if (!queue_take_called(queued, &upstream->kept.stay))
-        return;
+    const struct queue_wait *queued = &upstream->opening->queued;
     uint64_t waited_ms = upstream_now_ms(upstream) - queued->since_ms;
     upstream->queued_ms += (uint32_t)waited_ms; /* each address may have made it wait, up to queue_timeout */
     histogram_note(&upstream->place->queued, waited_ms * 1000);
     upstream_log(upstream, LOG_LEVEL_DEBUG, "has waited %" PRIu64 " ms for a place", waited_ms);
     connecting_connect(upstream);
+}
+
+void connecting_is_called(struct upstream *upstream)
+{
+    if (queue_take_called(&upstream->opening->queued, &upstream->kept.stay))
+        connecting_go(upstream);
+}
+
+/* Where others wait, none is free: nobody is passed by. */
+static bool connecting_has_place_at(struct upstream *upstream, const struct candidate *candidate)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return !outage_is(upstream->config->name, candidate->member->text) &&
+           queue_enter(upstream->config, candidate_text(candidate, text), upstream->opening->lane, &upstream->kept.stay,
+                       NULL, upstream_now_ms(upstream)) == QUEUE_ADMITTED;
+}
+
+/* Nobody waits at one address while another has a place. True: it has gone there. */
+static bool connecting_goes_elsewhere(struct upstream *upstream)
+{
+    struct opening *opening = upstream->opening;
+    const struct candidate *other;
+    unsigned n = 0;
+    while ((other = opening_other(opening, n)) && !connecting_has_place_at(upstream, other))
+        n++;
+    if (!other)
+        return false;
+    char text[ADDRESS_TEXT_MAX];
+    queue_give_up(&opening->queued);
+    opening_change_to(opening, n);
+    upstream->member = opening->candidate.member;
+    upstream_set_place(upstream, opening_address(opening, text));
+    connecting_go(upstream);
+    return true;
 }
 
 static void connecting_waited_in_vain(struct upstream *upstream)
@@ -250,7 +284,7 @@ static void connecting_waited_in_vain(struct upstream *upstream)
 static void connecting_wait_on(struct upstream *upstream)
 {
     connecting_is_called(upstream);
-    if (upstream->state != UPSTREAM_QUEUED)
+    if (upstream->state != UPSTREAM_QUEUED || connecting_goes_elsewhere(upstream))
         return;
     if (outage_is(upstream->config->name, upstream->member->text))
         connecting_stop(upstream, "the operator has taken it down");

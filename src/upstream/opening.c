@@ -136,10 +136,10 @@ bool opening_stalls(struct opening *opening, uint64_t now_ms)
 
 bool opening_wants_room(struct opening *opening, uint64_t now_ms)
 {
-    bool wants = opening->step == OPENING_GREETING && now_ms >= opening->room_at_ms;
-    if (wants)
+    bool is_silent = opening->step == OPENING_GREETING && now_ms >= opening->room_at_ms;
+    if (is_silent)
         opening->room_at_ms = now_ms + OPENING_PATIENCE_MS;
-    return wants;
+    return is_silent && opening->config->max_sessions == 0; /* where that is known, it is only slow */
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -224,6 +224,17 @@ void opening_pass(struct opening *opening)
 {
     race_put_off(opening->runner.race, &opening->candidate);
     opening_advance(opening);
+}
+
+const struct candidate *opening_other(const struct opening *opening, unsigned n)
+{
+    const struct race *race = opening->runner.race;
+    return race ? race_left(race, n) : NULL;
+}
+
+void opening_change_to(struct opening *opening, unsigned n)
+{
+    opening->candidate = race_swap(opening->runner.race, n, &opening->candidate);
 }
 
 bool opening_puts_off(struct opening *opening, uint64_t now_ms)

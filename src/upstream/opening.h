@@ -120,7 +120,12 @@ bool opening_may_pass(const struct opening *opening);
 /* It is passed, and comes again behind the others that work. */
 void opening_pass(struct opening *opening);
 
-/* Is it time that parked connections give way? True once for each second. */
+/* Those that could be tried in place of the one that is waited for: the n-th, from 0; NULL: there are not so many. */
+const struct candidate *opening_other(const struct opening *opening, unsigned n);
+void opening_change_to(struct opening *opening, unsigned n);
+
+/* Is it time that parked connections give way? True once for each second; never where max_sessions says how many the
+ * server has room for. */
 bool opening_wants_room(struct opening *opening, uint64_t now_ms);
 
 /* For a server that has no room: gives up a parked connection to it. False: there is none, or none may be given up for

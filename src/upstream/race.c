@@ -79,6 +79,20 @@ const struct candidate *race_take(struct race *race)
     return race_goes_on(race) ? &race->candidates.at[race->next++] : NULL;
 }
 
+const struct candidate *race_left(const struct race *race, unsigned n)
+{
+    const struct candidates *candidates = &race->candidates;
+    unsigned at = race->next + n; /* the dead are last */
+    return at < candidates->count && !candidates->at[at].is_dead ? &candidates->at[at] : NULL;
+}
+
+struct candidate race_swap(struct race *race, unsigned n, const struct candidate *candidate)
+{
+    struct candidate *place = &race->candidates.at[race->next + n], taken = *place;
+    *place = *candidate;
+    return taken;
+}
+
 void race_put_off(struct race *race, const struct candidate *candidate)
 {
     struct candidates *candidates = &race->candidates;

@@ -54,6 +54,12 @@ bool race_goes_on(const struct race *race);
 /* Takes it; NULL: there is none. */
 const struct candidate *race_take(struct race *race);
 
+/* The n-th, from 0, of those that nobody has tried and that are not dead; NULL: there are not so many. */
+const struct candidate *race_left(const struct race *race, unsigned n);
+
+/* Takes that one, and puts candidate in its place. */
+struct candidate race_swap(struct race *race, unsigned n, const struct candidate *candidate);
+
 /* It is tried again, behind all others that are not dead, if that has not been so before. */
 void race_put_off(struct race *race, const struct candidate *candidate);
 

@@ -171,8 +171,6 @@ void upstream_die(struct upstream *upstream)
     bool is_resting = upstream->state == UPSTREAM_SETTLING;
     if (is_resting)
         upstream_count_unsettled(upstream);
-    if (upstream->state == UPSTREAM_QUEUED)
-        upstream_have_place(upstream)->queue_left++;
     upstream_enter(upstream, UPSTREAM_DEAD);
     struct upstream_owner owner = upstream->owner;
     upstream_disown(upstream);
@@ -260,6 +258,8 @@ void upstream_await_nothing(struct upstream *upstream)
 
 void upstream_release(struct upstream *upstream, bool is_clean)
 {
+    if (upstream->state == UPSTREAM_QUEUED)
+        upstream_have_place(upstream)->queue_left++;
     if (!is_clean || upstream->has_said_bye || upstream->state != UPSTREAM_ATTACHED || upstream->stream.is_at_eof) {
         upstream_die(upstream);
         return;

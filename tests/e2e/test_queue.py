@@ -82,6 +82,38 @@ def test_a_crowd_is_let_in_a_few_at_a_time_and_nobody_fails(start, max_logins):
     assert gateway.metrics.sum("upstream_queue_ends_total") == 0
 
 
+def test_a_crowd_is_spread_over_members_as_far_as_they_have_places(start_gateway, start_scripted):
+    members = [start_scripted() for _ in range(2)]
+    doors = [Door(member, 0.01) for member in members]
+    addresses = [f"127.0.0.1:{member.port}" for member in members]
+    gateway = start_gateway(upstream(addresses, max_logins=2, queue_timeout=LONG))
+    crowd = [gateway.client() for _ in range(40)]
+    tags = [client.start("LOGIN ann secret") for client in crowd]
+    for client, tag in zip(crowd, tags):
+        assert client.wait(tag).status == b"OK"
+    assert sum(door.seen for door in doors) == 40
+    for door in doors:  # they are all ann's, who belongs to one of them
+        assert door.most <= 2 and door.seen > 0
+
+
+def test_a_real_server_serves_a_crowd(start_gateway, dovecot):
+    gateway = start_gateway(upstream(dovecot.plain_port, max_logins=2, max_sessions=6, queue_timeout=LONG), park={"per_user": 2})
+    failed = []
+
+    def visit():
+        client = gateway.client()
+        if client.command("LOGIN ann secret").status != b"OK" or client.command("SELECT INBOX").status != b"OK":
+            failed.append(client)
+        client.logout()
+
+    crowd = [threading.Thread(target=visit) for _ in range(24)]
+    for each in crowd:
+        each.start()
+    for each in crowd:
+        each.join()
+    assert not failed
+
+
 def test_who_waits_too_long_hears_so_and_the_session_goes_on(start):
     gateway, door = start(max_logins=1)
     first = gateway.client()

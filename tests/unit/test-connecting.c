@@ -473,6 +473,20 @@ TEST(while_a_server_does_not_greet_a_parked_connection_gives_way_each_second)
     end_with(upstream);
 }
 
+/* A look-up of our name, or a delay against spammers: silence is a guess at a limit that nobody has told. */
+TEST(a_server_whose_limit_is_known_is_not_taken_for_full_because_it_is_slow)
+{
+    scene_begin(SCENE_UPSTREAM(PLAIN " connect_timeout = \"5s\" max_sessions = 9"));
+    park_some(3);
+    struct upstream *upstream = scene_open();
+    scene_wait(2500);
+    assert_int_equal(park_count(), 3);
+    scene_accept();
+    scene_say("* OK hello\r\n" LISTED);
+    assert_string_equal(scene.order, "TTTP");
+    end_with(upstream);
+}
+
 TEST(a_server_that_hangs_up_in_place_of_a_greeting_is_tried_again_while_parked_ones_give_way)
 {
     static const char *const farewells[] = { "", "* BYE full\r\n" };
@@ -569,6 +583,7 @@ TEST(a_login_that_has_waited_in_vain_is_lost)
     assert_string_equal(scene.order, "L");
     assert_string_equal(scene.why, "no place in queue_timeout (max_logins, max_sessions)");
     assert_int_equal(the_place()->queue_timeouts, 1);
+    assert_int_equal(the_place()->queue_left, 0);
     assert_int_equal(the_place()->bad_at_ms, 0); /* the server is there */
     assert_int_equal(queue_waiting("main", "192.0.2.1:143"), 0);
     upstream_release(first, false);
@@ -685,6 +700,41 @@ TEST(a_parked_connection_that_serves_again_waits_for_nobody)
     end_with(second);
 }
 
+#define TWO_MEMBERS                                                                                                    \
+    "upstream \"main\" { address = { \"192.0.2.1:143\", \"192.0.2.2:143\" } balance = \"order\" tls = \"none\" "       \
+    "max_logins = 1 queue_timeout = \"10s\" }\n"
+
+TEST(nobody_waits_at_one_member_while_another_has_a_place)
+{
+    scene_begin(TWO_MEMBERS);
+    struct upstream *first = scene_open_ready("IMAP4rev1"), *second = scene_open_ready("IMAP4rev1");
+    struct upstream *third = scene_open();
+    assert_ptr_equal(first->member, &scene.config->members[0]);
+    assert_ptr_equal(second->member, &scene.config->members[1]);
+    assert_int_equal(third->state, UPSTREAM_QUEUED);
+    assert_ptr_equal(third->member, &scene.config->members[0]);
+    /* It waits where it belongs, and a place elsewhere is found within a second. */
+    upstream_release(second, false);
+    scene_turn();
+    scene_wait(1000);
+    assert_int_equal(third->state, UPSTREAM_CONNECTING);
+    assert_ptr_equal(third->member, &scene.config->members[1]);
+    assert_int_equal(third->queued_ms, 1000);
+    scene_accept();
+    assert_int_equal(queue_waiting("main", "192.0.2.1:143"), 0);
+    /* Not one that others wait for. */
+    struct upstream *fourth = scene_open(), *fifth = scene_open();
+    assert_int_equal(queue_waiting("main", "192.0.2.1:143"), 2);
+    upstream_release(first, false);
+    scene_turn();
+    assert_int_equal(fourth->state, UPSTREAM_CONNECTING);
+    scene_wait(1000);
+    assert_int_equal(fifth->state, UPSTREAM_QUEUED);
+    upstream_release(third, false);
+    upstream_release(fourth, false);
+    end_with(fifth);
+}
+
 /* --- lists that are known --- */
 
 TEST(a_list_that_goes_with_the_greeting_is_not_asked_for_again)
@@ -727,6 +777,7 @@ int main(void)
         cmocka_unit_test(a_name_that_has_no_address_is_lost_and_so_is_one_that_nobody_answers_for),
         cmocka_unit_test(one_that_is_put_off_is_not_hurried_by_what_becomes_known_for_others),
         cmocka_unit_test(while_a_server_does_not_greet_a_parked_connection_gives_way_each_second),
+        cmocka_unit_test(a_server_whose_limit_is_known_is_not_taken_for_full_because_it_is_slow),
         cmocka_unit_test(a_server_that_hangs_up_in_place_of_a_greeting_is_tried_again_while_parked_ones_give_way),
         cmocka_unit_test(between_two_tries_nothing_is_heard),
         cmocka_unit_test(nothing_is_connected_for_a_login_before_another_has_its_answer),
@@ -738,6 +789,7 @@ int main(void)
         cmocka_unit_test(what_somebody_waits_for_is_not_parked),
         cmocka_unit_test(a_parked_connection_gives_way_as_soon_as_only_its_place_is_missing),
         cmocka_unit_test(a_parked_connection_that_serves_again_waits_for_nobody),
+        cmocka_unit_test(nobody_waits_at_one_member_while_another_has_a_place),
         cmocka_unit_test(a_list_that_goes_with_the_greeting_is_not_asked_for_again),
     };
     return SCENE_RUN(tests);
