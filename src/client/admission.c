@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "alert.h"
 #include "capability.h"
 #include "client.h"
