@@ -21,7 +21,7 @@
 static _Atomic int log_to_now = LOG_TO_STDERR;
 static _Atomic int log_format_now = LOG_FORMAT_TEXT;
 static _Atomic int log_level_now = LOG_LEVEL_INFO;
-static _Atomic bool log_is_to_journal;
+static _Atomic bool log_is_to_journal, log_is_to_file;
 static _Atomic uint64_t log_unwritten; /* lines that could not be written */
 
 static struct {
@@ -50,6 +50,13 @@ bool log_has_journal(void)
            status.st_dev == device && status.st_ino == inode;
 }
 
+/* A regular file takes what it gets; a pipe, a terminal or journald's socket only if somebody reads. */
+static bool log_has_file(void)
+{
+    struct stat status;
+    return fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 void log_open(enum log_to to, enum log_format format, enum log_level level)
 {
     crash_set_json(format == LOG_FORMAT_JSON);
@@ -57,6 +64,7 @@ void log_open(enum log_to to, enum log_format format, enum log_level level)
     loguser_remove_all();
     atomic_store(&log_format_now, (int)format);
     atomic_store(&log_is_to_journal, log_has_journal());
+    atomic_store(&log_is_to_file, log_has_file());
     pthread_mutex_lock(&log_state.lock);
     /* Later it is syslog(3) itself that connects: here the thread might be waiting in there. */
     if (to == LOG_TO_SYSLOG && !log_state.is_queued)
@@ -226,11 +234,9 @@ uint64_t log_lost(void)
     return lost + atomic_load(&log_unwritten);
 }
 
-/* A regular file takes what it gets; a pipe, a terminal or journald's socket only if somebody reads. */
 static bool log_goes_to_file(const struct logline *line)
 {
-    struct stat status;
-    return line->reader != LOGLINE_SYSLOG && fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+    return line->reader != LOGLINE_SYSLOG && atomic_load(&log_is_to_file);
 }
 
 static void log_hand_over(const struct logline *line, bool may_write)
