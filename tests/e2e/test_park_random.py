@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import re
+import select
 import socket
 import threading
 import time
@@ -19,14 +20,14 @@ import pytest
 from harness import logins
 from harness.gateway import upstream
 from harness.imap import Client, Closed, quoted
-from harness.patience import wait_until
+from harness.patience import PATIENCE_S, wait_until
 from harness.scripted import ENABLEABLE
 
 SEED = int(os.environ.get("PARK_SEED") or random.SystemRandom().randrange(1 << 32))
 SESSIONS = int(os.environ.get("PARK_SESSIONS", "8000"))
 SECONDS = float(os.environ.get("PARK_SECONDS", "20"))
 CLIENTS = 6
-ENOUGH = 400  # sessions, for what is said of all of them; takes longer than SECONDS where the machine is busy
+ENOUGH = 500  # sessions, for what is said of all of them; takes longer than SECONDS where the machine is busy
 
 USERS = {"ann": "secret", "bob": "hunter2", "eve": "pomum", "master": "of all"}
 NOTIFY = "NOTIFY SET (personal (MessageNew MessageExpunge))"
@@ -74,6 +75,17 @@ def switches_condstore(command, selected, by_all):
     if command not in IMPLICIT or (name in ("FETCH", "STORE", "SEARCH") and not selected):
         return False
     return by_all or name not in ("STATUS", "SEARCH", "LIST")
+
+
+def has_ended(connection):
+    """The gateway ends a connection in the turn in which it takes another in its place; the server may see that first. What was sent
+    on it before may still be there to be read."""
+    poll = select.poll()
+    try:
+        poll.register(connection.wire.sock, select.POLLRDHUP)
+        return connection.closed or bool(poll.poll(PATIENCE_S * 1000))
+    except (OSError, ValueError):
+        return True  # it has been closed meanwhile
 
 
 class Session:
@@ -153,7 +165,7 @@ class Server:
         with self.world.lock:
             self._number += 1
             chance = random.Random(f"{SEED} server {self._number}")
-        c.state, c.tainted, c.condstore, c.silenced, c.owner, c.past, c.left_for = (), "", False, False, None, set(), None
+        c.state, c.tainted, c.condstore, c.silenced, c.owner, c.past = (), "", False, False, None, set()
         c.send(f"* OK [CAPABILITY {c.upstream.caps_before}] random.\r\n")
         while True:
             tag, name, arguments = c.command()
@@ -194,7 +206,7 @@ class Server:
         if c.selected:
             wrong.append("a mailbox is selected")
         for other in session.connections:
-            if not other.closed and other.left_for != tag:  # that one ends as this one is taken: which is seen first is open
+            if not has_ended(other):
                 wrong.append("it still has another connection")
         if session.connections and name not in REPEATABLE and any((name, arguments) == each[1:] for other in session.connections
                                                                   for each in other.commands):
@@ -245,7 +257,7 @@ class Server:
             if name in ("SELECT", "EXAMINE"):
                 c.selected = None
             if c.state != session.state or c.condstore != session.condstore:
-                c.left_for, c.tainted = tag, "it was ahead of a session that was refused"
+                c.tainted = "it was ahead of a session that was refused"
             hint = "* STATUS notified (MESSAGES 9)\r\n" if name == "NOTIFY" and chance.random() < 0.3 else ""
             return c.send(f"{hint}{tag} {chance.choice(('NO not now', 'BAD what'))}.\r\n")
         self._take_effect(c, command, session)
@@ -603,6 +615,8 @@ def test_no_session_ever_lands_on_a_connection_that_is_not_in_its_state(scripted
     # Else nothing was tested: connections are used again, and by tokens too.
     assert counts["used"] > counts["landed"] / 20, report
     assert re.search(r"restored=warm", gateway.log()), report
-    assert counts["told"] and counts["ahead"] and counts["with CONDSTORE"] and counts["moved"], report
+    assert counts["told"], report
+    if len(done) > 2 * ENOUGH:  # of fewer there may be none
+        assert counts["ahead"] and counts["with CONDSTORE"] and counts["moved"], report
     assert_no_append_went_up_twice(scripted)
     assert_all_is_given_back(gateway, before)
