@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "dns.h"
 #include "list.h"
 #include "loop.h"
 #include "park.h"
 #include "resolver.h"
+#include "service.h"
+#include "tickets.h"
 #include "upstreams.h"
 
 /* Once a second: times of parked connections are kept to that. */
@@ -45,6 +48,7 @@ static void janitor_on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     janitor_follow_names(worker->clients.service->config, now_ms);
     janitor_check(worker);
+    ticketring_rotate(worker->clients.service->ticketring, (uint64_t)time(NULL));
     list_init(&tired);
     park_sweep(now_ms, &tired);
     list_each_safe(link, &tired)

@@ -112,7 +112,7 @@ void ticketring_unref(struct ticketring *ring)
 }
 
 /* A clock that is set back rotates nothing. */
-static void ticketring_rotate(struct ticketring *ring, uint64_t now_s)
+static void ticketring_turn(struct ticketring *ring, uint64_t now_s)
 {
     uint64_t period = now_s / TICKETS_PERIOD_S + 1;
     if (period <= ring->period)
@@ -126,10 +126,17 @@ static void ticketring_rotate(struct ticketring *ring, uint64_t now_s)
     ring->period = period;
 }
 
+void ticketring_rotate(struct ticketring *ring, uint64_t now_s)
+{
+    pthread_mutex_lock(&ring->mutex);
+    ticketring_turn(ring, now_s);
+    pthread_mutex_unlock(&ring->mutex);
+}
+
 static void ticketring_key(struct ticketring *ring, uint64_t now_s, struct ticketkey *ret_key)
 {
     pthread_mutex_lock(&ring->mutex);
-    ticketring_rotate(ring, now_s);
+    ticketring_turn(ring, now_s);
     *ret_key = ring->keys[RING_NOW];
     pthread_mutex_unlock(&ring->mutex);
 }
@@ -139,7 +146,7 @@ static enum tickets_found ticketring_find(struct ticketring *ring, const uint8_t
 {
     enum tickets_found found = TICKETS_NOT_FOUND;
     pthread_mutex_lock(&ring->mutex);
-    ticketring_rotate(ring, now_s);
+    ticketring_turn(ring, now_s);
     if (memcmp(ring->keys[RING_NOW].name, name, TICKET_NAME_OCTETS) == 0)
         found = TICKETS_FOUND;
     else if (ring->has_before && memcmp(ring->keys[RING_BEFORE].name, name, TICKET_NAME_OCTETS) == 0)

@@ -34,6 +34,9 @@ struct ticketring *ticketring_new(void);
 struct ticketring *ticketring_ref(struct ticketring *ring);
 void ticketring_unref(struct ticketring *ring); /* accepts NULL; wipes */
 
+/* Wipes what is too old to open anything, whether anybody comes or not. */
+void ticketring_rotate(struct ticketring *ring, uint64_t now_s);
+
 struct tickets {
     const struct imapstate_keyring *keyring; /* borrowed */
     struct ticketring *ring;                 /* borrowed */

@@ -114,6 +114,20 @@ TEST(a_clock_that_is_set_back_rotates_nothing)
     assert_int_equal(find(&one, TLS_VERSION_1_2, &made, AT(301), &found), TICKETS_FOUND_OLD);
 }
 
+/* The clock that is set back would bring it to light if it were still there. */
+TEST(what_is_too_old_is_wiped_whether_anybody_comes_or_not)
+{
+    struct ticket_keys keys;
+    struct ticketkey made, found;
+    ticket_keys_begin(&keys, 3);
+    tickets_key(&keys.tickets, TLS_VERSION_1_2, AT(100), &made);
+    ticketring_rotate(keys.tickets.ring, AT(101));
+    assert_int_equal(find(&keys, TLS_VERSION_1_2, &made, AT(101), &found), TICKETS_FOUND_OLD);
+    ticketring_rotate(keys.tickets.ring, AT(102));
+    assert_int_equal(find(&keys, TLS_VERSION_1_2, &made, AT(101), &found), TICKETS_NOT_FOUND);
+    ticket_keys_end(&keys);
+}
+
 TEST(what_is_no_name_is_found_nowhere)
 {
     struct ticketkey made, found;
@@ -349,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_key_that_was_taken_out_of_the_keyring_opens_nothing),
         cmocka_unit_test(before_any_keys_time_has_come_tickets_are_this_process_own),
         cmocka_unit_test(a_clock_that_is_set_back_rotates_nothing),
+        cmocka_unit_test(what_is_too_old_is_wiped_whether_anybody_comes_or_not),
         cmocka_unit_test(what_is_no_name_is_found_nowhere),
         cmocka_unit_test(a_session_is_resumed_by_another_context_again_and_again),
         cmocka_unit_test(another_gateway_with_the_key_file_resumes_tls_1_3_alone),
