@@ -185,13 +185,27 @@ const struct config_listener *config_find_listener(const struct config *config, 
     return NULL;
 }
 
+static bool config_has_same_tls(const struct config_upstream *a, const struct config_upstream *b)
+{
+    return a->tls == b->tls && a->tls_verify == b->tls_verify && strcmp(a->tls_ca_file, b->tls_ca_file) == 0 &&
+           strcmp(a->tls_cert_file, b->tls_cert_file) == 0 && pins_are_equal(&a->tls_pins, &b->tls_pins) &&
+           tlspolicy_is_equal(&a->tls_policy, &b->tls_policy);
+}
+
+bool config_has_member(const struct config_upstream *upstream, const struct config_upstream *of,
+                       const struct config_member *member)
+{
+    bool has = false;
+    for (size_t i = 0; !has && i < upstream->member_count; i++)
+        has = strcmp(upstream->members[i].text, member->text) == 0 &&
+              strcmp(upstream->members[i].tls_name, member->tls_name) == 0;
+    return has && config_has_same_tls(upstream, of);
+}
+
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b)
 {
-    bool is_same = a->member_count == b->member_count && a->tls == b->tls && a->tls_verify == b->tls_verify &&
-                   strcmp(a->tls_ca_file, b->tls_ca_file) == 0 && strcmp(a->tls_cert_file, b->tls_cert_file) == 0 &&
-                   pins_are_equal(&a->tls_pins, &b->tls_pins) && tlspolicy_is_equal(&a->tls_policy, &b->tls_policy);
-    for (size_t i = 0; is_same && i < a->member_count; i++)
-        is_same = strcmp(a->members[i].text, b->members[i].text) == 0 &&
-                  strcmp(a->members[i].tls_name, b->members[i].tls_name) == 0;
+    bool is_same = false;
+    for (size_t i = 0; !is_same && i < b->member_count; i++)
+        is_same = config_has_member(a, b, &b->members[i]);
     return is_same;
 }

@@ -231,7 +231,12 @@ bool config_add_given(struct config *config, const struct config_given *given);
 /* Takes line, which was allocated with malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);
 
-/* Do the two lead to the same servers, by their addresses and certificates, whatever the upstreams' names? */
+/* Has upstream this member of another one, by its address and certificate, whatever the upstreams' names? */
+bool config_has_member(const struct config_upstream *upstream, const struct config_upstream *of,
+                       const struct config_member *member);
+
+/* Have the two a member in common? As those of one are one mail store, what is known of the one is true of the other.
+ */
 bool config_is_same_server(const struct config_upstream *a, const struct config_upstream *b);
 
 #endif

@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "actions.h"
+#include "candidates.h"
 #include "config.h"
 #include "controlline.h"
 #include "outage.h"
 #include "park.h"
+#include "pulse.h"
 #include "reply.h"
 #include "schema.h"
 #include "scope.h"
@@ -35,17 +38,68 @@ static json_t *upstream_limit(unsigned limit)
     return limit > 0 ? json_integer((json_int_t)limit) : json_null();
 }
 
+/* All of them, as they are written. */
+static json_t *upstream_address(const struct config_upstream *upstream)
+{
+    struct imapstate_buf text;
+    imapstate_buf_init(&text, SIZE_MAX);
+    for (size_t i = 0; i < upstream->member_count; i++)
+        imapstate_buf_printf(&text, "%s%s", i > 0 ? ", " : "", upstream->members[i].text);
+    json_t *json = json_stringn((const char *)text.at, text.len);
+    imapstate_buf_done(&text);
+    return json;
+}
+
 static json_t *upstream_row(const struct config_upstream *upstream, const struct tally_upstream *row)
 {
-    return json_pack("{ss ss ss ss sI sI sI sI sI so so}", "name", upstream->name, "address", upstream->members[0].text,
-                     "tls", schema_tls_words[upstream->tls], "state", outage_names[outage_of(upstream->name, NULL)],
-                     "waiting", (json_int_t)row->connections[UPSTREAM_QUEUED], "connecting",
+    return json_pack("{ss so ss ss sI sI sI sI sI so so}", "name", upstream->name, "address",
+                     upstream_address(upstream), "tls", schema_tls_words[upstream->tls], "state",
+                     outage_names[outage_of(upstream->name, NULL)], "waiting",
+                     (json_int_t)row->connections[UPSTREAM_QUEUED], "connecting",
                      (json_int_t)(row->connections[UPSTREAM_RESOLVING] +
                                   sum_upstreams(row, UPSTREAM_CONNECTING, UPSTREAM_LOGGING_IN)),
                      "connected", (json_int_t)sum_upstreams(row, UPSTREAM_ATTACHED, UPSTREAM_ATTACHED), "settling",
                      (json_int_t)sum_upstreams(row, UPSTREAM_SETTLING, UPSTREAM_LEAVING), "parked",
                      (json_int_t)park_count_at(imapstate_span_of(upstream->name)), "max_sessions",
                      upstream_limit(upstream->max_sessions), "max_logins", upstream_limit(upstream->max_logins));
+}
+
+static json_t *address_row(const struct config_upstream *upstream, const struct config_member *member,
+                           const char *address, const char *state, uint64_t sessions)
+{
+    return json_pack("{ss ss ss ss ss sI}", "name", upstream->name, "member", member->text, "address", address, "tls",
+                     schema_tls_words[upstream->tls], "state", state, "connected", (json_int_t)sessions);
+}
+
+/* What is known of a member's addresses: nobody is asked now. */
+static void sectionlist_put_member(struct sectionlist *list, const struct config_upstream *upstream,
+                                   const struct config_member *member, uint64_t now_ms)
+{
+    struct candidates_wait wait = { .is_scouting = true, .is_peeking = true };
+    struct candidates candidates;
+    uint64_t wait_ms;
+    enum outage_kind outage = outage_of(upstream->name, member->text);
+    candidates_look_up(upstream, member, &wait, now_ms, &candidates, &wait_ms);
+    for (unsigned i = 0; i < candidates.count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        const char *address = candidate_text(&candidates.at[i], text);
+        struct pulse pulse = pulse_read(upstream->name, address);
+        reply_put_row(list->reply,
+                      address_row(upstream, member, address, pulse_rank_names[pulse.rank], pulse.sessions));
+    }
+    if (candidates.count == 0)
+        reply_put_row(list->reply,
+                      address_row(upstream, member, member->text, outage ? outage_names[outage] : "unknown", 0));
+    candidates_done(&candidates);
+}
+
+/* Of one that has a single member, its own row says it all. */
+static void sectionlist_put_members(struct sectionlist *list, const struct config_upstream *upstream)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (size_t i = 0; upstream->member_count > 1 && i < upstream->member_count; i++)
+        sectionlist_put_member(list, upstream, &upstream->members[i], (uint64_t)now.tv_sec * 1000);
 }
 
 static void sectionlist_put_upstreams(struct sectionlist *list, const struct tally *tally)
@@ -55,6 +109,7 @@ static void sectionlist_put_upstreams(struct sectionlist *list, const struct tal
         if (list->upstream && strcmp(list->upstream, config->upstreams[i].name) != 0)
             continue;
         reply_put_row(list->reply, upstream_row(&config->upstreams[i], &tally->upstreams[i]));
+        sectionlist_put_members(list, &config->upstreams[i]);
         list->shown++;
     }
 }

@@ -215,7 +215,7 @@ void resolver_refresh(const char *text, uint64_t now_ms)
     struct name *name = name_find(text);
     name_refresh(name, now_ms);
     for (unsigned i = 0; name && name->targets && i < name->targets->count; i++)
-        name_refresh(name_find(name->targets->at[i].host), now_ms);
+        name_refresh(name_need(name->targets->at[i].host), now_ms);
     pthread_mutex_unlock(&resolver.lock);
 }
 
@@ -497,8 +497,11 @@ bool resolver_learn(const char *text, uint32_t era, const struct resolver_answer
     bool loses = false;
     pthread_mutex_lock(&resolver.lock);
     struct name *name = name_find(text);
-    if (name && era == resolver.era && name->is_asked)
-        loses = name_learn(name, answer, now_ms);
+    if (name && era == resolver.era && name->is_asked) {
+        /* As long as nothing was known of a service's host, anything may have been its. */
+        bool is_news = name->round == 0 && name_is_target(text);
+        loses = name_learn(name, answer, now_ms) || is_news;
+    }
     pthread_mutex_unlock(&resolver.lock);
     return loses;
 }

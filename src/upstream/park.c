@@ -259,16 +259,18 @@ static bool parked_is_in_place(const struct parked *parked)
 
 /* --- configuration --- */
 
-static bool park_is_same_upstream(const struct config_upstream *a, const struct config_upstream *b)
+/* Those of members that stay stay. */
+static bool park_is_same_upstream(const struct config_upstream *a, const struct parked *parked)
 {
-    return strcmp(a->name, b->name) == 0 && config_is_same_server(a, b) &&
+    const struct config_upstream *b = parked->config;
+    return strcmp(a->name, b->name) == 0 && config_has_member(a, b, parked->member) &&
            a->send_client_address == b->send_client_address && a->authorization_identity == b->authorization_identity;
 }
 
-static bool park_is_configured(const struct config_upstream *upstream)
+static bool park_is_configured(const struct parked *parked)
 {
     for (size_t i = 0; park.config && i < park.config->upstream_count; i++)
-        if (park_is_same_upstream(&park.config->upstreams[i], upstream))
+        if (park_is_same_upstream(&park.config->upstreams[i], parked))
             return true;
     return false;
 }
@@ -542,7 +544,7 @@ void park_put(struct parked *parked, uint64_t now_ms)
     parked->row = park_row(parked->config->name);
     /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
      * again; one that is void or too old would have to be proved anew, on a new connection. */
-    bool may_wait = park_is_on() && park_is_configured(parked->config) &&
+    bool may_wait = park_is_on() && park_is_configured(parked) &&
                     !outage_is(parked->config->name, parked->member->text) && !proof->is_void &&
                     proof_is_fresh(&park.proofs, proof, now_ms) && !parked_has_expired(parked, now_ms, &why) &&
                     parked_is_in_place(parked) && !queue_is_short(parked->kept.stay.queue) &&
@@ -855,7 +857,7 @@ void park_configure(const struct config *config)
     list_each_safe(link, &park.by_age)
     {
         struct parked *parked = list_entry(link, struct parked, age_link);
-        if (!park_is_on() || !park_is_configured(parked->config))
+        if (!park_is_on() || !park_is_configured(parked))
             parked_doom(parked, &doomed, PARK_END_CONFIG);
     }
     for (struct account *account = park.proofs.accounts; account; account = account->hh.next)

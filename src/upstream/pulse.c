@@ -152,8 +152,8 @@ bool pulse_lose(const char *upstream, const char *address, uint64_t now_ms, uint
     struct entry *entry = entry_need(upstream, address);
     if (entry) {
         entry->used_at_ms = now_ms;
+        entry->lost += !entry->is_suspected && entry->lost < PULSE_LOST_MAX; /* many at once are one silence */
         entry->is_suspected = true;
-        entry->lost += entry->lost < PULSE_LOST_MAX;
         is_taken = entry_take(entry, now_ms, until_ms);
         entry_judge(entry);
     }

@@ -423,6 +423,99 @@ def test_after_sighup_it_is_found_out_at_once_whether_it_lives(names, start_at, 
     wait_served(gateway, late)
 
 
+# Services
+
+SERVICE = f"_imap._tcp.{NAME}"
+
+
+@pytest.fixture(name="service_gate")
+def fixture_service_gate(start_gateway, surroundings):
+    """service_gate(): a gateway whose upstream is SERVICE."""
+    def start(name=SERVICE, **settings):
+        own = {option: settings.pop(option) for option in ("balance", "connect_timeout") if option in settings}
+        return start_gateway(upstream(f"srv:{name}", **own), prefix=surroundings.prefix, **settings)
+    return start
+
+
+def test_a_service_leads_to_the_hosts_and_ports_that_the_dns_tells(names, start_at, service_gate):
+    names.service(SERVICE, (20, 0, start_at.port, "b.test"), (10, 0, start_at.port, "a.test"))
+    names.host("a.test", "127.0.0.2")
+    names.host("b.test", "127.0.0.3")
+    first, second = start_at("127.0.0.2"), start_at("127.0.0.3")
+    gateway = service_gate()
+    for _ in range(3):
+        assert_served(gateway, first)
+    first.stop_listening()  # RFC 2782: then the next priority
+    assert_served(gateway, second)
+
+
+def test_targets_of_a_priority_serve_by_their_weights(names, start_at, service_gate):
+    names.service(SERVICE, (0, 1, start_at.port, "a.test"), (0, 99, start_at.port, "b.test"))
+    names.host("a.test", "127.0.0.2")
+    names.host("b.test", "127.0.0.3")
+    light, heavy = start_at("127.0.0.2"), start_at("127.0.0.3")
+    gateway = service_gate(balance="order")
+    for _ in range(12):
+        assert visit(gateway).status == b"OK"
+    assert len(heavy.sessions) > len(light.sessions)
+
+
+def test_a_service_that_was_cut_off_is_asked_for_over_tcp(names, start_at, service_gate):
+    names.service(SERVICE, (0, 0, start_at.port, "a.test"))
+    names.host("a.test", "127.0.0.2")
+    names.override(SERVICE, "SRV", TRUNCATED)
+    assert_served(service_gate(), start_at("127.0.0.2"))
+    assert names.over_tcp > 0
+
+
+@pytest.mark.parametrize("what", ["dot", "none", "NXDOMAIN", "SERVFAIL", GARBAGE])
+def test_a_service_that_is_not_offered_is_unavailable_until_it_is(names, start_at, service_gate, what):
+    names.service(SERVICE, *([(0, 0, 0, ".")] if what == "dot" else []), ttl=1)
+    names.host("a.test", "127.0.0.2")
+    names.override(SERVICE, "SRV", None if what in ("dot", "none") else what)
+    server, gateway = start_at("127.0.0.2"), service_gate()
+    assert visit(gateway).code == b"UNAVAILABLE"
+    names.override(SERVICE, "SRV", None)
+    names.service(SERVICE, (0, 0, start_at.port, "a.test"))
+    wait_served(gateway, server)
+
+
+def test_a_service_is_followed_and_what_is_parked_where_it_was_ends(names, start_at, service_gate):
+    names.service(SERVICE, (0, 0, start_at.port, "a.test"), ttl=1)
+    names.host("a.test", "127.0.0.2")
+    names.host("b.test", "127.0.0.3")
+    old, new = start_at("127.0.0.2"), start_at("127.0.0.3")
+    gateway = service_gate(park={"per_user": 4})
+    connection = park(gateway, old)
+    names.service(SERVICE, (0, 0, start_at.port, "b.test"), ttl=1)
+    assert_ended(old, connection)
+    gateway.wait_log("park: ended: the upstream's name leads elsewhere")
+    wait_served(gateway, new)
+
+
+def test_a_host_of_a_service_is_followed_too(names, start_at, service_gate):
+    names.service(SERVICE, (0, 0, start_at.port, "a.test"), ttl=300)
+    names.host("a.test", "127.0.0.2", ttl=1)
+    old, new = start_at("127.0.0.2"), start_at("127.0.0.3")
+    gateway = service_gate(park={"per_user": 4})
+    connection = park(gateway, old)
+    names.host("a.test", "127.0.0.3", ttl=1)
+    assert_ended(old, connection)
+    wait_served(gateway, new)
+
+
+@pytest.mark.parametrize("what", [SILENCE, "SERVFAIL"])
+def test_in_an_outage_a_service_leads_where_it_did(names, start_at, service_gate, what):
+    names.service(SERVICE, (0, 0, start_at.port, "a.test"), ttl=1)
+    names.host("a.test", "127.0.0.2", ttl=300)
+    server, gateway = start_at("127.0.0.2"), service_gate()
+    assert_served(gateway, server)
+    names.override(SERVICE, "SRV", what)
+    let_pass(1.2)
+    assert_served(gateway, server)
+    gateway.wait_log(f"warning: resolver: name=srv:{SERVICE}: .*; the addresses that were known last go on being used")
+
+
 # Parked connections
 
 def park(gateway, server):

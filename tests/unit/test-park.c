@@ -841,6 +841,7 @@ TEST(an_upstream_is_pressed_later_and_later_and_not_for_ever)
     assert_false(park_press(&presses, &after_ms));
 }
 
+#define POOL(addresses)       "upstream \"main\" { address = { " addresses " } tls = none }\n" PARK("")
 #define AT(address, settings) "upstream \"main\" { address = \"" address "\" " settings " }\n" PARK("")
 
 static const struct {
@@ -853,6 +854,9 @@ static const struct {
     { "parking is off", MAIN PARK(""), MAIN PARK("per_user = 0"), false },
     { "another port", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.1:145", "tls = none"), false },
     { "another host", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.2:143", "tls = none"), false },
+    { "one more member", AT("127.0.0.1:143", "tls = none"), POOL("\"127.0.0.2:143\", \"127.0.0.1:143\""), true },
+    { "another member goes", POOL("\"127.0.0.1:143\", \"127.0.0.2:143\""), AT("127.0.0.1:143", "tls = none"), true },
+    { "its member goes", POOL("\"127.0.0.1:143\", \"127.0.0.2:143\""), AT("127.0.0.2:143", "tls = none"), false },
     { "a path", AT("127.0.0.1:143", "tls = none"), AT("unix:/127.0.0.1:143", "tls = none"), false },
     { "TLS", AT("127.0.0.1:143", "tls = none"), AT("127.0.0.1:143", "tls = starttls"), false },
     { "the same, with TLS", AT("a.example:143", "tls = starttls"), AT("a.example:143", "tls = starttls"), true },

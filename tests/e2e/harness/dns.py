@@ -5,6 +5,7 @@ namespace.
     names = NameServer()
     names.host("mail.test", "127.0.0.2", "::1", ttl=1)      # from now on; no address: it exists, and has none
     names.alias("imap.test", "mail.test", ttl=0)
+    names.service("_imap._tcp.mail.test", (10, 1, 143, "a.test"), (20, 1, 143, "b.test"))   # priority, weight, port, target
     names.override("mail.test", "AAAA", "SERVFAIL")         # or any rcode, SILENCE, TRUNCATED, GARBAGE; None ends it
     names.is_silent = True                                  # an outage
     names.hold(); names.release()                           # what is asked meanwhile is answered then
@@ -27,14 +28,14 @@ from .patience import PATIENCE_S
 
 SILENCE, TRUNCATED, GARBAGE = object(), object(), object()
 RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5, "NOTAUTH": 9}
-_KINDS = {1: "A", 28: "AAAA"}
-_NUMBERS = {"A": 1, "CNAME": 5, "AAAA": 28}
+_KINDS = {1: "A", 28: "AAAA", 33: "SRV"}
+_NUMBERS = {"A": 1, "CNAME": 5, "AAAA": 28, "SRV": 33}
 _UDP_MAX = 512
 _dice = random.SystemRandom()
 
 
 def _encoded(name):
-    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+    return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".") if label) + b"\0"
 
 
 def _read_question(octets):
@@ -53,7 +54,7 @@ class NameServer:
         self.is_silent = False
         self.over_tcp = 0
         self._asked = []
-        self._hosts, self._aliases, self._overrides = {}, {}, {}
+        self._hosts, self._services, self._aliases, self._overrides = {}, {}, {}, {}
         self._is_open = threading.Event()
         self._is_open.set()
         self._listen()
@@ -81,6 +82,10 @@ class NameServer:
 
     def host(self, name, *addresses, ttl=300):
         self._hosts[name] = (list(addresses), ttl)
+
+    def service(self, name, *targets, ttl=300):
+        """No target: it exists, and has none. The target "." says that it is not offered."""
+        self._services[name] = (targets, ttl)
 
     def alias(self, name, target, ttl=300):
         self._aliases[name] = (target, ttl)
@@ -157,6 +162,9 @@ class NameServer:
             target, ttl = self._aliases[name]
             records.append((name, "CNAME", ttl, _encoded(target)))
             name = target
+        if name in self._services:
+            targets, ttl = self._services[name]
+            return [(name, kind, ttl, struct.pack("!HHH", *target[:3]) + _encoded(target[3])) for target in targets if kind == "SRV"]
         if name not in self._hosts:
             return records or None
         addresses, ttl = self._hosts[name]

@@ -29,6 +29,10 @@ class Installed:
         with open(self._log_file, "wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def is_alive(self):
         return self._process.poll() is None
 
