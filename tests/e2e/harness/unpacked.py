@@ -55,9 +55,14 @@ wait "$server"
 """
 
 
-def folder(name):
-    """Where the package is; unpacks it if it is not there yet."""
+@functools.cache
+def _unpack():
     subprocess.run((str(_TREE / "tests" / "unpack-servers"), str(_FOLDER)), check=True)
+
+
+def folder(name):
+    """Where the package is; unpacks it if it is not there yet. The script is asked once: it asks apt, which takes its time."""
+    _unpack()
     return _FOLDER / name
 
 
