@@ -77,6 +77,11 @@ def switches_condstore(command, selected, by_all):
     return by_all or name not in ("STATUS", "SEARCH", "LIST")
 
 
+def has_condstore(what):
+    """A connection, or a session on one of its own: is CONDSTORE on?"""
+    return what.condstore or "QRESYNC" in enabled(what.state)
+
+
 def has_ended(connection):
     """The gateway ends a connection in the turn in which it takes another in its place; the server may see that first. What was sent
     on it before may still be there to be read."""
@@ -238,7 +243,7 @@ class Server:
         wrong = []
         if c.state != session.state and not (is_landing and self._is_ahead(c, session.state, command)):
             wrong.append(f"the connection is in {c.state}, the session in {session.state}")
-        has, should_have = (each.condstore or "QRESYNC" in enabled(each.state) for each in (c, session))
+        has, should_have = has_condstore(c), has_condstore(session)
         if has != should_have and not (is_landing and switches_condstore(command, False, self.by_all)):
             wrong.append(f"CONDSTORE is {has}, not {should_have}")
         if c.silenced and command != NOTIFY:  # which sets it again
@@ -256,7 +261,7 @@ class Server:
         if session and name in REFUSED and not command.startswith("STATUS mine") and chance.random() < (0.2 if is_first else 0.05):
             if name in ("SELECT", "EXAMINE"):
                 c.selected = None
-            if c.state != session.state or c.condstore != session.condstore:
+            if c.state != session.state or has_condstore(c) != has_condstore(session):
                 c.tainted = "it was ahead of a session that was refused"
             hint = "* STATUS notified (MESSAGES 9)\r\n" if name == "NOTIFY" and chance.random() < 0.3 else ""
             return c.send(f"{hint}{tag} {chance.choice(('NO not now', 'BAD what'))}.\r\n")
