@@ -181,9 +181,10 @@ static json_t *listener_rows(const struct figures *figures)
 static json_t *place_row(const struct figures *figures, const char *upstream, const char *address,
                          const struct upstream_place *place)
 {
-    return json_pack("{so so so so so so so so so}", "name", text(upstream), "address", text_or_null(address),
-                     "connections", count(sum(place->now, UPSTREAM_STAGE_COUNT)), "sessions", count(place->sessions),
-                     "woken_sessions", count(place->woken_sessions), "failures",
+    uint64_t waiting = place->now[UPSTREAM_WAITS]; /* nothing is connected for those */
+    return json_pack("{so so so so so so so so so so}", "name", text(upstream), "address", text_or_null(address),
+                     "connections", count(sum(place->now, UPSTREAM_STAGE_COUNT) - waiting), "waiting", count(waiting),
+                     "sessions", count(place->sessions), "woken_sessions", count(place->woken_sessions), "failures",
                      counts(place->failures, upstream_failure_names, UPSTREAM_FAILURE_COUNT), "connect_ms",
                      quantile_ms(&place->connect, 0.5), "good_s", age_s(figures, place->good_at_ms), "bad_s",
                      age_s(figures, place->bad_at_ms));

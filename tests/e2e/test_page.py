@@ -138,7 +138,7 @@ def full_status(address):
     series = {name: [point and point / (1000 if name == "warm_share" else 1) for point in wave] for name in status["history"]["series"]}
     place = status["upstreams"][0] | {"name": "n" * 63, "address": "[2001:db8:1234:5678:9abc:def0:1234:5678]:993",
                                       "failures": {"connect": 123456, "certificate": 99, "starttls": 5}, "good_s": 7200, "bad_s": 3,
-                                      "connections": 12345, "sessions": 123456789, "woken_sessions": 1234567890, "connect_ms": 1234.5}
+                                      "connections": 12345, "waiting": 2345, "sessions": 123456789, "woken_sessions": 1234567890, "connect_ms": 1234.5}
     lately = {"seconds": 300.0, "logins": dict.fromkeys(status["logins"], 123456), "takes": dict.fromkeys(status["takes"], 123456),
               "octets_in": 12345678, "octets_out": 123456789, "lag_ms_p95": 250.0,
               "login_ms": {"median": 12.5, "p95": 1234.5, "parked_median": 1.5, "accepted_median": 250.0}}

@@ -150,6 +150,17 @@ TEST(of_nothing_it_says_that_there_is_nothing)
     json_decref(root);
 }
 
+TEST(who_waits_for_a_place_has_no_connection)
+{
+    struct upstream_place *place = upstream_counters_place(&figures.upstreams, "main", "192.0.2.7:143");
+    place->now[UPSTREAM_WAITS] = 5;
+    place->now[UPSTREAM_IN_SESSION] = 2;
+    json_t *root = read_back();
+    check_number(root, "upstreams.0.connections", 2);
+    check_number(root, "upstreams.0.waiting", 5);
+    json_decref(root);
+}
+
 TEST(an_upstream_that_nobody_has_used_has_no_address)
 {
     upstream_counters_place(&figures.upstreams, "main", "192.0.2.7:143")->good_at_ms = NOW_MS - 3000;
@@ -393,6 +404,7 @@ int main(void)
     event_set_mem_functions(buffer_malloc, buffer_realloc, free);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(of_nothing_it_says_that_there_is_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(who_waits_for_a_place_has_no_connection, begin, end),
         cmocka_unit_test_setup_teardown(an_upstream_that_nobody_has_used_has_no_address, begin, end),
         cmocka_unit_test_setup_teardown(an_upstream_that_a_reload_has_removed_goes_with_its_last_connection, begin,
                                         end),

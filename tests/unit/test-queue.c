@@ -256,6 +256,11 @@ TEST(new_limits_hold_for_those_who_wait)
     assert_ptr_equal(called(0), &c);
     queue_leave(&b.stay);
     queue_leave(&c.stay);
+    /* Not even where nobody was in between. */
+    assert_int_equal(comes(upstream, &a, 0), QUEUE_ADMITTED);
+    assert_int_equal(comes(upstream, &b, 0), QUEUE_ADMITTED);
+    queue_leave(&a.stay);
+    queue_leave(&b.stay);
     end();
 }
 

@@ -375,7 +375,8 @@ function showUpstreams({ upstreams }) {
     putTable('upstreams', [
         ['Address', ({ name, address }) => [address || name, ...address ? [beside(name)] : []]],
         ['State', (row) => { const [kind, word, when] = upstreamState(row); return [mark(kind, word), ...when ? [beside(when)] : []]; }],
-        ['Connections', ({ connections }) => whole.format(connections), true],
+        ['Connections', ({ connections, waiting }) =>
+            whole.format(connections) + (waiting > 0 ? `, ${whole.format(waiting)} wait` : ''), true],
         ['Sessions: new login', ({ sessions }) => whole.format(sessions), true],
         ['Sessions: parked', ({ woken_sessions: woken }) => whole.format(woken), true],
         ['Time to connect', ({ connect_ms: ms }) => joined(milliseconds(ms)), true],
