@@ -150,10 +150,10 @@ static void relay_forward_asking(struct client *client, const struct imapstate_p
 }
 
 static enum down relay_forward_announcing(struct client *client, const struct imapstate_piece *piece,
-                                          struct imapstate_span arguments)
+                                          struct imapstate_span arguments, bool is_first)
 {
     bool is_answered = client->sending->is_answered;
-    session_sent_literal(&client->session, client->sending->command);
+    session_sent_literal(&client->session, client->sending->command, arguments, is_first);
     if (!piece->literal.synchronizing && !relay_may_stream(client, piece, arguments)) {
         relay_forward_asking(client, piece);
         return is_answered ? DOWN_SWALLOWING : DOWN_AWAITS_GO_UNASKED;
@@ -184,14 +184,15 @@ static void relay_capture_line(struct client *client, const struct imapstate_pie
         relay_capture(client, is_unasked ? IMAPSTATE_SPAN("}\r\n") : IMAPSTATE_SPAN("\r\n"));
 }
 
-/* A line of a command goes up, the first or a further one. arguments: what of it follows the command's name. */
-static void relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments)
+/* A line of a command goes up. arguments: of the first one, what follows the command's name. */
+static void relay_send_line(struct client *client, const struct imapstate_piece *piece, struct imapstate_span arguments,
+                            bool is_first)
 {
     client->sending->may_repeat = relay_may_repeat(client, client->sending->command, piece);
     relay_capture_line(client, piece, arguments);
-    session_sent_line(&client->session, client->sending->command, arguments);
+    (is_first ? session_sent_line : session_sent_rest)(&client->session, client->sending->command, arguments);
     if (piece->literal.announced) {
-        down_enter(client, relay_forward_announcing(client, piece, arguments));
+        down_enter(client, relay_forward_announcing(client, piece, arguments, is_first));
         return;
     }
     struct flight *flight = client->sending;
@@ -222,7 +223,7 @@ static void relay_begin_command(struct client *client, const struct imapstate_pi
     choice_forget_credentials(client);
     const uint8_t *end = piece->octets.at + piece->octets.len;
     const uint8_t *from = line->has_arguments_sp ? line->arguments.at : end - (piece->is_bare_lf ? 1 : 2);
-    relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) });
+    relay_send_line(client, piece, (struct imapstate_span){ from, (size_t)(end - from) }, true);
 }
 
 /* A whole command of one line. */
@@ -412,7 +413,7 @@ static enum relay_down relay_down_piece(struct client *client, enum imapstate_fr
         return RELAY_TAKEN;
     }
     if (result == IMAPSTATE_FRAME_LINE) {
-        relay_send_line(client, piece, piece->octets);
+        relay_send_line(client, piece, piece->octets, false);
         return RELAY_TAKEN;
     }
     client->sending->may_repeat &= client->sending->command->repeatable;

@@ -1,6 +1,7 @@
 #include "condstore.h"
 
 #include "octet.h"
+#include "searchkey.h"
 
 static bool take(struct imapstate_span *in, char octet)
 {
@@ -74,4 +75,31 @@ unsigned condstore_of(const struct imapstate_command *command, struct imapstate_
     if (command->id == IMAPSTATE_COMMAND_ENABLE)
         return CONDSTORE_BY_ENABLE;
     return is_limited(command) && !names_more(arguments) ? CONDSTORE_BY_OTHERS : CONDSTORE_UNKNOWN;
+}
+
+unsigned condstore_of_rest(const struct imapstate_command *command, struct imapstate_span line)
+{
+    bool is_never = command->enables == IMAPSTATE_ENABLES_NEVER;
+    return is_never ? 0 : condstore_of(imapstate_command_find((struct imapstate_span){ 0 }), line);
+}
+
+/* Servers take search keys, and even the names of items, as literals, which nobody looks into here. And Dovecot takes
+ * one that is too many for a command of its own. */
+static bool is_free(const struct imapstate_command *command, struct imapstate_span line, bool is_first)
+{
+    switch ((enum imapstate_command_enables)command->enables) {
+    case IMAPSTATE_ENABLES_OPTIONS:
+        return is_first && line.len > 0 && *line.at == '{';
+    case IMAPSTATE_ENABLES_KEYS:
+        return searchkey_awaits_string(line);
+    case IMAPSTATE_ENABLES_SORT_KEYS:
+        return (!is_first || searchkey_take_charset(&line)) && searchkey_awaits_string(line);
+    default:
+        return command->literals == IMAPSTATE_LITERALS_MESSAGE;
+    }
+}
+
+unsigned condstore_of_literal(const struct imapstate_command *command, struct imapstate_span line, bool is_first)
+{
+    return is_free(command, line, is_first) ? 0 : CONDSTORE_UNKNOWN;
 }

@@ -16,6 +16,13 @@ enum condstore {
 /* What a command with these arguments may have done, whatever it is answered: one of them; 0: nothing. */
 unsigned condstore_of(const struct imapstate_command *command, struct imapstate_span arguments);
 
+/* The same of a further line of the command, behind a literal. */
+unsigned condstore_of_rest(const struct imapstate_command *command, struct imapstate_span line);
+
+/* The same of a literal, which this line announces; is_first: the line is the command's arguments from the first on. 0
+ * only where every server takes it for the name of a mailbox, for what a search key looks for, or for message data. */
+unsigned condstore_of_literal(const struct imapstate_command *command, struct imapstate_span line, bool is_first);
+
 /* What it has done for certain if it is a whole command of one line, sent in the authenticated state, and answered OK:
  * BY_OTHERS: CONDSTORE is on (SELECT and EXAMINE with CONDSTORE); BY_STATUS. 0: none of these. */
 unsigned condstore_asked(const struct imapstate_command *command, struct imapstate_span arguments);

@@ -259,11 +259,16 @@ void session_sent_line(struct session *session, const struct imapstate_command *
         session->chosen &= (uint8_t)~EVIDENCE_OF_KIND(command->stored);
 }
 
-void session_sent_literal(struct session *session, const struct imapstate_command *command)
+void session_sent_rest(struct session *session, const struct imapstate_command *command, struct imapstate_span line)
 {
-    /* Servers take search keys and even item names as literals, which nobody looks into here. */
-    if (command->literals != IMAPSTATE_LITERALS_MESSAGE)
-        session->condstore |= CONDSTORE_UNKNOWN;
+    session->condstore |= (uint8_t)condstore_of_rest(command, line);
+}
+
+void session_sent_literal(struct session *session, const struct imapstate_command *command, struct imapstate_span line,
+                          bool is_first)
+{
+    session->had_literal |= command->literals != IMAPSTATE_LITERALS_MESSAGE;
+    session->condstore |= (uint8_t)condstore_of_literal(command, line, is_first);
 }
 
 /* --- on the way up --- */
@@ -611,7 +616,7 @@ static bool session_is_set_up_otherwise(const struct session *session)
 
 bool session_is_pristine(const struct session *session)
 {
-    return session->condstore == 0 && !session_is_set_up_otherwise(session);
+    return session->condstore == 0 && !session->had_literal && !session_is_set_up_otherwise(session);
 }
 
 bool session_is_parkable(const struct session *session, struct imapstate_buf *ret_state)

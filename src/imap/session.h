@@ -33,6 +33,7 @@ struct session {
     bool has_selected : 1;  /* a SELECT or EXAMINE was sent */
     bool was_refused : 1;   /* the last answer was not OK */
     bool is_in_doubt : 1;   /* an answer said so (status_doubts_connection()), and no good one has come since */
+    bool had_literal : 1;   /* one other than message data (P7) */
     bool has_said_done : 1; /* DONE was sent, and no command after it has been answered */
     uint8_t condstore; /* set of enum condstore: how commands may have switched it on, whether ENABLED told or not */
     uint8_t chosen;    /* enum evidence: the untagged answer that the command in flight has had; of NOTIFY: it has
@@ -113,12 +114,16 @@ bool session_has_utf8(const struct session *session);
 /* Is NOTIFY SET in effect? */
 bool session_is_notified(const struct session *session);
 
-/* A line of a command goes up: its arguments, or a further line of it. */
+/* A command goes up: its first line, from its arguments on. */
 void session_sent_line(struct session *session, const struct imapstate_command *command,
                        struct imapstate_span arguments);
 
-/* A literal of it goes up. */
-void session_sent_literal(struct session *session, const struct imapstate_command *command);
+/* A further line of it goes up, behind a literal. */
+void session_sent_rest(struct session *session, const struct imapstate_command *command, struct imapstate_span line);
+
+/* A literal of it goes up, which this line announces; is_first: the first one, from its arguments on. */
+void session_sent_literal(struct session *session, const struct imapstate_command *command, struct imapstate_span line,
+                          bool is_first);
 
 /* An untagged response came while these commands are in flight: its first line, or the part of it that has arrived.
  * ENABLED, LANGUAGE, COMPARATOR and [NOTIFICATIONOVERFLOW] are complete. */

@@ -39,7 +39,10 @@ IMPLICIT = ["SELECT INBOX (CONDSTORE)", "EXAMINE INBOX (condstore)", "STATUS INB
             "STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)", "UID STORE 1 (unchangedsince 1) +FLAGS (\\Seen)", "SEARCH MODSEQ 1",
             "UID SEARCH modseq 1", 'LIST "" % RETURN (STATUS (HIGHESTMODSEQ))', "SELECT INBOX (QRESYNC (7 1))",
             "NOTIFY SET (personal (MessageNew MessageExpunge FlagChange))",
-            b"SEARCH " + literal("MODSEQ") + b" 1", b"STATUS " + literal("INBOX") + b" (MESSAGES)", b"LIST " + literal("") + b" %"]
+            b"SEARCH " + literal("MODSEQ") + b" 1", b"SEARCH FROM SUBJECT " + literal("MODSEQ") + b" 1",
+            b"SEARCH SUBJECT " + literal("x") + b" MODSEQ 1", b"SORT (DATE) UTF-8 TEXT " + literal("x") + b" MODSEQ 1 SEEN",
+            b"STATUS " + literal("INBOX") + b" (HIGHESTMODSEQ)", b"SELECT " + literal("INBOX") + b" CONDSTORE",
+            b"STATUS INBOX (" + literal("HIGHESTMODSEQ") + b")", b"LIST " + literal("") + b" %"]
 
 # What is not in the table of commands could have done anything.
 UNKNOWN = ["XYZZY", "X-ENABLE QRESYNC", "SETSTATE 1", "XAPPLEPUSHSERVICE aps-version 2"]
@@ -47,7 +50,9 @@ UNKNOWN = ["XYZZY", "X-ENABLE QRESYNC", "SETSTATE 1", "XAPPLEPUSHSERVICE aps-ver
 HARMLESS = ["NOOP", "CAPABILITY", 'ID ("name" "test")', "NAMESPACE", 'LIST "" "*"', 'LSUB "" "*"', "STATUS INBOX (MESSAGES)",
             "SELECT INBOX", "EXAMINE INBOX", "FETCH 1 (FLAGS)", "UID FETCH 1 BODY[]", "SEARCH SUBJECT x", "STORE 1 +FLAGS (\\Seen)",
             "CREATE box", "SUBSCRIBE box", "CHECK", "EXPUNGE", "LANGUAGE", "COMPARATOR", "ENABLE NONSENSE", "LANGUAGE XX",
-            b"APPEND INBOX " + literal("Subject: MODSEQ CONDSTORE\r\n\r\nQRESYNC\r\n")]
+            b"APPEND INBOX " + literal("Subject: MODSEQ CONDSTORE\r\n\r\nQRESYNC\r\n"), b"SELECT " + literal("INBOX"),
+            b"STATUS " + literal("INBOX") + b" (MESSAGES)", b"SEARCH CHARSET UTF-8 SUBJECT " + literal("Gr\u00fc\u00dfe"),
+            b"UID SORT (DATE) UTF-8 OR FROM " + literal("MODSEQ") + b" TO " + literal("QRESYNC") + b" SEEN"]
 
 
 def never_again(lot, connection):

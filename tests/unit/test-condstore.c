@@ -71,10 +71,78 @@ TEST(what_commands_may_have_switched_on)
     }
 }
 
+static const struct {
+    const char *command, *line;
+    bool is_first, is_free;
+} literals[] = {
+    { "SELECT", "{5}\r\n", true, true },
+    { "EXAMINE", "{5+}\r\n", true, true },
+    { "STATUS", "{5}\n", true, true },
+    { "STATUS", "{5}\r\n", false, false },
+    { "STATUS", "x ({13}\r\n", true, false },
+    { "STATUS", "x (MESSAGES) {5}\r\n", true, false },
+    { "SELECT", " {5}\r\n", true, false },
+    { "SEARCH", "SUBJECT {5}\r\n", true, true },
+    { "UID SEARCH", " OR FROM {5}\r\n", false, true },
+    { "SEARCH", "{6}\r\n", true, false },
+    { "SORT", "(DATE) UTF-8 SUBJECT {5}\r\n", true, true },
+    { "SORT", "(CC) UTF-8 {6}\r\n", true, false },
+    { "SORT", "(CC {6}\r\n", true, false },
+    { "UID THREAD", "REFERENCES UTF-8 SUBJECT {5}\r\n", true, true },
+    { "THREAD", "SUBJECT {6}\r\n", true, false },
+    { "SORT", " SUBJECT {5}\r\n", false, true },
+    { "APPEND", "x {5}\r\n", true, true },
+    { "APPEND", "{1}\r\n", true, true },
+    /* Dovecot takes what is too many for a command of its own */
+    { "CREATE", "x {5}\r\n", true, false },
+    { "CREATE", "{1}\r\n", true, false },
+    { "NOOP", "{5}\r\n", true, false },
+    { "LIST", "\"\" {1}\r\n", true, false },
+    { "STORE", "1 FLAGS ({1}\r\n", true, false },
+    { "FETCH", "1 ({6}\r\n", true, false },
+    { "XYZZY", "{5}\r\n", true, false },
+};
+
+TEST(what_literals_may_have_switched_on)
+{
+    for (size_t i = 0; i < ARRAY_LEN(literals); i++) {
+        const struct imapstate_command *command = imapstate_command_find(imapstate_span_of(literals[i].command));
+        CHECK_ROW(literals[i].line, condstore_of_literal(command, imapstate_span_of(literals[i].line),
+                                                         literals[i].is_first) == (literals[i].is_free ? 0 : UNKNOWN));
+    }
+}
+
+/* Behind a literal nobody looks for where the names may stand: they may stand nowhere. */
+static const struct {
+    const char *command, *line;
+    unsigned done;
+} rests[] = {
+    { "SELECT", "\r\n", 0 },
+    { "SELECT", " (CONDSTORE)\r\n", UNKNOWN },
+    { "SELECT", " CONDSTORE\r\n", UNKNOWN },
+    { "STATUS", " (MESSAGES)\r\n", 0 },
+    { "STATUS", " (MESSAGES HIGHESTMODSEQ)\r\n", UNKNOWN },
+    { "SEARCH", " SEEN\r\n", 0 },
+    { "SORT", " MODSEQ 5 SEEN\r\n", UNKNOWN },
+    { "SEARCH", " SUBJECT modseq\r\n", UNKNOWN },
+    { "APPEND", " (MODSEQ) {5}\r\n", 0 },
+    { "RENAME", " qresync\r\n", 0 },
+};
+
+TEST(what_is_behind_a_literal_is_searched_everywhere)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rests); i++) {
+        const struct imapstate_command *command = imapstate_command_find(imapstate_span_of(rests[i].command));
+        CHECK_ROW(rests[i].line, condstore_of_rest(command, imapstate_span_of(rests[i].line)) == rests[i].done);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_commands_may_have_switched_on),
+        cmocka_unit_test(what_literals_may_have_switched_on),
+        cmocka_unit_test(what_is_behind_a_literal_is_searched_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

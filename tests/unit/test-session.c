@@ -118,7 +118,7 @@ static void walk_step(struct walk *walk, const char *step)
         walk_command(walk, step + 2);
         break;
     case 'L':
-        session_sent_literal(&walk->session, walk->flight->command);
+        session_sent_literal(&walk->session, walk->flight->command, IMAPSTATE_SPAN("x {5}\r\n"), true);
         break;
     case '<':
         snprintf(line, sizeof line, "* %s\r\n", step + 2);

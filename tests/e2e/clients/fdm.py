@@ -16,8 +16,6 @@ class Fdm(Client):
     parts = (READ, DELETE)
     logins = ((False, ""),)
     own_headers = ("Received",)
-    upstream_logins = 1
-    why_upstream = "it sends the mailbox's name as a literal, which may be anything"
 
     @classmethod
     def version(cls):

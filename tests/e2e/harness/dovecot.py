@@ -22,12 +22,13 @@ MASTER_USER, MASTER_PASSWORD = "master", "of all"
 JWT_KEY = b"a key that only the tests know"
 
 class Installed:
-    """The machine's own, until stop()."""
+    """The machine's own, until stop(). pid: of its first process, as of an Unpacked one."""
 
     def __init__(self, ours, command):
         self._log_file = pathlib.Path(ours) / "server.log"
         with open(self._log_file, "wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+        self.pid = self._process.pid
 
     @property
     def pid(self):

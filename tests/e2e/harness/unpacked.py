@@ -115,7 +115,8 @@ class Syslog:
 
 class Unpacked:
     """The command runs as root, by sudo if need be, until stop(). etc: the name of a folder in /etc that is to be ours/etc. The log
-    is what it and its children write, and what they say by syslog(3), of which the machine's hears nothing."""
+    is what it and its children write, and what they say by syslog(3), of which the machine's hears nothing. pid: all of it is below
+    this process."""
 
     def __init__(self, package, ours, command, *, etc=""):
         self.log_file = pathlib.Path(ours) / "server.log"
@@ -127,6 +128,7 @@ class Unpacked:
             self._process = subprocess.Popen((*as_root, *namespace, *enter, "sh", str(server_folder(package)), str(ours), etc,
                                               self._syslog.path, *map(str, command)), stdin=subprocess.PIPE, stdout=log, stderr=log,
                                              start_new_session=True)
+        self.pid = self._process.pid
 
     def is_alive(self):
         return self._process.poll() is None
