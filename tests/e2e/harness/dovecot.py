@@ -30,10 +30,6 @@ class Installed:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
         self.pid = self._process.pid
 
-    @property
-    def pid(self):
-        return self._process.pid
-
     def is_alive(self):
         return self._process.poll() is None
 
