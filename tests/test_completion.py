@@ -79,7 +79,7 @@ def test_what_stands_behind_a_command_is_offered(offered):
         common = {"--socket", "--json", "--help"}
         told = {"--user", "--upstream", "--address"} if command == "show" else options(rest)
         assert offered("imapstatectl", "--socket", "path", command, *before, "-") == common | told, command
-    assert offered("imapstatectl", "upstream", "name", "") == {"up", "down"} | common
+    assert offered("imapstatectl", "upstream", "name", "") == {"up", "down", "drain"} | common
     assert offered("imapstatectl", "log", "") == {"error", "warning", "info", "debug"} | common
 
 
