@@ -33,7 +33,7 @@ static void check_policy(const struct tlspolicy *policy)
 
 static void check_listener(const struct config_listener *listener)
 {
-    CHECK(listener->name[0] != '\0' && listener->upstream != NULL && listener->address_count > 0);
+    CHECK(listener->name[0] != '\0' && listener->address_count > 0);
     CHECK(listener->tls == CONFIG_TLS_NONE ||
           (listener->tls_cert_files.count > 0 && listener->tls_key_files.count == listener->tls_cert_files.count));
     CHECK((listener->tls_client_certificate != CONFIG_CLIENT_CERTIFICATE_NONE) ==
@@ -66,6 +66,11 @@ static void check_config(const struct config *config)
     CHECK(config->languages.offered == 0 || config->languages.offered & LANGUAGE_BIT(LANGUAGE_DEFAULT));
     CHECK(config->token_lifetime_s > 0 && config->max_clients > 0 && config->idle_timeout_ms >= 30 * 60 * 1000);
     check_park(&config->park);
+    for (size_t i = 0; i < config->listener_count; i++)
+        CHECK(config->listeners[i].upstream || config_has_routes(config));
+    for (size_t i = 0; i < config->route_count; i++)
+        CHECK(config->routes[i].upstream);
+    CHECK(!config->route_http.is_on || (config->route_http.upstream && config->route_http.endpoint.len > 0));
     for (size_t i = 0; i < config->listener_count; i++)
         check_listener(&config->listeners[i]);
     for (size_t i = 0; i < config->upstream_count; i++) {

@@ -8,6 +8,7 @@
 #include "alert.h"
 #include "capability.h"
 #include "catalogue.h"
+#include "chorus.h"
 #include "config.h"
 #include "credentials.h"
 #include "id.h"
@@ -18,6 +19,7 @@
 #include "peers.h"
 #include "prelude.h"
 #include "resend.h"
+#include "routes.h"
 #include "sasl.h"
 
 /* Octets of more of the reason. */
@@ -117,6 +119,8 @@ void client_enter(struct client *client, enum client_state next)
     client_count_silent(client, (int)(next <= CLIENT_NOT_AUTHENTICATED) - (client->state <= CLIENT_NOT_AUTHENTICATED));
     client_count_state(client, next);
     client->state = (uint8_t)next;
+    if (next == CLIENT_NOT_AUTHENTICATED) /* the next one to log in may be at home elsewhere */
+        client->home = client->listener->upstream;
     peers_set_newcomer(&client->place, client_is_newcomer(client, &client->place.address));
     list_move(&client->link, &client->clients->by_state[next]);
 }
@@ -338,6 +342,11 @@ static bool client_hides_proofs(const struct client *client)
            (client->stream.ssl || client_is_local(client)) && client_home_is_private(client);
 }
 
+uint32_t client_mechanisms(const struct client *client)
+{
+    return config_mechanisms(client->listener) & routes_mechanisms(client->service, client->listener);
+}
+
 struct capability_view client_view(const struct client *client, bool is_before_login)
 {
     bool is_certain = client->credentials ? client->credentials->identity.is_certain : client->session.is_certain;
@@ -353,7 +362,7 @@ struct capability_view client_view(const struct client *client, bool is_before_l
         .has_ximapproxy = client->listener->imapproxy_compat,
         .has_compress = client->listener->compress,
         .hides_proofs = client_hides_proofs(client),
-        .mechanisms = config_mechanisms(client->listener),
+        .mechanisms = client_mechanisms(client),
     };
 }
 
@@ -372,7 +381,8 @@ struct capabilities client_offers(const struct client *client)
 {
     if (client->state == CLIENT_AUTHENTICATED)
         return *offers_known(client->session.offers);
-    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    struct offers *offers = chorus_offers(&reach);
     struct capabilities known = *offers_known(offers);
     known.id |= !offers;
     offers_unref(offers);
@@ -391,11 +401,8 @@ struct offers *client_show(const struct client *client, struct offers *offers)
 }
 
 /* Told once for each upstream, not to each client. */
-static void client_note_hidden(const struct client *client, const struct offers *offers,
-                               const struct capability_view *view)
+static void client_note_hidden_at(const char *upstream, uint32_t hidden)
 {
-    uint32_t hidden = capability_hidden(offers_known(offers), view);
-    const char *upstream = client->listener->upstream->name;
     char names[SASL_NAMES_MAX];
     struct logline line;
     if (!hidden || !prelude_hides(upstream) || !log_is_on(LOG_LEVEL_INFO))
@@ -409,11 +416,21 @@ static void client_note_hidden(const struct client *client, const struct offers 
                  sasl_names(hidden, names));
 }
 
+static void client_note_hidden(const struct client *client, const struct offers *offers,
+                               const struct capability_view *view)
+{
+    uint32_t hidden = capability_hidden(offers_known(offers), view);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    for (size_t i = 0; i < reach.count; i++)
+        client_note_hidden_at(reach.at[i]->name, hidden);
+}
+
 struct offers *client_show_before_login(const struct client *client)
 {
     struct views *views = &client->clients->views;
     struct capability_view view = client_view(client, true);
-    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    struct offers *offers = chorus_offers(&reach);
     /* Without a single word from the upstream there is still IMAP to be spoken, be it only to hear that it is not
      * there; and ID, as it may be us whom the upstream leads to, and x-proxy-ttl has to come round. */
     if (!offers)

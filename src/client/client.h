@@ -23,6 +23,8 @@
 #include "peers.h"
 #include "pipeline.h"
 #include "request.h"
+#include "routehttp.h"
+#include "routing.h"
 #include "service.h"
 #include "serving.h"
 #include "session.h"
@@ -52,7 +54,11 @@ struct clients {
     struct list by_state[CLIENT_STATE_MAX]; /* each in the order in which the state was entered */
     struct views views;                     /* what they were shown of capability lists */
     upstream_callback *on_upstream;         /* told of everything that happens to their upstreams */
-    unsigned silent;                        /* atomic: how many have not begun to log in */
+    struct routehttp routehttp;
+    /* Told where a login is to go, if somebody had to be asked. */
+    void (*on_routed)(struct client *client, enum routing_result result);
+    uint64_t refusal_ms; /* how long a routed login took that an upstream has refused, the last time */
+    unsigned silent;     /* atomic: how many have not begun to log in */
     struct client_counters counters;
 };
 
@@ -177,6 +183,9 @@ void client_hear_alert(struct client *client, struct imapstate_span line);
 
 /* May credentials and tokens pass on this connection, as far as the listener is concerned? (P1) */
 bool client_may_carry_secrets(const struct client *client);
+
+/* The mechanisms that the listener offers and that can lead to an upstream of its; a set of SASL_BIT(). */
+uint32_t client_mechanisms(const struct client *client);
 
 /* What this client sees of an upstream's list. */
 struct capability_view client_view(const struct client *client, bool is_before_login);

@@ -9,6 +9,7 @@
 #include "list.h"
 #include "login.h"
 #include "revocations.h"
+#include "routehttp.h"
 #include "service.h"
 #include "views.h"
 
@@ -20,7 +21,9 @@ void clients_init(struct clients *clients, struct upstreams *upstreams, struct s
         .service = service_ref(service),
         .revocations = revocations_ref(service->revocations),
         .on_upstream = dispatch_on_upstream,
+        .on_routed = dispatch_routed,
     };
+    routehttp_init(&clients->routehttp, clients->loop);
     client_counters_init(&clients->counters);
     for (size_t state = 0; state < CLIENT_STATE_MAX; state++)
         list_init(&clients->by_state[state]);

@@ -466,6 +466,13 @@ void dispatch_begin(struct client *client, int fd)
     dispatch_end_turn(client, is_outermost);
 }
 
+void dispatch_routed(struct client *client, enum routing_result result)
+{
+    bool is_outermost = dispatch_begin_turn(client);
+    login_is_routed(client, result);
+    dispatch_end_turn(client, is_outermost);
+}
+
 void dispatch_round_ended(struct client *client)
 {
     bool is_outermost = dispatch_begin_turn(client);

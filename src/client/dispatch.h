@@ -14,6 +14,9 @@ void dispatch_begin(struct client *client, int fd);
 upstream_callback dispatch_on_upstream;
 
 /* GREETING, and a round of some prelude has ended. */
+/* Somebody who was asked has said where its login is to go. */
+void dispatch_routed(struct client *client, enum routing_result result);
+
 void dispatch_round_ended(struct client *client);
 
 /* The daemon is ending. now: even if something is under way. */

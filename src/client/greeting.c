@@ -2,10 +2,10 @@
 
 #include "capability.h"
 #include "catalogue.h"
+#include "chorus.h"
 #include "client.h"
 #include "offers.h"
 #include "origin.h"
-#include "prelude.h"
 #include "proxy.h"
 #include "service.h"
 #include "stream.h"
@@ -17,7 +17,8 @@ bool greeting_can_be_said(const struct client *client)
 {
     if (client->state != CLIENT_GREETING)
         return false;
-    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    struct offers *offers = chorus_offers(&reach);
     bool is_known = offers;
     offers_unref(offers);
     return is_known;
@@ -39,23 +40,26 @@ void greeting_say(struct client *client)
 
 void greeting_round_ended(struct client *client)
 {
-    if (prelude_round_has_ended(client->listener->upstream->name, client->round))
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    if (chorus_has_ended(&reach, client->round))
         greeting_say(client);
 }
 
-/* Whoever finds that the list is old asks, and all others wait for that. */
+static void greeting_ask(void *owner, const struct config_upstream *upstream)
+{
+    struct client *client = owner;
+    upstreams_scout(client->clients->upstreams, client->service, upstream, NULL);
+}
+
+/* Whoever finds that a list is old asks, and all others wait for that. */
 static void greeting_begin(struct client *client)
 {
-    const struct config_upstream *upstream = client->listener->upstream;
-    enum prelude_turn turn = prelude_take_turn(upstream->name, client_now_ms(client), &client->round);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
     client_enter(client, CLIENT_GREETING);
-    if (turn == PRELUDE_FRESH) {
+    if (chorus_is_fresh(&reach, client_now_ms(client), greeting_ask, client, &client->round))
         greeting_say(client);
-        return;
-    }
-    if (turn == PRELUDE_ASK)
-        upstreams_scout(client->clients->upstreams, client->service, upstream, NULL);
-    greeting_round_ended(client);
+    else
+        greeting_round_ended(client);
 }
 
 void greeting_secure(struct client *client)

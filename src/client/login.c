@@ -7,10 +7,11 @@
 #include "alert.h"
 #include "capability.h"
 #include "catalogue.h"
-#include "config.h"
 #include "choice.h"
+#include "chorus.h"
 #include "client.h"
 #include "clientcounters.h"
+#include "config.h"
 #include "credentials.h"
 #include "histogram.h"
 #include "log.h"
@@ -24,7 +25,11 @@
 #include "prelude.h"
 #include "request.h"
 #include "rewrite.h"
+#include "routehttp.h"
+#include "routes.h"
+#include "routing.h"
 #include "sasl.h"
+#include "service.h"
 #include "serving.h"
 #include "session.h"
 #include "status.h"
@@ -37,11 +42,12 @@
 #define BIT(phase) MOVES_BIT(phase)
 
 static const unsigned login_may_enter[LOGIN_PHASE_MAX] = {
-    [LOGIN_PROMPTING] = BIT(LOGIN_TRYING),
+    [LOGIN_PROMPTING] = BIT(LOGIN_ROUTING) | BIT(LOGIN_TRYING) | BIT(LOGIN_DELAYING),
+    [LOGIN_ROUTING] = BIT(LOGIN_TRYING) | BIT(LOGIN_DELAYING),
     [LOGIN_TRYING] = BIT(LOGIN_DELAYING),
 };
 
-static const char *const login_phase_names[LOGIN_PHASE_MAX] = { "PROMPTING", "TRYING", "DELAYING" };
+static const char *const login_phase_names[LOGIN_PHASE_MAX] = { "PROMPTING", "ROUTING", "TRYING", "DELAYING" };
 
 static const struct moves login_moves = { "login", login_phase_names, login_may_enter };
 
@@ -70,6 +76,7 @@ void login_free(struct login *login)
 {
     if (!login)
         return;
+    routehttp_cancel(login->question);
     imapstate_buf_done(&login->tag);
     imapstate_buf_done(&login->answer);
     free(login);
@@ -96,6 +103,13 @@ static struct login_counters *login_counters(const struct client *client)
     return client_counters_upstream(&client->clients->counters, client_home_name(client));
 }
 
+/* What the client has called the user, if that is not what he is called where he is at home. */
+static void login_put_given(const struct credentials *credentials, struct logline *line)
+{
+    if (credentials->given.len > 0)
+        logline_name(line, "given", imapstate_buf_span(&credentials->given));
+}
+
 /* Each login that came to nothing is one line of log. The form is documented in docs/operations.md and matched by
  * fail2ban: it does not change. */
 static void login_log_failure(const struct client *client, enum login_result reason)
@@ -118,6 +132,7 @@ static void login_log_failure(const struct client *client, enum login_result rea
     logline_words(&line, "mechanism", credentials_name(credentials));
     logline_words(&line, "upstream", client_home_name(client));
     logline_words(&line, "reason", login_result_names[reason]);
+    login_put_given(credentials, &line);
     log_end(&line);
 }
 
@@ -205,16 +220,25 @@ static bool login_was_judged(const struct client *client)
     return credentials_passing(client->credentials) == SASL_RELAYED || client->login->has_answered;
 }
 
-/* What the upstream says to "*" is for whoever has cancelled. Here the client has not. */
-static void login_is_refused_unheard(struct client *client, struct imapstate_span answer)
+/* In words of our own, and so much later than after login_failure_delay. */
+static void login_refuse(struct client *client, uint64_t later_ms)
 {
     struct imapstate_buf line;
     imapstate_buf_init(&line, LOGIN_ANSWER_MAX);
-    bool is_ours = imapstate_span_equal_nocase(words_at(answer, 1), IMAPSTATE_SPAN("BAD")) &&
-                   imapstate_buf_put(&line, imapstate_buf_span(&client->login->tag)) &&
-                   imapstate_buf_put(&line, IMAPSTATE_SPAN(" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"));
-    login_delay(client, is_ours ? imapstate_buf_span(&line) : answer, LOGIN_REFUSED);
+    imapstate_buf_put(&line, imapstate_buf_span(&client->login->tag));
+    imapstate_buf_put(&line, IMAPSTATE_SPAN(" NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"));
+    login_delay(client, imapstate_buf_span(&line), LOGIN_REFUSED);
+    client->login->delayed_until_ms += later_ms;
     imapstate_buf_done(&line);
+}
+
+/* What the upstream says to "*" is for whoever has cancelled. Here the client has not. */
+static void login_is_refused_unheard(struct client *client, struct imapstate_span answer)
+{
+    if (imapstate_span_equal_nocase(words_at(answer, 1), IMAPSTATE_SPAN("BAD")))
+        login_refuse(client, 0);
+    else
+        login_delay(client, answer, LOGIN_REFUSED);
 }
 
 /* "*" was the client's, or ours, when a server wanted more than a password. */
@@ -236,12 +260,28 @@ static void login_is_cancelled(struct client *client, struct imapstate_span answ
     }
 }
 
+/* Nobody shall be told by the words, nor by how long it takes, whether a user has a route: an upstream's plain no is
+ * put into the words in which those are refused who have none. */
+static void login_is_refused(struct client *client, struct imapstate_span answer)
+{
+    struct status status;
+    bool is_routed = !client->listener->upstream;
+    bool is_plain =
+        status_parse(answer, &status) && (status.code.len == 0 || status_has_code(&status, "AUTHENTICATIONFAILED"));
+    if (is_routed)
+        client->clients->refusal_ms = client_now_ms(client) - client->login->routed_at_ms;
+    if (is_routed && is_plain)
+        login_refuse(client, 0);
+    else
+        login_delay(client, answer, LOGIN_REFUSED);
+}
+
 static void login_not_admitted(struct client *client, enum admission_failure failure, struct imapstate_span answer,
                                const char *unavailable)
 {
     switch (failure) {
     case ADMISSION_REFUSED:
-        login_delay(client, answer, LOGIN_REFUSED);
+        login_is_refused(client, answer);
         break;
     case ADMISSION_UNAVAILABLE:
         if (answer.len > 0)
@@ -315,6 +355,7 @@ static void login_log_success(const struct client *client, enum login_result res
     logline_seconds(&line, "login_time", client->serving.login_ms);
     if (queued_ms > 0)
         logline_seconds(&line, "queue_time", queued_ms);
+    login_put_given(client->credentials, &line);
     log_end(&line);
 }
 
@@ -437,7 +478,7 @@ static bool login_is_for_another(const struct client *client)
 {
     struct credentials *credentials = client->credentials;
     struct sasl_identity *identity = &credentials->identity;
-    if (client->home->authorization_identity != CONFIG_AUTHORIZATION_REFUSE || sasl_identity_acting(identity).len == 0)
+    if (sasl_identity_acting(identity).len == 0 || routes_pass_authorization(client->service, client->listener))
         return false;
     if (credentials_passing(credentials) != SASL_CONVERTED ||
         !imapstate_span_equal_nocase(imapstate_buf_span(&identity->authorization),
@@ -456,18 +497,45 @@ static void login_is_acting(struct client *client)
 }
 
 /* All that can be known before the upstream is asked is known. */
-static void login_try(struct client *client)
+static void login_ask(struct client *client)
 {
     struct offers *offers;
     client_mark_user(client);
-    if (login_is_for_another(client)) {
-        login_is_acting(client);
-    } else if (choice_accept(client, &offers)) {
+    client->login->routed_at_ms = client_now_ms(client);
+    if (choice_accept(client, &offers)) {
         login_accept(client, offers);
     } else {
         login_enter(client, LOGIN_TRYING);
         admission_begin(client, imapstate_buf_span(&client->login->tag), &login_asker);
     }
+}
+
+void login_is_routed(struct client *client, enum routing_result result)
+{
+    switch (result) {
+    case ROUTING_FOUND:
+        login_ask(client);
+        break;
+    case ROUTING_NOBODY:
+        login_refuse(client, client->clients->refusal_ms);
+        break;
+    case ROUTING_UNAVAILABLE:
+        login_end(client, "NO [UNAVAILABLE] " N_("Nobody knows at the moment where this user's mail is."),
+                  LOGIN_UNAVAILABLE);
+        break;
+    case ROUTING_WAITING:
+        login_enter(client, LOGIN_ROUTING);
+        break;
+    }
+}
+
+static void login_try(struct client *client)
+{
+    client_mark_user(client);
+    if (login_is_for_another(client))
+        login_is_acting(client);
+    else
+        login_is_routed(client, routing_begin(client));
 }
 
 /* --- LOGIN --- */
@@ -506,7 +574,8 @@ void login_command(struct client *client)
 /* Does the upstream, as far as is known, take the mechanism, in one form or another? */
 static bool login_is_possible(const struct client *client, const struct sasl_mechanism *mechanism)
 {
-    struct offers *offers = prelude_offers(client->listener->upstream->name);
+    struct service_reach reach = service_upstreams_of(client->service, client->listener);
+    struct offers *offers = chorus_offers(&reach);
     bool is_known = offers;
     uint32_t mechanisms = offers_known(offers)->mechanisms;
     offers_unref(offers);
@@ -562,7 +631,7 @@ void login_authenticate(struct client *client)
                    "BAD " N_("AUTHENTICATE takes a mechanism and, where the client speaks first, its message."));
         return;
     }
-    bool is_offered = mechanism && (config_mechanisms(client->listener) & SASL_BIT(mechanism->id));
+    bool is_offered = mechanism && (client_mechanisms(client) & SASL_BIT(mechanism->id));
     if (!is_offered || !login_is_possible(client, mechanism))
         client_say(client, &tag, "NO [CANNOT] " N_("Mechanism is not offered."));
     else if (!login_begin(client, mechanism))

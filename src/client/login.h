@@ -1,7 +1,10 @@
 /* login: the dialog in which a client logs in, LOGIN or AUTHENTICATE: what it says, and how it is answered.
  *
- *   PROMPTING -> TRYING -> DELAYING
- *   PROMPTING: the client's messages are asked for. TRYING: the upstream has been asked (admission.h), and may
+ *   PROMPTING -> ROUTING -> TRYING -> DELAYING
+ *       '-----------|----------^         ^
+ *                   '--------------------'
+ *   PROMPTING: the client's messages are asked for. ROUTING: somebody is asked where the user's mail is, if that is not
+ * known at once (routing.h). TRYING: the upstream has been asked (admission.h), and may
  * challenge the client. DELAYING: an attacker waits for the NO. It may end in any of them, and is gone when the client
  * is logged in, or is not. */
 #ifndef CLIENT_LOGIN_H
@@ -12,14 +15,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct client;
+#include "routing.h"
 
-enum login_phase { LOGIN_PROMPTING, LOGIN_TRYING, LOGIN_DELAYING, LOGIN_PHASE_MAX };
+struct client;
+struct question;
+
+enum login_phase { LOGIN_PROMPTING, LOGIN_ROUTING, LOGIN_TRYING, LOGIN_DELAYING, LOGIN_PHASE_MAX };
 
 struct login {
     struct imapstate_buf tag;    /* of the client's command */
     struct imapstate_buf answer; /* DELAYING: what the client will be answered */
+    struct question *question;   /* borrowed; ROUTING: it is cancelled with the login; else NULL */
     uint64_t began_at_us;
+    uint64_t routed_at_ms; /* since when it is the upstream that is waited for */
     uint64_t delayed_until_ms;
     uint8_t phase;     /* enum login_phase; login_enter() alone writes it */
     bool has_answered; /* a challenge, with something other than "*" */
@@ -33,6 +41,9 @@ void login_free(struct login *login); /* wipes; accepts NULL */
 /* The client's commands; the request is complete. */
 void login_command(struct client *client);
 void login_authenticate(struct client *client);
+
+/* ROUTING: whoever was asked has answered. */
+void login_is_routed(struct client *client, enum routing_result result);
 
 /* Does the client's next line belong to the dialog? */
 bool login_wants_line(const struct client *client);

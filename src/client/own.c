@@ -4,6 +4,7 @@
 #include "capability.h"
 #include "catalogue.h"
 #include "choice.h"
+#include "chorus.h"
 #include "client.h"
 #include "compression.h"
 #include "greeting.h"
@@ -13,12 +14,12 @@
 #include "login.h"
 #include "offers.h"
 #include "origin.h"
-#include "prelude.h"
 #include "record.h"
 #include "relay.h"
 #include "request.h"
 #include "restore.h"
 #include "rewrite.h"
+#include "service.h"
 #include "session.h"
 #include "stream.h"
 #include "words.h"
@@ -74,7 +75,10 @@ static void own_known_id(struct client *client)
 {
     struct imapstate_buf arguments;
     imapstate_buf_init(&arguments, ID_MAX);
-    if (!prelude_id(client->listener->upstream->name, &arguments))
+    struct service_reach reach = client->state == CLIENT_AUTHENTICATED
+                                     ? (struct service_reach){ &client->home, 1 }
+                                     : service_upstreams_of(client->service, client->listener);
+    if (!chorus_id(&reach, &arguments))
         imapstate_buf_put(&arguments, IMAPSTATE_SPAN("NIL"));
     stream_put(&client->stream, IMAPSTATE_SPAN("* ID "));
     stream_put(&client->stream, imapstate_buf_span(&arguments));

@@ -16,6 +16,7 @@ bool trust_identify(const struct client *client, struct proof_identity *ret_iden
     bool has_addresses = upstream->send_client_address != CONFIG_CLIENT_ADDRESS_NONE;
     *ret_identity = (struct proof_identity){
         .upstream = imapstate_span_of(upstream->name),
+        .site = imapstate_span_of(upstream->site),
         .user = user,
         /* XOAUTH2 and OAUTHBEARER say the same in different fields. */
         .authentication = is_bearer ? user : imapstate_buf_span(&identity->authentication),

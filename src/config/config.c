@@ -20,6 +20,7 @@ struct config *config_new(const char *path)
     is_set &= option_set_defaults(schema[SCHEMA_PARK].options, config);
     is_set &= option_set_defaults(schema[SCHEMA_HTTP].options, config);
     is_set &= option_set_defaults(schema[SCHEMA_CONTROL].options, config);
+    is_set &= option_set_defaults(schema[SCHEMA_ROUTE_HTTP].options, config);
     if (config->path && is_set)
         return config;
     config_unref(config);
@@ -48,6 +49,17 @@ struct config_upstream *config_add_upstream(struct config *config, const char *n
     struct config_upstream *upstream = &more[config->upstream_count++];
     *upstream = (struct config_upstream){ .name = strdup(name), .place = place };
     return option_set_defaults(schema[SCHEMA_UPSTREAM].options, upstream) && upstream->name ? upstream : NULL;
+}
+
+struct config_route *config_add_route(struct config *config, const char *domain, struct config_place place)
+{
+    struct config_route *more = reallocarray(config->routes, config->route_count + 1, sizeof *config->routes);
+    if (!more)
+        return NULL;
+    config->routes = more;
+    struct config_route *route = &more[config->route_count++];
+    *route = (struct config_route){ .domain = strdup(domain), .place = place };
+    return option_set_defaults(schema[SCHEMA_ROUTE].options, route) && route->domain ? route : NULL;
 }
 
 bool config_add_warning(struct config *config, char *line)
@@ -85,8 +97,14 @@ const void *config_section(const struct config *config, size_t section, size_t i
         *ret_name = config->upstreams[instance].name;
         return &config->upstreams[instance];
     }
-    if (section == SCHEMA_CONTROL && !config->control.is_on)
-        return NULL;                                                 /* an empty one would be another configuration */
+    if (section == SCHEMA_ROUTE && instance < config->route_count) {
+        *ret_name = config->routes[instance].domain;
+        return &config->routes[instance];
+    }
+    /* An empty one would be another configuration. */
+    if ((section == SCHEMA_CONTROL && !config->control.is_on) ||
+        (section == SCHEMA_ROUTE_HTTP && !config->route_http.is_on))
+        return NULL;
     return schema[section].is_named || instance > 0 ? NULL : config; /* of all others the fields are the config's */
 }
 
@@ -124,6 +142,37 @@ bool config_is_private(const struct config_upstream *upstream)
     return is_private || (upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify);
 }
 
+bool config_has_routes(const struct config *config)
+{
+    return config->route_count > 0 || *config->route_map || config->route_http.is_on || *config->route_default_name;
+}
+
+const struct config_upstream *config_find_upstream(const struct config *config, struct imapstate_span name)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (imapstate_span_equal(imapstate_span_of(config->upstreams[i].name), name))
+            return &config->upstreams[i];
+    return NULL;
+}
+
+bool config_name_member(const struct config_upstream *upstream, struct config_member *member)
+{
+    bool is_v6 = !member->is_unix && strchr(member->host, ':');
+    bool is_named = *upstream->tls_name || member->is_unix;
+    size_t size = strlen(member->host) + strlen(member->port) + sizeof "unix:[]:";
+    member->tls_name = is_named         ? upstream->tls_name
+                       : member->is_srv ? endpoint_service_domain(member->host)
+                                        : member->host;
+    member->text = malloc(size);
+    if (member->text && member->is_srv)
+        snprintf(member->text, size, "%s", member->host);
+    else if (member->text && member->is_unix)
+        snprintf(member->text, size, "unix:%s", member->host);
+    else if (member->text)
+        snprintf(member->text, size, is_v6 ? "[%s]:%s" : "%s:%s", member->host, member->port);
+    return member->text;
+}
+
 /* --- counted --- */
 
 struct config *config_ref(struct config *config)
@@ -144,14 +193,23 @@ void config_unref(struct config *config)
         option_done_all(schema[SCHEMA_UPSTREAM].options, &config->upstreams[i]);
         free(config->upstreams[i].name);
     }
+    for (size_t i = 0; i < config->route_count; i++) {
+        option_done_all(schema[SCHEMA_ROUTE].options, &config->routes[i]);
+        free(config->routes[i].domain);
+    }
     for (size_t i = 0; i < config->warning_count; i++)
         free(config->warnings[i]);
+    free(config->route_http.host);
+    free(config->route_http.port);
+    free(config->route_http.path);
+    option_done_all(schema[SCHEMA_ROUTE_HTTP].options, config);
     option_done_all(schema[SCHEMA_PARK].options, config);
     option_done_all(schema[SCHEMA_HTTP].options, config);
     option_done_all(schema[SCHEMA_CONTROL].options, config);
     option_done_all(schema[SCHEMA_FILE].options, config);
     free(config->listeners);
     free(config->upstreams);
+    free(config->routes);
     free(config->warnings);
     for (size_t i = 0; i < config->file_count; i++)
         free(config->files[i]);

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <imapstate/span.h>
+
 #include "endpoint.h"
 #include "language.h"
 #include "log.h"
@@ -70,8 +72,9 @@ struct config_listener {
                                              * and where it is safe only those shown that parking can match */
     bool imapproxy_compat;                  /* XIMAPPROXY and XPROXYREUSE in place of STATE */
     bool compress;                          /* COMPRESS=DEFLATE is offered */
-    char *upstream_name;                    /* of the one that is meant, whether it was given or not */
-    const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one */
+    char *upstream_name;                    /* of the one that is meant, whether it was given or not; NULL: the route
+                                             * decides */
+    const struct config_upstream *upstream; /* borrowed: the one of that name, else the only one; NULL: by route */
 };
 
 /* The most members that an upstream may have. */
@@ -109,6 +112,31 @@ struct config_upstream {
     enum config_client_address send_client_address;
     enum config_authorization authorization_identity; /* a login that names another user to act for */
     enum config_literals append_literals;             /* a message that comes without being asked for */
+    bool user_strip_domain, user_lowercase;           /* it knows its users by such names */
+    /* One that only routes lead to (site.h): another address of base. Else both NULL. */
+    const struct config_upstream *base; /* borrowed */
+    char *site;                         /* owned: the address as a route has it */
+};
+
+/* All users of a domain. */
+struct config_route {
+    char *domain;
+    struct config_place place;
+    char *upstream_name;
+    const struct config_upstream *upstream; /* borrowed: of that name */
+};
+
+/* Who else is asked where a user's mail is. */
+struct config_route_http {
+    bool is_on; /* there is such a section */
+    struct config_place place;
+    char *url;
+    char *host, *port, *path;               /* of url: "http://HOST:PORT/PATH" */
+    struct endpoint endpoint;               /* of host and port */
+    char *upstream_name;                    /* NULL: the only one */
+    const struct config_upstream *upstream; /* borrowed: whose settings hold for the addresses that are answered */
+    uint64_t cache_ms;                      /* how long an answer is good */
+    uint64_t timeout_ms;                    /* from the question to the answer */
 };
 
 /* Upstream connections that wait for their client to come back. Only per_user may be 0. */
@@ -175,7 +203,13 @@ struct config {
     size_t listener_count;
     struct config_upstream *upstreams;
     size_t upstream_count;
-    struct config_given *given; /* what was given, in the order of the file */
+    struct config_route *routes;
+    size_t route_count;
+    char *route_map; /* path */
+    struct config_route_http route_http;
+    char *route_default_name;                    /* "": an unknown user is refused */
+    const struct config_upstream *route_default; /* borrowed: of that name, or NULL */
+    struct config_given *given;                  /* what was given, in the order of the file */
     size_t given_count;
     char **warnings; /* what is allowed but hardly intended, each "FILE:LINE: ...": for the log, and for -t to print */
     size_t warning_count;
@@ -225,11 +259,23 @@ struct config *config_new(const char *path);
 struct config_listener *config_add_listener(struct config *config, const char *name, struct config_place place);
 struct config_upstream *config_add_upstream(struct config *config, const char *name, struct config_place place);
 
+struct config_route *config_add_route(struct config *config, const char *domain, struct config_place place);
+
 /* False: out of memory. */
 bool config_add_given(struct config *config, const struct config_given *given);
 
 /* Takes line, which was allocated with malloc(), whether it succeeds or not. */
 bool config_add_warning(struct config *config, char *line);
+
+/* A member of the upstream whose host and port are known gets its text, and the name that its certificate is to have.
+ * False: out of memory. */
+bool config_name_member(const struct config_upstream *upstream, struct config_member *member);
+
+/* Is anything said about where whose mail is? Then listeners that name no upstream go by that. */
+bool config_has_routes(const struct config *config);
+
+/* NULL: there is none of this name. */
+const struct config_upstream *config_find_upstream(const struct config *config, struct imapstate_span name);
 
 /* Has upstream this member of another one, by its address and certificate, whatever the upstreams' names? */
 bool config_has_member(const struct config_upstream *upstream, const struct config_upstream *of,

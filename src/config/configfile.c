@@ -196,22 +196,6 @@ static void upstream_take(struct reading *reading, const struct option *option)
         upstream->members[upstream->member_count - 1].place = reading->place;
 }
 
-static void member_set_text(struct reading *reading, struct config_member *member)
-{
-    static const char unix_prefix[] = "unix:";
-    size_t size = strlen(member->host) + strlen(member->port) + sizeof unix_prefix + sizeof "[]:";
-    bool is_v6 = !member->is_unix && strchr(member->host, ':');
-    member->text = malloc(size);
-    if (!member->text)
-        reading_put_error(reading, "out of memory");
-    else if (member->is_srv)
-        snprintf(member->text, size, "%s", member->host);
-    else if (member->is_unix)
-        snprintf(member->text, size, "%s%s", unix_prefix, member->host);
-    else
-        snprintf(member->text, size, is_v6 ? "[%s]:%s" : "%s:%s", member->host, member->port);
-}
-
 static void member_warn(struct reading *reading, const struct config_upstream *upstream,
                         const struct config_member *member)
 {
@@ -237,11 +221,9 @@ static void member_end(struct reading *reading, const struct config_upstream *up
     if (!*upstream->tls_name && member->is_unix && upstream->tls != CONFIG_TLS_NONE && upstream->tls_verify)
         reading_error(reading, "upstream \"%s\": TLS on a unix socket needs tls_name, the name in its certificate",
                       upstream->name);
-    member->tls_name = *upstream->tls_name || member->is_unix ? upstream->tls_name
-                       : member->is_srv                       ? endpoint_service_domain(member->host)
-                                                              : member->host;
-    member_set_text(reading, member);
-    if (member->text && upstream_find_twin(upstream, member)) {
+    if (!config_name_member(upstream, member))
+        reading_put_error(reading, "out of memory");
+    else if (upstream_find_twin(upstream, member)) {
         reading->place = member->place;
         reading_error(reading, "address \"%s\" is upstream \"%s\"'s already", member->text, upstream->name);
     }
@@ -281,6 +263,51 @@ static void park_end(struct reading *reading)
         reading_warning(reading, "park: time is longer than lifetime, at which a connection ends anyway");
     if (park->per_user > park->max)
         reading_warning(reading, "park: per_user is more than max, which is for all users together");
+}
+
+/* --- routes --- */
+
+static void route_end(struct reading *reading)
+{
+    const struct config *config = reading->config;
+    const struct config_route *newest = &config->routes[config->route_count - 1];
+    for (const struct config_route *route = config->routes; route < newest; route++)
+        if (strcasecmp(route->domain, newest->domain) == 0)
+            reading_error(reading, "route \"%s\" is there already: %s:%u", newest->domain, route->place.file,
+                          route->place.line);
+}
+
+/* False: that is no URL that can be asked. */
+static bool route_http_split(struct reading *reading, char *rest)
+{
+    struct config_route_http *http = &reading->config->route_http;
+    const char *host, *port;
+    uint16_t number;
+    bool is_unix;
+    reading_set_text(reading, &http->path, rest[strcspn(rest, "/")] ? rest + strcspn(rest, "/") : "/");
+    rest[strcspn(rest, "/")] = '\0';
+    if (strpbrk(rest, "@ ") || endpoint_split(rest, &host, &port, &is_unix) || is_unix)
+        return false;
+    reading_set_text(reading, &http->host, host);
+    reading_set_text(reading, &http->port, port ? port : "80");
+    return endpoint_from_host(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, http->port ? http->port : "80",
+                              false, &http->endpoint, &number);
+}
+
+static void route_http_end(struct reading *reading)
+{
+    static const char scheme[] = "http://";
+    struct config_route_http *http = &reading->config->route_http;
+    http->place = reading->place;
+    if (!http->url)
+        return; /* has been told */
+    bool is_http = strncasecmp(http->url, scheme, strlen(scheme)) == 0;
+    bool is_printable = !http->url[strspn(http->url, "!\"$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                     "[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~")];
+    char *rest = is_http && is_printable ? strdup(http->url + strlen(scheme)) : NULL;
+    if (!rest || !route_http_split(reading, rest))
+        reading_error(reading, "route_http: url must be http://ADDRESS:PORT/PATH, with an IP address or localhost");
+    free(rest);
 }
 
 static void http_end(struct reading *reading)
@@ -326,9 +353,10 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
 {
     const struct config *config = reading->config;
     const char *name = listener->upstream_name;
-    for (size_t i = 0; name && i < config->upstream_count; i++)
-        if (strcmp(config->upstreams[i].name, name) == 0)
-            listener->upstream = &config->upstreams[i];
+    if (name)
+        listener->upstream = config_find_upstream(config, imapstate_span_of(name));
+    if (!name && config_has_routes(config))
+        return;
     if (!name && config->upstream_count == 1)
         listener->upstream = &config->upstreams[0];
     if (!name && listener->upstream)
@@ -338,6 +366,61 @@ static void listener_find_upstream(struct reading *reading, struct config_listen
     if (!name && config->upstream_count > 1)
         reading_error(reading, "listener \"%s\": there are several upstreams: name one with upstream = \"NAME\"",
                       listener->name);
+}
+
+/* NULL after a complaint. */
+static const struct config_upstream *reading_find_upstream(struct reading *reading, const char *name, const char *whose)
+{
+    const struct config_upstream *upstream = config_find_upstream(reading->config, imapstate_span_of(name));
+    if (!upstream)
+        reading_error(reading, "%s: there is no upstream \"%s\"", whose, name);
+    return upstream;
+}
+
+static void route_http_find_upstream(struct reading *reading)
+{
+    struct config *config = reading->config;
+    struct config_route_http *http = &config->route_http;
+    reading->place = http->place;
+    if (http->upstream_name)
+        http->upstream = reading_find_upstream(reading, http->upstream_name, "route_http");
+    else if (config->upstream_count == 1)
+        http->upstream = &config->upstreams[0];
+    else
+        reading_error(reading,
+                      "route_http: there are several upstreams: name the one whose TLS and other settings hold "
+                      "for the servers that are answered, with upstream = \"NAME\"");
+}
+
+static void routes_find_upstreams(struct reading *reading)
+{
+    struct config *config = reading->config;
+    for (size_t i = 0; i < config->route_count; i++) {
+        struct config_route *route = &config->routes[i];
+        reading->place = route->place;
+        if (route->upstream_name)
+            route->upstream = reading_find_upstream(reading, route->upstream_name, "route");
+    }
+    if (config->route_http.is_on)
+        route_http_find_upstream(reading);
+}
+
+static void route_default_find_upstream(struct reading *reading)
+{
+    struct config *config = reading->config;
+    for (size_t i = 0; i < config->given_count; i++)
+        if (config->given[i].section == SCHEMA_FILE && strcmp(config->given[i].option->name, "route_default") == 0)
+            reading->place = config->given[i].place;
+    if (*config->route_default_name)
+        config->route_default = reading_find_upstream(reading, config->route_default_name, "route_default");
+}
+
+static bool config_is_routed(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (!config->listeners[i].upstream_name)
+            return true;
+    return false;
 }
 
 /* Every login would go round until no descriptor is left. host: in place of the member's own, for a name that is
@@ -401,6 +484,10 @@ static void file_end(struct reading *reading)
     /* RFC 5255 section 3.1: a server has i-default in any case. */
     if (config->languages.offered != 0)
         config->languages.offered |= LANGUAGE_BIT(LANGUAGE_DEFAULT);
+    if (config_has_routes(config) && config->listener_count > 0 && !config_is_routed(config))
+        reading_warning(reading, "routes have no effect, as each listener names its upstream");
+    route_default_find_upstream(reading);
+    routes_find_upstreams(reading);
     for (size_t i = 0; i < config->listener_count; i++) {
         struct config_listener *listener = &config->listeners[i];
         reading->place = listener->place;
@@ -425,14 +512,18 @@ static bool reading_begin(struct reading *reading, const struct grammar_event *e
     struct config *config = reading->config;
     reading->demands_tls = false;
     config->control.is_on |= event->section == SCHEMA_CONTROL;
+    config->route_http.is_on |= event->section == SCHEMA_ROUTE_HTTP;
     bool is_added = (event->section != SCHEMA_LISTENER || config_add_listener(config, event->text, reading->place)) &&
-                    (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, reading->place));
+                    (event->section != SCHEMA_UPSTREAM || config_add_upstream(config, event->text, reading->place)) &&
+                    (event->section != SCHEMA_ROUTE || config_add_route(config, event->text, reading->place));
     if (!is_added)
         reading_put_error(reading, "out of memory");
     if (event->section == SCHEMA_LISTENER)
         reading->instances[SCHEMA_LISTENER] = config->listener_count - 1;
     if (event->section == SCHEMA_UPSTREAM)
         reading->instances[SCHEMA_UPSTREAM] = config->upstream_count - 1;
+    if (event->section == SCHEMA_ROUTE)
+        reading->instances[SCHEMA_ROUTE] = config->route_count - 1;
     return is_added;
 }
 
@@ -491,8 +582,10 @@ static void reading_take_wrong(struct reading *reading, const struct grammar_eve
 static bool reading_take(void *arg, const struct grammar_event *event)
 {
     static void (*const ends[SCHEMA_SECTION_MAX])(struct reading * reading) = {
-        [SCHEMA_FILE] = file_end,       [SCHEMA_PARK] = park_end,         [SCHEMA_HTTP] = http_end,
-        [SCHEMA_CONTROL] = control_end, [SCHEMA_LISTENER] = listener_end, [SCHEMA_UPSTREAM] = upstream_end,
+        [SCHEMA_FILE] = file_end,         [SCHEMA_PARK] = park_end,
+        [SCHEMA_HTTP] = http_end,         [SCHEMA_CONTROL] = control_end,
+        [SCHEMA_LISTENER] = listener_end, [SCHEMA_UPSTREAM] = upstream_end,
+        [SCHEMA_ROUTE] = route_end,       [SCHEMA_ROUTE_HTTP] = route_http_end,
     };
     struct reading *reading = arg;
     reading->place = reading_place(reading, event->line);

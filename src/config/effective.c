@@ -26,6 +26,8 @@ static void effective_place(const struct effective *effective, const struct conf
 
 static void effective_option(const struct effective *effective, const struct option *option, const void *section)
 {
+    if (option_is_unset(option, section))
+        return;
     const struct config_place *place =
         config_find_given(effective->config, option, effective->section, effective->instance);
     char *line = NULL;

@@ -115,8 +115,8 @@ static void grammar_check_options(struct grammar *grammar)
     for (size_t i = 0; row->options[i].name; i++) {
         const char *name = row->options[i].name;
         if (row->options[i].is_required && cfg_size(grammar->now, name) == 0)
-            grammar_complain(grammar, grammar->line, "%s \"%s\" has no %s", row->keyword, cfg_title(grammar->now),
-                             name);
+            grammar_complain(grammar, grammar->line, row->is_named ? "%s \"%s\" has no %s" : "%s%s has no %s",
+                             row->keyword, row->is_named ? cfg_title(grammar->now) : "", name);
     }
     /* "address = {}" empties what an earlier "address" had set, without a word. */
     for (size_t i = 0; row->options[i].name; i++)

@@ -10,7 +10,7 @@
 
 /* Upper limits; asserted. */
 #define GRAMMAR_OPTIONS_MAX  32u /* of a section */
-#define GRAMMAR_SECTIONS_MAX 8u  /* the file itself included */
+#define GRAMMAR_SECTIONS_MAX 12u /* the file itself included */
 #define GRAMMAR_NAME_MAX     64  /* octets of a section's name */
 
 struct grammar_section {

@@ -284,6 +284,11 @@ void option_print(const struct option *option, const void *section, FILE *out)
     option->type->print(option, (const char *)section + option->offset, out);
 }
 
+bool option_is_unset(const struct option *option, const void *section)
+{
+    return option->type == &option_text && !*(char *const *)((const char *)section + option->offset);
+}
+
 bool option_set_defaults(const struct option *options, void *section)
 {
     char wrong[OPTION_WRONG_MAX];

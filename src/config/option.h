@@ -78,6 +78,8 @@ void option_done_all(const struct option *options, void *section);
 bool option_parse(const struct option *option, const char *text, const char *first, void *section,
                   char ret_wrong[OPTION_WRONG_MAX]);
 void option_print(const struct option *option, const void *section, FILE *out);
+/* It has no default, and was not given. */
+bool option_is_unset(const struct option *option, const void *section);
 bool option_is_equal(const struct option *option, const void *section_a, const void *section_b);
 
 #endif

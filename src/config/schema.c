@@ -568,6 +568,8 @@ static const struct option file_options[] = {
     { "shutdown_timeout",        &option_time_ms, FIELD(shutdown_timeout_ms),     "5s",     0, HOUR_MS },
     { "drain_time",              &option_time_ms, FIELD(drain_time_ms),           "1h",     0, 7 * DAY_MS },
     { "languages",               &languages,      FIELD(languages),               "auto" },
+    { "route_map",               &option_text,    FIELD(route_map),               "" },
+    { "route_default",           &option_text,    FIELD(route_default_name),      "" },
     { NULL },
 };
 static const struct option park_options[] = {
@@ -592,6 +594,19 @@ static const struct option control_options[] = {
     { "socket", &option_text, FIELD(control.socket), "/run/imapstate/control", .if_empty = "leave the section out", .on_reload = OPTION_KEPT },
     { "mode",   &option_mode, FIELD(control.mode),   "0660", 0, 0777, .on_reload = OPTION_KEPT },
     { "group",  &option_text, FIELD(control.group),  "", .on_reload = OPTION_KEPT },
+    { NULL },
+};
+static const struct option route_http_options[] = {
+    { "url",      &option_text,    FIELD(route_http.url), .is_required = true },
+    { "upstream", &option_text,    FIELD(route_http.upstream_name), .if_empty = "write the name of an upstream section" },
+    { "cache",    &option_time_ms, FIELD(route_http.cache_ms),   "5m", 0, DAY_MS },
+    { "timeout",  &option_time_ms, FIELD(route_http.timeout_ms), "5s", 100, MINUTE_MS },
+    { NULL },
+};
+#undef FIELD
+#define FIELD(member) offsetof(struct config_route, member)
+static const struct option route_options[] = {
+    { "upstream", &option_text, FIELD(upstream_name), .is_required = true },
     { NULL },
 };
 #undef FIELD
@@ -638,6 +653,8 @@ static const struct option upstream_options[] = {
     { "send_client_address",    &option_choice,    FIELD(send_client_address),    "none", .words = client_address_words },
     { "authorization_identity", &option_choice,    FIELD(authorization_identity), "refuse", .words = authorization_words },
     { "append_literals",        &option_choice,    FIELD(append_literals),        "wait", .words = literals_words },
+    { "user_strip_domain",      &option_flag,      FIELD(user_strip_domain),      "false" },
+    { "user_lowercase",         &option_flag,      FIELD(user_lowercase),         "false" },
     { NULL },
 };
 
@@ -648,5 +665,7 @@ const struct grammar_section schema[SCHEMA_SECTION_MAX] = {
     [SCHEMA_CONTROL]  = { "control",  control_options },
     [SCHEMA_LISTENER] = { "listener", listener_options, .is_named = true, .is_required = true },
     [SCHEMA_UPSTREAM] = { "upstream", upstream_options, .is_named = true, .is_required = true },
+    [SCHEMA_ROUTE]    = { "route",    route_options, .is_named = true },
+    [SCHEMA_ROUTE_HTTP] = { "route_http", route_http_options },
 };
 /* clang-format on */

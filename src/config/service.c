@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 #include "pemfile.h"
 #include "revoking.h"
+#include "routemap.h"
+#include "site.h"
 #include "tls.h"
 
 /* What a token may outlive the lifetime that was configured, and a day for clocks and for the time that a revocation
@@ -102,6 +105,96 @@ static bool service_read_revocations(struct service *service, FILE *errors)
         service->revocations = revoking_lay_over(service->revocations);
     return service->revocations;
 }
+
+/* --- routes --- */
+
+static void service_add_routed(struct service *service, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; i < service->routed_count; i++)
+        if (service->routed[i] == upstream)
+            return;
+    service->routed[service->routed_count++] = upstream;
+}
+
+/* A line of the map leads there. */
+static bool service_takes_line(void *owner, struct imapstate_span name)
+{
+    struct service *service = owner;
+    const struct config_upstream *upstream = config_find_upstream(service->config, name);
+    if (upstream)
+        service_add_routed(service, upstream);
+    return upstream;
+}
+
+/* False after complaining. */
+static bool service_read_map(struct service *service, FILE *errors)
+{
+    const char *path = service->config->route_map;
+    char wrong[ROUTEMAP_WRONG_MAX];
+    size_t line;
+    struct imapstate_buf text;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        fprintf(errors, "%s: %s\n", path, strerror(errno));
+        return false;
+    }
+    imapstate_buf_init(&text, ROUTEMAP_TEXT_MAX);
+    if (service_read_file(fd, path, &text, errors)) {
+        service->map = routemap_read(&text, service_takes_line, service, &line, wrong);
+        if (!service->map && line > 0)
+            fprintf(errors, "%s:%zu: %s\n", path, line, wrong);
+        else if (!service->map)
+            fprintf(errors, "%s: %s\n", path, wrong);
+    }
+    imapstate_buf_done(&text);
+    service->map_renames = routemap_renames(service->map);
+    return service->map;
+}
+
+static bool service_read_routes(struct service *service, FILE *errors)
+{
+    const struct config *config = service->config;
+    bool is_read = !*config->route_map || service_read_map(service, errors);
+    for (size_t i = 0; i < config->route_count; i++)
+        service_add_routed(service, config->routes[i].upstream);
+    if (config->route_http.is_on)
+        service_add_routed(service, config->route_http.upstream);
+    if (config->route_default)
+        service_add_routed(service, config->route_default);
+    return is_read;
+}
+
+/* That whoever logs in from now on is led by. */
+static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct routemap *map_in_force; /* counted; NULL: none */
+
+struct routemap *service_routemap(const struct service *service)
+{
+    if (service->map || !*service->config->route_map)
+        return routemap_ref(service->map);
+    pthread_mutex_lock(&map_lock);
+    struct routemap *map = routemap_ref(map_in_force);
+    pthread_mutex_unlock(&map_lock);
+    return map;
+}
+
+/* Takes map. */
+static void service_put_map_in_force(struct routemap *map)
+{
+    pthread_mutex_lock(&map_lock);
+    struct routemap *before = map_in_force;
+    map_in_force = map;
+    pthread_mutex_unlock(&map_lock);
+    routemap_unref(before);
+}
+
+struct service_reach service_upstreams_of(const struct service *service, const struct config_listener *listener)
+{
+    return listener->upstream ? (struct service_reach){ &listener->upstream, 1 }
+                              : (struct service_reach){ service->routed, service->routed_count };
+}
+
+/* --- all of it --- */
 
 static bool service_make_key(struct service *service, const struct service *previous)
 {
@@ -264,12 +357,15 @@ struct service *service_load(struct config *config, const struct service *previo
     service->upstream_tls = calloc(config->upstream_count + 1, sizeof(SSL_CTX *));
     service->upstream_ways = calloc(config->upstream_count + 1, sizeof(struct ways *));
     service->keyring = imapstate_keyring_new();
-    bool is_loaded = service->listener_tls && service->upstream_tls && service->keyring &&
-                     service_has_ways(service, previous) && service_has_tickets(service, previous);
+    service->routed = calloc(config->upstream_count + 1, sizeof *service->routed);
+    service->sites = sites_new();
+    bool is_loaded = service->listener_tls && service->upstream_tls && service->keyring && service->routed &&
+                     service->sites && service_has_ways(service, previous) && service_has_tickets(service, previous);
     if (is_loaded) {
         is_loaded = service_load_tls(service, errors);
         is_loaded &= *config->keys_file ? service_read_keys(service, errors) : service_make_key(service, previous);
         is_loaded &= service_read_revocations(service, errors);
+        is_loaded &= service_read_routes(service, errors);
     } else {
         fprintf(errors, "%s: %s\n", config->path, imapstate_strerror(IMAPSTATE_NO_MEMORY));
     }
@@ -329,6 +425,9 @@ void service_unref(struct service *service)
     ticketring_unref(service->ticketring);
     imapstate_keyring_free(service->keyring);
     revocations_unref(service->revocations);
+    routemap_unref(service->map);
+    sites_free(service->sites);
+    free(service->routed);
     config_unref(service->config);
     free(service);
 }
@@ -337,6 +436,13 @@ void service_forget_revocations(struct service *service)
 {
     revoking_keep(service->revocations);
     service->revocations = NULL;
+    service_put_map_in_force(service->map);
+    service->map = NULL;
+}
+
+void service_done(void)
+{
+    service_put_map_in_force(NULL);
 }
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener)
@@ -344,12 +450,17 @@ SSL_CTX *service_listener_tls(const struct service *service, const struct config
     return service->listener_tls[listener - service->config->listeners];
 }
 
+static size_t service_index(const struct service *service, const struct config_upstream *upstream)
+{
+    return (size_t)((upstream->base ? upstream->base : upstream) - service->config->upstreams);
+}
+
 SSL_CTX *service_upstream_tls(const struct service *service, const struct config_upstream *upstream)
 {
-    return service->upstream_tls[upstream - service->config->upstreams];
+    return service->upstream_tls[service_index(service, upstream)];
 }
 
 struct ways *service_ways(const struct service *service, const struct config_upstream *upstream)
 {
-    return service->upstream_ways[upstream - service->config->upstreams];
+    return service->upstream_ways[service_index(service, upstream)];
 }

@@ -23,7 +23,13 @@ struct service {
     struct tickets tickets;            /* of keyring and ticketring */
     bool has_ephemeral_key;
     struct revocations *revocations; /* counted; NULL behind service_forget_revocations() */
-    unsigned references;             /* atomic */
+    struct routemap *map;            /* counted; NULL: there is none, or behind service_forget_revocations() */
+    bool map_renames;                /* users are called otherwise by some line of it */
+    /* Those that some route leads to, in the order of config; owned, borrowed from config. */
+    const struct config_upstream **routed;
+    size_t routed_count;
+    struct sites *sites; /* owned: those that routes lead to at other addresses */
+    unsigned references; /* atomic */
 };
 
 /* Takes config (the caller's reference becomes the service's, or is given back on failure). NULL on failure; errors
@@ -44,9 +50,23 @@ struct service *service_of_ephemeral_key(struct imapstate_span line);
 struct service *service_ref(struct service *service);
 void service_unref(struct service *service); /* accepts NULL */
 
-/* All who look them up have references of their own, and they are in force from now on (revoking.h). They may be large,
- * and a session that keeps the service may last for days: reloads shall not pile them up. */
+/* All who look them up have references of their own, and they are in force from now on (revoking.h); so is the
+ * route_map, for whoever logs in from now on. Both may be large, and a session that keeps the service may last for
+ * days: reloads shall not pile them up. */
 void service_forget_revocations(struct service *service);
+
+/* At the end of the process. */
+void service_done(void);
+
+/* The route_map that is in force, counted; NULL: there is none. */
+struct routemap *service_routemap(const struct service *service);
+
+/* Where the listener's clients may be led to; borrowed. */
+struct service_reach {
+    const struct config_upstream *const *at;
+    size_t count;
+};
+struct service_reach service_upstreams_of(const struct service *service, const struct config_listener *listener);
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener);
 SSL_CTX *service_upstream_tls(const struct service *service, const struct config_upstream *upstream);

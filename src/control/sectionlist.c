@@ -136,19 +136,28 @@ static json_t *listener_row(const struct sectionlist *list, const struct config_
     const struct control_actions *actions = list->actions;
     bool is_paused = actions->is_paused && actions->is_paused(actions->owner, listener->name);
 
-    return json_pack("{ss so ss ss ss sI sI sI}", "name", listener->name, "addresses", listener_addresses(listener),
+    return json_pack("{ss so ss ss ss? sI sI sI}", "name", listener->name, "addresses", listener_addresses(listener),
                      "tls", schema_tls_words[listener->tls], "state", is_paused ? "draining" : "open", "upstream",
-                     listener->upstream->name, "before_login",
+                     listener->upstream ? listener->upstream->name : NULL, "before_login",
                      (json_int_t)sum_clients(row, CLIENT_PROXYING, CLIENT_LOGGING_IN), "sessions",
                      (json_int_t)sum_clients(row, CLIENT_AUTHENTICATED, CLIENT_AUTHENTICATED), "closing",
                      (json_int_t)sum_clients(row, CLIENT_CLOSING, CLIENT_DEAD));
+}
+
+static bool listener_leads_to(const struct service *service, const struct config_listener *listener, const char *name)
+{
+    struct service_reach reach = service_upstreams_of(service, listener);
+    bool leads_there = false;
+    for (size_t i = 0; i < reach.count; i++)
+        leads_there |= strcmp(reach.at[i]->name, name) == 0;
+    return leads_there;
 }
 
 static void sectionlist_put_listeners(struct sectionlist *list, const struct tally *tally)
 {
     const struct config *config = tally->service->config;
     for (size_t i = 0; i < config->listener_count; i++) {
-        if (list->upstream && strcmp(list->upstream, config->listeners[i].upstream->name) != 0)
+        if (list->upstream && !listener_leads_to(tally->service, &config->listeners[i], list->upstream))
             continue;
         reply_put_row(list->reply, listener_row(list, &config->listeners[i], &tally->listeners[i]));
         list->shown++;

@@ -3,8 +3,8 @@
  * An upstream: name, address as configured, tls, state ("up", or "down" by the operator), connecting, connected
  * (sessions have them), settling (about to be parked, or to be closed) and parked.
  *
- * A listener: name, addresses (a list), tls, state ("open", or "draining" by the operator), upstream, before_login,
- * sessions and closing. */
+ * A listener: name, addresses (a list), tls, state ("open", or "draining" by the operator), upstream (null: by
+ * route), before_login, sessions and closing. */
 #ifndef CONTROL_SECTIONLIST_H
 #define CONTROL_SECTIONLIST_H
 

@@ -32,6 +32,7 @@
 #include "queue.h"
 #include "resolver.h"
 #include "revoking.h"
+#include "routecache.h"
 #include "service.h"
 #include "sockets.h"
 #include "steering.h"
@@ -247,6 +248,8 @@ void daemon_end(struct daemon *daemon)
     outage_done();
     pulse_done();
     revoking_done();
+    service_done();
+    routecache_forget();
     prelude_done();
     resolver_done();
     free(daemon->program);

@@ -19,6 +19,7 @@
 #include "pulse.h"
 #include "queue.h"
 #include "resolver.h"
+#include "routecache.h"
 #include "service.h"
 #include "settled.h"
 #include "worker.h"
@@ -85,6 +86,7 @@ static void reload_take(struct daemon *daemon, struct service *service, struct c
     worker_tell(daemon->janitor.worker, service, NULL, 0);
     service_forget_revocations(service);
     park_configure(service->config);
+    routecache_forget();
     queue_configure(service->config);
     resolver_configure(reload_has_name, service->config);
     reload_forget_moved(daemon->service->config, service->config);

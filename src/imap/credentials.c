@@ -8,12 +8,14 @@ void credentials_init(struct credentials *credentials, const struct sasl_mechani
 {
     credentials->mechanism = mechanism;
     sasl_identity_init(&credentials->identity);
+    imapstate_buf_init(&credentials->given, SASL_NAME_MAX);
     imapstate_buf_init(&credentials->first_message, SASL_PASSWORD_MAX);
 }
 
 void credentials_done(struct credentials *credentials)
 {
     sasl_identity_done(&credentials->identity);
+    imapstate_buf_done(&credentials->given);
     imapstate_buf_done(&credentials->first_message);
 }
 
@@ -28,6 +30,44 @@ enum sasl_passing credentials_passing(const struct credentials *credentials)
 }
 
 /* --- from the client --- */
+
+static bool buf_set(struct imapstate_buf *buf, struct imapstate_span value)
+{
+    imapstate_buf_clear(buf);
+    return imapstate_buf_put(buf, value);
+}
+
+static bool credentials_rename_message(struct credentials *credentials, struct imapstate_span user)
+{
+    struct imapstate_buf message;
+    imapstate_buf_init(&message, credentials->first_message.max);
+    bool is_written =
+        sasl_rename(credentials->mechanism, imapstate_buf_span(&credentials->first_message), user, &message);
+    imapstate_buf_done(&credentials->first_message);
+    credentials->first_message = message;
+    return is_written;
+}
+
+bool credentials_rename(struct credentials *credentials, struct imapstate_span user, struct imapstate_span acting)
+{
+    struct sasl_identity *identity = &credentials->identity;
+    struct imapstate_span before = sasl_identity_user(identity);
+    bool is_same = imapstate_span_equal(before, user) && imapstate_span_equal(sasl_identity_acting(identity), acting);
+    if (is_same)
+        return true;
+    if (user.len == 0 || memchr(user.at, 0, user.len) || credentials_passing(credentials) == SASL_PROVED)
+        return false;
+    if (!imapstate_span_equal(before, user) && !buf_set(&credentials->given, before))
+        return false;
+    if (credentials_passing(credentials) == SASL_RELAYED && !credentials_rename_message(credentials, user))
+        return false;
+    if (identity->authorization.len == 0)
+        return buf_set(&identity->authentication, user);
+    bool is_acting = acting.len > 0 && !imapstate_span_equal(user, acting);
+    return buf_set(&identity->authorization,
+                   is_acting || identity->authentication.len == 0 ? user : (struct imapstate_span){ 0 }) &&
+           (acting.len == 0 || buf_set(&identity->authentication, acting));
+}
 
 static bool credentials_are_auth_login(const struct credentials *credentials)
 {

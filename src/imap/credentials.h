@@ -10,6 +10,7 @@
 struct credentials {
     const struct sasl_mechanism *mechanism; /* static; NULL for the LOGIN command */
     struct sasl_identity identity;
+    struct imapstate_buf given;         /* what the client has called the user, if that was changed; else empty */
     struct imapstate_buf first_message; /* the first message of a relayed mechanism, decoded; empty if the server speaks
                                          * first */
 };
@@ -22,6 +23,11 @@ const char *credentials_name(const struct credentials *credentials);
 
 /* That of the mechanism; for the LOGIN command SASL_CONVERTED. */
 enum sasl_passing credentials_passing(const struct credentials *credentials);
+
+/* What the user, and whoever acts for him, is called at the upstream; acting is empty if nobody does. The first message
+ * of a relayed mechanism says so too. False: this mechanism cannot say these names, or memory is out; then they are as
+ * they were, or of no use. */
+bool credentials_rename(struct credentials *credentials, struct imapstate_span user, struct imapstate_span acting);
 
 /* AUTH=LOGIN: the next message will be the user, and one more follows. */
 bool credentials_want_user(const struct credentials *credentials);

@@ -67,3 +67,38 @@ bool offers_are(const struct offers *offers, struct imapstate_span names)
         return true;
     return offers && names_sum(names, &sum, &count) && sum == offers->sum && count == offers->word_count;
 }
+
+/* Appends the words of list that are in set. */
+static bool names_put_common(const struct wordset *set, struct imapstate_span list, struct imapstate_buf *ret_names)
+{
+    struct imapstate_span word;
+    bool fits = true;
+    while (fits && (word = words_next(&list)).len > 0)
+        if (wordset_has(set, word))
+            fits =
+                (ret_names->len == 0 || imapstate_buf_put_byte(ret_names, ' ')) && imapstate_buf_put(ret_names, word);
+    return fits;
+}
+
+static struct offers *offers_intersect(const struct offers *one, const struct offers *other)
+{
+    struct wordset set;
+    struct imapstate_buf names;
+    struct imapstate_span left = offers_names(other), word;
+    imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
+    bool is_whole = wordset_init(&set, left, 0);
+    while (is_whole && (word = words_next(&left)).len > 0)
+        wordset_add(&set, word);
+    is_whole = is_whole && names_put_common(&set, offers_names(one), &names);
+    struct offers *common = is_whole ? offers_new(imapstate_buf_span(&names)) : NULL;
+    imapstate_buf_done(&names);
+    wordset_done(&set);
+    return common;
+}
+
+struct offers *offers_common(struct offers *one, struct offers *other)
+{
+    if (!one || !other || (one->sum == other->sum && one->word_count == other->word_count))
+        return offers_ref(one ? one : other);
+    return offers_intersect(one, other);
+}

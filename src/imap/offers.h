@@ -25,6 +25,10 @@ void offers_unref(struct offers *offers);         /* accepts NULL */
 struct imapstate_span offers_names(const struct offers *offers);
 const struct capabilities *offers_known(const struct offers *offers);
 
+/* What both lists have, as the first says it; NULL is everything. Counted; NULL if both are, if they have nothing in
+ * common, or if memory is out. */
+struct offers *offers_common(struct offers *one, struct offers *other);
+
 /* Do the names say the same as the list, in whatever order and case? */
 bool offers_are(const struct offers *offers, struct imapstate_span names);
 

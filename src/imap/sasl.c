@@ -445,3 +445,53 @@ bool sasl_write_plain(const struct sasl_identity *identity, struct imapstate_buf
     ret_message->len = before; /* the password came last: it is not in what is dropped */
     return false;
 }
+
+/* XOAUTH2: the value of user=, wherever it stands. */
+static bool rename_pair(struct imapstate_span message, struct imapstate_span user, struct imapstate_buf *ret_message)
+{
+    struct pairs pairs;
+    if (read_pairs(message, &pairs) != SASL_OK || !pairs.user.at || memchr(user.at, KV_SEPARATOR, user.len))
+        return false;
+    const uint8_t *behind = pairs.user.at + pairs.user.len;
+    return imapstate_buf_put(ret_message,
+                             (struct imapstate_span){ message.at, (size_t)(pairs.user.at - message.at) }) &&
+           imapstate_buf_put(ret_message, user) &&
+           imapstate_buf_put(ret_message,
+                             (struct imapstate_span){ behind, (size_t)(message.at + message.len - behind) });
+}
+
+/* RFC 5801 section 4: saslname. */
+static bool put_saslname(struct imapstate_span name, struct imapstate_buf *ret_message)
+{
+    bool fits = true;
+    for (size_t i = 0; i < name.len && fits; i++)
+        fits = name.at[i] == ','   ? imapstate_buf_put(ret_message, IMAPSTATE_SPAN("=2C"))
+               : name.at[i] == '=' ? imapstate_buf_put(ret_message, IMAPSTATE_SPAN("=3D"))
+                                   : imapstate_buf_put_byte(ret_message, name.at[i]);
+    return fits;
+}
+
+/* OAUTHBEARER: a= of the gs2 header. */
+static bool rename_gs2(struct imapstate_span message, struct imapstate_span user, struct imapstate_buf *ret_message)
+{
+    struct imapstate_span rest = message, flag, name;
+    if (!span_take_until(&rest, ',', &flag) || !span_take(&rest, IMAPSTATE_SPAN("a=")) ||
+        !span_take_until(&rest, ',', &name))
+        return false;
+    return imapstate_buf_put(ret_message, flag) && imapstate_buf_put(ret_message, IMAPSTATE_SPAN(",a=")) &&
+           put_saslname(user, ret_message) && imapstate_buf_put_byte(ret_message, ',') &&
+           imapstate_buf_put(ret_message, rest);
+}
+
+bool sasl_rename(const struct sasl_mechanism *mechanism, struct imapstate_span message, struct imapstate_span user,
+                 struct imapstate_buf *ret_message)
+{
+    switch (mechanism->id) {
+    case SASL_XOAUTH2:
+        return rename_pair(message, user, ret_message);
+    case SASL_OAUTHBEARER:
+        return rename_gs2(message, user, ret_message);
+    default:
+        return false;
+    }
+}

@@ -108,6 +108,11 @@ bool sasl_may_answer_refusal(struct imapstate_span ahead);
 enum sasl_error sasl_read_identity(const struct sasl_mechanism *mechanism, struct imapstate_span message,
                                    struct sasl_identity *ret_identity);
 
+/* Appends the message of XOAUTH2 or OAUTHBEARER, which sasl_read_identity() has read, as another user's. False: it does
+ * not fit, names no user, or cannot name this one. */
+bool sasl_rename(const struct sasl_mechanism *mechanism, struct imapstate_span message, struct imapstate_span user,
+                 struct imapstate_buf *ret_message);
+
 /* Appends the decoded PLAIN message of an identity. False if it does not fit, or if a part of it contains NUL; then
  * nothing was appended. */
 bool sasl_write_plain(const struct sasl_identity *identity, struct imapstate_buf *ret_message);

@@ -34,13 +34,26 @@ static uint64_t word_hash(struct imapstate_span word)
     return hash ^ hash >> 32;
 }
 
+/* Where it is, or would be. */
+static size_t wordset_find(const struct wordset *set, struct imapstate_span word, uint64_t hash)
+{
+    size_t at = hash & set->mask;
+    while (set->slots[at].len > 0 && !imapstate_span_equal_nocase(set->slots[at], word))
+        at = (at + 1) & set->mask;
+    return at;
+}
+
+bool wordset_has(const struct wordset *set, struct imapstate_span word)
+{
+    return set->slots[wordset_find(set, word, word_hash(word))].len > 0;
+}
+
 bool wordset_add(struct wordset *set, struct imapstate_span word)
 {
     uint64_t hash = word_hash(word);
-    size_t at = hash & set->mask;
-    for (; set->slots[at].len > 0; at = (at + 1) & set->mask)
-        if (imapstate_span_equal_nocase(set->slots[at], word))
-            return false;
+    size_t at = wordset_find(set, word, hash);
+    if (set->slots[at].len > 0)
+        return false;
     assert(2 * set->count <= set->mask);
     set->slots[at] = word;
     set->count++;

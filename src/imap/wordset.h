@@ -19,6 +19,8 @@ struct wordset {
 bool wordset_init(struct wordset *set, struct imapstate_span list, size_t extra);
 void wordset_done(struct wordset *set);
 
+bool wordset_has(const struct wordset *set, struct imapstate_span word);
+
 /* True if the word, which is not empty, was not there yet. */
 bool wordset_add(struct wordset *set, struct imapstate_span word);
 

@@ -263,8 +263,10 @@ static bool parked_is_in_place(const struct parked *parked)
 static bool park_is_same_upstream(const struct config_upstream *a, const struct parked *parked)
 {
     const struct config_upstream *b = parked->config;
-    return strcmp(a->name, b->name) == 0 && config_has_member(a, b, parked->member) &&
-           a->send_client_address == b->send_client_address && a->authorization_identity == b->authorization_identity;
+    /* Where only a route leads is none of its members. */
+    bool is_there = b->base ? config_is_same_server(a, b->base) : config_has_member(a, b, parked->member);
+    return strcmp(a->name, b->name) == 0 && is_there && a->send_client_address == b->send_client_address &&
+           a->authorization_identity == b->authorization_identity;
 }
 
 static bool park_is_configured(const struct parked *parked)

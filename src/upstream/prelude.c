@@ -16,16 +16,18 @@ struct prelude {
     struct offers *greeting, *offers; /* counted; NULL: none is known */
     struct imapstate_buf id, alerts;
     uint64_t learned_at_ms;
-    uint32_t rounds;  /* that have ended */
+    uint32_t round;   /* the last one that has begun */
     bool is_asked;    /* another is under way */
     bool is_outdated; /* the round that is under way asks who is not there any more */
     bool is_doubted;  /* not fresh, however short ago it was learned */
+    bool is_silent;   /* the last round that has ended has learned nothing */
     bool misses_id, hides;
     UT_hash_handle hh;
 };
 
 static pthread_mutex_t prelude_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct prelude *preludes;
+static uint32_t last_round; /* of any */
 
 /* Whoever waited for the lock may bring a time from before the list was learned. */
 static bool prelude_is_fresh(const struct prelude *prelude, uint64_t now_ms)
@@ -84,12 +86,14 @@ enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint3
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_need(upstream);
     if (prelude) {
-        *ret_round = prelude->rounds + 1;
         if (prelude_is_fresh(prelude, now_ms))
             turn = PRELUDE_FRESH;
         else if (!prelude->is_asked)
             turn = PRELUDE_ASK;
+        if (turn == PRELUDE_ASK)
+            prelude->round = ++last_round;
         prelude->is_asked |= turn == PRELUDE_ASK;
+        *ret_round = prelude->round;
     }
     pthread_mutex_unlock(&prelude_lock);
     return turn;
@@ -100,9 +104,18 @@ bool prelude_round_has_ended(const char *upstream, uint32_t round)
     pthread_mutex_lock(&prelude_lock);
     const struct prelude *prelude = prelude_find(upstream);
     /* The number goes round as well, but nobody waits that long. */
-    bool has_ended = !prelude || (int32_t)(prelude->rounds - round) >= 0;
+    bool has_ended = !prelude || !prelude->is_asked || (int32_t)(prelude->round - round) > 0;
     pthread_mutex_unlock(&prelude_lock);
     return has_ended;
+}
+
+bool prelude_is_silent(const char *upstream)
+{
+    pthread_mutex_lock(&prelude_lock);
+    const struct prelude *prelude = prelude_find(upstream);
+    bool is_silent = prelude && prelude->is_silent;
+    pthread_mutex_unlock(&prelude_lock);
+    return is_silent;
 }
 
 static void prelude_learn(struct prelude *prelude, const struct prelude_lesson *lesson, uint64_t now_ms)
@@ -119,8 +132,8 @@ void prelude_end_round(const char *upstream, const struct prelude_lesson *lesson
     pthread_mutex_lock(&prelude_lock);
     struct prelude *prelude = prelude_find(upstream);
     if (prelude) {
-        prelude->rounds++;
         prelude->is_asked = false;
+        prelude->is_silent = lesson->names.len == 0;
         if (lesson->names.len > 0 && !prelude->is_outdated)
             prelude_learn(prelude, lesson, now_ms);
         prelude->is_outdated = false;

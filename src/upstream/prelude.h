@@ -23,9 +23,15 @@ enum prelude_turn {
     PRELUDE_ASK,   /* the caller begins *ret_round, and ends it: prelude_end_round() */
 };
 
-/* A client has come. If memory is out it is PRELUDE_ASKED, and prelude_round_has_ended() is true at once. */
+/* Rounds of all upstreams are numbered together, in the order in which they begin: whoever waits for several waits for
+ * the last one's number. A client has come. If memory is out it is PRELUDE_ASKED, and prelude_round_has_ended() is true
+ * at once. */
 enum prelude_turn prelude_take_turn(const char *upstream, uint64_t now_ms, uint32_t *ret_round);
+/* True also while a later one is under way. */
 bool prelude_round_has_ended(const char *upstream, uint32_t round);
+
+/* Was nothing learned by the last round that has ended? */
+bool prelude_is_silent(const char *upstream);
 
 /* What a round has learned. */
 struct prelude_lesson {

@@ -90,9 +90,13 @@ static void proofs_hash(struct proofs *proofs, const struct proof_identity *iden
         crypto_generichash_keygen(proofs->key);
     proofs->has_key = true;
     const uint8_t kind = identity->is_bearer ? 'b' : 'p';
+    const uint8_t between = 0; /* is in no address */
     crypto_generichash_state state;
     crypto_generichash_init(&state, proofs->key, sizeof proofs->key, PROOF_HASH_OCTETS);
     crypto_generichash_update(&state, &kind, 1);
+    /* What one server has accepted says nothing about another. */
+    crypto_generichash_update(&state, identity->site.at, identity->site.len);
+    crypto_generichash_update(&state, &between, 1);
     crypto_generichash_update(&state, identity->secret.at, identity->secret.len);
     crypto_generichash_final(&state, ret_hash, PROOF_HASH_OCTETS);
     sodium_memzero(&state, sizeof state);

@@ -34,6 +34,7 @@ struct proof_identity {
     bool is_compat;                       /* a listener with imapproxy_compat: never mixed with others */
     /* If addresses are passed on, the client's and the one it has connected to; else both NULL. */
     const struct address *address, *local;
+    struct imapstate_span site; /* the server's address, where a route names one; else empty */
 };
 
 /* Everything that a user has at an upstream. It lives as long as it has proofs. */

@@ -49,9 +49,11 @@ static void squeeze(char *text)
 #define LISTENER "listener l { address = \"127.0.0.1:143\" tls = none }\n"
 #define UPSTREAM "upstream u { address = \"mail.example.org\" }\n"
 
+#define ROUTES   "route d { upstream = u }\nroute_http { url = \"http://127.0.0.1/\" upstream = u }\n"
+
 TEST(every_option_is_there_and_what_was_not_given_is_a_default)
 {
-    char *printed = print_text(LISTENER UPSTREAM "control { }\n");
+    char *printed = print_text(LISTENER UPSTREAM ROUTES "control { }\n");
     for (size_t section = 0; section < SCHEMA_SECTION_MAX; section++)
         for (const struct option *option = schema[section].options; option->name; option++) {
             char line[64];
@@ -70,7 +72,7 @@ TEST(every_option_is_there_and_what_was_not_given_is_a_default)
         defaults++;
     for (const char *at = printed; (at = strstr(at, " # x.conf:")); at++)
         given++;
-    assert_int_equal(given, 3);
+    assert_int_equal(given, 6);
     assert_int_equal(lines, defaults + given);
     free(printed);
 }

@@ -62,6 +62,8 @@ static const char *const headings[SCHEMA_SECTION_MAX] = {
     [SCHEMA_CONTROL] = "## control { ... }\n",
     [SCHEMA_LISTENER] = "## listener \"NAME\" { ... }\n",
     [SCHEMA_UPSTREAM] = "## upstream \"NAME\" { ... }\n",
+    [SCHEMA_ROUTE] = "## route \"NAME\" { ... }\n",
+    [SCHEMA_ROUTE_HTTP] = "## route_http { ... }\n",
 };
 
 #define AS_THE_DAEMON "as for the whole daemon"
@@ -77,6 +79,7 @@ static const struct {
     { SCHEMA_LISTENER, "upstream", "the only one" },           { SCHEMA_UPSTREAM, "tls_min_version", AS_THE_DAEMON },
     { SCHEMA_UPSTREAM, "tls_ciphers", AS_THE_DAEMON },         { SCHEMA_UPSTREAM, "tls_ciphersuites", AS_THE_DAEMON },
     { SCHEMA_UPSTREAM, "tls_groups", AS_THE_DAEMON },          { SCHEMA_UPSTREAM, "tls_name", "the host" },
+    { SCHEMA_ROUTE_HTTP, "upstream", "the only one" },
 };
 
 static const char *told_default(size_t section, const struct option *option)

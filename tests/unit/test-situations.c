@@ -360,7 +360,7 @@ static const char *place_of(const struct clients *clients)
 {
     static const char *const states[] = { "PROXYING",   "SECURING",      "GREETING", "NOT_AUTHENTICATED",
                                           "LOGGING_IN", "AUTHENTICATED", "CLOSING" };
-    static const char *const logins[] = { " PROMPTING", " TRYING", " DELAYING" };
+    static const char *const logins[] = { " PROMPTING", " ROUTING", " TRYING", " DELAYING" };
     static const char *const admissions[] = { " CONNECTING", " ANSWERING", " CHALLENGED", " WITHDRAWN", " ASKING" };
     static const char *const downs[] = {
         "", " AWAITS_GO", " AWAITS_GO_UNASKED", " SENDING", " SWALLOWING", " SWALLOWED", " IDLE_ASKED", " IDLING"
