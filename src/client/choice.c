@@ -401,6 +401,7 @@ static bool choice_wake_state(struct client *client, struct imapstate_span state
         if (!news)
             return true;
         offers_unref(news);
+        park_count_end(client->home->name, PARK_END_DEAD);
         upstream_release(client->upstream, false);
         client->upstream = NULL;
     }

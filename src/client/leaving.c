@@ -107,6 +107,8 @@ void leaving_die(struct client *client)
 /* Whatever its state is. UPSTREAM_UNPARKED_COUNT: there is no reason against it. */
 static enum upstream_unparked leaving_obstacle(const struct client *client, const struct upstream *upstream)
 {
+    if (client->service->config->park.per_user == 0)
+        return UPSTREAM_UNPARKED_OFF;
     if (!upstream->kept.proof || !upstream->kept.offers)
         return UPSTREAM_UNPARKED_PROOF;
     if (upstream->has_said_bye || upstream->stream.is_at_eof)
@@ -155,6 +157,13 @@ static unsigned leaving_end_idling(struct client *client, struct upstream *upstr
     return has_other_chores ? SETTLING_DONE : SETTLING_DONE | SETTLING_NOOP;
 }
 
+/* With whose it was, although nobody may have proved that. */
+static void leaving_count_unparked(const struct client *client, struct upstream *upstream, enum upstream_unparked why)
+{
+    upstream->upstreams->counters.unparked[why]++;
+    client_log(client, LOG_LEVEL_DEBUG, "park: not parked: %s", upstream_unparked_names[why]);
+}
+
 /* The session's connection is parked, or ends: whichever it is, it is counted. */
 static void leaving_part(struct client *client, struct upstream *upstream, bool is_clean, bool is_idling)
 {
@@ -168,7 +177,7 @@ static void leaving_part(struct client *client, struct upstream *upstream, bool 
         return;
     }
     if (is_session)
-        client->clients->upstreams->counters.unparked[why]++;
+        leaving_count_unparked(client, upstream, why);
     upstream_release(upstream, is_clean);
 }
 
@@ -185,7 +194,7 @@ static void leaving_let_go(struct client *client, bool may_park)
     if (upstream && may_park) {
         leaving_part(client, upstream, is_clean, is_idling);
     } else if (upstream) {
-        client->clients->upstreams->counters.unparked[UPSTREAM_UNPARKED_NOBODY]++;
+        leaving_count_unparked(client, upstream, UPSTREAM_UNPARKED_NOBODY);
         upstream_release(upstream, is_clean);
     }
     choice_done(client);

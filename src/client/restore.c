@@ -252,8 +252,10 @@ static void restore_fail(struct client *client, const char *command, const char 
     restore_log_token(client, imapstate_buf_span(&client->restore->token), "not restored", words);
     restore_count(client, RESTORE_FAILED);
     client->upstream = NULL;
-    if (tainted)
+    if (tainted) {
+        upstream_count_unparked(tainted, UPSTREAM_UNPARKED_DOUBT);
         upstream_release(tainted, false);
+    }
     session_forget_enabled(&client->session);
     restore_enter(client, RESTORE_REPLACING);
     if (!choice_log_in(client, &restore_asker))

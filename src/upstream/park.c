@@ -11,6 +11,8 @@
 #include "alert.h"
 #include "allowance.h"
 #include "log.h"
+#include "logline.h"
+#include "loguser.h"
 #include "offers.h"
 #include "outage.h"
 #include "proof.h"
@@ -227,12 +229,28 @@ static void parked_remove(struct parked *parked)
     parked->row->parked--;
 }
 
+/* At debug, for all users or this one. */
+static void parked_log_end(const struct parked *parked, const char *why)
+{
+    struct imapstate_span user = park_proof_user(parked->kept.proof);
+    struct logline line;
+    if (!log_is_on(LOG_LEVEL_DEBUG) && (loguser_generation() == 0 || !loguser_has(user)))
+        return;
+    log_begin(&line, LOG_LEVEL_DEBUG);
+    logline_name(&line, "user", user);
+    logline_words(&line, "upstream", parked->config->name);
+    log_end_with(&line, "park: ended: %s", why);
+}
+
 /* Takes out, to be ended when the lock has been given back: that writes to a socket. */
 static void parked_doom(struct parked *parked, struct list *doomed, enum park_end why)
 {
-    log_debug("park: ended: %s", park_end_words[why]);
     parked_remove(parked);
-    parked->row->ends[why]++;
+    parked->end = (uint8_t)why;
+    if (!parked->is_new) {
+        parked_log_end(parked, park_end_words[why]);
+        parked->row->ends[why]++;
+    }
     list_move(&parked->age_link, doomed);
 }
 
@@ -325,6 +343,11 @@ void park_proof_unref(struct proof *proof)
     pthread_mutex_lock(&park.lock);
     proof_unref(&park.proofs, proof);
     pthread_mutex_unlock(&park.lock);
+}
+
+struct imapstate_span park_proof_user(const struct proof *proof)
+{
+    return (struct imapstate_span){ proof->user->name, proof->user->name_len };
 }
 
 void park_set_alerts(struct proof *proof, struct imapstate_span alerts)
@@ -534,39 +557,77 @@ static void parked_insert(struct parked *parked)
     list_move_before(&parked->age_link, next);
 }
 
-void park_put(struct parked *parked, uint64_t now_ms)
+/* Why it may not wait, apart from how many there are; PARK_END_COUNT: it may. A session, or the janitor, may have had
+ * it while the configuration changed. A suspended proof may become good again; one that is void or too old would have
+ * to be proved anew, on a new connection. */
+static enum park_end park_obstacle(const struct parked *parked, uint64_t now_ms)
+{
+    const struct proof *proof = parked->kept.proof;
+    enum park_end why;
+    if (park.is_closed)
+        return PARK_END_STOP;
+    if (!park_is_on() || !park_is_configured(parked))
+        return PARK_END_CONFIG;
+    if (outage_is(parked->config->name, parked->member->text))
+        return PARK_END_DOWN;
+    if (proof->is_void)
+        return PARK_END_REFUSED;
+    if (!proof_is_fresh(&park.proofs, proof, now_ms))
+        return PARK_END_PROOF;
+    if (parked_has_expired(parked, now_ms, &why))
+        return why;
+    if (!parked_is_in_place(parked))
+        return PARK_END_MOVED;
+    bool is_crowded =
+        queue_is_short(parked->kept.stay.queue) || allowances_is_pressed(&park.allowances, proof->user->key, now_ms);
+    return is_crowded ? PARK_END_CROWDED : PARK_END_COUNT;
+}
+
+/* It waits, or one that is too many ends. */
+static void park_add(struct parked *parked, uint64_t now_ms, struct list *doomed)
+{
+    struct account *user = parked->kept.proof->user;
+    parked_insert(parked);
+    user->parked_count++;
+    park.count++;
+    parked->row->parked++;
+    park_keep_to_limits(user, doomed);
+    park_keep_to_allowances(user, parked->row, parked->config->name, now_ms, doomed);
+}
+
+static void parked_come_late(struct parked *parked, enum park_end why, struct list *doomed)
+{
+    parked->end = (uint8_t)why;
+    if (!parked->is_new) {
+        parked_log_end(parked, park_end_words[PARK_END_LATE]);
+        parked->row->ends[PARK_END_LATE]++;
+    }
+    list_move(&parked->age_link, doomed);
+}
+
+enum park_end park_put(struct parked *parked, uint64_t now_ms)
 {
     struct list doomed;
-    enum park_end why;
     list_init(&doomed);
     if (parked->server.family == AF_UNSPEC)
         address_of_peer(parked->fd, &parked->server);
     pthread_mutex_lock(&park.lock);
-    struct proof *proof = parked->kept.proof;
+    struct account *user = parked->kept.proof->user;
     parked->row = park_row(parked->config->name);
-    /* A session, or the janitor, may have had it while the configuration changed. A suspended proof may become good
-     * again; one that is void or too old would have to be proved anew, on a new connection. */
-    bool may_wait = park_is_on() && park_is_configured(parked) &&
-                    !outage_is(parked->config->name, parked->member->text) && !proof->is_void &&
-                    proof_is_fresh(&park.proofs, proof, now_ms) && !parked_has_expired(parked, now_ms, &why) &&
-                    parked_is_in_place(parked) && !queue_is_short(parked->kept.stay.queue) &&
-                    !allowances_is_pressed(&park.allowances, proof->user->key, now_ms);
+    parked->end = PARK_END_COUNT;
+    enum park_end why = park_obstacle(parked, now_ms);
     kept_forget_expected(&parked->kept);
-    if (may_wait) {
-        parked_insert(parked);
-        proof->user->parked_count++;
-        park.count++;
-        parked->row->parked++;
-        park_keep_to_limits(proof->user, &doomed);
-        park_keep_to_allowances(proof->user, parked->row, parked->config->name, now_ms, &doomed);
-    } else {
-        parked->row->ends[PARK_END_LATE]++;
-        list_move(&parked->age_link, &doomed);
-    }
+    if (why == PARK_END_COUNT)
+        park_add(parked, now_ms, &doomed);
+    else
+        parked_come_late(parked, why, &doomed);
     if (!list_is_empty(&doomed))
-        proof->user->ended_at_ms = now_ms;
+        user->ended_at_ms = now_ms;
+    parked->is_new = false;
+    why = parked->end;
     pthread_mutex_unlock(&park.lock);
     parked_end_doomed(&doomed);
+    return why;
 }
 
 /* Could there be room now, as something of the user's has ended, or is about to? */

@@ -94,6 +94,8 @@ struct parked {
     int fd;                /* owned */
     struct address server; /* where it leads; family AF_UNSPEC until park_put(), or if nobody knows */
     uint64_t used_at_ms;   /* when an octet last passed */
+    uint8_t end;           /* the park's: enum park_end, once it has ended */
+    bool is_new;           /* a session has just left it: if it may not wait, no parked one has ended */
 };
 
 /* Limits, from the configuration; at any time, also for what is already parked. Connections to upstreams that are no
@@ -119,6 +121,9 @@ void park_suspect(const struct proof_identity *identity);
  * proof would have been told the same. */
 void park_set_alerts(struct proof *proof, struct imapstate_span alerts);
 void park_alerts(const struct proof *proof, struct imapstate_buf *ret_alerts);
+
+/* For whom it lets in. Lives as long as the proof. */
+struct imapstate_span park_proof_user(const struct proof *proof);
 
 struct proof *park_proof_ref(struct proof *proof);
 void park_proof_unref(struct proof *proof); /* accepts NULL */
@@ -146,11 +151,12 @@ struct record *park_record(struct proof *proof, const struct record *told, const
  * that may become free. */
 void park_expect(struct kept *kept);
 
-/* Always takes over parked: if it may not (or no longer) wait, it is ended. Where the user has too many, the oldest of
- * those makes room that another one can stand in for, being in the same state; if there is none, the oldest. So
- * sessions of different kinds do not drive out each other's in turn. Where there are too many in all, the oldest
- * does. Where the server has shown a limit, the user may have fewer (allowance.h). */
-void park_put(struct parked *parked, uint64_t now_ms);
+/* Always takes over parked: if it may not (or no longer) wait, it is ended. Returns why, or PARK_END_COUNT if it waits.
+ * Where the user has too many, the oldest of those makes room that another one can stand in for, being in the same
+ * state; if there is none, the oldest. So sessions of different kinds do not drive out each other's in turn. Where
+ * there are too many in all, the oldest does. Where the server has shown a limit, the user may have fewer
+ * (allowance.h). */
+enum park_end park_put(struct parked *parked, uint64_t now_ms);
 
 /* What the upstream's limit has cost. */
 struct park_yield {

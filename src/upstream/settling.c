@@ -47,6 +47,43 @@ bool settling_hear_untagged(struct upstream *upstream, const struct imapstate_pi
 
 /* --- chores --- */
 
+/* Why a session's connection does not wait that was made ready to. */
+static enum upstream_unparked settling_unparked(enum park_end end)
+{
+    static const enum upstream_unparked unparked[PARK_END_COUNT] = {
+        [PARK_END_TIME] = UPSTREAM_UNPARKED_LIFETIME,   [PARK_END_LIFETIME] = UPSTREAM_UNPARKED_LIFETIME,
+        [PARK_END_PROOF] = UPSTREAM_UNPARKED_REAUTH,    [PARK_END_PER_USER] = UPSTREAM_UNPARKED_PER_USER,
+        [PARK_END_MAX] = UPSTREAM_UNPARKED_MAX,         [PARK_END_CROWDED] = UPSTREAM_UNPARKED_CROWDED,
+        [PARK_END_REFUSED] = UPSTREAM_UNPARKED_REFUSED, [PARK_END_PASSWORD] = UPSTREAM_UNPARKED_REFUSED,
+        [PARK_END_MOVED] = UPSTREAM_UNPARKED_MOVED,     [PARK_END_CONFIG] = UPSTREAM_UNPARKED_CONFIG,
+        [PARK_END_STOP] = UPSTREAM_UNPARKED_STOP,       [PARK_END_FORGOTTEN] = UPSTREAM_UNPARKED_REFUSED,
+        [PARK_END_DOWN] = UPSTREAM_UNPARKED_DOWN,       [PARK_END_LATE] = UPSTREAM_UNPARKED_FAILED,
+        [PARK_END_DEAD] = UPSTREAM_UNPARKED_FAILED,
+    };
+    return unparked[end];
+}
+
+/* Once it is put it may be anybody's. */
+static void settling_put(struct upstream *upstream, struct parked *parked)
+{
+    uint64_t now_ms = upstream_now_ms(upstream);
+    struct proof *proof = upstream_tells_park(upstream) ? park_proof_ref(parked->kept.proof) : NULL;
+    const char *kind = parked->kept.state.len > 0 ? "in a state" : "pristine";
+    bool is_new = parked->kept.parked_at_ms == 0;
+    parked->is_new = is_new;
+    if (is_new)
+        parked->kept.parked_at_ms = now_ms;
+    enum park_end end = park_put(parked, now_ms);
+    upstream->upstreams->counters.parked += is_new && end == PARK_END_COUNT;
+    if (is_new && end != PARK_END_COUNT)
+        upstream->upstreams->counters.unparked[settling_unparked(end)]++;
+    if (end == PARK_END_COUNT)
+        upstream_log_park(upstream, proof, "parked, ", kind);
+    else if (is_new)
+        upstream_log_park(upstream, proof, "not parked: ", upstream_unparked_names[settling_unparked(end)]);
+    park_proof_unref(proof);
+}
+
 /* The connection becomes a parked one, and this upstream ends. */
 static void settling_park(struct upstream *upstream)
 {
@@ -59,12 +96,7 @@ static void settling_park(struct upstream *upstream)
         parked->member = upstream->member;
         parked->kept = kept_take(&upstream->kept);
         parked->used_at_ms = upstream_now_ms(upstream);
-        if (parked->kept.parked_at_ms == 0) {
-            parked->kept.parked_at_ms = upstream_now_ms(upstream);
-            upstream->upstreams->counters.parked++;
-        }
-        log_debug("park: parked, %s", parked->kept.state.len > 0 ? "in a state" : "pristine");
-        park_put(parked, upstream_now_ms(upstream));
+        settling_put(upstream, parked);
     } else {
         parked_free(parked);
     }

@@ -84,36 +84,70 @@ void upstream_count_failure(struct upstream *upstream, enum upstream_failure fai
     place->bad_at_ms = upstream_now_ms(upstream);
 }
 
+/* --- states --- */
+
+static const struct logmark *upstream_mark(const struct upstream *upstream)
+{
+    return upstream->owner.mark ? upstream->owner.mark : upstream->past;
+}
+
+static bool upstream_is_told(const struct upstream *upstream, enum log_level level)
+{
+    const struct logmark *mark = upstream_mark(upstream);
+    return mark ? logmark_is_on(mark, level) : log_is_on(level);
+}
+
+/* Nobody's is client 0. */
+static void upstream_put_owner(const struct upstream *upstream, struct logline *line)
+{
+    const struct logmark *mark = upstream_mark(upstream);
+    if (mark)
+        logmark_put(mark, line);
+    else
+        logline_words(line, "client", "0");
+}
+
+bool upstream_tells_park(const struct upstream *upstream)
+{
+    return upstream_is_told(upstream, LOG_LEVEL_DEBUG);
+}
+
+void upstream_log_park(const struct upstream *upstream, const struct proof *proof, const char *what, const char *why)
+{
+    struct logline line;
+    if (!upstream_tells_park(upstream))
+        return;
+    log_begin(&line, LOG_LEVEL_DEBUG);
+    upstream_put_owner(upstream, &line);
+    if (proof)
+        logline_name(&line, "user", park_proof_user(proof));
+    logline_words(&line, "upstream", upstream->config->name);
+    log_end_with(&line, "park: %s%s", what, why);
+}
+
+void upstream_count_unparked(struct upstream *upstream, enum upstream_unparked why)
+{
+    upstream->upstreams->counters.unparked[why]++;
+    upstream_log_park(upstream, upstream->kept.proof, "not parked: ", upstream_unparked_names[why]);
+}
+
 /* A session's connection that was to be parked, or a parked one that was to show that it lives. */
 static void upstream_count_unsettled(struct upstream *upstream)
 {
-    struct upstreams *upstreams = upstream->upstreams;
+    bool is_stopping = upstream->upstreams->loop->is_stopping;
     if (upstream->stream.fd < 0) /* it is parked */
         return;
     if (upstream->kept.parked_at_ms > 0)
         park_count_end(upstream->config->name, PARK_END_DEAD);
     else
-        upstreams->counters
-            .unparked[upstreams->loop->is_stopping ? UPSTREAM_UNPARKED_STOP : UPSTREAM_UNPARKED_FAILED]++;
-}
-
-/* --- states --- */
-
-/* Nobody's is client 0. */
-static void upstream_put_owner(const struct upstream *upstream, struct logline *line)
-{
-    if (upstream->owner.mark)
-        logmark_put(upstream->owner.mark, line);
-    else
-        logline_words(line, "client", "0");
+        upstream_count_unparked(upstream, is_stopping ? UPSTREAM_UNPARKED_STOP : UPSTREAM_UNPARKED_FAILED);
 }
 
 void upstream_log(const struct upstream *upstream, enum log_level level, const char *format, ...)
 {
-    const struct logmark *mark = upstream->owner.mark;
     struct logline line;
     va_list arguments;
-    if (!(mark ? logmark_is_on(mark, level) : log_is_on(level)))
+    if (!upstream_is_told(upstream, level))
         return;
     log_begin(&line, level);
     upstream_put_owner(upstream, &line);
@@ -145,6 +179,10 @@ void upstream_tell(struct upstream *upstream, enum upstream_event event, struct 
 
 void upstream_disown(struct upstream *upstream)
 {
+    const struct logmark *mark = upstream->owner.mark;
+    bool is_kept = mark && !upstream->past && logmark_is_on(mark, LOG_LEVEL_DEBUG);
+    if (is_kept && (upstream->past = malloc(sizeof *mark)))
+        *upstream->past = *mark;
     upstream->owner = (struct upstream_owner){ 0 };
 }
 
@@ -160,6 +198,7 @@ static void upstream_end(struct grave *grave)
     service_unref(upstream->service);
     kept_done(&upstream->kept);
     flight_free(upstream->idle);
+    free(upstream->past);
     list_remove(&upstream->link);
     free(upstream);
 }
@@ -191,6 +230,8 @@ void upstream_lose(struct upstream *upstream, const char *why)
     snprintf(words, sizeof words, "%s", why);
     if (upstream->is_woken)
         park_count_end(upstream->config->name, PARK_END_DEAD);
+    else if (upstream->state == UPSTREAM_ATTACHED)
+        upstream_count_unparked(upstream, UPSTREAM_UNPARKED_ENDED);
     upstream_die(upstream);
     if (owner.callback)
         owner.callback(owner.owner, UPSTREAM_LOST, upstream, imapstate_span_of(words));

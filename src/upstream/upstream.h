@@ -95,6 +95,7 @@ struct upstream {
     struct imapstate_frame frame;
     struct timer timer;
     struct kept kept;
+    struct logmark *past;   /* owned: of the session that it was, where that is wanted at debug; else NULL */
     struct flight *idle;    /* owned; SETTLING: the IDLE that SETTLING_DONE ends */
     uint32_t queued_ms;     /* how long it has waited for its place */
     uint8_t chores;         /* SETTLING: set of enum settling_chore; settling.c alone writes it */
@@ -169,6 +170,14 @@ void upstream_enter(struct upstream *upstream, enum upstream_state next);
 /* It leads to this address of its upstream, or is to be connected to it. */
 void upstream_set_place(struct upstream *upstream, const char *address);
 struct upstream_place *upstream_have_place(struct upstream *upstream); /* never NULL */
+/* A session's connection is not parked: counted, and told at debug. */
+void upstream_count_unparked(struct upstream *upstream, enum upstream_unparked why);
+
+/* A line at debug about what becomes of a session's connection, with its client, and the user whose proof it is (NULL:
+ * nobody's). Is it wanted? */
+bool upstream_tells_park(const struct upstream *upstream);
+void upstream_log_park(const struct upstream *upstream, const struct proof *proof, const char *what, const char *why);
+
 /* A log line about it, with the name of the session that it works for. */
 void upstream_log(const struct upstream *upstream, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -26,9 +26,24 @@ const char *const upstream_failure_names[UPSTREAM_FAILURE_COUNT] = {
 };
 
 const char *const upstream_unparked_names[UPSTREAM_UNPARKED_COUNT] = {
-    [UPSTREAM_UNPARKED_PROOF] = "proof",   [UPSTREAM_UNPARKED_ENDED] = "ended",   [UPSTREAM_UNPARKED_STOP] = "stop",
-    [UPSTREAM_UNPARKED_DOUBT] = "doubt",   [UPSTREAM_UNPARKED_STATE] = "state",   [UPSTREAM_UNPARKED_BUSY] = "busy",
-    [UPSTREAM_UNPARKED_NOBODY] = "nobody", [UPSTREAM_UNPARKED_FAILED] = "failed",
+    [UPSTREAM_UNPARKED_OFF] = "off",
+    [UPSTREAM_UNPARKED_PROOF] = "proof",
+    [UPSTREAM_UNPARKED_ENDED] = "ended",
+    [UPSTREAM_UNPARKED_STOP] = "stop",
+    [UPSTREAM_UNPARKED_DOUBT] = "doubt",
+    [UPSTREAM_UNPARKED_STATE] = "state",
+    [UPSTREAM_UNPARKED_BUSY] = "busy",
+    [UPSTREAM_UNPARKED_NOBODY] = "nobody",
+    [UPSTREAM_UNPARKED_FAILED] = "failed",
+    [UPSTREAM_UNPARKED_LIFETIME] = "lifetime",
+    [UPSTREAM_UNPARKED_REAUTH] = "reauth_interval",
+    [UPSTREAM_UNPARKED_REFUSED] = "refused",
+    [UPSTREAM_UNPARKED_PER_USER] = "per_user",
+    [UPSTREAM_UNPARKED_MAX] = "max",
+    [UPSTREAM_UNPARKED_CROWDED] = "crowded",
+    [UPSTREAM_UNPARKED_MOVED] = "moved",
+    [UPSTREAM_UNPARKED_CONFIG] = "configuration",
+    [UPSTREAM_UNPARKED_DOWN] = "down",
 };
 
 void upstream_counters_init(struct upstream_counters *counters)

@@ -40,7 +40,8 @@ extern const char *const upstream_failure_names[UPSTREAM_FAILURE_COUNT];
 
 /* Why a session's connection was not parked. */
 enum upstream_unparked {
-    UPSTREAM_UNPARKED_PROOF,  /* parking is off, or nobody could prove that it is his */
+    UPSTREAM_UNPARKED_OFF,    /* parking is off */
+    UPSTREAM_UNPARKED_PROOF,  /* nobody could prove that it is his: SCRAM, CRAM-MD5, OAUTHBEARER without a= */
     UPSTREAM_UNPARKED_ENDED,  /* the server has said BYE, or has closed it */
     UPSTREAM_UNPARKED_STOP,   /* the gateway is ending */
     UPSTREAM_UNPARKED_DOUBT,  /* something has passed of which nobody knows what it has done */
@@ -48,6 +49,16 @@ enum upstream_unparked {
     UPSTREAM_UNPARKED_BUSY,   /* something is under way */
     UPSTREAM_UNPARKED_NOBODY, /* UNAUTHENTICATE (P16) */
     UPSTREAM_UNPARKED_FAILED, /* the server did not take what was to make it ready, or did not answer */
+    /* Ready, it may not wait (park_put()). */
+    UPSTREAM_UNPARKED_LIFETIME,
+    UPSTREAM_UNPARKED_REAUTH,   /* the proof is older than reauth_interval */
+    UPSTREAM_UNPARKED_REFUSED,  /* the credentials are good no more */
+    UPSTREAM_UNPARKED_PER_USER, /* of all that the user has it is the first to go */
+    UPSTREAM_UNPARKED_MAX,      /* of all that there are */
+    UPSTREAM_UNPARKED_CROWDED,  /* the server has no room for it */
+    UPSTREAM_UNPARKED_MOVED,    /* the upstream's name leads elsewhere */
+    UPSTREAM_UNPARKED_CONFIG,   /* the configuration has changed */
+    UPSTREAM_UNPARKED_DOWN,     /* the operator has taken the upstream down */
     UPSTREAM_UNPARKED_COUNT,
 };
 extern const char *const upstream_unparked_names[UPSTREAM_UNPARKED_COUNT];

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from harness.imap import literal, quoted
+from harness.patience import let_pass
 from harness.tokens import fail_to_restore, restore, save
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -124,3 +125,45 @@ def test_nobody_can_forge_a_line_by_his_name(scripted_gateway, user):
     assert all(re.match(r"\S+Z imapstated\[\d+\]: (error|warning|info|debug): ", line) for line in log.split("\n") if line)
     assert log.isascii() and "\x1b" not in log and "\r" not in log
     assert len(FAILED.findall(log)) == log.count("login failed: from=127.0.0.1 ") <= 1
+
+
+WHOSE = r"client=[0-9a-f]+ session=[0-9a-f]{16}\.[0-9a-f]+ (?:from=\S+ )?user=ann upstream=main "
+
+
+def refuse_to_unselect(scripted):
+    scripted.on("UNSELECT", "NO not now")
+
+
+@pytest.mark.parametrize(("commands", "prepare", "settings", "why"), [
+    (["NOOP"], None, {}, None),
+    (["XYZZY"], None, {}, "doubt"),
+    (["SELECT INBOX"], refuse_to_unselect, {}, "failed"),
+    (["NOOP"], None, {"reauth_interval": "100ms"}, "reauth_interval"),
+    (["NOOP"], None, {"per_user": 0}, "off"),
+], ids=["parked", "doubt", "failed", "reauth_interval", "off"])
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["LOGOUT", "hangs up"])
+def test_at_debug_it_tells_whose_connection_is_parked_or_why_not(scripted, start_gateway, commands, prepare, settings, why, hangs_up):
+    gateway = start_gateway(scripted.port, park={"per_user": 2} | settings)
+    if prepare:
+        prepare(scripted)
+    client = gateway.session()
+    for command in commands:
+        client.command(command)
+    if why == "reauth_interval":
+        let_pass(0.2)
+    if not hangs_up:
+        client.logout()
+    client.close()
+    gateway.wait_log(WHOSE + (f"park: not parked: {why}" if why else "park: parked, pristine"))
+    gateway.wait_log("closing: ")
+    assert gateway.log().count("park: ") == 1, "and nothing else"
+
+
+def test_at_debug_it_tells_whose_parked_connection_has_ended(scripted, start_gateway):
+    gateway = start_gateway(scripted.port, park={"per_user": 1})
+    clients = [gateway.session() for _ in range(2)]
+    for client in clients:
+        client.ok("NOOP")
+    for client in clients:
+        client.logout()
+    gateway.wait_log("user=ann upstream=main park: ended: the user has newer ones")

@@ -264,9 +264,9 @@ def test_parked_connections_that_end(start, scripted):
 def test_what_is_not_parked(start, scripted):
     gateway, metrics = start(scripted.port, park={"per_user": 1})
     client = gateway.session()
-    client.ok("FETCH 1 (MODSEQ)")
+    client.bad("XYZZY")
     client.close()
-    metrics.wait("park_refusals_total", 1, reason="state")
+    metrics.wait("park_refusals_total", 1, reason="doubt")
     assert metrics.sum("park_puts_total") == 0
 
 

@@ -1,6 +1,8 @@
 /* What is counted of clients, their logins and their sessions. Both peers are played. */
 #include "check.h"
 
+#include "outage.h"
+#include "park.h"
 #include "rig.h"
 
 #include <errno.h>
@@ -150,7 +152,7 @@ static const struct {
     const char *name, *config, *says, *server_says;
     enum upstream_unparked why;
 } obstacles[] = {
-    { "parking is off", "park { per_user = 0 }\n" CONFIG, "", "", UPSTREAM_UNPARKED_PROOF },
+    { "parking is off", "park { per_user = 0 }\n" CONFIG, "", "", UPSTREAM_UNPARKED_OFF },
     { "a command is in flight", CONFIG, "b NOOP\r\n", "", UPSTREAM_UNPARKED_BUSY },
     { "something is on", CONFIG, "b NOOP\r\n", "* ENABLED QRESYNC\r\nb OK\r\n", UPSTREAM_UNPARKED_STATE },
     { "a command that nobody knows", CONFIG, "b XYZZY\r\n", "b OK\r\n", UPSTREAM_UNPARKED_DOUBT },
@@ -172,6 +174,92 @@ TEST(what_is_not_parked_is_counted_by_its_reason)
         if (i + 1 < ARRAY_LEN(obstacles))
             rig_end(&rig);
     }
+}
+
+static void lose_server(struct wire *server)
+{
+    wire_end(server);
+}
+
+static void take_down(struct wire *server)
+{
+    assert_true(outage_begin("main", NULL, OUTAGE_DOWN));
+}
+
+static void grow_old(struct wire *server)
+{
+    rig_pass(&rig, 11 * 60 * 1000);
+}
+
+static void move_away(struct wire *server)
+{
+    rig_reload(&rig, "languages = \"off\"\n" RIG_LISTENER(
+                         "") "upstream \"main\" { address = \"127.0.0.1:144\" tls = \"none\" }\n");
+}
+
+static void forget(struct wire *server)
+{
+    unsigned voided;
+    assert_int_equal(park_forget(NULL, &voided), 0);
+    assert_int_equal(voided, 1);
+}
+
+/* What happens while a session has a connection that could have been parked before. */
+static const struct {
+    const char *name, *config;
+    void (*happens)(struct wire *server);
+    enum upstream_unparked why;
+} events[] = {
+    { "the server has closed it", CONFIG, lose_server, UPSTREAM_UNPARKED_ENDED },
+    { "the operator has taken the upstream down", CONFIG, take_down, UPSTREAM_UNPARKED_DOWN },
+    { "the proof is too old", CONFIG, grow_old, UPSTREAM_UNPARKED_REAUTH },
+    { "it is too old itself", "park { lifetime = \"5m\" reauth_interval = \"1h\" }\n" CONFIG, grow_old,
+      UPSTREAM_UNPARKED_LIFETIME },
+    { "the upstream is another server", CONFIG, move_away, UPSTREAM_UNPARKED_CONFIG },
+    { "nothing that was proved is good any more", CONFIG, forget, UPSTREAM_UNPARKED_REFUSED },
+};
+
+TEST(what_may_wait_no_more_is_counted_by_its_reason_and_was_never_parked)
+{
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        rig_begin(&rig, events[i].config);
+        struct wire *client = rig_greet(&rig, LIST), *server = rig_log_in(&rig, client, "ann", LIST);
+        events[i].happens(server);
+        wire_end(client);
+        rig_pass(&rig, 70 * 1000);
+        const struct upstream_counters *counters = &rig.upstreams.counters;
+        CHECK_ROW(events[i].name, counters->unparked[events[i].why] == 1);
+        CHECK_ROW(events[i].name, sum(counters->unparked, UPSTREAM_UNPARKED_COUNT) == 1);
+        CHECK_ROW(events[i].name, counters->parked == 0);
+        struct park_counters parked;
+        park_counters_init(&parked);
+        park_count_into(&parked);
+        const struct park_row *row = (const struct park_row *)parked.upstreams.first;
+        CHECK_ROW(events[i].name, sum(row->ends, PARK_END_COUNT) == 0);
+        park_counters_done(&parked);
+        outage_done();
+        if (i + 1 < ARRAY_LEN(events))
+            rig_end(&rig);
+    }
+}
+
+TEST(what_ends_to_make_room_is_counted_once)
+{
+    rig_begin(&rig, CONFIG);
+    struct wire *one = rig_greet(&rig, LIST);
+    assert_non_null(rig_log_in(&rig, one, "ann", LIST));
+    struct wire *other = rig_greet(&rig, LIST);
+    assert_non_null(rig_log_in(&rig, other, "ann", LIST));
+    wire_end(one);
+    rig_pass(&rig, 0);
+    assert_int_equal(rig.upstreams.counters.parked, 1);
+    struct park_yield yield = park_yield(IMAPSTATE_SPAN("main"), IMAPSTATE_SPAN("ann"), false, rig.now_ms);
+    assert_true(yield.may_help && yield.ended == 1);
+    wire_end(other);
+    rig_pass(&rig, 0);
+    assert_int_equal(rig.upstreams.counters.parked, 1);
+    assert_int_equal(rig.upstreams.counters.unparked[UPSTREAM_UNPARKED_CROWDED], 1);
+    assert_int_equal(sum(rig.upstreams.counters.unparked, UPSTREAM_UNPARKED_COUNT), 1);
 }
 
 /* --- tokens --- */
@@ -294,6 +382,8 @@ int main(void)
         PLAYED(a_login_that_came_to_nothing_is_counted_by_its_reason),
         PLAYED(an_ending_is_counted_by_what_the_log_says),
         PLAYED(what_is_not_parked_is_counted_by_its_reason),
+        PLAYED(what_may_wait_no_more_is_counted_by_its_reason_and_was_never_parked),
+        PLAYED(what_ends_to_make_room_is_counted_once),
         PLAYED(a_token_is_counted_when_it_is_saved_and_by_what_becomes_of_it),
         cmocka_unit_test(each_error_of_a_token_has_a_result),
         cmocka_unit_test(what_two_loops_have_counted_is_summed_by_name),
