@@ -36,6 +36,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "once: one pass of ./check runs it, not each that has another gateway")
     config.addinivalue_line("markers", "every_server: runs once for each real server that its fixture `server` can be")
+    config.addinivalue_line("markers", "debian_12: about a page that tells of the servers of Debian 12")
     config.addinivalue_line("markers", "needs(*capabilities): skipped where `server` lacks one; \"A|B\": either will do")
 
 
@@ -55,8 +56,9 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.timeout(5 * PATIENCE_S))
     if RELEASE:
         servers = {"server", "dovecot", "stock_dovecot", "cyrus", "courier"}
-        config.hook.pytest_deselected(items=[item for item in items if servers.isdisjoint(item.fixturenames)])
-        items[:] = [item for item in items if not servers.isdisjoint(item.fixturenames)]
+        others = [item for item in items if servers.isdisjoint(item.fixturenames) or item.get_closest_marker("debian_12")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.hookimpl(hookwrapper=True)

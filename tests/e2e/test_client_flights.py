@@ -18,7 +18,7 @@ from harness.gateway import upstream
 from harness.parking import logins_at_the_server, wait_at_rest
 from harness.server import NEW_USER_PASSWORD, message
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.debian_12]
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # Longer than any of them thinks between two commands of which the second does not wait for the first. On a busy machine one may

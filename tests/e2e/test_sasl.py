@@ -6,6 +6,7 @@ import re
 import pytest
 
 from harness import logins
+from harness.dovecotconf import is_24
 from harness.gateway import upstream
 from harness.imap import capabilities
 from harness.tokens import assert_tracking, restore, save
@@ -54,8 +55,9 @@ def test_a_bearer_token_that_has_expired_gets_the_upstreams_challenge_and_then_i
 def test_a_bearer_token_of_another_user_is_refused(gateway, dovecot, mechanism):
     client = gateway.client()
     tag = client.start(f"AUTHENTICATE {mechanism} {logins.encoded(BEARER[mechanism]('ann', dovecot.jwt('bob'))).decode()}")
-    client.continuation()
-    client.send(b"\r\n")
+    if not is_24():  # which does not challenge
+        client.continuation()
+        client.send(b"\r\n")
     assert client.wait(tag).status == b"NO"
 
 

@@ -14,7 +14,7 @@ from harness.parking import PARKED, log_out
 from harness.tokens import assert_restored, save
 from harness.trial import in_clear, round_trips
 
-pytestmark = pytest.mark.every_server
+pytestmark = [pytest.mark.every_server, pytest.mark.debian_12]
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "servers.md"
