@@ -51,7 +51,7 @@ static void check_lines(const struct routemap *map, struct imapstate_span text)
         for (size_t i = 0; i < key.len; i++)
             upper[i] = key.at[i] < 0x80 ? (uint8_t)toupper(key.at[i]) : key.at[i];
         CHECK(routemap_find(map, (struct imapstate_span){ upper, key.len }, &found));
-        CHECK(found.number == number && imapstate_span_equal(found.upstream, upstream));
+        CHECK(routemap_line_number(map, &found) == number && imapstate_span_equal(found.upstream, upstream));
     }
 }
 

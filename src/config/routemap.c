@@ -286,8 +286,12 @@ bool routemap_find(const struct routemap *map, struct imapstate_span key, struct
     const uint8_t *behind = map->text.at + slot->at + slot->len, *end = map->text.at + map->text.len;
     const uint8_t *lf = memchr(behind, '\n', (size_t)(end - behind));
     line_read((struct imapstate_span){ behind, (size_t)((lf ? lf : end) - behind) }, ret_line);
-    ret_line->number = routemap_number(map, slot->at);
     return true;
+}
+
+size_t routemap_line_number(const struct routemap *map, const struct routemap_line *line)
+{
+    return routemap_number(map, (size_t)(line->upstream.at - map->text.at));
 }
 
 size_t routemap_count(const struct routemap *map)

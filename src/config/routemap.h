@@ -42,11 +42,13 @@ struct routemap_line {
     struct imapstate_span upstream;
     struct imapstate_span user;    /* as it is written; empty: as the client has given it */
     struct imapstate_span address; /* empty: any of the upstream's */
-    size_t number;                 /* from 1 */
 };
 
 /* The line with this key. key: a user's name, or "@domain". map accepts NULL, and has none then. */
 bool routemap_find(const struct routemap *map, struct imapstate_span key, struct routemap_line *ret_line);
+
+/* Which line of the file it is, from 1. Reads the text up to there: for an operator's question, not for a login. */
+size_t routemap_line_number(const struct routemap *map, const struct routemap_line *line);
 
 size_t routemap_count(const struct routemap *map);
 

@@ -106,7 +106,6 @@ static void route_take_line(const struct service *service, const struct routemap
     const struct config_upstream *upstream = config_find_upstream(service->config, line->upstream);
     bool is_named = upstream && (line->user.len > 0 ? route_set_written(route, line->user)
                                                     : routes_name(upstream, user, &route->user));
-    route->line = line->number;
     route->upstream = !is_named                ? NULL
                       : line->address.len == 0 ? upstream
                                                : route_site(service, upstream, line->address);
@@ -126,16 +125,28 @@ static const struct config_route *routes_section(const struct config *config, st
     return NULL;
 }
 
+static enum route_rule map_find(const struct routemap *map, struct imapstate_span user, struct routemap_line *ret_line)
+{
+    /* A key that begins with "@" is a domain's. */
+    if (user.len > 0 && *user.at != '@' && routemap_find(map, user, ret_line))
+        return ROUTE_USER;
+    return routemap_find(map, user_domain(user), ret_line) ? ROUTE_DOMAIN : ROUTE_NONE;
+}
+
+size_t routes_map_line(const struct service *service, struct imapstate_span user)
+{
+    struct routemap *map = service_routemap(service);
+    struct routemap_line line;
+    size_t number = map_find(map, user, &line) == ROUTE_NONE ? 0 : routemap_line_number(map, &line);
+    routemap_unref(map);
+    return number;
+}
+
 static enum route_rule routes_ask_map(const struct service *service, struct imapstate_span user, struct route *route)
 {
     struct routemap *map = service_routemap(service);
     struct routemap_line line;
-    enum route_rule rule = ROUTE_NONE;
-    /* A key that begins with "@" is a domain's. */
-    if (user.len > 0 && *user.at != '@' && routemap_find(map, user, &line))
-        rule = ROUTE_USER;
-    else if (routemap_find(map, user_domain(user), &line))
-        rule = ROUTE_DOMAIN;
+    enum route_rule rule = map_find(map, user, &line);
     if (rule != ROUTE_NONE)
         route_take_line(service, &line, user, route);
     routemap_unref(map);

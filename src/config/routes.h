@@ -31,7 +31,6 @@ extern const char *const route_rule_names[ROUTE_RULE_COUNT];
 
 struct route {
     enum route_rule rule;
-    size_t line;                            /* of route_map: USER, DOMAIN */
     const struct config_upstream *upstream; /* as long as the service; NULL with HTTP, where the answer says, and NONE;
                                              * else: out of memory, or the file names what this service does not have */
     struct imapstate_buf user;              /* what the user is called there; the caller's, who ends it */
@@ -39,6 +38,9 @@ struct route {
 
 /* ret_route is written in any case. */
 void routes_find(const struct service *service, struct imapstate_span user, struct route *ret_route);
+
+/* The line of route_map that says where this user is, from 1; 0: none does. Reads the file up to there. */
+size_t routes_map_line(const struct service *service, struct imapstate_span user);
 
 /* What a user of this name, as a client gives it, is called there, by user_strip_domain and user_lowercase. Only ASCII
  * letters are lowered. False: out of memory. */
