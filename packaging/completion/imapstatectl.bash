@@ -18,7 +18,7 @@ _imapstatectl() {
     done
     local common="--socket --json --help" place=$((COMP_CWORD - at))
     if [ "$place" -le 0 ]; then
-        choice="try keys show top kick forget revoke upstream drain resume reload upgrade log $common --version"
+        choice="try keys show route top kick forget revoke upstream drain resume reload upgrade log $common --version"
     else
         case ${COMP_WORDS[at]} in
         try) choice="--user --password-file --oauth --port --starttls --plain --ca-file --insecure --timeout --help" ;;

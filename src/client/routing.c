@@ -109,13 +109,11 @@ static enum routing_result routing_ask(struct client *client, struct imapstate_s
 /* Nothing may be asked about: the listener says it all. */
 static enum routing_result routing_of_listener(struct client *client)
 {
-    const struct config_upstream *upstream = client->listener->upstream;
-    struct route route = { .rule = ROUTE_LISTENER, .upstream = upstream };
-    if (!routes_rename_at(upstream))
+    struct route route;
+    if (!routes_rename_at(client->listener->upstream))
         return ROUTING_FOUND;
-    imapstate_buf_init(&route.user, SASL_NAME_MAX);
-    bool is_named = routes_name(upstream, sasl_identity_user(&client->credentials->identity), &route.user);
-    enum routing_result result = is_named ? routing_take(client, &route) : routing_fail(client, "out of memory");
+    routes_find_at(client->service, client->listener, sasl_identity_user(&client->credentials->identity), &route);
+    enum routing_result result = routing_take(client, &route);
     imapstate_buf_done(&route.user);
     return result;
 }

@@ -164,6 +164,7 @@ void routes_find(const struct service *service, struct imapstate_span user, stru
     const struct config_route *section = routes_section(config, user_domain(user));
     if (section) {
         ret_route->rule = ROUTE_SECTION;
+        ret_route->section = section;
         route_take(section->upstream, user, ret_route);
     } else if (config->route_http.is_on && user.len > 0) {
         ret_route->rule = ROUTE_HTTP;
@@ -171,4 +172,16 @@ void routes_find(const struct service *service, struct imapstate_span user, stru
         ret_route->rule = ROUTE_DEFAULT;
         route_take(config->route_default, user, ret_route);
     }
+}
+
+void routes_find_at(const struct service *service, const struct config_listener *listener, struct imapstate_span user,
+                    struct route *ret_route)
+{
+    if (!listener->upstream) {
+        routes_find(service, user, ret_route);
+        return;
+    }
+    *ret_route = (struct route){ .rule = ROUTE_LISTENER };
+    imapstate_buf_init(&ret_route->user, SASL_NAME_MAX);
+    route_take(listener->upstream, user, ret_route);
 }

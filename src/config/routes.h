@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct config_listener;
+struct config_route;
 struct config_upstream;
 struct service;
 
@@ -33,11 +34,16 @@ struct route {
     enum route_rule rule;
     const struct config_upstream *upstream; /* as long as the service; NULL with HTTP, where the answer says, and NONE;
                                              * else: out of memory, or the file names what this service does not have */
+    const struct config_route *section;     /* SECTION: it; as long as the service */
     struct imapstate_buf user;              /* what the user is called there; the caller's, who ends it */
 };
 
 /* ret_route is written in any case. */
 void routes_find(const struct service *service, struct imapstate_span user, struct route *ret_route);
+
+/* Of a listener's client: if it names an upstream, nothing else counts. */
+void routes_find_at(const struct service *service, const struct config_listener *listener, struct imapstate_span user,
+                    struct route *ret_route);
 
 /* The line of route_map that says where this user is, from 1; 0: none does. Reads the file up to there. */
 size_t routes_map_line(const struct service *service, struct imapstate_span user);

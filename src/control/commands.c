@@ -23,6 +23,7 @@
 #include "park.h"
 #include "parkedlist.h"
 #include "revoke.h"
+#include "routelist.h"
 #include "scope.h"
 #include "sectionlist.h"
 #include "service.h"
@@ -312,6 +313,7 @@ static const struct command commands[] = {
     { "show",     "keys",      0, 0, 0, "", command_show_keys },
     { "show",     "config",    0, 0, 0, "", command_show_config },
     { "show",     "counters",  0, 0, FOR_ALL, "[--all]", command_show_counters },
+    { "route",    NULL,        1, 1, 0, "USER", routelist_show },
     { "kick",     NULL,        1, 1, 0, "USER|#CLIENT", kick },
     { "forget",   NULL,        0, 1, FOR_ALL, "USER|--all", forget_command },
     { "revoke",   NULL,        0, 1, FOR_ALL | SETTLED, "USER|--all", revoke_command },

@@ -25,6 +25,7 @@ const char steer_help[] =
     "  show keys\n"
     "  show counters [--all]    what has been counted; --all: buckets of histograms, too\n"
     "  show config              what it runs by, and where that was given\n"
+    "  route USER               where a user's mail is, by which rule, and what the user is called there\n"
     "  top                      a screen of the above that refreshes; q ends it\n"
     "  kick USER|#CLIENT        end the sessions of a user, or one client\n"
     "  forget USER|--all        end what is parked; whoever comes back logs in at the server\n"
@@ -54,7 +55,7 @@ struct steer {
 struct steering {
     const struct steer *steer;
     const struct table_column *columns; /* NULL: not for people, or there is no table */
-    bool is_list;                       /* "show" */
+    bool is_list;                       /* "show", "route" */
     size_t rows;
     json_t *notes;
 };
@@ -197,11 +198,12 @@ static enum controlclient_end steer_ask_all_old(struct steering *steering, enum 
 
 static int steer_ask(const struct steer *steer)
 {
-    struct steering steering = { .steer = steer, .is_list = strcmp(steer->words[0], "show") == 0 };
+    bool is_route = strcmp(steer->words[0], "route") == 0;
+    struct steering steering = { .steer = steer, .is_list = is_route || strcmp(steer->words[0], "show") == 0 };
     const struct controlclient_reader reader = { steering_row, steering_note, &steering };
     const char *words;
     if (!steer->is_json && steering.is_list && steer->count > 1)
-        steering.columns = tables_find(steer->words[1]);
+        steering.columns = tables_find(steer->words[is_route ? 0 : 1]);
     struct controlclient *client = steer_open(steer);
     if (!client)
         return STEER_UNREACHABLE;

@@ -1,5 +1,6 @@
 """Routing by user: two real servers, with different users on each, by domain, by a map and by somebody who is asked."""
 import http.server
+import json
 import threading
 
 import pytest
@@ -167,6 +168,32 @@ def test_while_nobody_knows_nobody_is_let_in(start_routed, ann, directory, dovec
     directory.stop()
     assert refused(gateway, user, password).startswith(b"NO [UNAVAILABLE] ")
     gateway.wait_log(r"route: route_http: it cannot be reached")
+
+
+def test_an_operator_asks_where_a_user_is(start_routed, ann, directory, tmp_path, dovecot, stock_dovecot):
+    """What is said is where the login then goes."""
+    user, password = ann
+    users = tmp_path / "users.map"
+    users.write_text(f"alias one user={user}\n\nmoved@x one user={user} address={LOOPBACK}:{stock_dovecot.plain_port}\n@one.example one\n")
+    gateway = start_routed(Section("route", "two.example", upstream="two"), route_map=str(users), control={},
+                           route_http={"url": f"http://{LOOPBACK}:{directory.port}/secret", "upstream": "two"})
+
+    def told(name):
+        row = json.loads(gateway.ctl("--json", "route", name))[0]
+        assert row["listener"] == "plain"
+        return [row[key] for key in ("upstream", "address", "user", "rule", "matched", "by")]
+    for name, want, mail in ((user + "@one.example", ["one", None, user, "route_map", "domain", f"{users}:4"], 1),
+                             ("ALIAS", ["one", None, user, "route_map", "user", f"{users}:1"], 1),
+                             ("moved@x", ["one", f"{LOOPBACK}:{stock_dovecot.plain_port}", user, "route_map", "user", f"{users}:3"], 3)):
+        assert told(name) == want
+        assert b"MESSAGES %d)" % mail in where(gateway.session(name, password))
+    *section, by = told(f"{user}@TWO.example")
+    assert section == ["two", None, user, "route", None] and by.startswith(f"{gateway.config_file}:")
+    assert told("nobody") == ["two", None, None, "route_http", None, f"asks http://{LOOPBACK}:{directory.port}"]
+    assert directory.asked == []
+    table = gateway.ctl("route", "alias").splitlines()
+    assert table[0].split() == ["LISTENER", "UPSTREAM", "ADDRESS", "USER", "RULE", "BY"]
+    assert table[1].split() == ["plain", "one", "-", user, "route_map", f"{users}:1"]
 
 
 def test_an_answer_that_leads_back_to_the_gateway_is_refused(start_routed, ann, directory):
