@@ -222,20 +222,31 @@ static void session_open_record(struct session *session, enum imapstate_command_
         record_free(session_take_record(session));
         return;
     }
-    if (!session_is_on_record(session))
-        return;
-    if (!session->record)
+    if (!session->record && session_is_on_record(session))
         session->record = record_new();
+    /* Whether or not it comes on record: what an earlier one has left is none of its answer. */
     if (session->record && id == IMAPSTATE_COMMAND_ENABLE)
         record_forget_heard(session->record);
     else if (session->record)
         record_forget_heard_namespace(session->record);
 }
 
+/* Has ENABLED named nothing but what ENABLEs have asked for, this one included? Who is told of more from the record is
+ * not in that state: its connection need not have it on. */
+static bool session_is_as_asked(const struct session *session, struct imapstate_span arguments)
+{
+    struct imapstate_span rest = imapstate_buf_span(&session->enabled);
+    for (struct imapstate_span name; imapstate_enable_next(&rest, &name);)
+        if (!evidence_has_enabled(session->in_effect, name) && !evidence_names_enable(arguments, name))
+            return false;
+    return true;
+}
+
 /* One was answered OK, and has not taken effect here yet. */
 static void session_record(struct session *session, struct imapstate_span arguments)
 {
-    if (session->record && session_is_on_record(session) && !record_add(session->record, arguments))
+    if (session->record && session_is_on_record(session) &&
+        !(session_is_as_asked(session, arguments) && record_add(session->record, arguments)))
         record_free(session_take_record(session));
 }
 

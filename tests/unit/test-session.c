@@ -2,6 +2,7 @@
 
 #include "condstore.h"
 #include "evidence.h"
+#include "record.h"
 #include "session.h"
 #include "setup.h"
 
@@ -546,6 +547,37 @@ TEST(p12_what_decides_is_the_fingerprint_of_the_list)
     session_done(&session);
 }
 
+/* What a session that begins like this one is told of ENABLE, or of NAMESPACE, before it has a connection. */
+static const struct {
+    const char *name, *steps, *enable; /* NULL: NAMESPACE */
+    bool is_known;
+} records[] = {
+    { "an ENABLE", "C ENABLE A B|< ENABLED A|OK", "B A", true },
+    { "whatever came before", "C ENABLE A|< ENABLED A|OK|C ENABLE B|< ENABLED A B|OK", "A", true },
+    { "CONDSTORE with QRESYNC", "C ENABLE QRESYNC|< ENABLED QRESYNC CONDSTORE|OK", "QRESYNC", true },
+    { "more than was asked for", "C ENABLE A|< ENABLED A B|OK", "A", false },
+    { "more, which is asked for later", "C ENABLE A|< ENABLED A B|OK|C ENABLE B|< ENABLED B|OK", "A", false },
+    { "more, before it was asked", "< ENABLED B|C ENABLE A|< ENABLED A|OK", "A", false },
+    { "a NAMESPACE", "C NAMESPACE|< NAMESPACE NIL NIL NIL|OK", NULL, true },
+    { "one that is refused", "C NAMESPACE|< NAMESPACE NIL NIL NIL|NO", NULL, false },
+    { "one after it, without a response", "C NAMESPACE|< NAMESPACE NIL NIL NIL|NO|C NAMESPACE|OK", NULL, false },
+    { "the same in a state that has none",
+      "C NAMESPACE|< NAMESPACE NIL NIL NIL|NO|C LANGUAGE de|< LANGUAGE (de)|OK|C NAMESPACE|OK", NULL, false },
+};
+
+static void what_comes_on_record_is_what_was_asked_and_answered(void **unused)
+{
+    for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+        struct walk walk;
+        struct imapstate_span enable = imapstate_span_of(records[i].enable ? records[i].enable : "");
+        walk_begin(&walk, records[i].name, records[i].steps);
+        const struct record *record = walk.session.record;
+        bool is_known = record && record_knows(record, NULL, records[i].enable ? &enable : NULL);
+        CHECK_ROW(records[i].name, is_known == records[i].is_known);
+        walk_end(&walk);
+    }
+}
+
 static void session_is_answered(struct session *session, const char *command, const char *line)
 {
     struct status status;
@@ -587,6 +619,7 @@ int main(void)
         cmocka_unit_test(mailbox_names_are_in_utf8_once_that_is_enabled),
         cmocka_unit_test(a_session_that_is_done_begins_as_if_there_had_been_none),
         cmocka_unit_test(p12_what_decides_is_the_fingerprint_of_the_list),
+        cmocka_unit_test(what_comes_on_record_is_what_was_asked_and_answered),
         cmocka_unit_test(only_the_mail_store_clears_a_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
