@@ -76,6 +76,38 @@ def test_p04_a_cold_restore_on_a_pristine_connection(server, parking):
     held.close()
 
 
+# A name, and a command whose answer shows whether it is on.
+SHOWN = {
+    "UIDONLY": ("UID FETCH 1:* FLAGS", lambda answer: bool(answer.of("UIDFETCH"))),
+    "IMAP4REV2": ("SEARCH ALL", lambda answer: bool(answer.of("ESEARCH"))),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.needs(name)) for name in SHOWN])
+def test_p04_what_a_name_switches_on_is_restored_and_in_no_other_session(server, parking, name):
+    command, is_on = SHOWN[name]
+    user = server.new_user()
+    server.add_message(user)
+    client = parking.session(user)
+    token = save(client, f"ENABLE {name}")
+    leave(parking, client)
+
+    def visit(*, restores):
+        client = parking.session(user)
+        if restores:
+            restore(client, token)
+        client.ok("SELECT INBOX")
+        assert is_on(client.command(command)) == restores
+        return leave(parking, client)
+
+    assert visit(restores=True) == "warm"
+    held = parking.session(user)
+    restore(held, token)
+    visit(restores=False)
+    assert visit(restores=True) == "cold", "on the pristine one"
+    held.close()
+
+
 def test_p05_a_token_that_cannot_restore_leaves_a_pristine_session(server, parking):
     user = server.new_user()
     client = parking.session(user)
