@@ -450,7 +450,7 @@ bool sasl_write_plain(const struct sasl_identity *identity, struct imapstate_buf
 static bool rename_pair(struct imapstate_span message, struct imapstate_span user, struct imapstate_buf *ret_message)
 {
     struct pairs pairs;
-    if (read_pairs(message, &pairs) != SASL_OK || !pairs.user.at || memchr(user.at, KV_SEPARATOR, user.len))
+    if (read_pairs(message, &pairs) != SASL_OK || !pairs.user.at)
         return false;
     const uint8_t *behind = pairs.user.at + pairs.user.len;
     return imapstate_buf_put(ret_message,
@@ -486,6 +486,9 @@ static bool rename_gs2(struct imapstate_span message, struct imapstate_span user
 bool sasl_rename(const struct sasl_mechanism *mechanism, struct imapstate_span message, struct imapstate_span user,
                  struct imapstate_buf *ret_message)
 {
+    /* It would end what names the user, and others read on there. */
+    if (user.len == 0 || memchr(user.at, KV_SEPARATOR, user.len))
+        return false;
     switch (mechanism->id) {
     case SASL_XOAUTH2:
         return rename_pair(message, user, ret_message);

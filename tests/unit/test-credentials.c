@@ -255,10 +255,220 @@ TEST(the_login_command_has_a_name_for_the_log)
     credentials_done(&credentials);
 }
 
+static const struct {
+    const char *name, *mechanism; /* NULL: the LOGIN command, whose two arguments are the messages */
+    struct imapstate_span messages[2];
+    struct imapstate_span user, acting;
+    const char *given, *offers;
+    enum way way;
+    struct imapstate_span
+        parts[CREDENTIALS_PARTS_MAX]; /* in AUTHENTICATE, of a message as it is; none: it cannot be said */
+} renames[] = {
+    { "LOGIN",
+      NULL,
+      { S("ann@x"), S("secret") },
+      S("ann"),
+      S(""),
+      "ann@x",
+      "",
+      WAY_LOGIN,
+      { S("LOGIN \"ann\" \"secret\"\r\n") } },
+    { "LOGIN: a quote needs a literal",
+      NULL,
+      { S("ann"), S("secret") },
+      S("a\"b"),
+      S(""),
+      "ann",
+      "",
+      WAY_LOGIN,
+      { S("LOGIN {3}\r\n"), S("a\"b \"secret\"\r\n") } },
+    { "LOGIN: no literal any more",
+      NULL,
+      { S("a\\b"), S("secret") },
+      S("ab"),
+      S(""),
+      "a\\b",
+      "",
+      WAY_LOGIN,
+      { S("LOGIN \"ab\" \"secret\"\r\n") } },
+    { "LOGIN: 8-bit by PLAIN",
+      NULL,
+      { S("ann"), S("secret") },
+      S("\xc3\xbc"),
+      S(""),
+      "ann",
+      "AUTH=PLAIN SASL-IR",
+      WAY_PLAIN,
+      { S("\0\xc3\xbc\0secret") } },
+    { "LOGIN: a name as before is none that was given",
+      NULL,
+      { S("ann"), S("secret") },
+      S("ann"),
+      S(""),
+      "",
+      "",
+      WAY_LOGIN,
+      { S("LOGIN \"ann\" \"secret\"\r\n") } },
+    { "LOGIN: a NUL", NULL, { S("ann"), S("secret") }, S("a\0b"), S("") },
+    { "LOGIN: nobody", NULL, { S("ann"), S("secret") }, S(""), S("") },
+    { "PLAIN",
+      "PLAIN",
+      { S("\0ann@x\0secret") },
+      S("ann"),
+      S(""),
+      "ann@x",
+      "AUTH=PLAIN SASL-IR",
+      WAY_PLAIN,
+      { S("\0ann\0secret") } },
+    { "PLAIN by LOGIN",
+      "PLAIN",
+      { S("\0ann@x\0secret") },
+      S("ann"),
+      S(""),
+      "ann@x",
+      "",
+      WAY_LOGIN,
+      { S("LOGIN \"ann\" \"secret\"\r\n") } },
+    { "PLAIN: both names",
+      "PLAIN",
+      { S("bob@x\0Master\0secret") },
+      S("bob"),
+      S("master"),
+      "bob@x",
+      "AUTH=PLAIN SASL-IR",
+      WAY_PLAIN,
+      { S("bob\0master\0secret") } },
+    { "PLAIN: the master's name alone",
+      "PLAIN",
+      { S("bob\0Master\0secret") },
+      S("bob"),
+      S("master"),
+      "",
+      "AUTH=PLAIN SASL-IR",
+      WAY_PLAIN,
+      { S("bob\0master\0secret") } },
+    { "PLAIN: the two are one there",
+      "PLAIN",
+      { S("ANN@x\0ann@x\0secret") },
+      S("ann"),
+      S("ann"),
+      "ANN@x",
+      "AUTH=PLAIN SASL-IR",
+      WAY_PLAIN,
+      { S("\0ann\0secret") } },
+    { "AUTH=LOGIN",
+      "LOGIN",
+      { S("ann@x"), S("secret") },
+      S("ann"),
+      S(""),
+      "ann@x",
+      "LOGINDISABLED AUTH=LOGIN",
+      WAY_AUTH_LOGIN,
+      { S(""), S("ann"), S("secret") } },
+    { "XOAUTH2",
+      "XOAUTH2",
+      { S("user=ann@x\1auth=Bearer t\1\1") },
+      S("ann"),
+      S(""),
+      "ann@x",
+      "AUTH=XOAUTH2 SASL-IR",
+      WAY_NONE,
+      { S("user=ann\1auth=Bearer t\1\1") } },
+    { "XOAUTH2: a separator", "XOAUTH2", { S("user=ann@x\1auth=Bearer t\1\1") }, S("a\1b"), S("") },
+    { "OAUTHBEARER",
+      "OAUTHBEARER",
+      { S("n,a=ann@x,\1auth=Bearer t\1\1") },
+      S("a,n"),
+      S(""),
+      "ann@x",
+      "AUTH=OAUTHBEARER SASL-IR",
+      WAY_NONE,
+      { S("n,a=a=2Cn,\1auth=Bearer t\1\1") } },
+    { "OAUTHBEARER that names nobody, and is told nobody",
+      "OAUTHBEARER",
+      { S("n,,\1auth=Bearer t\1\1") },
+      S(""),
+      S(""),
+      "",
+      "AUTH=OAUTHBEARER SASL-IR",
+      WAY_NONE,
+      { S("n,,\1auth=Bearer t\1\1") } },
+    { "OAUTHBEARER that names nobody", "OAUTHBEARER", { S("n,,\1auth=Bearer t\1\1") }, S("ann"), S("") },
+    { "SCRAM", "SCRAM-SHA-256", { S("n,,n=ann@x,r=abc") }, S("ann"), S("") },
+    { "SCRAM, as before",
+      "SCRAM-SHA-256",
+      { S("n,,n=ann,r=abc") },
+      S("ann"),
+      S(""),
+      "",
+      "AUTH=SCRAM-SHA-256 SASL-IR",
+      WAY_NONE,
+      { S("n,,n=ann,r=abc") } },
+};
+
+static struct credentials said_of(const char *mechanism, const struct imapstate_span said[2])
+{
+    struct credentials credentials;
+    credentials_init(&credentials, mechanism ? sasl_find(imapstate_span_of(mechanism)) : NULL);
+    for (size_t i = 0; i < 2 && said[i].len > 0; i++) {
+        struct imapstate_buf line;
+        imapstate_buf_init(&line, SASL_PASSWORD_MAX);
+        assert_true(sasl_encode(said[i], &line));
+        if (mechanism)
+            assert_int_equal(credentials_read(&credentials, imapstate_buf_span(&line), false), SASL_OK);
+        else
+            assert_true(imapstate_buf_put(
+                i == 0 ? &credentials.identity.authentication : &credentials.identity.password, said[i]));
+        imapstate_buf_done(&line);
+    }
+    return credentials;
+}
+
+/* The part as it goes out, but for the base64 of what the row has decoded. */
+static void check_part(const char *name, struct imapstate_span part, struct imapstate_span want, bool is_message)
+{
+    struct imapstate_buf message;
+    imapstate_buf_init(&message, SASL_PASSWORD_MAX);
+    const uint8_t *space = memrchr(part.at, ' ', part.len);
+    size_t from = space ? (size_t)(space + 1 - part.at) : 0;
+    if (is_message &&
+        sasl_decode((struct imapstate_span){ part.at + from, part.len - from - 2 }, false, &message) == SASL_OK)
+        part = imapstate_buf_span(&message);
+    CHECK_SPAN(name, part, want);
+    imapstate_buf_done(&message);
+}
+
+static void check_renamed(size_t row, const struct credentials *credentials)
+{
+    const char *name = renames[row].name;
+    struct capabilities offers = offers_of(renames[row].offers);
+    struct credentials_parts parts;
+    CHECK_SPAN(name, imapstate_buf_span(&credentials->given), imapstate_span_of(renames[row].given));
+    CHECK_SPAN(name, sasl_identity_user(&credentials->identity), renames[row].user);
+    CHECK_ROW(name, credentials_write(credentials, &offers, renames[row].way, &parts) == CREDENTIALS_WRITTEN);
+    for (size_t i = renames[row].way == WAY_AUTH_LOGIN; i < parts.count; i++)
+        check_part(name, imapstate_buf_span(&parts.part[i]), renames[row].parts[i], renames[row].way != WAY_LOGIN);
+    CHECK_ROW(name, parts.count == CREDENTIALS_PARTS_MAX || !renames[row].parts[parts.count].at);
+    credentials_parts_done(&parts);
+}
+
+TEST(what_goes_up_has_the_names_that_are_known_there)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renames); i++) {
+        struct credentials credentials = said_of(renames[i].mechanism, renames[i].messages);
+        bool is_renamed = credentials_rename(&credentials, renames[i].user, renames[i].acting);
+        CHECK_ROW(renames[i].name, is_renamed == (renames[i].offers != NULL));
+        if (is_renamed)
+            check_renamed(i, &credentials);
+        credentials_done(&credentials);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_password_goes_by_the_way_that_is_chosen),
+        cmocka_unit_test(what_goes_up_has_the_names_that_are_known_there),
         cmocka_unit_test(what_a_mechanism_brought_goes_up_converted_or_word_for_word),
         cmocka_unit_test(the_mechanism_login_wants_the_user_then_the_password_be_they_empty),
         cmocka_unit_test(what_cannot_be_read_is_an_error_and_leaves_no_first_message),

@@ -488,6 +488,72 @@ TEST(p11_what_was_sent_ahead_of_a_refusal_is_an_answer_to_it_only_if_it_is_one_o
         CHECK_ROW(aheads[i].name, sasl_may_answer_refusal(aheads[i].ahead) == aheads[i].may_answer);
 }
 
+static const struct {
+    const char *name, *mechanism;
+    struct imapstate_span message, user, want; /* want: empty: it cannot be said */
+} renames[] = {
+    { "XOAUTH2", "XOAUTH2", S("user=ann\1auth=Bearer t\1\1"), S("bob"), S("user=bob\1auth=Bearer t\1\1") },
+    { "XOAUTH2: the user comes last", "XOAUTH2", S("auth=Bearer t\1User=ann\1\1"), S("b"),
+      S("auth=Bearer t\1User=b\1\1") },
+    { "XOAUTH2: the old name in the token", "XOAUTH2", S("auth=Bearer ann\1user=ann\1\1"), S("longer"),
+      S("auth=Bearer ann\1user=longer\1\1") },
+    { "XOAUTH2: nothing is escaped", "XOAUTH2", S("user=ann\1auth=Bearer t\1\1"), S("a,b=c \"\xc3\xbc"),
+      S("user=a,b=c \"\xc3\xbc\1auth=Bearer t\1\1") },
+    { "XOAUTH2: a separator in the name", "XOAUTH2", S("user=ann\1auth=Bearer t\1\1"), S("a\1user=b"), S("") },
+    { "XOAUTH2: nobody", "XOAUTH2", S("user=ann\1auth=Bearer t\1\1"), S(""), S("") },
+    { "XOAUTH2: names nobody", "XOAUTH2", S("auth=Bearer t\1\1"), S("bob"), S("") },
+    { "OAUTHBEARER", "OAUTHBEARER", S("n,a=ann,\1host=x\1auth=Bearer t\1\1"), S("bob"),
+      S("n,a=bob,\1host=x\1auth=Bearer t\1\1") },
+    { "OAUTHBEARER: the flag stays", "OAUTHBEARER", S("y,a=ann,\1auth=Bearer t\1\1"), S("bob"),
+      S("y,a=bob,\1auth=Bearer t\1\1") },
+    { "OAUTHBEARER: escapes, of both", "OAUTHBEARER", S("n,a=a=2Cb=3D,\1auth=Bearer t\1\1"), S("=,2C\xc3\xbc"),
+      S("n,a==3D=2C2C\xc3\xbc,\1auth=Bearer t\1\1") },
+    { "OAUTHBEARER: a separator in the name", "OAUTHBEARER", S("n,a=ann,\1auth=Bearer t\1\1"), S("a\1auth=Bearer u"),
+      S("") },
+    { "OAUTHBEARER: nobody", "OAUTHBEARER", S("n,a=ann,\1auth=Bearer t\1\1"), S(""), S("") },
+    { "OAUTHBEARER: names nobody", "OAUTHBEARER", S("n,,\1auth=Bearer t\1\1"), S("bob"), S("") },
+    { "PLAIN is written from its parts", "PLAIN", S("\0ann\0secret"), S("bob"), S("") },
+    { "SCRAM proves the name", "SCRAM-SHA-256", S("n,,n=ann,r=x"), S("bob"), S("") },
+};
+
+TEST(a_message_gets_another_name_and_is_otherwise_as_it_was)
+{
+    for (size_t i = 0; i < ARRAY_LEN(renames); i++) {
+        const struct sasl_mechanism *mechanism = mechanism_of(renames[i].mechanism);
+        struct sasl_identity before, after;
+        struct imapstate_buf message;
+        imapstate_buf_init(&message, SASL_PASSWORD_MAX);
+        bool is_renamed = sasl_rename(mechanism, renames[i].message, renames[i].user, &message);
+        CHECK_ROW(renames[i].name, is_renamed == (renames[i].want.len > 0));
+        if (is_renamed) {
+            sasl_identity_init(&before);
+            sasl_identity_init(&after);
+            CHECK_SPAN(renames[i].name, imapstate_buf_span(&message), renames[i].want);
+            assert_int_equal(sasl_read_identity(mechanism, renames[i].message, &before), SASL_OK);
+            assert_int_equal(sasl_read_identity(mechanism, imapstate_buf_span(&message), &after), SASL_OK);
+            CHECK_SPAN(renames[i].name, sasl_identity_user(&after), renames[i].user);
+            CHECK_SPAN(renames[i].name, imapstate_buf_span(&after.password), imapstate_buf_span(&before.password));
+            sasl_identity_done(&before);
+            sasl_identity_done(&after);
+        }
+        imapstate_buf_done(&message);
+    }
+}
+
+TEST(a_message_that_does_not_fit_gets_no_other_name)
+{
+    const struct imapstate_span said[] = { S("user=ann\1auth=Bearer t\1\1"), S("n,a=ann,\1auth=Bearer t\1\1") };
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        const struct sasl_mechanism *mechanism = sasl_get(i == 0 ? SASL_XOAUTH2 : SASL_OAUTHBEARER);
+        for (size_t max = 1; max <= said[i].len; max++) {
+            struct imapstate_buf message;
+            imapstate_buf_init(&message, max);
+            assert_int_equal(sasl_rename(mechanism, said[i], S("bob"), &message), max == said[i].len);
+            imapstate_buf_done(&message);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +571,8 @@ int main(void)
         cmocka_unit_test(a_plain_message_is_written_whole_or_not_at_all),
         cmocka_unit_test(a_nul_never_gets_into_a_plain_message),
         cmocka_unit_test(every_error_has_words_of_its_own),
+        cmocka_unit_test(a_message_gets_another_name_and_is_otherwise_as_it_was),
+        cmocka_unit_test(a_message_that_does_not_fit_gets_no_other_name),
         cmocka_unit_test(p11_what_was_sent_ahead_of_a_refusal_is_an_answer_to_it_only_if_it_is_one_of_the_fixed_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
