@@ -34,9 +34,11 @@ bool chorus_has_ended(const struct service_reach *reach, uint32_t round)
 struct offers *chorus_offers(const struct service_reach *reach)
 {
     struct offers *common = NULL;
-    for (size_t i = 0; i < reach->count; i++) {
+    bool is_disjoint = false; /* else a third one's list would be all that is left */
+    for (size_t i = 0; i < reach->count && !is_disjoint; i++) {
         struct offers *before = common, *own = prelude_offers(reach->at[i]->name);
         common = offers_common(before, own);
+        is_disjoint = before && own && !common;
         offers_unref(before);
         offers_unref(own);
     }

@@ -20,7 +20,7 @@ bool chorus_is_fresh(const struct service_reach *reach, uint64_t now_ms,
 /* Of several, nobody waits for one that had nothing to say when it was asked the last time. */
 bool chorus_has_ended(const struct service_reach *reach, uint32_t round);
 
-/* The names that all lists have, counted; NULL: no list is known. */
+/* The names that all lists have, counted; NULL: no list is known, or they have nothing in common. */
 struct offers *chorus_offers(const struct service_reach *reach);
 
 /* Appends the arguments of the answer to ID, if all give the same. */
