@@ -390,9 +390,65 @@ TEST(what_a_section_does_not_say_of_tls_is_as_for_the_whole_daemon)
 #define CAN_PASS                                                                                                       \
     "PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512; or write \"all\""
 
+#define UPSTREAM_V "upstream \"v\" { address = \"mx.example.org:993\" }\n"
+#define BAD_URL    "x.conf:3: route_http: url must be http://ADDRESS:PORT/PATH, with an IP address or localhost\n"
+
 static const struct {
     const char *name, *text, *errors;
 } wrongs[] = {
+    { "a route to nowhere", LISTENER UPSTREAM "route \"example.net\" { upstream = nix }\n",
+      "x.conf:3: route: there is no upstream \"nix\"\n" },
+    { "a route that leads nowhere", LISTENER UPSTREAM "route \"example.net\" { }\n",
+      "x.conf:3: route \"example.net\" has no upstream\n" },
+    { "a route without a domain", LISTENER UPSTREAM "route { upstream = u }\n",
+      "x.conf:3: missing title for section 'route'\n" },
+    { "a route to an upstream without a name", LISTENER UPSTREAM "route \"example.net\" { upstream = \"\" }\n",
+      "x.conf:3: route: there is no upstream \"\"\n" },
+    { "two routes of a domain",
+      LISTENER UPSTREAM "route \"example.net\" { upstream = u }\nroute \"example.net\" { upstream = u }\n",
+      "x.conf:4: found duplicate title 'example.net'\n" },
+    { "in another case",
+      LISTENER UPSTREAM "route \"example.net\" { upstream = u }\nroute \"Example.NET\" { upstream = u }\n",
+      "x.conf:4: route \"Example.NET\" is there already: x.conf:3\n" },
+    { "a domain with its @", LISTENER UPSTREAM "route \"@example.net\" { upstream = u }\n",
+      "x.conf:3: route \"@example.net\": a name consists of up to 64 letters, digits, \".\", \"-\" and \"_\"\n" },
+    { "a domain without a letter", LISTENER UPSTREAM "route \"\" { upstream = u }\n",
+      "x.conf:3: route \"\": a name consists of up to 64 letters, digits, \".\", \"-\" and \"_\"\n" },
+    { "a default to nowhere", LISTENER UPSTREAM "\nroute_default = nix\n",
+      "x.conf:4: route_default: there is no upstream \"nix\"\n" },
+    { "two defaults", LISTENER UPSTREAM "route_default = u\nroute_default = u\n",
+      "x.conf:4: route_default is given more than once\n" },
+    { "two maps", LISTENER UPSTREAM "route_map = \"/a\"\nroute_map = \"/b\"\n",
+      "x.conf:4: route_map is given more than once\n" },
+    { "route_http without url", LISTENER UPSTREAM "route_http { upstream = u }\n",
+      "x.conf:3: route_http has no url\n" },
+    { "route_http over TLS", LISTENER UPSTREAM "route_http { url = \"https://127.0.0.1/\" }\n", BAD_URL },
+    { "route_http at a name", LISTENER UPSTREAM "route_http { url = \"http://example.org/\" }\n", BAD_URL },
+    { "route_http with a password", LISTENER UPSTREAM "route_http { url = \"http://ann:x@127.0.0.1/\" }\n", BAD_URL },
+    { "route_http at a port that is none", LISTENER UPSTREAM "route_http { url = \"http://127.0.0.1:0/\" }\n",
+      BAD_URL },
+    { "route_http at a unix socket", LISTENER UPSTREAM "route_http { url = \"http://unix:/run/x\" }\n", BAD_URL },
+    { "a line end in its path", LISTENER UPSTREAM "route_http { url = \"http://127.0.0.1/a\\r\\nX: y\" }\n", BAD_URL },
+    { "a blank in its path", LISTENER UPSTREAM "route_http { url = \"http://127.0.0.1/a b\" }\n", BAD_URL },
+    { "no address in it", LISTENER UPSTREAM "route_http { url = \"http:///a\" }\n", BAD_URL },
+    { "route_http to nowhere", LISTENER UPSTREAM "route_http { url = \"http://127.0.0.1/\" upstream = nix }\n",
+      "x.conf:3: route_http: there is no upstream \"nix\"\n" },
+    { "route_http with two upstreams", LISTENER UPSTREAM UPSTREAM_V "route_http { url = \"http://127.0.0.1/\" }\n",
+      "x.conf:4: route_http: there are several upstreams: name the one whose TLS and other settings hold for the "
+      "servers that are answered, with upstream = \"NAME\"\n" },
+    { "two of route_http",
+      LISTENER UPSTREAM "route_http { url = \"http://127.0.0.1/\" }\nroute_http { url = \"http://127.0.0.1/\" }\n",
+      "x.conf:4: route_http is given more than once: first at x.conf:3\n" },
+    { "no time to answer", LISTENER UPSTREAM "route_http {\nurl = \"http://127.0.0.1/\" timeout = 99ms }\n",
+      "x.conf:4: timeout must be from 100ms to 1m, not \"99ms\"\n" },
+    { "more than a minute to answer", LISTENER UPSTREAM "route_http {\nurl = \"http://127.0.0.1/\" timeout = 61s }\n",
+      "x.conf:4: timeout must be from 100ms to 1m, not \"61s\"\n" },
+    { "good for more than a day", LISTENER UPSTREAM "route_http {\nurl = \"http://127.0.0.1/\" cache = 25h }\n",
+      "x.conf:4: cache must be from 0s to 1d, not \"25h\"\n" },
+    { "a flag that is none", IN_UPSTREAM("address = \"mail.example.org:993\"\nuser_lowercase = maybe"),
+      "x.conf:4: user_lowercase must be true or false, not \"maybe\"\n" },
+    { "user_strip_domain of the file", LISTENER UPSTREAM "user_strip_domain = true\n",
+      "x.conf:3: no such option 'user_strip_domain'\n" },
     { "an unknown option", IN_FILE("wokers = 3"), "x.conf:1: no such option 'wokers'\n" },
     { "an unknown option of a section", IN_LISTENER("adress = x"), "x.conf:2: no such option 'adress'\n" },
     { "an unknown section", "listner \"x\" { }\n", "x.conf:1: no such option 'listner'\n" },
@@ -631,6 +687,69 @@ static const struct {
       "x.conf:6: address \"-a\": that is not a host name\n" },
 };
 
+TEST(every_option_of_routes_reaches_its_field)
+{
+    struct config *config =
+        parse_good(LISTENER "route_map = \"/etc/users.map\"\n" UPSTREAM UPSTREAM_V
+                            "route_http { url = \"http://[::1]:9000/r?x=1\" upstream = v cache = 1m timeout = 7s }\n"
+                            "route \"One.example\" { upstream = v }\nroute two.example { upstream = u }\n"
+                            "route_default = u\n");
+    const struct config_upstream *u = &config->upstreams[0], *v = &config->upstreams[1];
+    const struct config_route_http *http = &config->route_http;
+    assert_null(config->listeners[0].upstream);
+    assert_string_equal(config->route_map, "/etc/users.map");
+    assert_int_equal(config->route_count, 2);
+    assert_string_equal(config->routes[0].domain, "One.example");
+    assert_ptr_equal(config->routes[0].upstream, v);
+    assert_ptr_equal(config->routes[1].upstream, u);
+    assert_int_equal(config->routes[1].place.line, 7);
+    assert_ptr_equal(config->route_default, u);
+    assert_true(http->is_on);
+    assert_ptr_equal(http->upstream, v);
+    assert_string_equal(http->host, "::1");
+    assert_string_equal(http->port, "9000");
+    assert_string_equal(http->path, "/r?x=1");
+    assert_int_equal(http->endpoint.sockaddr.any.sa_family, AF_INET6);
+    assert_int_equal(http->cache_ms, 60000);
+    assert_int_equal(http->timeout_ms, 7000);
+    assert_false(u->user_strip_domain || u->user_lowercase);
+    config_unref(config);
+}
+
+TEST(what_routes_do_not_say_has_its_default)
+{
+    struct config *config =
+        parse_good(LISTENER "upstream \"u\" { address = \"mail.example.org:993\" user_strip_domain = true "
+                            "user_lowercase = true }\nroute_http { url = \"HTTP://localhost\" }\n");
+    const struct config_route_http *http = &config->route_http;
+    assert_ptr_equal(http->upstream, &config->upstreams[0]); /* the only one */
+    assert_string_equal(http->port, "80");
+    assert_string_equal(http->path, "/");
+    assert_int_equal(http->cache_ms, 300000);
+    assert_int_equal(http->timeout_ms, 5000);
+    assert_string_equal(config->route_map, "");
+    assert_null(config->route_default);
+    assert_true(config->upstreams[0].user_strip_domain && config->upstreams[0].user_lowercase);
+    config_unref(config);
+}
+
+TEST(a_listener_that_names_its_upstream_goes_by_no_route)
+{
+    struct config *config =
+        parse_good("listener \"a\" { address = \"127.0.0.1:1143\" tls = none upstream = u }\n"
+                   "listener \"b\" { address = \"127.0.0.1:1144\" tls = none }\n" UPSTREAM "route_default = u\n");
+    assert_ptr_equal(config->listeners[0].upstream, &config->upstreams[0]);
+    assert_null(config->listeners[1].upstream);
+    assert_int_equal(config->warning_count, 0);
+    config_unref(config);
+    config = parse_good("listener \"a\" { address = \"127.0.0.1:1143\" tls = none upstream = u }\n" UPSTREAM
+                        "route_default = u\n");
+    assert_int_equal(config->warning_count, 1);
+    assert_string_equal(config->warnings[0],
+                        "x.conf: warning: routes have no effect, as each listener names its upstream");
+    config_unref(config);
+}
+
 TEST(what_is_wrong_is_told_with_its_line)
 {
     for (size_t i = 0; i < ARRAY_LEN(wrongs); i++) {
@@ -789,6 +908,9 @@ int main(void)
         cmocka_unit_test(what_a_section_does_not_say_of_tls_is_as_for_the_whole_daemon),
         cmocka_unit_test(every_option_of_an_upstream_reaches_its_field),
         cmocka_unit_test(an_upstream_address_may_lack_what_tls_implies),
+        cmocka_unit_test(every_option_of_routes_reaches_its_field),
+        cmocka_unit_test(what_routes_do_not_say_has_its_default),
+        cmocka_unit_test(a_listener_that_names_its_upstream_goes_by_no_route),
         cmocka_unit_test(what_is_wrong_is_told_with_its_line),
         cmocka_unit_test(a_file_cut_anywhere_is_refused_or_whole),
         cmocka_unit_test(what_is_allowed_but_hardly_meant_is_a_warning),
