@@ -139,9 +139,11 @@ static bool name_is_good(const struct reading *reading, struct imapstate_span wr
     if (written.len > sizeof name)
         return reading_is_wrong(reading, "user= is longer than %u octets", ROUTEMAP_KEY_MAX);
     memcpy(name, written.at, written.len);
-    return writtenname_read(name, written.len, &len) ||
-           reading_is_wrong(reading, "user= must be written as in the log, with \\xHH for a space, a quote or a "
-                                     "backslash");
+    if (!writtenname_read(name, written.len, &len))
+        return reading_is_wrong(reading, "user= must be written as in the log, with \\xHH for a space, a quote or a "
+                                         "backslash");
+    /* Nobody could log in by such a name. */
+    return !memchr(name, '\0', len) || reading_is_wrong(reading, "user= contains a NUL");
 }
 
 static bool reading_check(const struct reading *reading, const struct routemap_line *line)

@@ -100,6 +100,7 @@ static const struct {
     { "a backslash in a key", IMAPSTATE_SPAN("a\\b main\n"), 1, "a key must be written" },
     { "a line end in a key", IMAPSTATE_SPAN("a\\x0ab main\n"), 1, "a key contains a line end" },
     { "a NUL", IMAPSTATE_SPAN("a\0b main\n"), 1, "a key must be written" },
+    { "a name that nobody can have", IMAPSTATE_SPAN("a main user=b\\x00c\n"), 1, "user= contains a NUL" },
     { "a name that is not written so", IMAPSTATE_SPAN("a main user=\"b\"\n"), 1, "user= must be written" },
     { "an address that is none", IMAPSTATE_SPAN("a main address=[::1:143\n"), 1, "address=: " },
     { "its port", IMAPSTATE_SPAN("a main address=mx:99999\n"), 1, "its port is not" },
