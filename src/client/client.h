@@ -58,6 +58,7 @@ struct clients {
     /* Told where a login is to go, if somebody had to be asked. */
     void (*on_routed)(struct client *client, enum routing_result result);
     uint64_t refusal_ms; /* how long a routed login took that an upstream has refused, the last time */
+    uint64_t asking_ms;  /* how long it took route_http to answer, the last time */
     unsigned silent;     /* atomic: how many have not begun to log in */
     struct client_counters counters;
 };

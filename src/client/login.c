@@ -232,6 +232,13 @@ static void login_refuse(struct client *client, uint64_t later_ms)
     imapstate_buf_done(&line);
 }
 
+/* Where route_http was not asked, as its answer is kept, whoever is refused waits as if it had been: only who is there
+ * is kept. */
+static uint64_t login_asking_ms(const struct client *client)
+{
+    return client->service->config->route_http.is_on && !client->login->was_asked ? client->clients->asking_ms : 0;
+}
+
 /* What the upstream says to "*" is for whoever has cancelled. Here the client has not. */
 static void login_is_refused_unheard(struct client *client, struct imapstate_span answer)
 {
@@ -271,7 +278,7 @@ static void login_is_refused(struct client *client, struct imapstate_span answer
     if (is_routed)
         client->clients->refusal_ms = client_now_ms(client) - client->login->routed_at_ms;
     if (is_routed && is_plain)
-        login_refuse(client, 0);
+        login_refuse(client, login_asking_ms(client));
     else
         login_delay(client, answer, LOGIN_REFUSED);
 }
@@ -512,18 +519,22 @@ static void login_ask(struct client *client)
 
 void login_is_routed(struct client *client, enum routing_result result)
 {
+    if (client->login->was_asked && result != ROUTING_UNAVAILABLE)
+        client->clients->asking_ms = client_now_ms(client) - client->login->routed_at_ms;
     switch (result) {
     case ROUTING_FOUND:
         login_ask(client);
         break;
     case ROUTING_NOBODY:
-        login_refuse(client, client->clients->refusal_ms);
+        login_refuse(client, login_asking_ms(client) + client->clients->refusal_ms);
         break;
     case ROUTING_UNAVAILABLE:
         login_end(client, "NO [UNAVAILABLE] " N_("Nobody knows at the moment where this user's mail is."),
                   LOGIN_UNAVAILABLE);
         break;
     case ROUTING_WAITING:
+        client->login->routed_at_ms = client_now_ms(client);
+        client->login->was_asked = true;
         login_enter(client, LOGIN_ROUTING);
         break;
     }

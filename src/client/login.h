@@ -27,9 +27,10 @@ struct login {
     struct imapstate_buf answer; /* DELAYING: what the client will be answered */
     struct question *question;   /* borrowed; ROUTING: it is cancelled with the login; else NULL */
     uint64_t began_at_us;
-    uint64_t routed_at_ms; /* since when it is the upstream that is waited for */
+    uint64_t routed_at_ms; /* since when it is route_http, and then the upstream, that is waited for */
     uint64_t delayed_until_ms;
     uint8_t phase;     /* enum login_phase; login_enter() alone writes it */
+    bool was_asked;    /* route_http, where the user is */
     bool has_answered; /* a challenge, with something other than "*" */
     bool is_ahead;     /* the client's next line had begun before it could see the challenge to a bearer token */
     bool is_overtaken; /* ... and was not an answer to that but a command: "*" went up in its place */

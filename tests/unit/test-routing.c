@@ -442,6 +442,42 @@ TEST(somebody_else_may_know_where_a_user_is)
     routecache_forget();
 }
 
+/* Only of who is there the answer is kept: the next time it would be told by how soon the refusal comes. */
+TEST(nobody_learns_from_the_time_whether_route_http_knows_a_user)
+{
+    struct rig rig;
+    rig_begin(&rig, HTTP);
+    routecache_forget();
+    struct wire *client = greet(&rig), *again = greet(&rig), *other = greet(&rig);
+    struct wire *service = ask(&rig, client, "ann");
+    rig_pass(&rig, 300);
+    rig_say(&rig, service, FOUND "\r\n");
+    struct wire *server = expect_server(&rig, 2005, "a LOGIN \"ann\" \"secret\"\r\n");
+    rig_pass(&rig, 100);
+    rig_say(&rig, server, "a NO [AUTHENTICATIONFAILED] no\r\n");
+    rig_pass(&rig, 1999);
+    assert_string_equal(wire_take(client), "");
+    rig_pass(&rig, 1);
+    assert_string_equal(wire_take(client), REFUSED);
+    rig_say(&rig, again, "a LOGIN ann secret\r\n"); /* it is kept where she is */
+    server = expect_server(&rig, 2005, "a LOGIN \"ann\" \"secret\"\r\n");
+    rig_pass(&rig, 100);
+    rig_say(&rig, server, "a NO [AUTHENTICATIONFAILED] no\r\n");
+    rig_pass(&rig, 2299);
+    assert_string_equal(wire_take(again), "");
+    rig_pass(&rig, 1);
+    assert_string_equal(wire_take(again), REFUSED);
+    service = ask(&rig, other, "nobody");
+    rig_pass(&rig, 300);
+    rig_say(&rig, service, "HTTP/1.0 200 OK\r\nAuth-Status: No such user\r\n\r\n");
+    rig_pass(&rig, 2099);
+    assert_string_equal(wire_take(other), "");
+    rig_pass(&rig, 1);
+    assert_string_equal(wire_take(other), REFUSED);
+    rig_end(&rig);
+    routecache_forget();
+}
+
 static const struct {
     const char *name, *answer;
     const char *client_hears;
@@ -543,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_line_of_the_map_beats_its_domain_and_that_all_else),
         cmocka_unit_test(what_is_parked_at_an_address_serves_nobody_who_is_led_elsewhere),
         cmocka_unit_test(somebody_else_may_know_where_a_user_is),
+        cmocka_unit_test(nobody_learns_from_the_time_whether_route_http_knows_a_user),
         cmocka_unit_test(who_does_not_know_has_nobody_let_in),
         cmocka_unit_test(who_cannot_be_reached_has_nobody_let_in),
         cmocka_unit_test(a_client_that_leaves_waits_for_no_answer),
