@@ -55,7 +55,7 @@ struct steer {
 struct steering {
     const struct steer *steer;
     const struct table_column *columns; /* NULL: not for people, or there is no table */
-    bool is_list;                       /* "show", "route" */
+    bool is_list, is_route;             /* "show" or "route"; "route" */
     size_t rows;
     json_t *notes;
 };
@@ -68,12 +68,36 @@ static int steer_usage_error(const char *what, const char *which)
 
 /* --- the answer --- */
 
+static const char *row_text(const json_t *row, const char *key)
+{
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? text : "";
+}
+
+/* A line, not a table: cut to its width, a path would lose the number at its end. */
+static void steering_print_route(const json_t *row)
+{
+    const char *upstream = row_text(row, "upstream"), *address = row_text(row, "address"),
+               *user = row_text(row, "user");
+    const char *by = row_text(row, "by");
+    printf("%s: ", row_text(row, "listener"));
+    if (*user)
+        printf("%s%s%s as %s, ", upstream, *address ? " at " : "", address, user);
+    else
+        printf("%s", *upstream ? "" : "nowhere, ");
+    printf("by %s%s%s%s\n", row_text(row, "rule"), *by ? " (" : "", by, *by ? ")" : "");
+}
+
 static void steering_row(void *owner, json_t *row)
 {
     struct steering *steering = owner;
     const char *line = json_string_value(json_object_get(row, "line"));
     if (line && !steering->steer->is_json) {
         puts(line);
+        return;
+    }
+    if (steering->is_route && !steering->steer->is_json) {
+        steering_print_route(row);
         return;
     }
     if (steering->columns && steering->rows == 0)
@@ -199,11 +223,12 @@ static enum controlclient_end steer_ask_all_old(struct steering *steering, enum 
 static int steer_ask(const struct steer *steer)
 {
     bool is_route = strcmp(steer->words[0], "route") == 0;
-    struct steering steering = { .steer = steer, .is_list = is_route || strcmp(steer->words[0], "show") == 0 };
+    bool is_show = strcmp(steer->words[0], "show") == 0;
+    struct steering steering = { .steer = steer, .is_list = is_route || is_show, .is_route = is_route };
     const struct controlclient_reader reader = { steering_row, steering_note, &steering };
     const char *words;
-    if (!steer->is_json && steering.is_list && steer->count > 1)
-        steering.columns = tables_find(steer->words[is_route ? 0 : 1]);
+    if (!steer->is_json && is_show && steer->count > 1)
+        steering.columns = tables_find(steer->words[1]);
     struct controlclient *client = steer_open(steer);
     if (!client)
         return STEER_UNREACHABLE;

@@ -45,15 +45,6 @@ static const struct table_column listeners[] = {
     { "SESSIONS", "sessions",     TABLE_NUMBER, 8 },
     { NULL },
 };
-static const struct table_column route[] = {
-    { "LISTENER", "listener", TABLE_TEXT, 10 },
-    { "UPSTREAM", "upstream", TABLE_TEXT, 10 },
-    { "ADDRESS",  "address",  TABLE_TEXT, 15 },
-    { "USER",     "user",     TABLE_TEXT, 14 },
-    { "RULE",     "rule",     TABLE_TEXT, 13 },
-    { "BY",       "by",       TABLE_TEXT, 60 },
-    { NULL },
-};
 static const struct table_column keys[] = {
     { "ID",         "id",         TABLE_TEXT, 8 },
     { "SEALS FROM", "seals_from", TABLE_TEXT, 20 },
@@ -82,7 +73,7 @@ const struct table_column *tables_find(const char *what)
         const struct table_column *columns;
     } tables[] = { { "clients", clients },     { "upstreams", upstreams }, { "parked", parked },
                    { "listeners", listeners }, { "keys", keys },           { "users", users },
-                   { "counters", counters },   { "route", route } };
+                   { "counters", counters } };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         if (strcmp(tables[i].what, what) == 0)
             return tables[i].columns;

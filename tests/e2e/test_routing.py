@@ -191,9 +191,10 @@ def test_an_operator_asks_where_a_user_is(start_routed, ann, directory, tmp_path
     assert section == ["two", None, user, "route", None] and by.startswith(f"{gateway.config_file}:")
     assert told("nobody") == ["two", None, None, "route_http", None, f"asks http://{LOOPBACK}:{directory.port}"]
     assert directory.asked == []
-    table = gateway.ctl("route", "alias").splitlines()
-    assert table[0].split() == ["LISTENER", "UPSTREAM", "ADDRESS", "USER", "RULE", "BY"]
-    assert table[1].split() == ["plain", "one", "-", user, "route_map", f"{users}:1"]
+    assert gateway.ctl("route", "alias").splitlines()[0] == f"plain: one as {user}, by route_map ({users}:1)"
+    assert gateway.ctl("route", "moved@x").splitlines()[0] == \
+        f"plain: one at {LOOPBACK}:{stock_dovecot.plain_port} as {user}, by route_map ({users}:3)"
+    assert gateway.ctl("route", "nobody").splitlines()[0] == f"plain: by route_http (asks http://{LOOPBACK}:{directory.port})"
 
 
 def test_an_answer_that_leads_back_to_the_gateway_is_refused(start_routed, ann, directory):
