@@ -94,8 +94,12 @@ static bool route_set_written(struct route *route, struct imapstate_span written
 static const struct config_upstream *route_site(const struct service *service, const struct config_upstream *base,
                                                 struct imapstate_span address)
 {
-    char *text = strndup((const char *)address.at, address.len);
-    const struct config_upstream *site = text ? sites_get(service->sites, base, text) : NULL;
+    char *text = malloc(address.len + 1);
+    if (!text)
+        return NULL;
+    memcpy(text, address.at, address.len);
+    text[address.len] = '\0';
+    const struct config_upstream *site = sites_get(service->sites, base, text);
     free(text);
     return site;
 }
