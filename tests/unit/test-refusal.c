@@ -35,6 +35,13 @@ static const struct {
     { "a NO [ALERT] Too many simultaneous connections. (Failure)\r\n", true, true, false, false },
     /* Cyrus */
     { "a NO Too many open connections (1 of 5 for ann)\r\n", true, true, false, false },
+    { "a NO Too many open connections (7 of 100 from gateway [192.0.2.10], 5 of 5 for ann)\r\n", true, true, false,
+      false },
+    { "a NO Too many open connections (100 of 100 from gateway [192.0.2.10], 5 of 5 for ann)\r\n", true, true, true,
+      false },
+    { "a NO Too many open connections (5 of 5 for ann)\r\n", true, true, false, false },
+    { "a NO Too many open connections (x of 100 from gateway)\r\n", true, true, true, false },
+    { "a NO Too many open connections (1 of 9999999999 from gateway)\r\n", true, true, true, false },
     { "a NO Too many open connections (20 of 20 from gateway [192.0.2.10], 1 of 5 for ann)\r\n", true, true, true,
       false },
     { "a NO too many Connections\r\n", true, true, false, false },
