@@ -127,22 +127,26 @@ static void name_give(const struct name *name, uint16_t port, struct resolver_ad
         }
 }
 
+/* One of which nothing was ever heard has taken the place of one that was waited for and then forgotten. */
+static bool name_is_heard(const struct name *name, const struct resolver_wait *wait)
+{
+    return wait->is_waiting && name->round > 0 && wait->round != name->round;
+}
+
 /* What is known will do: it is fresh, or just the answer that was waited for, or there will be no better one soon. */
 static bool name_is_settled(const struct name *name, const struct resolver_wait *wait, uint64_t now_ms)
 {
     bool is_fresh = now_ms < name->fresh_until_ms;
-    bool is_heard = wait->is_waiting && wait->round != name->round;
     bool is_overdue = now_ms >= name->asked_at_ms + RESOLVER_PATIENCE_MS;
-    return is_fresh || is_heard || (name_count(name) > 0 && (name->is_out || is_overdue));
+    return is_fresh || name_is_heard(name, wait) || (name_count(name) > 0 && (name->is_out || is_overdue));
 }
 
 /* False: there is something to wait for. */
 static bool name_settle(struct name *name, struct resolver_wait *wait, uint64_t now_ms)
 {
-    bool is_heard = wait->is_waiting && wait->round != name->round;
     if (wait->is_peeking)
         return true;
-    if (now_ms >= name->fresh_until_ms && !is_heard)
+    if (now_ms >= name->fresh_until_ms && !name_is_heard(name, wait))
         name_want(name, now_ms);
     if (name_is_settled(name, wait, now_ms))
         return true;

@@ -445,6 +445,23 @@ TEST(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped)
     resolver_done();
 }
 
+/* A reload may end it in the middle: what it has of a name is of one that is gone. */
+TEST(whoever_waits_for_a_name_that_is_forgotten_waits_for_the_next_answer)
+{
+    struct resolver_wait wait = { 0 };
+    struct resolver_answer said = answer("b", 60);
+    uint32_t era;
+    known("a", 1, 1000);
+    assert_int_equal(look_up(&wait, 3000), RESOLVER_ASKED);
+    assert_string_equal(take(&era), NAME);
+    resolver_configure(is_name, "other.example.org");
+    assert_int_equal(look_up(&wait, 3000), RESOLVER_ASKED);
+    say(&said, 3000);
+    assert_int_equal(look_up(&wait, 3000), RESOLVER_KNOWN);
+    assert_int_equal(first(), 'b');
+    resolver_done();
+}
+
 TEST(a_name_that_is_too_long_is_not_kept)
 {
     char name[RESOLVER_NAME_MAX + 1];
@@ -536,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_refresh_asks_for_what_is_old_and_known),
         cmocka_unit_test(a_reload_forgets_names_that_are_not_configured),
         cmocka_unit_test(an_answer_for_a_name_that_was_forgotten_meanwhile_is_dropped),
+        cmocka_unit_test(whoever_waits_for_a_name_that_is_forgotten_waits_for_the_next_answer),
         cmocka_unit_test(a_name_that_is_too_long_is_not_kept),
         cmocka_unit_test(workers_look_up_while_the_asker_answers),
     };
