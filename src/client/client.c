@@ -401,14 +401,14 @@ struct offers *client_show(const struct client *client, struct offers *offers)
 }
 
 /* Told once for each upstream, not to each client. */
-static void client_note_hidden_at(const char *upstream, uint32_t hidden)
+static void client_note_hidden_at(const struct config_upstream *upstream, uint32_t hidden)
 {
     char names[SASL_NAMES_MAX];
     struct logline line;
-    if (!hidden || !prelude_hides(upstream) || !log_is_on(LOG_LEVEL_INFO))
+    if (!hidden || !prelude_hides(upstream->name, upstream->members[0].text) || !log_is_on(LOG_LEVEL_INFO))
         return;
     log_begin(&line, LOG_LEVEL_INFO);
-    logline_words(&line, "upstream", upstream);
+    logline_words(&line, "upstream", upstream->name);
     logline_gap(&line, ": ");
     log_end_with(&line,
                  "%s not shown where passwords are safe, as no parked connection serves such a login "
@@ -422,7 +422,7 @@ static void client_note_hidden(const struct client *client, const struct offers 
     uint32_t hidden = capability_hidden(offers_known(offers), view);
     struct service_reach reach = service_upstreams_of(client->service, client->listener);
     for (size_t i = 0; i < reach.count; i++)
-        client_note_hidden_at(reach.at[i]->name, hidden);
+        client_note_hidden_at(reach.at[i], hidden);
 }
 
 struct offers *client_show_before_login(const struct client *client)

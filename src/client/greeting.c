@@ -45,10 +45,10 @@ void greeting_round_ended(struct client *client)
         greeting_say(client);
 }
 
-static void greeting_ask(void *owner, const struct config_upstream *upstream)
+static void greeting_ask(void *owner, const struct config_upstream *upstream, const struct config_member *member)
 {
     struct client *client = owner;
-    upstreams_scout(client->clients->upstreams, client->service, upstream, NULL);
+    upstreams_scout(client->clients->upstreams, client->service, upstream, member);
 }
 
 /* Whoever finds that a list is old asks, and all others wait for that. */

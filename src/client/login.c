@@ -22,7 +22,6 @@
 #include "moves.h"
 #include "offers.h"
 #include "park.h"
-#include "prelude.h"
 #include "request.h"
 #include "rewrite.h"
 #include "routehttp.h"
@@ -385,7 +384,7 @@ static void login_tell_known(struct client *client)
 {
     struct imapstate_buf alerts;
     imapstate_buf_init(&alerts, 2 * ALERTS_MAX);
-    prelude_alerts(client->home->name, &alerts);
+    chorus_alerts(client->home, &alerts);
     park_alerts(client->choice.proof, &alerts);
     client_tell_alerts(client, imapstate_buf_span(&alerts));
     imapstate_buf_done(&alerts);

@@ -24,22 +24,29 @@
 #include "settled.h"
 #include "worker.h"
 
-static bool reload_has_server(const struct config *config, const struct config_upstream *upstream)
+static bool reload_has_member(const struct config *config, const struct config_upstream *upstream,
+                              const struct config_member *member)
 {
     for (size_t i = 0; i < config->upstream_count; i++)
         if (strcmp(config->upstreams[i].name, upstream->name) == 0 &&
-            config_is_same_server(&config->upstreams[i], upstream))
+            config_has_member(&config->upstreams[i], upstream, member))
             return true;
     return false;
 }
 
-/* What was learned of an upstream is not true of the one that has its name now, or will have it after another reload.
+/* What was learned of a member is not true of the one that has its names now, or will have them after another reload.
  */
+static void reload_forget_members(const struct config_upstream *upstream, const struct config *now)
+{
+    for (size_t i = 0; i < upstream->member_count; i++)
+        if (!reload_has_member(now, upstream, &upstream->members[i]))
+            prelude_forget(upstream->name, upstream->members[i].text);
+}
+
 static void reload_forget_moved(const struct config *before, const struct config *now)
 {
     for (size_t i = 0; i < before->upstream_count; i++)
-        if (!reload_has_server(now, &before->upstreams[i]))
-            prelude_forget(before->upstreams[i].name);
+        reload_forget_members(&before->upstreams[i], now);
 }
 
 static bool reload_upstream_has_name(const struct config_upstream *upstream, const char *name)

@@ -517,12 +517,15 @@ static void connecting_warn_of_id(const struct config_upstream *config)
     log_end_with(&line, "send_client_address = \"id\" has no effect, as the server does not offer ID");
 }
 
-/* Told once for each upstream, not at each login. */
+/* Told once for each member, not at each login; once for all the addresses that only routes lead to, which may be
+ * many. */
 static void connecting_check_id(const struct upstream *upstream)
 {
-    bool is_wanted = upstream->config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
-    if (is_wanted && prelude_misses_id(upstream->config->name, upstream->before_login.id))
-        connecting_warn_of_id(upstream->config);
+    const struct config_upstream *config = upstream->config;
+    const struct config_member *member = config->base ? &config->base->members[0] : upstream->member;
+    bool is_wanted = config->send_client_address == CONFIG_CLIENT_ADDRESS_ID;
+    if (is_wanted && prelude_misses_id(config->name, member->text, upstream->before_login.id))
+        connecting_warn_of_id(config);
 }
 
 /* Behind what has come to an end here, is there an answer to a command that was never given? The next one would be
@@ -628,7 +631,8 @@ static void connecting_greeted(struct upstream *upstream, struct imapstate_span 
     if (has_names && opening_is_preliminary(upstream->opening)) {
         connecting_has_names(upstream, names);
     } else if (scout || !has_names ||
-               !(known = prelude_offers_for_greeting(upstream->config->name, names, upstream_now_ms(upstream)))) {
+               !(known = prelude_offers_for_greeting(upstream->config->name, upstream->member->text, names,
+                                                     upstream_now_ms(upstream)))) {
         if (scout)
             scout_learn_greeting_names(scout, names);
         connecting_say(upstream, OPENING_CAPABILITY, "CAPABILITY");
@@ -699,7 +703,7 @@ static void connecting_hear_capability(struct upstream *upstream, bool is_ok)
         return;
     }
     if (connecting_is_comparable(upstream))
-        prelude_compare(upstream->config->name, names);
+        prelude_compare(upstream->config->name, upstream->member->text, names);
     connecting_has_names(upstream, names);
 }
 

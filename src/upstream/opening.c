@@ -73,6 +73,23 @@ void opening_free(struct opening *opening)
 
 /* --- where to --- */
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Who waits for a scout need not wait for a name longer than for an address. How long until that is over. */
+static uint64_t opening_heed_slow_name(struct opening *opening, uint64_t now_ms)
+{
+    uint64_t stalls_at_ms = opening->wait.began_at_ms + RACE_STALL_MS;
+    if (now_ms < stalls_at_ms)
+        return stalls_at_ms - now_ms;
+    if (!opening->has_stalled)
+        scout_stalls(opening->scout);
+    opening->has_stalled = true;
+    return UINT64_MAX;
+}
+
 enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, uint64_t *ret_wait_ms,
                                      const char **ret_why)
 {
@@ -83,7 +100,9 @@ enum resolver_result opening_look_up(struct opening *opening, uint64_t now_ms, u
     enum resolver_result result =
         candidates_look_up(opening->config, opening->only, &opening->wait, now_ms, &race->candidates, ret_wait_ms);
     uint64_t left_ms = opening->deadline_ms > now_ms ? opening->deadline_ms - now_ms : 0;
-    *ret_wait_ms = *ret_wait_ms < left_ms ? *ret_wait_ms : left_ms;
+    if (result == RESOLVER_ASKED && opening->scout)
+        left_ms = earlier(left_ms, opening_heed_slow_name(opening, now_ms));
+    *ret_wait_ms = earlier(*ret_wait_ms, left_ms);
     *ret_why = race->candidates.why;
     race->known = race->candidates.count;
     if (result == RESOLVER_KNOWN)
@@ -131,6 +150,8 @@ bool opening_stalls(struct opening *opening, uint64_t now_ms)
     if (stalls)
         opening->stalls_at_ms = 0;
     opening->has_stalled |= stalls;
+    if (stalls && opening->scout)
+        scout_stalls(opening->scout);
     return stalls;
 }
 
@@ -140,11 +161,6 @@ bool opening_wants_room(struct opening *opening, uint64_t now_ms)
     if (is_silent)
         opening->room_at_ms = now_ms + OPENING_PATIENCE_MS;
     return is_silent && opening->config->max_sessions == 0; /* where that is known, it is only slow */
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 uint64_t opening_patience_ms(const struct opening *opening, uint64_t now_ms)

@@ -14,27 +14,29 @@
 #define SCOUT_ANSWER_MAX 65536u
 
 struct scout {
-    const char *upstream;    /* borrowed */
-    const struct loop *loop; /* borrowed */
+    const char *upstream, *member; /* borrowed */
+    const struct loop *loop;       /* borrowed */
     struct imapstate_buf greeting_names, names, alerts;
     struct imapstate_buf answer, id; /* the ID response as it comes, and its arguments */
     bool is_answered;                /* the first ID response has begun, no other is heeded */
 };
 
-static void scout_report(const char *upstream, const struct loop *loop, const struct prelude_lesson *lesson)
+static void scout_report(const char *upstream, const char *member, const struct loop *loop,
+                         const struct prelude_lesson *lesson)
 {
-    prelude_end_round(upstream, lesson, loop_now_ms(loop));
+    prelude_end_round(upstream, member, lesson, loop_now_ms(loop));
     loop_poke_all();
 }
 
-struct scout *scout_new(const char *upstream, const struct loop *loop)
+struct scout *scout_new(const char *upstream, const char *member, const struct loop *loop)
 {
     struct scout *scout = calloc(1, sizeof *scout);
     if (!scout) {
-        scout_report(upstream, loop, &(struct prelude_lesson){ 0 });
+        scout_report(upstream, member, loop, &(struct prelude_lesson){ 0 });
         return NULL;
     }
     scout->upstream = upstream;
+    scout->member = member;
     scout->loop = loop;
     imapstate_buf_init(&scout->greeting_names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&scout->names, CAPABILITY_LIST_MAX);
@@ -48,7 +50,7 @@ void scout_free(struct scout *scout)
 {
     if (!scout)
         return;
-    scout_report(scout->upstream, scout->loop,
+    scout_report(scout->upstream, scout->member, scout->loop,
                  &(struct prelude_lesson){
                      .names = imapstate_buf_span(&scout->names),
                      .greeting_names = imapstate_buf_span(&scout->greeting_names),
@@ -61,6 +63,12 @@ void scout_free(struct scout *scout)
     imapstate_buf_done(&scout->answer);
     imapstate_buf_done(&scout->id);
     free(scout);
+}
+
+void scout_stalls(struct scout *scout)
+{
+    prelude_stall(scout->upstream, scout->member);
+    loop_poke_all();
 }
 
 void scout_begin_anew(struct scout *scout)

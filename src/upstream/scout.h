@@ -10,12 +10,15 @@
 struct loop;
 struct scout;
 
-/* upstream: its name; loop: the one whose clock it uses. Both outlive the scout. NULL if out of memory: the round has
- * ended, with nothing learned. */
-struct scout *scout_new(const char *upstream, const struct loop *loop);
+/* upstream: its name; member: its text; loop: the one whose clock it uses. All outlive the scout. NULL if out of
+ * memory: the round has ended, with nothing learned. */
+struct scout *scout_new(const char *upstream, const char *member, const struct loop *loop);
 
 /* The end of the round. Accepts NULL. */
 void scout_free(struct scout *scout);
+
+/* There is no answer yet, and that takes long. Those who wait may go on without. */
+void scout_stalls(struct scout *scout);
 
 /* From here on another server is asked: what was learned from the one before counts for nothing. */
 void scout_begin_anew(struct scout *scout);

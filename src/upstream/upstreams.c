@@ -7,8 +7,8 @@
 #include "outage.h"
 #include "park.h"
 #include "pulse.h"
-#include "resolver.h"
 #include "queue.h"
+#include "resolver.h"
 #include "scout.h"
 #include "settling.h"
 #include "stream.h"
@@ -141,7 +141,7 @@ struct upstream *upstreams_open(struct upstreams *upstreams, struct service *ser
 void upstreams_scout(struct upstreams *upstreams, struct service *service, const struct config_upstream *config,
                      const struct config_member *member)
 {
-    struct scout *scout = scout_new(config->name, upstreams->loop);
+    struct scout *scout = scout_new(config->name, member->text, upstreams->loop);
     struct upstream *upstream = scout ? upstream_new(upstreams, service, config, UPSTREAM_RESOLVING) : NULL;
     if (!upstream)
         scout_free(scout);

@@ -372,3 +372,30 @@ def test_nor_after_it_was_gone_for_a_reload(start_scripted, start_gateway):
         gateway.wait_log("reloaded: ", since=mark)
     seen.append(listed(gateway.client()))
     assert [name in names for name, names in zip((b"X-OLD", b"X-OTHER", b"X-NEW"), seen)] == [True] * 3
+
+
+# Several members
+
+def test_of_members_that_differ_clients_see_what_is_common_and_each_is_spoken_to_by_its_own_list(start_scripted, start_gateway):
+    """They greet alike, and ID is sent where it is offered."""
+    users = {f"ann{number}": "secret" for number in range(12)}
+    both = {"greeting": "* OK [CAPABILITY IMAP4rev1] hello", "users": users}
+    first = start_scripted(caps_before="IMAP4rev1 X-BOTH ID X-FIRST AUTH=PLAIN", **both)
+    second = start_scripted(caps_before="AUTH=PLAIN X-SECOND IMAP4rev1 X-BOTH", **both)
+    pool = upstream([f"127.0.0.1:{server.port}" for server in (first, second)], send_client_address="id")
+    gateway = start_gateway([pool], park={"per_user": 0})
+    names = listed(gateway.client())
+    assert b"X-BOTH" in names and b"X-FIRST" not in names and b"X-SECOND" not in names
+    for user in users:
+        gateway.client().ok(f"LOGIN {user} secret")
+    logins = [[connection.names for connection in server.connections if connection.logged_in_at] for server in (first, second)]
+    assert logins[0] and logins[1] and len(logins[0] + logins[1]) == len(users)
+    assert all(heard == ["ID", "LOGIN"] for heard in logins[0]) and all(heard == ["LOGIN"] for heard in logins[1])
+    assert [len(scouts(server)) for server in (first, second)] == [1, 1]
+    pool["address"] = pool["address"][1:]
+    gateway.write_config()
+    mark = gateway.log_octets()
+    gateway.reload()
+    gateway.wait_log("reloaded: ", since=mark)
+    assert b"X-SECOND" in listed(gateway.client())
+    assert len(scouts(second)) == 1  # that it has stayed is enough

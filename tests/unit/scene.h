@@ -19,7 +19,8 @@
 #include "upstreams.h"
 #include "wire.h"
 
-#define SCENE_UPSTREAM(settings) "upstream \"main\" { address = \"192.0.2.1:143\" " settings " }\n"
+#define SCENE_MEMBER             "192.0.2.1:143"
+#define SCENE_UPSTREAM(settings) "upstream \"main\" { address = \"" SCENE_MEMBER "\" " settings " }\n"
 
 static struct scene {
     struct loop loop;

@@ -12,9 +12,12 @@
 #define MAX 3
 
 static char names[MAX][8] = { "one", "two", "three" };
-static const struct config_upstream upstreams[MAX] = { { .name = names[0] },
-                                                       { .name = names[1] },
-                                                       { .name = names[2] } };
+static char places[MAX][8] = { "mx1:143", "mx2:143", "mx3:143" };
+#define MEMBER places[0]
+static struct config_member members[MAX] = { { .text = places[0] }, { .text = places[1] }, { .text = places[2] } };
+static const struct config_upstream upstreams[MAX] = { { .name = names[0], .members = members, .member_count = 1 },
+                                                       { .name = names[1], .members = members, .member_count = 1 },
+                                                       { .name = names[2], .members = members, .member_count = 1 } };
 static const struct config_upstream *const at[MAX] = { &upstreams[0], &upstreams[1], &upstreams[2] };
 
 static struct service_reach reach_of(size_t count)
@@ -26,9 +29,9 @@ static struct service_reach reach_of(size_t count)
 static void learn(size_t upstream, const char *list, const char *id, uint64_t now_ms)
 {
     uint32_t round;
-    prelude_take_turn(names[upstream], now_ms, &round);
+    prelude_take_turn(names[upstream], MEMBER, now_ms, &round);
     struct prelude_lesson lesson = { .names = imapstate_span_of(list ? list : ""), .id = imapstate_span_of(id) };
-    prelude_end_round(names[upstream], &lesson, now_ms);
+    prelude_end_round(names[upstream], MEMBER, &lesson, now_ms);
 }
 
 static const struct {
@@ -45,6 +48,27 @@ static const struct {
     { "nothing in common", { "IMAP4rev1", "IMAP4rev2" }, NULL, 2 },
     { "nothing in common, and a third", { "IMAP4rev1", "IMAP4rev2", "IMAP4rev2 B" }, NULL, 3 },
 };
+
+/* Be they upstreams or the members of one. */
+TEST(what_all_members_say_is_common)
+{
+    static char pool_name[] = "pool";
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const struct config_upstream pool = { .name = pool_name, .members = members, .member_count = lists[i].count };
+        const struct config_upstream *const only = &pool;
+        struct service_reach reach = { &only, 1 };
+        for (size_t j = 0; j < lists[i].count; j++) {
+            uint32_t round;
+            prelude_take_turn("pool", places[j], NOW, &round);
+            struct prelude_lesson lesson = { .names = imapstate_span_of(lists[i].lists[j] ? lists[i].lists[j] : "") };
+            prelude_end_round("pool", places[j], &lesson, NOW);
+        }
+        struct offers *common = chorus_offers(&reach);
+        CHECK_SPAN(lists[i].name, offers_names(common), imapstate_span_of(lists[i].common ? lists[i].common : ""));
+        offers_unref(common);
+        prelude_done();
+    }
+}
 
 TEST(what_all_say_is_common)
 {
@@ -99,7 +123,7 @@ TEST(an_answer_to_id_is_shown_if_all_give_it)
 
 static char asked[64];
 
-static void ask(void *owner, const struct config_upstream *upstream)
+static void ask(void *owner, const struct config_upstream *upstream, const struct config_member *member)
 {
     strcat(strcat(asked, " "), upstream->name);
 }
@@ -123,9 +147,9 @@ TEST(only_those_that_are_old_are_asked_and_by_one_client)
     assert_string_equal(asked, "");
     assert_int_equal(later, round);
     struct prelude_lesson lesson = { .names = imapstate_span_of("IMAP4rev1") };
-    prelude_end_round("one", &lesson, NOW);
+    prelude_end_round("one", MEMBER, &lesson, NOW);
     assert_false(chorus_has_ended(&reach, round)); /* three has not said anything yet */
-    prelude_end_round("three", &lesson, NOW);
+    prelude_end_round("three", MEMBER, &lesson, NOW);
     assert_true(chorus_has_ended(&reach, round));
     assert_true(is_fresh(3, NOW + 1, &round));
     assert_string_equal(asked, "");
@@ -138,12 +162,12 @@ TEST(whoever_asks_more_waits_for_all)
     struct service_reach reach = reach_of(3);
     struct prelude_lesson lesson = { .names = imapstate_span_of("IMAP4rev1") };
     learn(1, "IMAP4rev1", "", NOW);
-    prelude_take_turn("three", NOW, &before); /* by another listener's client */
+    prelude_take_turn("three", MEMBER, NOW, &before); /* by another listener's client */
     assert_false(is_fresh(3, NOW, &round));
     assert_string_equal(asked, " one");
-    prelude_end_round("three", &lesson, NOW);
+    prelude_end_round("three", MEMBER, &lesson, NOW);
     assert_false(chorus_has_ended(&reach, round));
-    prelude_end_round("one", &lesson, NOW);
+    prelude_end_round("one", MEMBER, &lesson, NOW);
     assert_true(chorus_has_ended(&reach, round));
     prelude_done();
 }
@@ -166,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_all_say_is_common),
+        cmocka_unit_test(what_all_members_say_is_common),
         cmocka_unit_test(an_answer_to_id_is_shown_if_all_give_it),
         cmocka_unit_test(only_those_that_are_old_are_asked_and_by_one_client),
         cmocka_unit_test(whoever_asks_more_waits_for_all),

@@ -9,6 +9,7 @@
 #include "outage.h"
 #include "proxy.h"
 #include "queue.h"
+#include "race.h"
 #include "settling.h"
 
 #include <errno.h>
@@ -293,17 +294,17 @@ TEST(that_addresses_cannot_be_passed_on_without_id_is_news_once)
 {
     struct upstream *upstream = open_by(PLAIN " send_client_address = \"id\"");
     scene_say("* OK hello\r\n* CAPABILITY IMAP4rev1\r\nimapstate OK done\r\n");
-    assert_false(prelude_misses_id("main", false));
+    assert_false(prelude_misses_id("main", SCENE_MEMBER, false));
     upstream_release(upstream, false);
     upstream = scene_open();
     scene_accept();
     scene_say("* OK hello\r\n" LISTED);
-    assert_true(prelude_misses_id("main", false));
+    assert_true(prelude_misses_id("main", SCENE_MEMBER, false));
     end_with(upstream);
     /* Where they are not to be passed on it is none. */
     upstream = open_by(PLAIN);
     scene_say("* OK hello\r\n* CAPABILITY IMAP4rev1\r\nimapstate OK done\r\n");
-    assert_true(prelude_misses_id("main", false));
+    assert_true(prelude_misses_id("main", SCENE_MEMBER, false));
     end_with(upstream);
 }
 
@@ -423,6 +424,26 @@ TEST(a_name_that_has_no_address_is_lost_and_so_is_one_that_nobody_answers_for)
         assert_string_equal(scene.why, is_answered ? "no such name" : "name resolution timed out");
         scene_end();
     }
+}
+
+/* Those who wait for a scout wait for a name no longer than for an address; the scout itself does. */
+TEST(a_scout_whose_name_nobody_answers_for_stalls)
+{
+    uint32_t round;
+    scene_begin(BY_NAME);
+    const struct config_member *member = &scene.config->members[0];
+    prelude_take_turn("main", member->text, scene.now_ms, &round);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, member);
+    scene_turn();
+    scene_wait(RACE_STALL_MS - 1);
+    assert_false(prelude_is_quiet("main", member->text));
+    scene_wait(1);
+    assert_true(prelude_is_quiet("main", member->text));
+    assert_false(prelude_round_has_ended("main", member->text, round));
+    for (unsigned seconds = 0; seconds < 5; seconds++)
+        scene_wait(1000);
+    assert_true(prelude_round_has_ended("main", member->text, round));
+    scene_end();
 }
 
 TEST(one_that_is_put_off_is_not_hurried_by_what_becomes_known_for_others)
@@ -623,8 +644,8 @@ TEST(the_gateway_asks_for_itself_without_waiting)
     uint32_t round;
     scene_begin(SCENE_UPSTREAM(ONE_LOGIN " max_sessions = 1"));
     struct upstream *first = scene_open_ready("IMAP4rev1");
-    assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
-    upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
+    assert_int_equal(prelude_take_turn("main", SCENE_MEMBER, scene.now_ms, &round), PRELUDE_ASK);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, &scene.config->members[0]);
     scene_turn();
     assert_int_equal(scene.asked, 2);
     end_with(first);
@@ -741,8 +762,8 @@ TEST(a_list_that_goes_with_the_greeting_is_not_asked_for_again)
 {
     uint32_t round;
     scene_begin(SCENE_UPSTREAM(PLAIN));
-    prelude_take_turn("main", scene.now_ms, &round);
-    prelude_end_round("main",
+    prelude_take_turn("main", SCENE_MEMBER, scene.now_ms, &round);
+    prelude_end_round("main", SCENE_MEMBER,
                       &(struct prelude_lesson){ .names = IMAPSTATE_SPAN("IMAP4rev1 ID"),
                                                 .greeting_names = IMAPSTATE_SPAN("IMAP4rev1") },
                       scene.now_ms);
@@ -753,6 +774,45 @@ TEST(a_list_that_goes_with_the_greeting_is_not_asked_for_again)
     assert_true(upstream->before_login.id);
     assert_true(scene_hears(""));
     end_with(upstream);
+}
+
+static void learn_of(const char *member, struct imapstate_span names)
+{
+    uint32_t round;
+    prelude_take_turn("main", member, scene.now_ms, &round);
+    prelude_end_round("main", member,
+                      &(struct prelude_lesson){ .names = names, .greeting_names = IMAPSTATE_SPAN("IMAP4rev1") },
+                      scene.now_ms);
+}
+
+/* Which of two that greet alike it is, and which lists are known. */
+TEST(the_list_that_goes_with_a_greeting_is_the_members_own)
+{
+    uint32_t round;
+    scene_begin(TWO_MEMBERS);
+    learn_of("192.0.2.1:143", IMAPSTATE_SPAN("IMAP4rev1 ID"));
+    struct upstream *first = scene_open_ready("IMAP4rev1 ID"), *second = scene_open();
+    assert_ptr_equal(first->member, &scene.config->members[0]);
+    assert_ptr_equal(second->member, &scene.config->members[1]);
+    scene_accept();
+    scene_say("* OK [CAPABILITY IMAP4rev1] hello\r\n");
+    assert_true(scene_hears("imapstate CAPABILITY\r\n")); /* nothing is known of the second */
+    scene_say("* CAPABILITY IMAP4rev1\r\nimapstate OK 1\r\n");
+    assert_int_equal(second->state, UPSTREAM_READY);
+    assert_false(second->before_login.id);
+    assert_int_equal(prelude_take_turn("main", "192.0.2.1:143", scene.now_ms, &round), PRELUDE_FRESH);
+    upstream_release(second, false);
+    scene_turn();
+    learn_of("192.0.2.2:143", IMAPSTATE_SPAN("IMAP4rev1"));
+    second = scene_open();
+    assert_ptr_equal(second->member, &scene.config->members[1]);
+    scene_accept();
+    scene_say("* OK [CAPABILITY IMAP4rev1] hello\r\n");
+    assert_int_equal(second->state, UPSTREAM_READY);
+    assert_false(second->before_login.id);
+    assert_true(scene_hears(""));
+    upstream_release(first, false);
+    end_with(second);
 }
 
 int main(void)
@@ -775,6 +835,7 @@ int main(void)
         cmocka_unit_test(nothing_of_a_try_that_failed_goes_into_the_next),
         cmocka_unit_test(an_address_that_serves_is_the_last_that_is_tried),
         cmocka_unit_test(a_name_that_has_no_address_is_lost_and_so_is_one_that_nobody_answers_for),
+        cmocka_unit_test(a_scout_whose_name_nobody_answers_for_stalls),
         cmocka_unit_test(one_that_is_put_off_is_not_hurried_by_what_becomes_known_for_others),
         cmocka_unit_test(while_a_server_does_not_greet_a_parked_connection_gives_way_each_second),
         cmocka_unit_test(a_server_whose_limit_is_known_is_not_taken_for_full_because_it_is_slow),
@@ -791,6 +852,7 @@ int main(void)
         cmocka_unit_test(a_parked_connection_that_serves_again_waits_for_nobody),
         cmocka_unit_test(nobody_waits_at_one_member_while_another_has_a_place),
         cmocka_unit_test(a_list_that_goes_with_the_greeting_is_not_asked_for_again),
+        cmocka_unit_test(the_list_that_goes_with_a_greeting_is_the_members_own),
     };
     return SCENE_RUN(tests);
 }

@@ -1,10 +1,15 @@
 #include "check.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert.h"
+#include "chorus.h"
 #include "dialog.h"
+#include "outage.h"
 #include "prelude.h"
+#include "race.h"
 #include "rig.h"
 
 #define PROXY_OPTIONS "accept_proxy = true trusted_networks = { \"127.0.0.0/8\" }"
@@ -165,15 +170,17 @@ TEST(what_parking_cannot_match_is_not_shown_where_a_password_is_safe)
         rig_begin(&rig, config);
         /* What is known of the server, wherever that would be. */
         uint32_t round;
-        prelude_take_turn("main", rig.now_ms, &round);
-        prelude_end_round("main", &(struct prelude_lesson){ .names = IMAPSTATE_SPAN(OFFERED) }, rig.now_ms);
+        prelude_take_turn("main", rig.service->config->upstreams[0].members[0].text, rig.now_ms, &round);
+        prelude_end_round("main", rig.service->config->upstreams[0].members[0].text,
+                          &(struct prelude_lesson){ .names = IMAPSTATE_SPAN(OFFERED) }, rig.now_ms);
         struct wire *client = rig_come(&rig);
         assert_non_null(client);
         rig_say(&rig, client, legs[i].said);
         char *heard = strdup(wire_take(client));
         CHECK_ROW(legs[i].name, strcmp(heard, legs[i].want) == 0);
         bool is_hidden = strcmp(legs[i].want, WITHOUT_PROOFS) == 0;
-        CHECK_ROW(legs[i].name, prelude_hides("main") == !is_hidden); /* told the first time */
+        CHECK_ROW(legs[i].name, prelude_hides("main", rig.service->config->upstreams[0].members[0].text) ==
+                                    !is_hidden); /* told the first time */
         free(heard);
         prelude_done();
         rig_end(&rig);
@@ -192,6 +199,153 @@ TEST(whom_a_client_speaks_for_makes_its_connection_no_other)
     rig_end(&rig);
 }
 
+/* --- several members --- */
+
+#define POOL                                                                                                           \
+    "languages = \"off\"\n" RIG_LISTENER("") "upstream \"main\" { address = { \"127.0.0.1:2001\", "                    \
+                                             "\"127.0.0.1:2002\" } tls = \"none\" fail_timeout = \"5s\" }\n"
+#define LISTS(names)      "* OK hi\r\n* CAPABILITY " names "\r\nimapstate OK 1\r\n"
+#define GREETED_BY(names) "* OK [CAPABILITY " names " LITERAL+ STATE] imapstate ready.\r\n"
+
+/* A client comes, and both members are asked: the first one first. */
+static struct wire *come_to_pool(struct rig *rig, struct wire *servers[2])
+{
+    rig_begin(rig, POOL);
+    struct wire *client = rig_come(rig);
+    servers[0] = rig_server(rig);
+    servers[1] = rig_server(rig);
+    assert_non_null(servers[0]);
+    assert_non_null(servers[1]);
+    assert_null(rig_server(rig));
+    return client;
+}
+
+static void check_next(struct rig *rig, const char *want)
+{
+    struct wire *client = rig_come(rig);
+    assert_string_equal(wire_take(client), want);
+}
+
+TEST(a_greeting_has_what_all_members_have_in_common)
+{
+    struct rig rig;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    rig_say(&rig, servers[1], LISTS("BOTH IMAP4rev1 TWO"));
+    assert_string_equal(wire_take(client), "");
+    rig_say(&rig, servers[0], LISTS("IMAP4rev1 ONE BOTH"));
+    assert_string_equal(wire_take(client), GREETED_BY("IMAP4rev1 BOTH"));
+    check_next(&rig, GREETED_BY("IMAP4rev1 BOTH"));
+    assert_null(rig_server(&rig)); /* both are fresh */
+    /* One that the operator has set down has no say; if all are, what they have said is all there is. */
+    assert_true(outage_begin("main", "127.0.0.1:2001", OUTAGE_DRAINING));
+    check_next(&rig, GREETED_BY("BOTH IMAP4rev1 TWO"));
+    assert_true(outage_begin("main", "127.0.0.1:2002", OUTAGE_DOWN));
+    check_next(&rig, GREETED_BY("IMAP4rev1 BOTH"));
+    outage_done();
+    rig_end(&rig);
+}
+
+/* Refused at once: nobody waits, and it is only asked again after fail_timeout. */
+TEST(a_member_that_cannot_be_reached_has_no_say)
+{
+    struct rig rig;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    wire_refuse(servers[0], ECONNREFUSED);
+    rig_pass(&rig, 0);
+    assert_string_equal(wire_take(client), "");
+    rig_say(&rig, servers[1], LISTS("IMAP4rev1 TWO"));
+    assert_string_equal(wire_take(client), GREETED_BY("IMAP4rev1 TWO"));
+    check_next(&rig, GREETED_BY("IMAP4rev1 TWO"));
+    assert_null(rig_server(&rig));
+    rig_pass(&rig, 5000);
+    check_next(&rig, GREETED_BY("IMAP4rev1 TWO")); /* without waiting for the answer */
+    struct wire *again = rig_server(&rig);
+    assert_non_null(again);
+    check_next(&rig, GREETED_BY("IMAP4rev1 TWO"));
+    assert_null(rig_server(&rig));
+    rig_say(&rig, again, LISTS("IMAP4rev1"));
+    check_next(&rig, GREETED_BY("IMAP4rev1"));
+    rig_end(&rig);
+}
+
+/* It holds up those who come first as long as a login, and nobody after them. */
+TEST(a_member_that_is_silent_is_not_waited_for_if_another_is_not)
+{
+    struct rig rig;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    rig_say(&rig, servers[1], LISTS("IMAP4rev1 TWO"));
+    rig_pass(&rig, RACE_STALL_MS - 1);
+    assert_string_equal(wire_take(client), "");
+    rig_pass(&rig, 1);
+    assert_string_equal(wire_take(client), GREETED_BY("IMAP4rev1 TWO"));
+    check_next(&rig, GREETED_BY("IMAP4rev1 TWO"));
+    assert_null(rig_server(&rig));
+    rig_say(&rig, servers[0], LISTS("IMAP4rev1 ONE")); /* it was only slow */
+    check_next(&rig, GREETED_BY("IMAP4rev1"));
+    rig_end(&rig);
+}
+
+/* There is nothing to be greeted by. */
+TEST(if_all_members_are_silent_they_are_waited_for)
+{
+    struct rig rig;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    rig_pass(&rig, 5000);
+    assert_string_equal(wire_take(client), "");
+    rig_say(&rig, servers[0], LISTS("IMAP4rev1 ONE"));
+    assert_string_equal(wire_take(client), GREETED_BY("IMAP4rev1 ONE"));
+    rig_end(&rig);
+}
+
+/* If all members have failed, whoever comes has them asked again: one may be back. */
+TEST(members_that_have_all_failed_do_not_rest)
+{
+    struct rig rig;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    wire_refuse(servers[0], ECONNREFUSED);
+    wire_refuse(servers[1], ECONNREFUSED);
+    rig_pass(&rig, 0);
+    assert_string_equal(wire_take(client), GREETED_BLIND);
+    client = rig_come(&rig);
+    assert_non_null(servers[0] = rig_server(&rig));
+    assert_non_null(servers[1] = rig_server(&rig));
+    rig_say(&rig, servers[0], LISTS("IMAP4rev1 ONE"));
+    assert_string_equal(wire_take(client), GREETED_BY("IMAP4rev1 ONE"));
+    rig_end(&rig);
+}
+
+/* The answer to ID is the first one's that has any; an alert of several is told once. */
+TEST(members_answer_id_in_order_and_alert_together)
+{
+    struct rig rig;
+    struct imapstate_buf alerts;
+    struct wire *servers[2], *client = come_to_pool(&rig, servers);
+    imapstate_buf_init(&alerts, 2 * ALERTS_MAX);
+    rig_say(&rig, servers[1], "* OK [ALERT] both\r\n* OK [ALERT] two\r\n");
+    rig_say(&rig, servers[1], "* CAPABILITY IMAP4rev1 ID\r\nimapstate OK 1\r\n");
+    rig_say(&rig, servers[1], "* ID (\"name\" \"two\")\r\nimapstate OK 2\r\n");
+    rig_say(&rig, servers[0], "* OK [ALERT] both\r\n* CAPABILITY IMAP4rev1 ID\r\nimapstate OK 1\r\n");
+    rig_say(&rig, client, "a ID NIL\r\n");
+    rig_say(&rig, servers[0], "imapstate NO 2\r\n");
+    assert_non_null(strstr(wire_take(client), "* ID (\"name\" \"two\")\r\na OK "));
+    chorus_alerts(&rig.service->config->upstreams[0], &alerts);
+    CHECK_SPAN("alerts", imapstate_buf_span(&alerts), IMAPSTATE_SPAN("* OK [ALERT] both\r\n* OK [ALERT] two\r\n"));
+    imapstate_buf_done(&alerts);
+    /* When both have answered it is the first one's. */
+    rig_pass(&rig, PRELUDE_FRESH_MS);
+    client = rig_come(&rig);
+    for (unsigned i = 0; i < 2; i++) {
+        servers[i] = rig_server(&rig);
+        rig_say(&rig, servers[i], LISTS("IMAP4rev1 ID"));
+        rig_say(&rig, servers[i],
+                i == 0 ? "* ID (\"name\" \"one\")\r\nimapstate OK 2\r\n"
+                       : "* ID (\"name\" \"two\")\r\nimapstate OK 2\r\n");
+    }
+    rig_say(&rig, client, "a ID NIL\r\n");
+    assert_non_null(strstr(wire_take(client), "* ID (\"name\" \"one\")\r\na OK "));
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +355,12 @@ int main(void)
         cmocka_unit_test(an_older_list_is_told_after_a_second),
         cmocka_unit_test(what_parking_cannot_match_is_not_shown_where_a_password_is_safe),
         cmocka_unit_test(whom_a_client_speaks_for_makes_its_connection_no_other),
+        cmocka_unit_test(a_greeting_has_what_all_members_have_in_common),
+        cmocka_unit_test(a_member_that_cannot_be_reached_has_no_say),
+        cmocka_unit_test(a_member_that_is_silent_is_not_waited_for_if_another_is_not),
+        cmocka_unit_test(if_all_members_are_silent_they_are_waited_for),
+        cmocka_unit_test(members_that_have_all_failed_do_not_rest),
+        cmocka_unit_test(members_answer_id_in_order_and_alert_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -372,15 +372,16 @@ static bool learn(void)
     imapstate_buf_init(&names, CAPABILITY_LIST_MAX);
     imapstate_buf_init(&id, CAPABILITY_LIST_MAX);
     uint32_t round;
-    prelude_take_turn("main", 1, &round);
+    prelude_take_turn("main", "mx1:143", 1, &round);
     struct prelude_lesson lesson = { .greeting_names = IMAPSTATE_SPAN("IMAP4rev1"),
                                      .names = IMAPSTATE_SPAN("IMAP4rev1 ID"),
                                      .id = IMAPSTATE_SPAN("NIL"),
                                      .alerts = IMAPSTATE_SPAN("* OK [ALERT] x\r\n") };
-    prelude_end_round("main", &lesson, 1);
-    prelude_alerts("main", &names);
-    struct offers *offers = prelude_offers_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1);
-    bool is_known = prelude_round_has_ended("main", round) && names.len > 0 && offers && prelude_id("main", &id);
+    prelude_end_round("main", "mx1:143", &lesson, 1);
+    prelude_alerts("main", "mx1:143", &names);
+    struct offers *offers = prelude_offers_for_greeting("main", "mx1:143", IMAPSTATE_SPAN("IMAP4rev1"), 1);
+    bool is_known = prelude_round_has_ended("main", "mx1:143", round) && names.len > 0 && offers &&
+                    prelude_id("main", "mx1:143", &id);
     offers_unref(offers);
     prelude_done();
     imapstate_buf_done(&names);

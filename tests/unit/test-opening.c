@@ -283,8 +283,8 @@ TEST(a_scout_takes_nobodys_place_and_is_content_with_names)
     uint32_t round;
     loop_init_bare(&loop, 0, NULL);
     struct opening *of_client = begin(BY_ADDRESS), *opening;
-    prelude_take_turn("main", NOW, &round);
-    struct scout *scout = scout_new("main", &loop);
+    prelude_take_turn("main", "192.0.2.1:143", NOW, &round);
+    struct scout *scout = scout_new("main", "192.0.2.1:143", &loop);
     opening = opening_new(&service->config->upstreams[0], scout);
     assert_true(race_begin(&opening->runner, NULL));
     struct candidates *candidates = &opening->runner.race->candidates;
@@ -308,9 +308,9 @@ TEST(a_scout_takes_nobodys_place_and_is_content_with_names)
     scout_learn_names(scout, IMAPSTATE_SPAN("IMAP4rev1"));
     assert_false(opening_goes_on(opening));
     assert_false(opening_puts_off(opening, NOW));
-    assert_false(prelude_round_has_ended("main", round));
+    assert_false(prelude_round_has_ended("main", "192.0.2.1:143", round));
     opening_free(opening);
-    assert_true(prelude_round_has_ended("main", round));
+    assert_true(prelude_round_has_ended("main", "192.0.2.1:143", round));
     end(of_client);
     prelude_done();
     loop_done(&loop);

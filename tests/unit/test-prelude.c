@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEMBER "mx1:143"
+
 static void end_round(const char *upstream, struct imapstate_span greeting_names, struct imapstate_span names,
                       struct imapstate_span id, uint64_t now_ms)
 {
     struct prelude_lesson lesson = { .greeting_names = greeting_names, .names = names, .id = id };
-    prelude_end_round(upstream, &lesson, now_ms);
+    prelude_end_round(upstream, MEMBER, &lesson, now_ms);
 }
 
 static struct imapstate_buf heard;
@@ -29,13 +31,13 @@ static bool put_names(struct offers *offers, struct imapstate_buf *ret_names)
 
 static bool known_names(const char *upstream, struct imapstate_buf *ret_names)
 {
-    return put_names(prelude_offers(upstream), ret_names);
+    return put_names(prelude_offers(upstream, MEMBER), ret_names);
 }
 
 static bool names_for_greeting(const char *upstream, struct imapstate_span greeting, uint64_t now_ms,
                                struct imapstate_buf *ret_names)
 {
-    return put_names(prelude_offers_for_greeting(upstream, greeting, now_ms), ret_names);
+    return put_names(prelude_offers_for_greeting(upstream, MEMBER, greeting, now_ms), ret_names);
 }
 
 static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, bool *ret_known, bool *ret_fresh)
@@ -44,7 +46,7 @@ static struct imapstate_span names_of(const char *upstream, uint64_t now_ms, boo
     imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
     *ret_known = known_names(upstream, &heard);
     uint32_t round;
-    enum prelude_turn turn = prelude_take_turn(upstream, now_ms, &round);
+    enum prelude_turn turn = prelude_take_turn(upstream, MEMBER, now_ms, &round);
     if (ret_fresh)
         *ret_fresh = turn == PRELUDE_FRESH;
     if (turn == PRELUDE_ASK)
@@ -56,7 +58,7 @@ static void prelude_learn_names(const char *upstream, struct imapstate_span gree
                                 uint64_t now_ms)
 {
     uint32_t round;
-    prelude_take_turn(upstream, now_ms + 10 * PRELUDE_FRESH_MS, &round);
+    prelude_take_turn(upstream, MEMBER, now_ms + 10 * PRELUDE_FRESH_MS, &round);
     end_round(upstream, greeting_names, names, IMAPSTATE_SPAN(""), now_ms);
 }
 
@@ -74,7 +76,7 @@ TEST(nothing_is_known_of_an_upstream_that_was_never_asked)
     assert_false(is_known || is_fresh);
     assert_int_equal(names_of("othe", 1000, &is_known, &is_fresh).len, 0);
     assert_false(is_known || is_fresh);
-    assert_false(prelude_id("main", &heard));
+    assert_false(prelude_id("main", MEMBER, &heard));
     assert_false(names_for_greeting("main", IMAPSTATE_SPAN("IMAP4rev1"), 1000, &heard));
     forget();
 }
@@ -97,23 +99,98 @@ TEST(what_was_learned_last_is_known_of_each_upstream)
 
 TEST(an_upstream_that_misses_id_is_news_once)
 {
-    assert_false(prelude_misses_id("a", true));
-    assert_true(prelude_misses_id("a", false));
-    assert_false(prelude_misses_id("a", false));
-    assert_true(prelude_misses_id("b", false));
-    assert_false(prelude_misses_id("a", true));
-    assert_true(prelude_misses_id("a", false));
+    assert_false(prelude_misses_id("a", MEMBER, true));
+    assert_true(prelude_misses_id("a", MEMBER, false));
+    assert_false(prelude_misses_id("a", MEMBER, false));
+    assert_true(prelude_misses_id("b", MEMBER, false));
+    assert_false(prelude_misses_id("a", MEMBER, true));
+    assert_true(prelude_misses_id("a", MEMBER, false));
     forget();
 }
 
 TEST(that_something_of_an_upstream_is_not_shown_is_news_once)
 {
-    assert_true(prelude_hides("a"));
-    assert_false(prelude_hides("a"));
-    assert_true(prelude_hides("b"));
-    prelude_forget("a");
-    assert_true(prelude_hides("a"));
-    assert_false(prelude_hides("b"));
+    assert_true(prelude_hides("a", MEMBER));
+    assert_false(prelude_hides("a", MEMBER));
+    assert_true(prelude_hides("b", MEMBER));
+    prelude_forget("a", MEMBER);
+    assert_true(prelude_hides("a", MEMBER));
+    assert_false(prelude_hides("b", MEMBER));
+    forget();
+}
+
+static void learn_of(const char *member, struct imapstate_span names)
+{
+    uint32_t round;
+    assert_int_equal(prelude_take_turn("a", member, 1000, &round), PRELUDE_ASK);
+    prelude_end_round(
+        "a", member, &(struct prelude_lesson){ .names = names, .greeting_names = IMAPSTATE_SPAN("SHORT"), .id = names },
+        1000);
+}
+
+static void check_member(const char *member, struct imapstate_span want)
+{
+    struct imapstate_buf got;
+    imapstate_buf_init(&got, CAPABILITY_LIST_MAX);
+    put_names(prelude_offers_for_greeting("a", member, IMAPSTATE_SPAN("SHORT"), 1000), &got);
+    CHECK_SPAN(member, imapstate_buf_span(&got), want);
+    imapstate_buf_clear(&got);
+    prelude_id("a", member, &got);
+    CHECK_SPAN(member, imapstate_buf_span(&got), want);
+    imapstate_buf_done(&got);
+}
+
+/* They even greet alike. */
+TEST(what_is_known_of_a_member_is_true_of_no_other)
+{
+    static const char *const members[] = { "mx1:143", "mx2:143", "mx3:143", "mx4:143" };
+    learn_of(members[0], IMAPSTATE_SPAN("ONE"));
+    learn_of(members[1], IMAPSTATE_SPAN("TWO"));
+    learn_of(members[2], IMAPSTATE_SPAN("THREE"));
+    prelude_compare("a", members[1], IMAPSTATE_SPAN("OTHER")); /* no longer fresh */
+    prelude_forget("a", members[2]);
+    uint32_t round;
+    assert_int_equal(prelude_take_turn("a", members[0], 1000, &round), PRELUDE_FRESH);
+    assert_int_equal(prelude_take_turn("a", members[1], 1000, &round), PRELUDE_ASK);
+    assert_true(prelude_round_has_ended("a", members[0], round));
+    assert_false(prelude_round_has_ended("a", members[1], round));
+    end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), 1000); /* of another one */
+    assert_false(prelude_round_has_ended("a", members[1], round));
+    check_member(members[0], IMAPSTATE_SPAN("ONE"));
+    check_member(members[2], IMAPSTATE_SPAN(""));
+    check_member(members[3], IMAPSTATE_SPAN(""));
+    learn_of(members[2], IMAPSTATE_SPAN("AGAIN"));
+    check_member(members[2], IMAPSTATE_SPAN("AGAIN"));
+    forget();
+}
+
+/* Whether those who wait may go on without, and when it is asked again. */
+TEST(a_member_that_has_nothing_to_say_is_quiet_and_rests)
+{
+    static const struct prelude_lesson nothing, something = { .names = IMAPSTATE_SPAN("IMAP4rev1") };
+    uint32_t round;
+    prelude_stall("a", MEMBER); /* never asked */
+    assert_false(prelude_is_quiet("a", MEMBER));
+    prelude_take_turn("a", MEMBER, 1000, &round);
+    assert_false(prelude_is_quiet("a", MEMBER));
+    prelude_stall("a", MEMBER);
+    assert_true(prelude_is_quiet("a", MEMBER) && !prelude_is_silent("a", MEMBER));
+    assert_false(prelude_rests("a", MEMBER, 500, 1000));
+    prelude_end_round("a", MEMBER, &nothing, 2000);
+    assert_true(prelude_is_quiet("a", MEMBER) && prelude_is_silent("a", MEMBER));
+    assert_true(prelude_rests("a", MEMBER, 500, 2499));
+    assert_false(prelude_rests("a", MEMBER, 500, 2500));
+    prelude_take_turn("a", MEMBER, 2499, &round);
+    assert_true(prelude_is_quiet("a", MEMBER)); /* as long as nothing else is known */
+    assert_false(prelude_rests("a", MEMBER, 500, 2499));
+    prelude_stall("a", MEMBER);
+    prelude_end_round("a", MEMBER, &something, 2499);
+    prelude_stall("a", MEMBER); /* too late */
+    assert_false(prelude_is_quiet("a", MEMBER) || prelude_rests("a", MEMBER, 500, 2499));
+    prelude_take_turn("a", MEMBER, 2499 + PRELUDE_FRESH_MS, &round);
+    prelude_end_round("a", MEMBER, &nothing, 100000);
+    prelude_forget("a", MEMBER); /* another server, that nobody has asked yet */
+    assert_false(prelude_is_quiet("a", MEMBER) || prelude_rests("a", MEMBER, 500, 100000));
     forget();
 }
 
@@ -187,30 +264,30 @@ TEST(an_answer_to_id_is_known_until_the_next_round_has_another)
 {
     uint32_t round;
     imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
-    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &round), PRELUDE_ASK);
     end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN("(\"name\" \"x\")"), 1000);
-    assert_true(prelude_id("a", &heard));
+    assert_true(prelude_id("a", MEMBER, &heard));
     CHECK_SPAN("a", imapstate_buf_span(&heard), IMAPSTATE_SPAN("(\"name\" \"x\")"));
-    assert_false(prelude_id("b", &heard));
-    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &round), PRELUDE_ASK);
+    assert_false(prelude_id("b", MEMBER, &heard));
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000 + PRELUDE_FRESH_MS, &round), PRELUDE_ASK);
     end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 ID"), IMAPSTATE_SPAN(""), 2000);
-    assert_false(prelude_id("a", &heard));
+    assert_false(prelude_id("a", MEMBER, &heard));
     forget();
 }
 
 TEST(one_asks_and_all_hear)
 {
     uint32_t asks, waits, later;
-    assert_int_equal(prelude_take_turn("a", 1000, &asks), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &asks), PRELUDE_ASK);
     for (unsigned i = 0; i < 150; i++)
-        assert_int_equal(prelude_take_turn("a", 1000 + i, &waits), PRELUDE_ASKED);
+        assert_int_equal(prelude_take_turn("a", MEMBER, 1000 + i, &waits), PRELUDE_ASKED);
     assert_int_equal(waits, asks);
-    assert_int_equal(prelude_take_turn("b", 1000, &later), PRELUDE_ASK);
-    assert_false(prelude_round_has_ended("a", waits));
+    assert_int_equal(prelude_take_turn("b", MEMBER, 1000, &later), PRELUDE_ASK);
+    assert_false(prelude_round_has_ended("a", MEMBER, waits));
     end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 2000);
-    assert_true(prelude_round_has_ended("a", waits));
-    assert_false(prelude_round_has_ended("b", later));
-    assert_int_equal(prelude_take_turn("a", 2001, &later), PRELUDE_FRESH);
+    assert_true(prelude_round_has_ended("a", MEMBER, waits));
+    assert_false(prelude_round_has_ended("b", MEMBER, later));
+    assert_int_equal(prelude_take_turn("a", MEMBER, 2001, &later), PRELUDE_FRESH);
     forget();
 }
 
@@ -219,13 +296,13 @@ TEST(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks)
     uint32_t first, waits, second;
     bool is_known, is_fresh;
     prelude_learn_names("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1 OLD"), 1000);
-    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &first), PRELUDE_ASK);
-    assert_int_equal(prelude_take_turn("a", 1000 + PRELUDE_FRESH_MS, &waits), PRELUDE_ASKED);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000 + PRELUDE_FRESH_MS, &first), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000 + PRELUDE_FRESH_MS, &waits), PRELUDE_ASKED);
     end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), IMAPSTATE_SPAN(""), 1001 + PRELUDE_FRESH_MS);
-    assert_true(prelude_round_has_ended("a", waits));
-    assert_int_equal(prelude_take_turn("a", 1001 + PRELUDE_FRESH_MS, &second), PRELUDE_ASK);
-    assert_false(prelude_round_has_ended("a", second));
-    assert_true(prelude_round_has_ended("a", waits));
+    assert_true(prelude_round_has_ended("a", MEMBER, waits));
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1001 + PRELUDE_FRESH_MS, &second), PRELUDE_ASK);
+    assert_false(prelude_round_has_ended("a", MEMBER, second));
+    assert_true(prelude_round_has_ended("a", MEMBER, waits));
     CHECK_SPAN("what was known stays", names_of("a", 1001 + PRELUDE_FRESH_MS, &is_known, &is_fresh),
                IMAPSTATE_SPAN("IMAP4rev1 OLD"));
     assert_true(is_known && !is_fresh);
@@ -235,18 +312,18 @@ TEST(who_asked_in_vain_ends_the_round_all_the_same_and_the_next_asks)
 TEST(another_list_than_is_known_makes_it_old)
 {
     uint32_t round;
-    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
+    prelude_compare("a", MEMBER, IMAPSTATE_SPAN("IMAP4rev1"));
     prelude_learn_names("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1"), 1000);
-    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1"));
-    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
-    prelude_compare("a", IMAPSTATE_SPAN("imap4rev1 "));
-    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
-    prelude_compare("a", IMAPSTATE_SPAN("IMAP4rev1 X"));
+    prelude_compare("a", MEMBER, IMAPSTATE_SPAN("IMAP4rev1"));
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &round), PRELUDE_FRESH);
+    prelude_compare("a", MEMBER, IMAPSTATE_SPAN("imap4rev1 "));
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &round), PRELUDE_FRESH);
+    prelude_compare("a", MEMBER, IMAPSTATE_SPAN("IMAP4rev1 X"));
     imapstate_buf_init(&heard, CAPABILITY_LIST_MAX);
     assert_false(names_for_greeting("a", IMAPSTATE_SPAN("G"), 1000, &heard));
-    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &round), PRELUDE_ASK);
     end_round("a", IMAPSTATE_SPAN("G"), IMAPSTATE_SPAN("IMAP4rev1 X"), IMAPSTATE_SPAN(""), 1000);
-    assert_int_equal(prelude_take_turn("a", 1000, &round), PRELUDE_FRESH);
+    assert_int_equal(prelude_take_turn("a", MEMBER, 1000, &round), PRELUDE_FRESH);
     forget();
 }
 
@@ -277,18 +354,18 @@ TEST(of_a_server_that_has_moved_nothing_is_known_and_nothing_is_learned_late)
     struct imapstate_buf got;
     uint32_t round;
     imapstate_buf_init(&got, CAPABILITY_LIST_MAX);
-    prelude_forget("moved"); /* never asked */
-    assert_int_equal(prelude_take_turn("moved", 1, &round), PRELUDE_ASK);
+    prelude_forget("moved", MEMBER); /* never asked */
+    assert_int_equal(prelude_take_turn("moved", MEMBER, 1, &round), PRELUDE_ASK);
     end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), IMAPSTATE_SPAN("(\"a\" \"b\")"), 1);
-    prelude_forget("moved");
+    prelude_forget("moved", MEMBER);
     assert_false(known_names("moved", &got));
-    assert_false(prelude_id("moved", &got));
-    assert_int_equal(prelude_take_turn("moved", 2, &round), PRELUDE_ASK);
-    prelude_forget("moved");
+    assert_false(prelude_id("moved", MEMBER, &got));
+    assert_int_equal(prelude_take_turn("moved", MEMBER, 2, &round), PRELUDE_ASK);
+    prelude_forget("moved", MEMBER);
     end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-OLD"), none, 3);
-    assert_true(prelude_round_has_ended("moved", round));
+    assert_true(prelude_round_has_ended("moved", MEMBER, round));
     assert_false(known_names("moved", &got));
-    assert_int_equal(prelude_take_turn("moved", 4, &round), PRELUDE_ASK);
+    assert_int_equal(prelude_take_turn("moved", MEMBER, 4, &round), PRELUDE_ASK);
     end_round("moved", none, IMAPSTATE_SPAN("IMAP4rev1 X-NEW"), none, 5);
     assert_true(known_names("moved", &got));
     imapstate_buf_done(&got);
@@ -313,7 +390,7 @@ static struct imapstate_span alerts_of(const char *upstream)
 {
     imapstate_buf_done(&heard);
     imapstate_buf_init(&heard, ALERTS_MAX);
-    prelude_alerts(upstream, &heard);
+    prelude_alerts(upstream, MEMBER, &heard);
     return imapstate_buf_span(&heard);
 }
 
@@ -323,14 +400,14 @@ TEST(what_an_upstream_tells_whoever_connects_is_known_until_the_next_round)
     struct prelude_lesson lesson = { .names = IMAPSTATE_SPAN("IMAP4rev1"), .alerts = IMAPSTATE_SPAN(ALERT) };
     CHECK_SPAN("nothing", alerts_of("a"), IMAPSTATE_SPAN(""));
     for (int times = 0; times < 2; times++) {
-        prelude_take_turn("a", 1000, &round);
-        prelude_end_round("a", &lesson, 1000);
+        prelude_take_turn("a", MEMBER, 1000, &round);
+        prelude_end_round("a", MEMBER, &lesson, 1000);
         CHECK_SPAN("learned", alerts_of("a"), IMAPSTATE_SPAN(ALERT));
-        prelude_take_turn("a", 1000, &round);
-        prelude_end_round("a", &(struct prelude_lesson){ 0 }, 1000);
+        prelude_take_turn("a", MEMBER, 1000, &round);
+        prelude_end_round("a", MEMBER, &(struct prelude_lesson){ 0 }, 1000);
         CHECK_SPAN("a round that learned nothing", alerts_of("a"), IMAPSTATE_SPAN(ALERT));
         if (times == 0)
-            prelude_forget("a");
+            prelude_forget("a", MEMBER);
         else
             end_round("a", IMAPSTATE_SPAN(""), IMAPSTATE_SPAN("IMAP4rev1"), IMAPSTATE_SPAN(""), 1000);
         CHECK_SPAN("gone", alerts_of("a"), IMAPSTATE_SPAN(""));
@@ -342,6 +419,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_of_an_upstream_that_was_never_asked),
+        cmocka_unit_test(what_is_known_of_a_member_is_true_of_no_other),
+        cmocka_unit_test(a_member_that_has_nothing_to_say_is_quiet_and_rests),
         cmocka_unit_test(an_upstream_that_misses_id_is_news_once),
         cmocka_unit_test(that_something_of_an_upstream_is_not_shown_is_news_once),
         cmocka_unit_test(what_was_learned_last_is_known_of_each_upstream),

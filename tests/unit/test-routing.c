@@ -46,13 +46,24 @@ static struct wire *greet(struct rig *rig)
     return client;
 }
 
+/* It greets, and what it offers is only known without being asked for if it is a member of an upstream: not at an
+ * address that only routes lead to. */
+static void introduce(struct rig *rig, struct wire *server)
+{
+    rig_say(rig, server, "* OK [CAPABILITY " LIST "] hi\r\n");
+    if (wire_port(server) == 2001 || wire_port(server) == 2002)
+        return;
+    assert_string_equal(wire_take(server), "imapstate CAPABILITY\r\n");
+    rig_say(rig, server, "* CAPABILITY " LIST "\r\nimapstate OK 1\r\n");
+}
+
 /* The server that is connected to for it, which is at this port, and what it has been told. */
 static struct wire *expect_server(struct rig *rig, unsigned port, const char *login)
 {
     struct wire *server = rig_server(rig);
     assert_non_null(server);
     assert_int_equal(wire_port(server), port);
-    rig_say(rig, server, "* OK [CAPABILITY " LIST "] hi\r\n");
+    introduce(rig, server);
     assert_string_equal(wire_take(server), login);
     return server;
 }
@@ -256,7 +267,7 @@ static struct wire *log_in_as(struct rig *rig, struct wire *client, const char *
     rig_say(rig, client, line);
     struct wire *server = rig_server(rig);
     if (server) {
-        rig_say(rig, server, "* OK [CAPABILITY " LIST "] hi\r\n");
+        introduce(rig, server);
         rig_say(rig, server, "l OK [CAPABILITY IMAP4rev1 UNSELECT] in\r\n");
         wire_take(server);
     }

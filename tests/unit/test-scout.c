@@ -24,10 +24,10 @@ static struct scout *begin(uint32_t *ret_round)
     loop_init_bare(&loop, 0, on_told);
     loop_pass(&loop, 5000);
     pokes = 0;
-    assert_int_equal(prelude_take_turn("main", 5000, ret_round), PRELUDE_ASK);
-    struct scout *scout = scout_new("main", &loop);
+    assert_int_equal(prelude_take_turn("main", "mx1:143", 5000, ret_round), PRELUDE_ASK);
+    struct scout *scout = scout_new("main", "mx1:143", &loop);
     assert_non_null(scout);
-    assert_false(prelude_round_has_ended("main", *ret_round));
+    assert_false(prelude_round_has_ended("main", "mx1:143", *ret_round));
     return scout;
 }
 
@@ -83,7 +83,7 @@ TEST(the_answer_to_id_is_learned_wherever_it_is_cut)
             hear(scout, imapstate_span_of(answers[i].says), cut);
             scout_free(scout);
             imapstate_buf_init(&id, ID_MAX);
-            CHECK_ROW(answers[i].name, prelude_id("main", &id) == (*answers[i].want != '\0'));
+            CHECK_ROW(answers[i].name, prelude_id("main", "mx1:143", &id) == (*answers[i].want != '\0'));
             CHECK_SPAN(answers[i].name, imapstate_buf_span(&id), imapstate_span_of(answers[i].want));
             imapstate_buf_done(&id);
             end();
@@ -104,7 +104,7 @@ TEST(an_answer_that_is_too_long_is_none)
     scout_free(scout);
     free(octets);
     imapstate_buf_init(&id, ID_MAX);
-    assert_false(prelude_id("main", &id));
+    assert_false(prelude_id("main", "mx1:143", &id));
     end();
 }
 
@@ -125,15 +125,15 @@ TEST(the_round_ends_with_the_scout_whatever_it_has_learned)
         scout_free(scout);
         loop_pass(&loop, 5000);
         assert_int_equal(pokes, 1);
-        assert_true(prelude_round_has_ended("main", round));
-        struct offers *offers = prelude_offers("main");
+        assert_true(prelude_round_has_ended("main", "mx1:143", round));
+        struct offers *offers = prelude_offers("main", "mx1:143");
         assert_int_equal(offers != NULL, has_names);
         offers_unref(offers);
-        prelude_alerts("main", &alerts);
+        prelude_alerts("main", "mx1:143", &alerts);
         CHECK_SPAN("alerts", imapstate_buf_span(&alerts),
                    has_names ? IMAPSTATE_SPAN("* OK [ALERT] hello\r\n") : IMAPSTATE_SPAN(""));
         /* It was learned now, by the loop's time. */
-        assert_int_equal(prelude_take_turn("main", 5000 + PRELUDE_FRESH_MS - 1, &round),
+        assert_int_equal(prelude_take_turn("main", "mx1:143", 5000 + PRELUDE_FRESH_MS - 1, &round),
                          has_names ? PRELUDE_FRESH : PRELUDE_ASK);
         imapstate_buf_done(&names);
         imapstate_buf_done(&alerts);
@@ -155,10 +155,10 @@ TEST(what_the_server_before_has_said_counts_for_nothing)
     scout_learn_greeting_names(scout, IMAPSTATE_SPAN("TWO"));
     scout_learn_names(scout, IMAPSTATE_SPAN("TWO THREE"));
     scout_free(scout);
-    struct offers *offers = prelude_offers_for_greeting("main", IMAPSTATE_SPAN("TWO"), 5000);
+    struct offers *offers = prelude_offers_for_greeting("main", "mx1:143", IMAPSTATE_SPAN("TWO"), 5000);
     CHECK_SPAN("names", offers_names(offers), IMAPSTATE_SPAN("TWO THREE"));
     offers_unref(offers);
-    prelude_alerts("main", &alerts);
+    prelude_alerts("main", "mx1:143", &alerts);
     assert_int_equal(alerts.len, 0);
     imapstate_buf_done(&names);
     imapstate_buf_done(&alerts);

@@ -150,9 +150,9 @@ static const struct {
 static void check_learned(size_t row)
 {
     struct imapstate_buf id;
-    struct offers *offers = prelude_offers("main");
+    struct offers *offers = prelude_offers("main", SCENE_MEMBER);
     imapstate_buf_init(&id, CAPABILITY_LIST_MAX);
-    CHECK_ROW(scouts[row].name, prelude_id("main", &id) == (*scouts[row].id != '\0'));
+    CHECK_ROW(scouts[row].name, prelude_id("main", SCENE_MEMBER, &id) == (*scouts[row].id != '\0'));
     CHECK_SPAN(scouts[row].name, offers_names(offers), imapstate_span_of(scouts[row].names));
     CHECK_SPAN(scouts[row].name, imapstate_buf_span(&id), imapstate_span_of(scouts[row].id));
     offers_unref(offers);
@@ -168,15 +168,15 @@ TEST(a_round_ends_whatever_becomes_of_its_scout)
             for (unsigned end = 0; end < ENDS_MAX; end++) {
                 uint32_t round;
                 scene_begin(PLAIN);
-                assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
-                upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
+                assert_int_equal(prelude_take_turn("main", SCENE_MEMBER, scene.now_ms, &round), PRELUDE_ASK);
+                upstreams_scout(&scene.upstreams, scene.service, scene.config, &scene.config->members[0]);
                 scene_turn();
                 scene_accept();
                 scene_say_some(scouts[i].says, cut);
                 if (!scene.wire->is_closed)
                     scene_say(scouts[i].says + cut);
                 CHECK_ROW(scouts[i].name, scene_hears(scouts[i].hears));
-                CHECK_ROW(scouts[i].name, prelude_round_has_ended("main", round) == scouts[i].is_over);
+                CHECK_ROW(scouts[i].name, prelude_round_has_ended("main", SCENE_MEMBER, round) == scouts[i].is_over);
                 if (end == SILENCE)
                     scene_wait(10000);
                 else if (end == HANGING_UP && !scene.wire->is_closed)
@@ -184,7 +184,7 @@ TEST(a_round_ends_whatever_becomes_of_its_scout)
                 else if (end == ENDING)
                     upstreams_abandon_scouts(&scene.upstreams);
                 scene_turn();
-                CHECK_ROW(scouts[i].name, prelude_round_has_ended("main", round));
+                CHECK_ROW(scouts[i].name, prelude_round_has_ended("main", SCENE_MEMBER, round));
                 check_learned(i);
                 scene_end();
             }
@@ -194,12 +194,12 @@ TEST(a_scout_that_cannot_connect_ends_its_round)
 {
     uint32_t round;
     scene_begin(PLAIN);
-    assert_int_equal(prelude_take_turn("main", scene.now_ms, &round), PRELUDE_ASK);
-    upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
+    assert_int_equal(prelude_take_turn("main", SCENE_MEMBER, scene.now_ms, &round), PRELUDE_ASK);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, &scene.config->members[0]);
     scene_turn();
     wire_refuse(scene.wire, ECONNREFUSED);
     scene_turn();
-    assert_true(prelude_round_has_ended("main", round));
+    assert_true(prelude_round_has_ended("main", SCENE_MEMBER, round));
     scene_end();
 }
 
@@ -210,15 +210,15 @@ TEST(what_is_somebodys_stays_until_he_lets_go)
     uint32_t round;
     scene_begin(PLAIN);
     struct upstream *upstream = scene_open_attached();
-    prelude_take_turn("main", scene.now_ms, &round);
-    upstreams_scout(&scene.upstreams, scene.service, scene.config, NULL);
+    prelude_take_turn("main", SCENE_MEMBER, scene.now_ms, &round);
+    upstreams_scout(&scene.upstreams, scene.service, scene.config, &scene.config->members[0]);
     scene_turn();
     struct wire *scouting = scene.wire;
     assert_int_equal(wires_count(), 2);
     upstreams_abandon_scouts(&scene.upstreams);
     scene_turn();
     assert_true(scouting->is_closed);
-    assert_true(prelude_round_has_ended("main", round));
+    assert_true(prelude_round_has_ended("main", SCENE_MEMBER, round));
     upstreams_abandon(&scene.upstreams);
     scene_turn();
     assert_int_equal(wires_count(), 1);
