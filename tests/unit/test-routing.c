@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "naming.h"
 #include "park.h"
 #include "rig.h"
 #include "routecache.h"
@@ -412,6 +413,36 @@ TEST(what_is_parked_at_an_address_serves_nobody_who_is_led_elsewhere)
     rig_end(&rig);
 }
 
+TEST(an_address_of_the_map_may_be_a_name)
+{
+    struct rig rig;
+    begin_with_map(&rig, "ann one address=mail.example:2003\nbob one address=mail.example:2004\n", "");
+    struct wire *client = greet(&rig), *other = greet(&rig);
+    rig_say(&rig, client, "a LOGIN ann secret\r\n");
+    assert_null(rig_server(&rig)); /* the name is asked for */
+    naming_answer(1, rig.now_ms);
+    upstreams_told(&rig.upstreams);
+    rig_pass(&rig, 0);
+    expect_server(&rig, 2003, "a LOGIN \"ann\" \"secret\"\r\n");
+    rig_say(&rig, other, "a LOGIN bob secret\r\n"); /* it is known */
+    expect_server(&rig, 2004, "a LOGIN \"bob\" \"secret\"\r\n");
+    rig_end(&rig);
+}
+
+TEST(an_address_that_no_name_server_knows_has_nobody_let_in)
+{
+    struct rig rig;
+    begin_with_map(&rig, "ann one address=mail.example:2003\n", "");
+    struct wire *client = greet(&rig);
+    rig_say(&rig, client, "a LOGIN ann secret\r\n");
+    naming_answer(0, rig.now_ms);
+    upstreams_told(&rig.upstreams);
+    rig_pass(&rig, 0);
+    assert_null(rig_server(&rig)); /* the upstream's own address is none for this user */
+    assert_non_null(strstr(wire_take(client), "a NO [UNAVAILABLE] "));
+    rig_end(&rig);
+}
+
 /* --- route_http --- */
 
 #define HTTP                                                                                                           \
@@ -589,6 +620,8 @@ int main(void)
         cmocka_unit_test(after_unauthenticate_another_user_is_at_home_elsewhere),
         cmocka_unit_test(a_line_of_the_map_beats_its_domain_and_that_all_else),
         cmocka_unit_test(what_is_parked_at_an_address_serves_nobody_who_is_led_elsewhere),
+        cmocka_unit_test(an_address_of_the_map_may_be_a_name),
+        cmocka_unit_test(an_address_that_no_name_server_knows_has_nobody_let_in),
         cmocka_unit_test(somebody_else_may_know_where_a_user_is),
         cmocka_unit_test(nobody_learns_from_the_time_whether_route_http_knows_a_user),
         cmocka_unit_test(who_does_not_know_has_nobody_let_in),
