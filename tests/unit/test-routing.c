@@ -305,6 +305,52 @@ TEST(the_same_name_at_another_upstream_is_somebody_else)
     rig_end(&rig);
 }
 
+/* What a client with this user gets for the token. */
+static void check_restored(struct rig *rig, const char *user, const char *token, const char *want)
+{
+    char line[2100];
+    struct wire *client = greet(rig);
+    log_in_as(rig, client, user);
+    assert_non_null(strstr(wire_take(client), "l OK "));
+    snprintf(line, sizeof line, "b STATE %s\r\n", token);
+    rig_say(rig, client, line);
+    const char *got = wire_take(client);
+    if (!strstr(got, want))
+        fail_msg("%s: %s", user, got);
+    rig_say(rig, client, "c LOGOUT\r\n");
+}
+
+TEST(whose_token_it_is_goes_by_the_name_and_the_upstream_that_are_routed)
+{
+#define KNOWS "user_strip_domain = true user_lowercase = true"
+    struct rig rig;
+    char token[2049];
+    rig_begin(&rig, LISTENER UPSTREAM("one", "2001", KNOWS)
+                        UPSTREAM("two", "2002", KNOWS) "route \"two.example\" { upstream = \"two\" }\n"
+                                                       "route_default = \"one\"\n");
+    struct wire *client = greet(&rig);
+    log_in_as(&rig, client, "Ann@two.example");
+    rig_say(&rig, client, "b STATE\r\n");
+    wire_take(client);
+    rig_say(&rig, client, "s SAVESTATE\r\n");
+    assert_int_equal(sscanf(wire_take(client), "* SAVESTATE %2048s", token), 1);
+    rig_say(&rig, client, "c LOGOUT\r\n");
+    check_restored(&rig, "ann@one.example", token, "b OK State not restored");
+    check_restored(&rig, "bob@two.example", token, "b OK State not restored");
+    check_restored(&rig, "ANN@TWO.example", token, "b OK State restored");
+    rig_end(&rig);
+}
+
+TEST(who_acts_for_another_has_the_name_that_is_known_there)
+{
+    struct rig rig;
+    rig_begin(&rig, LISTENER UPSTREAM("one", "2001", "authorization_identity = pass user_lowercase = true"));
+    struct wire *client = greet(&rig);
+    rig_say(&rig, client, "a AUTHENTICATE PLAIN Qm9iAEFOTgBQ\r\n"); /* Bob NUL ANN NUL P */
+    expect_server(&rig, 2001, "a AUTHENTICATE PLAIN Ym9iAGFubgBQ\r\n");
+    rig_end(&rig);
+}
+
 TEST(who_acts_for_another_goes_where_the_other_is)
 {
     struct rig rig;
@@ -616,6 +662,8 @@ int main(void)
         cmocka_unit_test(an_upstream_is_told_the_names_that_it_knows),
         cmocka_unit_test(whose_parked_connections_they_are_goes_by_the_name_that_is_routed),
         cmocka_unit_test(the_same_name_at_another_upstream_is_somebody_else),
+        cmocka_unit_test(whose_token_it_is_goes_by_the_name_and_the_upstream_that_are_routed),
+        cmocka_unit_test(who_acts_for_another_has_the_name_that_is_known_there),
         cmocka_unit_test(who_acts_for_another_goes_where_the_other_is),
         cmocka_unit_test(after_unauthenticate_another_user_is_at_home_elsewhere),
         cmocka_unit_test(a_line_of_the_map_beats_its_domain_and_that_all_else),
