@@ -170,20 +170,20 @@ static struct routemap *map_in_force; /* counted; NULL: none */
 
 struct routemap *service_routemap(const struct service *service)
 {
-    if (service->map || !*service->config->route_map)
-        return routemap_ref(service->map);
     pthread_mutex_lock(&map_lock);
-    struct routemap *map = routemap_ref(map_in_force);
+    bool is_own = service->map || !*service->config->route_map;
+    struct routemap *map = routemap_ref(is_own ? service->map : map_in_force);
     pthread_mutex_unlock(&map_lock);
     return map;
 }
 
-/* Takes map. */
-static void service_put_map_in_force(struct routemap *map)
+/* Takes it from there; workers may have the service already. */
+static void service_put_map_in_force(struct routemap **map)
 {
     pthread_mutex_lock(&map_lock);
     struct routemap *before = map_in_force;
-    map_in_force = map;
+    map_in_force = *map;
+    *map = NULL;
     pthread_mutex_unlock(&map_lock);
     routemap_unref(before);
 }
@@ -436,13 +436,13 @@ void service_forget_revocations(struct service *service)
 {
     revoking_keep(service->revocations);
     service->revocations = NULL;
-    service_put_map_in_force(service->map);
-    service->map = NULL;
+    service_put_map_in_force(&service->map);
 }
 
 void service_done(void)
 {
-    service_put_map_in_force(NULL);
+    struct routemap *none = NULL;
+    service_put_map_in_force(&none);
 }
 
 SSL_CTX *service_listener_tls(const struct service *service, const struct config_listener *listener)
