@@ -1,6 +1,7 @@
 #include "routing.h"
 
 #include "client.h"
+#include "config.h"
 #include "credentials.h"
 #include "login.h"
 #include "routecache.h"
@@ -32,6 +33,10 @@ static bool routing_rename(const struct client *client, const struct config_upst
 static enum routing_result routing_go(struct client *client, const struct config_upstream *upstream,
                                       struct imapstate_span user)
 {
+    /* What was asked when the login began is of the upstreams that routes led to then; the map may be a newer one. */
+    if (sasl_identity_acting(&client->credentials->identity).len > 0 &&
+        upstream->authorization_identity != CONFIG_AUTHORIZATION_PASS)
+        return routing_fail(client, "its upstream has no authorization_identity = \"pass\"");
     if (!routing_rename(client, upstream, user))
         return routing_fail(client, "what the user would be called there cannot be said by this mechanism");
     client->home = upstream;

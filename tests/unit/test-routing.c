@@ -17,8 +17,9 @@
 #define TWO  UPSTREAM("one", "2001", "") UPSTREAM("two", "2002", "")
 #define BOTH LISTENER TWO "route \"one.example\" { upstream = \"one\" }\nroute \"two.example\" { upstream = \"two\" }\n"
 
-#define LIST    "IMAP4rev1 SASL-IR ENABLE AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256 AUTH=CRAM-MD5"
-#define REFUSED "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
+#define LIST        "IMAP4rev1 SASL-IR ENABLE AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256 AUTH=CRAM-MD5"
+#define UNKNOWN_NOW "a NO [UNAVAILABLE] Nobody knows at the moment where this user's mail is.\r\n"
+#define REFUSED     "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
 
 static unsigned wire_port(const struct wire *wire)
 {
@@ -436,6 +437,32 @@ TEST(a_line_of_the_map_beats_its_domain_and_that_all_else)
     }
 }
 
+/* Whoever has connected before a reload has the older file's upstreams, and the newer map. */
+TEST(a_newer_map_leads_nobody_who_acts_for_another_where_that_is_refused)
+{
+    struct rig rig;
+    char config[1024];
+    snprintf(config, sizeof config,
+             LISTENER UPSTREAM("one", "2001", "")
+                 UPSTREAM("two", "2002", "authorization_identity = pass") "route_map = \"%s\"\n",
+             map_path);
+    write_map("bob two\n");
+    rig_begin(&rig, config);
+    service_forget_revocations(rig.service); /* the daemon does so, then and at a reload: the map is in force */
+    struct wire *client = greet(&rig), *other = greet(&rig);
+    rig_say(&rig, client, "a AUTHENTICATE PLAIN Ym9iAGFubgBw\r\n"); /* bob NUL ann NUL p */
+    expect_server(&rig, 2002, "a AUTHENTICATE PLAIN Ym9iAGFubgBw\r\n");
+    write_map("bob one\n");
+    rig_reload(&rig, config);
+    service_forget_revocations(rig.service);
+    teach(&rig, LIST);
+    rig_say(&rig, other, "a AUTHENTICATE PLAIN Ym9iAGFubgBw\r\n");
+    assert_string_equal(wire_take(other), UNKNOWN_NOW);
+    assert_null(rig_server(&rig));
+    rig_end(&rig);
+    service_done();
+}
+
 /* What one server has accepted is nothing that another one knows of. */
 TEST(what_is_parked_at_an_address_serves_nobody_who_is_led_elsewhere)
 {
@@ -579,8 +606,6 @@ static const struct {
     { "half an answer, and silence", "HTTP/1.0 200 OK\r\nAuth-Status: OK\r\n", NULL, 3000 },
 };
 
-#define UNKNOWN_NOW "a NO [UNAVAILABLE] Nobody knows at the moment where this user's mail is.\r\n"
-
 TEST(who_does_not_know_has_nobody_let_in)
 {
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
@@ -667,6 +692,7 @@ int main(void)
         cmocka_unit_test(who_acts_for_another_goes_where_the_other_is),
         cmocka_unit_test(after_unauthenticate_another_user_is_at_home_elsewhere),
         cmocka_unit_test(a_line_of_the_map_beats_its_domain_and_that_all_else),
+        cmocka_unit_test(a_newer_map_leads_nobody_who_acts_for_another_where_that_is_refused),
         cmocka_unit_test(what_is_parked_at_an_address_serves_nobody_who_is_led_elsewhere),
         cmocka_unit_test(an_address_of_the_map_may_be_a_name),
         cmocka_unit_test(an_address_that_no_name_server_knows_has_nobody_let_in),
