@@ -340,8 +340,8 @@ def test_it_ends_in_the_middle_of_an_answer(scripted, start_gateway):
     (("show", "keys", "x"), "usage: show keys"), (("show", "clients", "--usr", "x"), "there is no option --usr"),
     (("show", "clients", "--address", "x"), "--address wants"), (("show", "users", "--all"), "usage: show clients"),
     (("kick",), "usage: kick USER|#CLIENT"), (("kick", "#x"), "#CLIENT wants"), (("forget",), "wants either a user or --all"),
-    (("revoke", "ann", "--all"), "wants either"), (("upstream", "main"), "usage: upstream NAME up|down"),
-    (("upstream", "main", "left"), '"up" or "down"'), (("reload", "x"), "usage: reload"), (("top", "x"), "one word too many"),
+    (("revoke", "ann", "--all"), "wants either"), (("route",), "usage: route USER"), (("upstream", "main"), "usage: upstream NAME[:MEMBER] up|down|drain"),
+    (("upstream", "main", "left"), '"up", "down" or "drain"'), (("reload", "x"), "usage: reload"), (("top", "x"), "one word too many"),
     (("--json", "top"), "top is for people")])
 def test_wrong_usage_is_told_with_status_2(gateway, words, said):
     assert said in gateway.ctl(*words, status=2)
