@@ -675,7 +675,9 @@ static void park_yield_of_all(struct imapstate_span upstream, struct imapstate_s
 {
     struct account *account = proofs_account(&park.proofs, upstream, user);
     struct parked *oldest = upstream_oldest(upstream);
-    unsigned parked = oldest ? (unsigned)oldest->row->parked : 0, most = parked - (parked + 3) / 4;
+    unsigned parked = oldest ? (unsigned)oldest->row->parked : 0;
+    /* What has taken the room may be somebody else's, so one may always wait: it gives way in its turn. */
+    unsigned most = parked > 1 ? parked - (parked + 3) / 4 : parked;
     uint8_t key[PROOF_HASH_OCTETS];
     proofs_key(upstream, (struct imapstate_span){ 0 }, key);
     room->may_help =

@@ -168,7 +168,7 @@ struct park_yield {
 /* The upstream has no room for one more of the user's. All that the user has parked there ends, and so does what is to
  * be parked soon (ALLOWANCE_PRESS_MS); for ALLOWANCE_MS no more than half as many may wait. is_of_all: there are too
  * many from here, whoever's they are: if the user has none, the one ends that has been parked longest at the upstream,
- * and it is all together that may be a quarter fewer. */
+ * and it is all together that may be a quarter fewer, but one always. */
 struct park_yield park_yield(struct imapstate_span upstream, struct imapstate_span user, bool is_of_all,
                              uint64_t now_ms);
 
