@@ -116,8 +116,9 @@ class Dovecot(Server):
         (self.folder / "keys" / "default" / "HS256" / "default").write_bytes(base64.b64encode(JWT_KEY))
         self._write("masters", f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
         certificate, key = (shutil.copy(path, self.folder) for path in (certificate, key))
-        dovecotconf.write(self.folder, self._more_config, certificate=certificate, key=key, plain_port=self.plain_port,
-                          tls_port=self.tls_port, proxied_port=self.proxied_port, **_accounts())
+        for name, text in dovecotconf.files(self.folder, self._more_config, certificate=certificate, key=key, plain_port=self.plain_port,
+                                            tls_port=self.tls_port, proxied_port=self.proxied_port, **_accounts()).items():
+            self._write(name, text)
 
     def _write(self, name, text):
         (self.folder / name).write_text(text)

@@ -266,12 +266,11 @@ def namespaces():
     return _NAMESPACES_24 if is_24() else _NAMESPACES_23
 
 
-def write(folder, more, **values):
-    """Writes dovecot.conf, and what it refers to. values: of the names in the templates; more is added as it is."""
+def files(folder, more, **values):
+    """{name: text} of dovecot.conf and what it refers to. values: of the names in the templates; more is added as it is."""
+    more = more.replace("{folder}", str(folder))
     if is_24():
         # An include must be readable where the server runs, which may be another root.
-        text = _CONFIG_24.format(folder=folder, example=(_EXAMPLES / "dovecot-2.4.conf").read_text(), **values)
-    else:
-        (folder / "oauth2.conf").write_text(_OAUTH2_23.format(folder=folder))
-        text = _CONFIG_23.format(folder=folder, example=_EXAMPLES / "dovecot.conf", **values)
-    (folder / "dovecot.conf").write_text(text + more.replace("{folder}", str(folder)))
+        return {"dovecot.conf": _CONFIG_24.format(folder=folder, example=(_EXAMPLES / "dovecot-2.4.conf").read_text(), **values) + more}
+    return {"oauth2.conf": _OAUTH2_23.format(folder=folder),
+            "dovecot.conf": _CONFIG_23.format(folder=folder, example=_EXAMPLES / "dovecot.conf", **values) + more}
