@@ -11,6 +11,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "log.h"
+
 #define CRASH_FRAMES_MAX   64
 #define CRASH_MODULES_MAX  64u
 #define CRASH_NAME_MAX     48u
@@ -151,6 +153,7 @@ static void crash_on_signal(int signal_number, siginfo_t *info, void *context)
             pause(); /* another thread was first */
     signal(SIGALRM, SIG_DFL);
     alarm(CRASH_PATIENCE_S);
+    log_linger(); /* what led here comes first */
     crash_tell(signal_number, info, context);
     signal(signal_number, SIG_DFL);
     sigemptyset(&own);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "log.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define IS_SANITIZED 1 /* has taken the signals itself, and crash_init() leaves them to it */
@@ -136,6 +137,24 @@ TEST(it_can_be_an_object_of_json)
     assert_string_equal(text + strlen(text) - 3, "\"}\n");
 }
 
+static void say_and_give_up(void)
+{
+    log_open(LOG_TO_STDERR, LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
+    if (!log_start())
+        _exit(1);
+    log_write(LOG_LEVEL_INFO, "what led here");
+    log_write(LOG_LEVEL_INFO, "and this");
+    abort();
+}
+
+TEST(the_last_lines_of_the_log_stand_before_it)
+{
+    char text[8192];
+    last_words(say_and_give_up, false, text, sizeof text);
+    const char *led = strstr(text, "what led here"), *last = strstr(text, "and this"), *crash = strstr(text, "crash: ");
+    assert_true(led && last && crash && led < last && last < crash);
+}
+
 static void on_signal(int number)
 {
     _exit(7);
@@ -164,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_crash_leaves_one_line_and_the_signal_does_what_it_does),
         cmocka_unit_test(the_stack_of_this_program_is_in_it),
         cmocka_unit_test(it_can_be_an_object_of_json),
+        cmocka_unit_test(the_last_lines_of_the_log_stand_before_it),
         cmocka_unit_test(a_signal_that_somebody_has_taken_already_stays_his),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
