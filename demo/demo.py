@@ -150,7 +150,7 @@ def keep(writing):
         signal.pthread_sigmask(signal.SIG_BLOCK, ends)
         write_quietly(writing, "up\n")
         os.close(writing)
-        while gateway.poll() is None and dovecot._process.poll() is None:
+        while gateway.poll() is None and dovecot.is_alive():
             if signal.sigtimedwait(ends, 0.5):
                 return 0
         print("a server has exited by itself", file=sys.stderr)

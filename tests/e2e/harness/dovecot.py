@@ -73,6 +73,9 @@ class Dovecot(Server):
         assert user in self.users, f"the tests want more than {_NEW_USERS} users"
         return user
 
+    def is_alive(self):
+        return self._process.is_alive()
+
     def stop(self):
         self._process.stop()
 
