@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
-
-#include "log.h"
 
 #define CRASH_FRAMES_MAX   64
 #define CRASH_MODULES_MAX  64u
@@ -144,6 +143,9 @@ static void crash_tell(int signal_number, const siginfo_t *info, const void *con
     }
 }
 
+/* Longer than the thread that writes the log gathers lines: what led here comes first. */
+static const struct timespec crash_linger = { .tv_nsec = 20 * 1000000 };
+
 static void crash_on_signal(int signal_number, siginfo_t *info, void *context)
 {
     static bool has_begun;
@@ -153,7 +155,7 @@ static void crash_on_signal(int signal_number, siginfo_t *info, void *context)
             pause(); /* another thread was first */
     signal(SIGALRM, SIG_DFL);
     alarm(CRASH_PATIENCE_S);
-    log_linger(); /* what led here comes first */
+    nanosleep(&crash_linger, NULL);
     crash_tell(signal_number, info, context);
     signal(signal_number, SIG_DFL);
     sigemptyset(&own);

@@ -156,12 +156,6 @@ static void log_gather(void)
     pthread_mutex_lock(&log_state.lock);
 }
 
-void log_linger(void)
-{
-    static const struct timespec time = { .tv_nsec = 4 * LOG_GATHER_MS * 1000000 };
-    nanosleep(&time, NULL);
-}
-
 static void log_wait(void)
 {
     log_state.is_awake = false;

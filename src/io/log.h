@@ -35,10 +35,6 @@ bool log_start(void);
 void log_stop(void);
 #define LOG_STOP_MS 2000
 
-/* For a signal handler of a process that dies: as long as the thread that writes needs, if it is well, for the lines
- * that it gathers. Async-signal-safe. */
-void log_linger(void);
-
 /* How many lines nobody will ever read: the queue was full, or they could not be written. */
 uint64_t log_lost(void);
 
