@@ -217,11 +217,17 @@ static void act(uint8_t what)
     }
 }
 
-static void scout(void)
+static enum prelude_turn ask(void)
 {
     uint32_t round;
-    if (prelude_take_turn("main", scene.now_ms, &round) == PRELUDE_ASK)
-        upstreams_scout(&scene.upstreams, scene.service, &scene.service->config->upstreams[0], NULL);
+    return prelude_take_turn("main", scene.service->config->upstreams[0].members[0].text, scene.now_ms, &round);
+}
+
+static void scout(void)
+{
+    const struct config_upstream *upstream = &scene.service->config->upstreams[0];
+    if (ask() == PRELUDE_ASK)
+        upstreams_scout(&scene.upstreams, scene.service, upstream, &upstream->members[0]);
 }
 
 static void answer_name(uint8_t count)
@@ -385,8 +391,7 @@ static void end(void)
     CHECK(wires_count() == park_count());
     park_done();
     CHECK(wires_count() == 0);
-    uint32_t round;
-    CHECK(prelude_take_turn("main", scene.now_ms, &round) != PRELUDE_ASKED);
+    CHECK(ask() != PRELUDE_ASKED);
     prelude_done();
     resolver_done();
     pulse_done();
