@@ -91,6 +91,8 @@ static void on_told(struct loop *loop)
 static void on_upstream(void *owner, enum upstream_event event, struct upstream *upstream, struct imapstate_span words)
 {
     CHECK(owner == &scene);
+    if (event == UPSTREAM_PREPARED && upstream != scene.resting)
+        scene.upstream = upstream; /* perhaps in the place of another one, which has ended */
     CHECK(upstream ==
           (event == UPSTREAM_RESTED || upstream->state == UPSTREAM_SETTLING ? scene.resting : scene.upstream));
     switch (event) {
@@ -99,7 +101,7 @@ static void on_upstream(void *owner, enum upstream_event event, struct upstream 
         scene.may_be_prepared = false;
         break;
     case UPSTREAM_TOLD:
-        CHECK(upstream->state == UPSTREAM_PREPARING && words.len > 0);
+        CHECK(upstream->opening && words.len > 0); /* perhaps by one that races it */
         break;
     case UPSTREAM_HEARD:
         CHECK(upstream->state == UPSTREAM_LOGGING_IN || upstream->state == UPSTREAM_ATTACHED);

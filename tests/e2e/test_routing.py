@@ -79,7 +79,12 @@ def where(client):
 @pytest.fixture(scope="module")
 def ann(dovecot, stock_dovecot):
     """A user of the same name on both servers, with more mail on the second."""
-    user = dovecot.new_user()
+    user, other = dovecot.new_user(), stock_dovecot.new_user()
+    while user != other:  # other tests have had users of the one or the other
+        if int(user.removeprefix("user")) < int(other.removeprefix("user")):
+            user = dovecot.new_user()
+        else:
+            other = stock_dovecot.new_user()
     assert stock_dovecot.users[user] == dovecot.users[user]
     dovecot.add_message(user)
     for _ in range(3):
