@@ -53,7 +53,12 @@ if ($storage->check_connection()) {
         }
         $method = explode('.', array_shift($arguments));
         $object = count($method) == 2 ? $storage->{$method[0]} : $storage;
-        $results[] = call_user_func_array([$object, end($method)], $arguments);
+        // save_message() wants a reference.
+        $references = [];
+        foreach (array_keys($arguments) as $at) {
+            $references[] = &$arguments[$at];
+        }
+        $results[] = call_user_func_array([$object, end($method)], $references);
     }
     echo json_encode(['results' => $results]), "\n";
 }
