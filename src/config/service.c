@@ -21,9 +21,21 @@
  * takes to reach all gateways: a token is saved with its expiry rounded up by a day at most. */
 #define REVOCATION_SLACK_S (2u * 86400u)
 
+/* Neither a start nor a reload waits for whoever may write into a FIFO. -1: errno. */
+static int service_open(const char *path)
+{
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 /* Reads a file whole, and closes fd. False after complaining. */
 static bool service_read_file(int fd, const char *path, struct imapstate_buf *ret_text, FILE *errors)
 {
+    struct stat status;
+    if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+        fprintf(errors, "%s: a FIFO, which each reload would read anew\n", path);
+        close(fd);
+        return false;
+    }
     uint8_t part[4096];
     ssize_t got;
     bool fits = true;
@@ -42,7 +54,7 @@ static bool service_read_file(int fd, const char *path, struct imapstate_buf *re
 static int service_open_keys(const char *path, FILE *errors)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = service_open(path);
     if (fd < 0)
         fprintf(errors, "%s: %s\n", path, strerror(errno));
     else if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0)
@@ -75,7 +87,7 @@ static bool service_read_keys(struct service *service, FILE *errors)
 /* False after complaining. A file that is not there, or none, has nothing in it. */
 static bool service_read_revocations_text(const char *path, struct imapstate_buf *ret_text, FILE *errors)
 {
-    int fd = *path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = *path ? service_open(path) : -1;
     if (fd >= 0)
         return service_read_file(fd, path, ret_text, errors);
     bool is_missing = *path && errno == ENOENT;
@@ -133,7 +145,7 @@ static bool service_read_map(struct service *service, FILE *errors)
     char wrong[ROUTEMAP_WRONG_MAX];
     size_t line;
     struct imapstate_buf text;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = service_open(path);
     if (fd < 0) {
         fprintf(errors, "%s: %s\n", path, strerror(errno));
         return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CLEAR                                                                                                          \
     "listener \"plain\" { address = \"127.0.0.1:1143\" tls = \"none\" }\n"                                             \
@@ -167,6 +168,26 @@ TEST(a_revocations_file_that_is_not_there_is_an_empty_one_but_no_other_fault)
     assert_string_equal(errors, "/proc/self: Is a directory\n");
     assert_null(load("revocations_file = \"/proc/self/stat/x\"\n" CLEAR, NULL));
     assert_string_equal(errors, "/proc/self/stat/x: Not a directory\n");
+    forget_errors();
+}
+
+/* Whoever opens it waits for somebody who writes, unless he says that he does not. */
+TEST(a_fifo_is_refused_and_not_waited_for)
+{
+    static const char *const options[] = { "keys_file", "revocations_file", "route_map" };
+    char folder[] = "/tmp/test-service.XXXXXX", path[64], text[256], expected[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/fifo", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(expected, sizeof expected, "%s: a FIFO, which each reload would read anew\n", path);
+    alarm(60);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        snprintf(text, sizeof text, "%s = \"%s\"\n" CLEAR, options[i], path);
+        CHECK_ROW(options[i], !load(text, NULL) && strstr(errors, expected));
+    }
+    alarm(0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
     forget_errors();
 }
 
@@ -435,6 +456,7 @@ int main(void)
         cmocka_unit_test(revocations_are_read_or_refused_with_their_line),
         cmocka_unit_test(a_revocation_is_forgotten_when_no_token_can_be_older),
         cmocka_unit_test(a_revocations_file_that_is_not_there_is_an_empty_one_but_no_other_fault),
+        cmocka_unit_test(a_fifo_is_refused_and_not_waited_for),
         cmocka_unit_test(without_a_revocations_file_no_token_is_revoked),
         cmocka_unit_test(a_service_forgets_its_revocations_and_who_has_a_reference_does_not),
         cmocka_unit_test(an_ephemeral_key_lives_over_reloads),
