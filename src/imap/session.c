@@ -91,11 +91,6 @@ bool session_is_shown(const struct session *session, const struct offers *shown)
             imapstate_token_fingerprint(names, session->epoch, others) && memcmp(own, others, sizeof own) == 0);
 }
 
-bool session_is_tracking(const struct session *session)
-{
-    return session->server && imapstate_server_is_tracking(session->server);
-}
-
 enum imapstate_selected session_selected(const struct session *session)
 {
     return session->server ? imapstate_server_selected(session->server) : IMAPSTATE_SELECTED_NO;

@@ -138,9 +138,6 @@ void session_saw_at_login(struct session *session, unsigned evidence);
 /* As far as can be known, is nothing on that the storable commands of this session have not set up (P7)? */
 bool session_is_pristine(const struct session *session);
 
-/* Is STATECMD being announced? */
-bool session_is_tracking(const struct session *session);
-
 /* Is a mailbox selected, as far as can be known? */
 enum imapstate_selected session_selected(const struct session *session);
 
