@@ -7,6 +7,48 @@ from .unpacked import RELEASE
 
 _EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "docs" / "examples"
 
+# The end of both. unlimited: how a generation says that an imap process serves session after session.
+_SERVICES = """\
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+protocol imap {{
+  imap_metadata = yes
+}}
+service imap-login {{
+  chroot =
+  process_min_avail = 1
+  inet_listener imap {{
+    port = {plain_port}
+  }}
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+  inet_listener imap_proxied {{
+    port = {proxied_port}
+    haproxy = yes
+  }}
+}}
+service imap {{
+  {unlimited}
+  process_min_avail = 2
+}}
+service auth {{
+  client_limit = 2000
+}}
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+"""
+
 # Private ports, users and folders on top of what operators are told to set.
 _CONFIG_23 = """
 !include {example}
@@ -58,44 +100,6 @@ passdb {{
 userdb {{
   driver = static
   args = home={folder}/home/%u allow_all_users=yes
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-protocol imap {{
-  imap_metadata = yes
-}}
-service imap-login {{
-  chroot =
-  process_min_avail = 1
-  inet_listener imap {{
-    port = {plain_port}
-  }}
-  inet_listener imaps {{
-    port = {tls_port}
-    ssl = yes
-  }}
-  inet_listener imap_proxied {{
-    port = {proxied_port}
-    haproxy = yes
-  }}
-}}
-service imap {{
-  service_count = 0
-  process_min_avail = 2
-}}
-service auth {{
-  client_limit = 2000
-}}
-service anvil {{
-  chroot =
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service stats {{
-  chroot =
 }}
 """
 
@@ -193,44 +197,6 @@ userdb users {{
     home = {folder}/home/%{{user}}
   }}
 }}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-protocol imap {{
-  imap_metadata = yes
-}}
-service imap-login {{
-  chroot =
-  process_min_avail = 1
-  inet_listener imap {{
-    port = {plain_port}
-  }}
-  inet_listener imaps {{
-    port = {tls_port}
-    ssl = yes
-  }}
-  inet_listener imap_proxied {{
-    port = {proxied_port}
-    haproxy = yes
-  }}
-}}
-service imap {{
-  restart_request_count = unlimited
-  process_min_avail = 2
-}}
-service auth {{
-  client_limit = 2000
-}}
-service anvil {{
-  chroot =
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service stats {{
-  chroot =
-}}
 """
 
 _NAMESPACES_24 = """
@@ -268,9 +234,10 @@ def namespaces():
 
 def files(folder, more, **values):
     """{name: text} of dovecot.conf and what it refers to. values: of the names in the templates; more is added as it is."""
-    more = more.replace("{folder}", str(folder))
+    values["folder"], more = folder, more.replace("{folder}", str(folder))
     if is_24():
         # An include must be readable where the server runs, which may be another root.
-        return {"dovecot.conf": _CONFIG_24.format(folder=folder, example=(_EXAMPLES / "dovecot-2.4.conf").read_text(), **values) + more}
-    return {"oauth2.conf": _OAUTH2_23.format(folder=folder),
-            "dovecot.conf": _CONFIG_23.format(folder=folder, example=_EXAMPLES / "dovecot.conf", **values) + more}
+        values |= {"example": (_EXAMPLES / "dovecot-2.4.conf").read_text(), "unlimited": "restart_request_count = unlimited"}
+        return {"dovecot.conf": (_CONFIG_24 + _SERVICES).format(**values) + more}
+    values |= {"example": _EXAMPLES / "dovecot.conf", "unlimited": "service_count = 0"}
+    return {"oauth2.conf": _OAUTH2_23.format(folder=folder), "dovecot.conf": (_CONFIG_23 + _SERVICES).format(**values) + more}
